@@ -1,0 +1,1 @@
+"""How a configuration becomes a module, and what its layers cost."""

@@ -1,0 +1,197 @@
+"""One network of a space: its configuration, its identity and its notation.
+
+``anynet:d=1,2,7,12;w=32,64,160,384;g=16;b=1`` is the written form; g and b are one value or one per
+stage, ``se=0.25`` adds squeeze-and-excitation. It is canonical: equal networks have equal text.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.compatibility import make_compatible
+
+MAX_STAGES = 16
+MAX_DEPTH = 1024
+MAX_WIDTH = 65_536
+SE_RATIO = 0.25
+"""The squeeze-and-excitation ratio of RegNetY (Radosavovic et al. 2020, section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """An AnyNet: one entry per stage in each tuple (DESIGN's d_i, w_i, g_i, b_i).
+
+    Widths and group widths must be compatible; ``Config.compatible`` makes them so.
+    ``se_ratio`` is the width of the squeeze over the block's input width; 0 leaves it out.
+    """
+
+    depths: tuple[int, ...]
+    widths: tuple[int, ...]
+    group_widths: tuple[int, ...]
+    bottleneck_ratios: tuple[int, ...]
+    se_ratio: float = 0.0
+
+    def __post_init__(self) -> None:
+        columns = self.depths, self.widths, self.group_widths, self.bottleneck_ratios
+        if len({len(column) for column in columns}) != 1 or not 1 <= self.stages <= MAX_STAGES:
+            counts = ", ".join(str(len(column)) for column in columns)
+            raise InputError(
+                f"depths, widths, group widths and bottleneck ratios have {counts} entries;"
+                f" each needs one per stage, 1 to {MAX_STAGES}"
+            )
+        for depth, width, group_width, ratio in zip(*columns, strict=True):
+            if not 1 <= depth <= MAX_DEPTH:
+                raise InputError(f"depth {depth} is not between 1 and {MAX_DEPTH:,}")
+            if not 1 <= width <= MAX_WIDTH:
+                raise InputError(f"width {width} is not between 1 and {MAX_WIDTH:,}")
+            if ratio < 1 or group_width < 1:
+                raise InputError(f"group width {group_width}, bottleneck ratio {ratio}: both ≥ 1")
+            if width % ratio or (width // ratio) % group_width:
+                raise InputError(
+                    f"width {width} over bottleneck ratio {ratio} does not divide into groups of"
+                    f" {group_width}"
+                )
+        if not 0 <= self.se_ratio <= 1:
+            raise InputError(f"squeeze-and-excitation ratio {self.se_ratio} is not in 0 to 1")
+
+    @classmethod
+    def compatible(
+        cls,
+        depths: Sequence[int],
+        widths: Sequence[int],
+        group_widths: Sequence[int],
+        bottleneck_ratios: Sequence[int],
+        se_ratio: float = 0.0,
+    ) -> "Config":
+        """The config nearest to what is asked for (see ``make_compatible``).
+
+        Group widths and bottleneck ratios with one entry hold for every stage.
+        """
+        stages = len(depths)
+        if len(widths) != stages:
+            raise InputError(f"d has {stages} entries and w {len(widths)}; each needs one per stage")
+        groups = _per_stage("g", group_widths, stages)
+        ratios = _per_stage("b", bottleneck_ratios, stages)
+        for name, values in (("w", widths), ("g", groups), ("b", ratios)):
+            for value in values:
+                if not 1 <= value <= MAX_WIDTH:
+                    raise InputError(f"{name}={value} is not between 1 and {MAX_WIDTH:,}")
+        fitted, capped = make_compatible(
+            np.array(widths, np.int64), np.array(groups, np.int64), np.array(ratios, np.int64)
+        )
+        return cls(tuple(depths), _ints(fitted), _ints(capped), ratios, se_ratio)
+
+    @property
+    def stages(self) -> int:
+        return len(self.depths)
+
+    @property
+    def depth(self) -> int:
+        """Blocks in the whole body."""
+        return sum(self.depths)
+
+    @property
+    def text(self) -> str:
+        """The canonical notation, which ``parse_anynet`` reads back."""
+        fields = {
+            "d": _joined(self.depths),
+            "w": _joined(self.widths),
+            "g": _joined(_shortest(self.group_widths)),
+            "b": _joined(_shortest(self.bottleneck_ratios)),
+        }
+        if self.se_ratio:
+            fields["se"] = f"{self.se_ratio:g}"
+        return "anynet:" + ";".join(f"{name}={value}" for name, value in fields.items())
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that equal networks share, on any machine."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+
+def parse_anynet(text: str) -> Config:
+    """The config written as ``anynet:d=…;w=…;g=…;b=…[;se=…]``, made compatible."""
+    fields = parse_fields(text, "anynet", required=("d", "w"), optional=("g", "b", "se"))
+    return Config.compatible(
+        depths=_parse_ints("d", fields["d"]),
+        widths=_parse_ints("w", fields["w"]),
+        group_widths=_parse_ints("g", fields.get("g", "1")),
+        bottleneck_ratios=_parse_ints("b", fields.get("b", "1")),
+        se_ratio=parse_number("se", fields.get("se", "0")),
+    )
+
+
+def parse_fields(
+    text: str, kind: str, required: Sequence[str], optional: Sequence[str]
+) -> Mapping[str, str]:
+    """The ``name=value`` fields behind ``kind:``, all known, none twice, none missing."""
+    body = text.removeprefix(f"{kind}:")
+    fields: dict[str, str] = {}
+    allowed = (*required, *optional)
+    for part in filter(None, (each.strip() for each in _split_fields(body, allowed))):
+        name, equals, value = (each.strip() for each in part.partition("="))
+        if not equals or not value:
+            raise InputError(f"{kind}: {part!r} is not name=value; names are {', '.join(allowed)}")
+        if name not in allowed:
+            raise InputError(f"{kind}: {name!r} is not known; names are {', '.join(allowed)}")
+        if name in fields:
+            raise InputError(f"{kind}: {name} is given twice")
+        fields[name] = value
+    missing = [name for name in required if name not in fields]
+    if missing:
+        raise InputError(f"{kind}: {', '.join(missing)} is missing; {kind} needs {', '.join(required)}")
+    return fields
+
+
+def parse_number(name: str, text: str) -> float:
+    """A finite number, or an ``InputError`` that names the field."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not np.isfinite(number):
+        raise InputError(f"{name}={text} is not a number")
+    return number
+
+
+def _split_fields(body: str, names: Sequence[str]) -> list[str]:
+    """Split at semicolons; where there is none, at the commas that begin a new field."""
+    if ";" in body:
+        return body.split(";")
+    parts: list[str] = []
+    for piece in body.split(","):
+        if "=" in piece or not parts:
+            parts.append(piece)
+        else:
+            parts[-1] += f",{piece}"
+    return parts
+
+
+def _parse_ints(name: str, text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise InputError(f"{name}={text} is not a list of whole numbers; write {name}=8,16,32")
+    return tuple(int(part) for part in parts)
+
+
+def _per_stage(name: str, values: Sequence[int], stages: int) -> tuple[int, ...]:
+    if len(values) == 1:
+        return tuple(values) * stages
+    if len(values) != stages:
+        raise InputError(f"{name} has {len(values)} entries; give one, or one for each of {stages} stages")
+    return tuple(values)
+
+
+def _shortest(values: tuple[int, ...]) -> tuple[int, ...]:
+    return values[:1] if len(set(values)) == 1 else values
+
+
+def _joined(values: Sequence[int]) -> str:
+    return ",".join(map(str, values))
+
+
+def _ints(values: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]") -> tuple[int, ...]:
+    return tuple(int(value) for value in values)

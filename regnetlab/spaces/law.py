@@ -1,0 +1,115 @@
+"""The width law of RegNets in both notations, forwards: parameters to stage widths and depths.
+
+* quantized linear (block index j): u_j = w_0 + w_a · j, k_j = round(log(u_j / w_0) / log w_m), width
+  w_0 · w_m^k_j rounded to a multiple of 8 (Radosavovic et al. 2020, section 3.3, equations 2 to 4);
+* log-linear (stage index i): w_i = w_0 · growth^i. It is the same law: stage k of the quantized line
+  has the width w_0 · w_m^k, so ``growth`` here is ``wm`` there, and w_a decides the depths. Some texts
+  call the growth w_a.
+
+The way back, from networks to parameters, is ``regnetlab.analysis.width_law``.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.arrays import Floats, Ints, Mask
+from regnetlab.spaces.config import MAX_DEPTH, Config, parse_fields, parse_number
+from regnetlab.spaces.config import parse_anynet as _parse_anynet
+from regnetlab.spaces.ranges import WIDTH_STEP
+
+
+def quantized_widths(w0: float, wa: float, wm: float, depth: int) -> Ints:
+    """The width of each of ``depth`` blocks, shape (depth,), before compatibility with g."""
+    line = w0 + wa * np.arange(depth)
+    steps = np.rint(np.log(line / w0) / np.log(wm))
+    widths = np.rint(w0 * np.power(wm, steps) / WIDTH_STEP).astype(np.int64) * WIDTH_STEP
+    return np.asarray(widths, np.int64)
+
+
+def quantized_stages(
+    w0: Floats, wa: Floats, wm: Floats, depth: Ints, stages: int
+) -> tuple[Ints, Ints, Mask]:
+    """Stage widths and depths of n laws at once, each (n, stages), and which rows are whole.
+
+    A row is whole when its line gives exactly ``stages`` stages and skips no step of w_m, as in the
+    paper's own sampling; the others hold rubbish. A row whose rounding is so near a tie that the
+    last bit of a logarithm would decide it is not whole either: machines may differ there.
+    """
+    exponents = np.arange(stages)
+    raw = w0[:, None] * wm[:, None] ** exponents / WIDTH_STEP
+    widths = np.rint(raw).astype(np.int64) * WIDTH_STEP
+
+    # Step k begins at the first block j with log(1 + w_a j / w_0) / log w_m > k − 1/2.
+    starts = w0[:, None] * (wm[:, None] ** (exponents[1:] - 0.5) - 1) / wa[:, None]
+    after = w0 * (wm ** (stages - 0.5) - 1) / wa
+    ends = np.concatenate([np.minimum(np.ceil(starts), depth[:, None]), depth[:, None]], axis=1)
+    depths = np.diff(ends, axis=1, prepend=0).astype(np.int64)
+
+    clear = np.all(np.abs(starts - np.rint(starts)) > 1e-6, axis=1)
+    clear &= np.all(np.abs(np.abs(raw - np.floor(raw)) - 0.5) > 1e-6, axis=1)
+    whole = clear & np.all(depths > 0, axis=1) & (depth - 1 < after - 1e-6)
+    whole &= np.all(np.diff(widths, axis=1) > 0, axis=1)
+    return widths, depths, whole
+
+
+def regnet_config(
+    w0: float,
+    wa: float,
+    wm: float,
+    depth: int,
+    group_width: int,
+    bottleneck_ratio: int = 1,
+    se_ratio: float = 0.0,
+) -> Config:
+    """The network that the quantized-linear law gives; blocks of equal width form a stage."""
+    if not (0 < w0 <= 16_384 and 0 <= wa <= 16_384 and 1 < wm <= 64):
+        raise InputError(f"law w0={w0:g}, wa={wa:g}, wm={wm:g}: needs w0 > 0, wa ≥ 0 and wm > 1")
+    if not 1 <= depth <= MAX_DEPTH:
+        raise InputError(f"law d={depth}: the depth must be between 1 and {MAX_DEPTH:,}")
+    blocks = quantized_widths(w0, wa, wm, depth)
+    widths, depths = np.unique(blocks, return_counts=True)
+    if widths[0] < 1:
+        raise InputError(f"law w0={w0:g}: the first width rounds to 0; use a w0 of {WIDTH_STEP} or more")
+    return Config.compatible(
+        depths.tolist(), widths.tolist(), [group_width], [bottleneck_ratio], se_ratio
+    )
+
+
+def log_linear_widths(w0: float, growth: float, stages: int) -> Floats:
+    """w_0 · growth^i for each stage i, shape (stages,), not rounded."""
+    return np.asarray(w0 * growth ** np.arange(stages), np.float64)
+
+
+def log_linear_depths(total: int, growth: float, stages: int) -> tuple[int, ...]:
+    """Stage depths that follow d_0 · growth^i, never fall, are at least 1 and sum to ``total``."""
+    if total < stages:
+        raise InputError(f"{total} blocks do not fill {stages} stages; each needs one")
+    shares = np.maximum(growth, 1.0) ** np.arange(stages)
+    wanted = (total - stages) * shares / shares.sum()
+    depths = np.floor(wanted + 1e-9).astype(np.int64)
+    left = total - stages - int(depths.sum())
+    depths[stages - left :] += 1  # the remainder goes to the last stages, so that depths never fall
+    return tuple(int(depth) + 1 for depth in depths)
+
+
+def parse_config(text: str) -> Config:
+    """The config written as ``anynet:…`` or ``regnet:w0=…,wa=…,wm=…,d=…,g=…,b=…``."""
+    if not text.startswith("regnet:"):
+        return _parse_anynet(text)
+    needed: Sequence[str] = ("w0", "wa", "wm", "d", "g")
+    fields = parse_fields(text, "regnet", required=needed, optional=("b", "se"))
+    numbers = {name: parse_number(name, value) for name, value in fields.items()}
+    for name in ("d", "g", "b"):
+        if numbers.get(name, 1) != int(numbers.get(name, 1)):
+            raise InputError(f"regnet: {name}={fields[name]} is not a whole number")
+    return regnet_config(
+        numbers["w0"],
+        numbers["wa"],
+        numbers["wm"],
+        int(numbers["d"]),
+        int(numbers["g"]),
+        int(numbers.get("b", 1)),
+        numbers.get("se", 0.0),
+    )

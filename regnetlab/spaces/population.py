@@ -1,0 +1,79 @@
+"""Many networks as columns: the form in which spaces are drawn, judged and counted."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from regnetlab.spaces.arrays import Floats, Ints, Mask
+from regnetlab.spaces.config import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """n networks of equally many stages.
+
+    The four columns have shape (n, stages); ``law`` holds, for networks that were drawn from the
+    width law, its parameters by name (``w0``, ``wa``, ``wm``), each of shape (n,).
+    """
+
+    depths: Ints
+    widths: Ints
+    group_widths: Ints
+    bottleneck_ratios: Ints
+    law: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.depths)
+
+    @property
+    def stages(self) -> int:
+        return int(self.depths.shape[1])
+
+    @property
+    def rows(self) -> Ints:
+        """What tells networks apart, of shape (n, 4 · stages)."""
+        columns = (self.depths, self.widths, self.group_widths, self.bottleneck_ratios)
+        return np.concatenate(columns, axis=1)
+
+    def take(self, which: Ints | Mask) -> "Population":
+        """The networks at these indexes, or where this mask holds."""
+        return Population(
+            self.depths[which],
+            self.widths[which],
+            self.group_widths[which],
+            self.bottleneck_ratios[which],
+            {name: values[which] for name, values in self.law.items()},
+        )
+
+    def config(self, index: int) -> Config:
+        return Config(
+            *(
+                tuple(column[index].tolist())
+                for column in (self.depths, self.widths, self.group_widths, self.bottleneck_ratios)
+            )
+        )
+
+    def configs(self) -> Iterator[Config]:
+        return (self.config(index) for index in range(len(self)))
+
+    @classmethod
+    def of(cls, configs: Iterable[Config]) -> "Population":
+        """The columns of configs that all have the same number of stages."""
+        rows = [(c.depths, c.widths, c.group_widths, c.bottleneck_ratios) for c in configs]
+        depths, widths, group_widths, bottleneck_ratios = (
+            np.array([row[column] for row in rows], np.int64) for column in range(4)
+        )
+        return cls(depths, widths, group_widths, bottleneck_ratios)
+
+    @classmethod
+    def joined(cls, parts: Iterable["Population"]) -> "Population":
+        """These populations one after another."""
+        parts = list(parts)
+        return cls(
+            np.concatenate([part.depths for part in parts]),
+            np.concatenate([part.widths for part in parts]),
+            np.concatenate([part.group_widths for part in parts]),
+            np.concatenate([part.bottleneck_ratios for part in parts]),
+            {name: np.concatenate([part.law[name] for part in parts]) for name in parts[0].law},
+        )

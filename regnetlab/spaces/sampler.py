@@ -1,0 +1,148 @@
+"""The sampler: the first n different networks of a space that lie in a regime.
+
+Raw draws are numbered. Draw k comes from the k-th words of a counter-based generator (Philox, Salmon
+et al. 2011) keyed by space, ranges, template and seed, so it depends on neither n nor how many are
+drawn at a time; the sample is the accepted draws in their order. ``--n 128`` therefore begins with
+the networks of ``--n 64``.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.arrays import Ints, Words
+from regnetlab.spaces.complexity import Complexity, complexity
+from regnetlab.spaces.population import Population
+from regnetlab.spaces.proposals import Proposal, proposal
+from regnetlab.spaces.regime import Regime, format_count
+from regnetlab.spaces.space import DesignSpace
+from regnetlab.spaces.template import Template
+
+MAX_N = 10_000_000
+_BLOCK = 4_096  # raw draws that share a counter; changing it changes every sample
+_PATIENCE = 2**21  # raw draws without a new network after which the space counts as exhausted
+_MOST_BLOCKS = 8  # drawn at a time: columns that fit the cache; never changes the sample
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """n different networks, their counts, and how many raw draws it took to find them."""
+
+    population: Population
+    complexity: Complexity
+    drawn: int
+
+
+def sample(
+    space: DesignSpace,
+    n: int,
+    template: Template,
+    regime: Regime = Regime(),  # noqa: B008 (frozen)
+    seed: int = 0,
+) -> Sample:
+    """The first ``n`` networks of this space on this template in this regime for this seed.
+
+    Raises ``InputError`` where the space or the regime has not that many; the message says how many
+    were drawn and what counts they had.
+    """
+    if not 1 <= n <= MAX_N:
+        raise InputError(f"n is {n}; it must be between 1 and {MAX_N:,}")
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed is {seed}; it must be between 0 and 2^63 − 1")
+    source = proposal(space, len(template.strides))
+    key = _key(space, template, seed)
+    found = _Found(space, template, regime)
+    block, blocks = 0, 1
+    while len(found.rows) < n:
+        found.add(source, _words(key, block, blocks, source.words), block * _BLOCK)
+        block += blocks
+        if block * _BLOCK - found.last >= _PATIENCE:
+            raise InputError(found.shortfall(n, block * _BLOCK))
+        rate = max(len(found.rows), 1) / (block * _BLOCK)
+        wanted = (n - len(found.rows)) / rate / _BLOCK * 1.1
+        blocks = int(min(max(wanted, 1), 2 * block, _MOST_BLOCKS))
+    first = np.arange(n)
+    population = Population.joined(found.populations).take(first)
+    return Sample(population, Complexity.joined(found.complexities).take(first), block * _BLOCK)
+
+
+class _Found:
+    """The different networks found so far, in the order of their draws."""
+
+    def __init__(self, space: DesignSpace, template: Template, regime: Regime) -> None:
+        self.space, self.template, self.regime = space, template, regime
+        self.populations: list[Population] = []
+        self.complexities: list[Complexity] = []
+        self.rows: set[bytes] = set()
+        self.last = 0  # the raw draw of the newest network
+        self.proposed = 0
+        self.seen: dict[str, tuple[int, int]] = {}  # the least and most of each count, any regime
+
+    def add(self, source: Proposal, words: Words, start: int) -> None:
+        population, origin = source.draw(words)
+        for constraint in self.space.constraints:
+            kept = constraint.holds(population)
+            if not kept.all():
+                population, origin = population.take(kept), origin[kept]
+        if not len(population):
+            return
+        counts = complexity(population, self.template)
+        self._observe(counts)
+        inside = np.flatnonzero(self.regime.holds(counts))
+        new = inside[self._unseen(population.take(inside).rows)]
+        if len(new):
+            self.last = start + int(origin[new[-1]])
+            self.populations.append(population.take(new))
+            self.complexities.append(counts.take(new))
+
+    def _unseen(self, rows: Ints) -> Ints:
+        """Indexes of the rows met for the first time, ascending; remembers them."""
+        packed = np.ascontiguousarray(rows.astype(np.int32))
+        keys = packed.view(np.dtype((np.void, packed.itemsize * packed.shape[1]))).ravel().tolist()
+        before = self.rows
+        fresh: list[int] = []
+        for index, key in enumerate(keys):
+            if key not in before:
+                before.add(key)
+                fresh.append(index)
+        return np.array(fresh, np.int64)
+
+    def _observe(self, counts: Complexity) -> None:
+        self.proposed += len(counts.flops)
+        for name in ("flops", *self.regime.windows):
+            values = getattr(counts, name)
+            low, high = self.seen.get(name, (values.min(), values.max()))
+            self.seen[name] = min(low, values.min()), max(high, values.max())
+
+    def shortfall(self, n: int, drawn: int) -> str:
+        """One line: how many were found of how many drawn, what they had, and what to change."""
+        start = f"{self.space.name}: {len(self.rows):,} of {n:,} networks found in {drawn:,} draws"
+        if not self.proposed:
+            return f"{start}; no draw satisfied the ranges; widen depth, width, w0, wa or wm"
+        ranges = ", ".join(
+            f"{name} {format_count(float(f'{low:.3g}'))} to {format_count(float(f'{high:.3g}'))}"
+            for name, (low, high) in self.seen.items()
+        )
+        if not self.regime.windows:
+            return f"{start}; there seem to be no more different ones: ask for fewer or widen the ranges"
+        remedy = "widen or move the window, change the ranges, or ask for fewer"
+        return f"{start} at {self.regime.text}; what was drawn had {ranges}; {remedy}"
+
+
+def _key(space: DesignSpace, template: Template, seed: int) -> Words:
+    """128 bits that differ between spaces, ranges, templates and seeds."""
+    text = f"{space.name}|{space.ranges.text}|{template}|{seed}"
+    return np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], "<u8").astype(np.uint64)
+
+
+def _words(key: Words, block: int, blocks: int, words: int) -> Words:
+    """32-bit words of shape (blocks · _BLOCK, words) for the raw draws from ``block`` on."""
+    size = _BLOCK * words // 2
+    parts = [
+        np.random.Philox(key=key, counter=np.array([0, k, 0, 0], np.uint64)).random_raw(size)
+        for k in range(block, block + blocks)
+    ]
+    halves = np.concatenate(parts).astype("<u8", copy=False).view("<u4")
+    return halves.reshape(blocks * _BLOCK, words).astype(np.uint64)

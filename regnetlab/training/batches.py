@@ -1,0 +1,108 @@
+"""Batches: uint8 images that lie on the device become normalised, augmented input there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from regnetlab.errors import InputError
+from regnetlab.training.budget import Budget
+from regnetlab.training.datasets import DataSet, Split
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """uint8 ``pixels`` (n, c, h, w) and ``labels`` (n,) on a device, and how to normalise them."""
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+    mean: torch.Tensor  # (1, c, 1, 1), in 0 to 255
+    scale: torch.Tensor  # one over the standard deviation, likewise
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def normalised(self, which: torch.Tensor | slice) -> torch.Tensor:
+        """The images at these places as float32 in channels_last order."""
+        pixels = self.pixels[which].to(torch.float32)
+        return ((pixels - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceData:
+    """Everything a training needs, on its device."""
+
+    train: Images
+    validation: Images
+    test: Images
+
+
+def on_device(data: DataSet, device: torch.device) -> DeviceData:
+    """Copy the data set to the device, once for all trainings there.
+
+    Mean and standard deviation are those of the training images, per channel, from their exact sums.
+    """
+    pixels = torch.from_numpy(data.train.images)
+    channels = pixels.transpose(0, 1).flatten(1)
+    counts = torch.stack([torch.bincount(each, minlength=256) for each in channels]).double()
+    share = counts / counts.sum(1, keepdim=True)
+    levels = torch.arange(256, dtype=torch.float64)
+    mean = (share * levels).sum(1)
+    variance = (share * (levels - mean[:, None]) ** 2).sum(1)
+    shape = (1, -1, 1, 1)
+    place = {"device": device, "dtype": torch.float32}
+    mean_there = mean.reshape(shape).to(**place)
+    scale_there = (variance.clamp_min(1e-12) ** -0.5).reshape(shape).to(**place)
+
+    def move(split: Split) -> Images:
+        return Images(
+            torch.from_numpy(split.images).to(device),
+            torch.from_numpy(split.labels).to(device),
+            mean_there,
+            scale_there,
+        )
+
+    return DeviceData(move(data.train), move(data.validation), move(data.test))
+
+
+def check_budget(data: DataSet, budget: Budget) -> None:
+    """Raise ``InputError`` where the budget asks for more images than there are."""
+    for name, asked, there in (
+        ("images", budget.images, len(data.train)),
+        ("validation", budget.validation, len(data.validation)),
+    ):
+        if asked > there:
+            raise InputError(f"budget: {name} is {asked:,}; {data.name} has {there:,} for that")
+
+
+def training_batches(
+    images: Images, budget: Budget, augment: str, generator: torch.Generator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """One epoch of (batch, labels) in an order drawn from the (CPU) generator."""
+    size = min(budget.images, budget.batch_size)
+    order = torch.randperm(budget.images, generator=generator).to(images.labels.device)
+    for step in range(budget.steps_per_epoch):
+        which = order[step * size : (step + 1) * size]
+        batch = images.normalised(which)
+        yield augmented(batch, augment, generator), images.labels[which]
+
+
+def augmented(batch: torch.Tensor, augment: str, generator: torch.Generator) -> torch.Tensor:
+    """The batch with each image flipped and shifted at random, as ``augment`` says."""
+    if augment == "none":
+        return batch
+    n, _, height, width = batch.shape
+    flip = (torch.rand(n, generator=generator) < 0.5).to(batch.device)
+    batch = torch.where(flip[:, None, None, None], batch.flip(3), batch)
+    if augment == "crop-flip":
+        reach = max(1, height // 8)
+        rows, columns = (
+            torch.randint(0, 2 * reach + 1, (n, 1), generator=generator).to(batch.device)
+            + torch.arange(size, device=batch.device)
+            for size in (height, width)
+        )
+        padded = torch.nn.functional.pad(batch, (reach, reach, reach, reach))
+        index = torch.arange(n, device=batch.device)[:, None, None]
+        moved = padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
+        batch = moved.permute(0, 3, 1, 2)
+    return batch.contiguous(memory_format=torch.channels_last)

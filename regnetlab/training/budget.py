@@ -1,0 +1,113 @@
+"""Budget, recipe and score: what a model may see, how it learns, and what it earned."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from regnetlab.errors import InputError
+
+COMPLETE = "complete"
+"""How a training ends that earns an error; any other ending is the reason why it did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What every model of a study may see.
+
+    ``images`` of the training split (the same for every model, a smaller budget's are among a
+    larger's), ``epochs`` times, in batches of ``batch_size``; an incomplete last batch is left out.
+    ``validation`` images of the validation split judge it after every epoch. A training longer than
+    ``time_limit`` seconds ends without an error.
+    """
+
+    images: int = 6_400
+    epochs: int = 1
+    batch_size: int = 64
+    validation: int = 5_000
+    time_limit: float = 600.0
+
+    def __post_init__(self) -> None:
+        least = {"images": 2, "epochs": 1, "batch_size": 2, "validation": 1}
+        for name, low in least.items():
+            if getattr(self, name) < low:
+                raise InputError(f"budget: {name} is {getattr(self, name)}; it must be ≥ {low}")
+        if not self.time_limit > 0:
+            raise InputError(f"budget: time_limit is {self.time_limit}; it must be above 0 seconds")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, self.images // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model learns; the defaults were chosen by measurement (docs/recipe.md).
+
+    The learning rate rises linearly over the first ``warmup`` share of the steps, then falls to 0:
+    along a half cosine (``cosine``; Loshchilov & Hutter 2017, equation 5) or a line (``one-cycle``;
+    Smith & Topin 2018, section 3, without its last phase). ``lr`` is its highest value. Weight decay
+    acts on the weights of convolutions and linear layers. ``precise_bn`` batches of training images
+    recompute the batch norms' statistics before each evaluation (Wu & Johnson 2021, section 3);
+    0 keeps the running averages. ``augment``: ``none``, ``flip`` (left-right), or ``crop-flip``
+    (also shifted by up to an eighth).
+    """
+
+    optimizer: Literal["sgd"] = "sgd"
+    lr: float = 0.2
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-5
+    schedule: Literal["cosine", "one-cycle"] = "one-cycle"
+    warmup: float = 0.2
+    label_smoothing: float = 0.0
+    augment: Literal["none", "flip", "crop-flip"] = "none"
+    precise_bn: int = 16
+
+    def __post_init__(self) -> None:
+        bounds: dict[str, tuple[float, float]] = {
+            "lr": (1e-9, 1e3),
+            "momentum": (0, 0.9999),
+            "weight_decay": (0, 10),
+            "warmup": (0, 0.9),
+            "label_smoothing": (0, 0.9),
+            "precise_bn": (0, 10_000),
+        }
+        for name, (low, high) in bounds.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"recipe: {name} is {value}; it must be between {low:g} and {high:g}")
+        if self.nesterov and self.momentum == 0:
+            raise InputError("recipe: nesterov needs a momentum above 0; set nesterov = false")
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """Where training stood after ``images`` images.
+
+    Loss and error (percent) are means over the training batches since the point before;
+    ``error`` is the validation error in percent, at the end of an epoch, else ``None``.
+    """
+
+    images: int
+    train_loss: float
+    train_error: float
+    error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a model earned: validation error in percent (``None`` where it has none), learning curve,
+    wall-clock seconds, images seen, and how it ended: ``complete`` or the reason why not.
+    """
+
+    error: float | None
+    curve: tuple[CurvePoint, ...]
+    seconds: float
+    images: int
+    ended: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,42 @@
+"""Devices: which one trains, and how it is set up for small networks."""
+
+import os
+
+import torch
+
+from regnetlab.errors import InputError
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """``auto`` is CUDA where there is one, else the CPU; also ``cpu``, ``cuda``, ``cuda:1``."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise InputError(f"device {name!r} is not known; there are auto, cpu, cuda and cuda:0, …")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {name!r}: torch sees no CUDA device here; use cpu or auto")
+    if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
+        raise InputError(f"device {name!r}: there are {torch.cuda.device_count()} CUDA devices, from 0")
+    return torch.device(name)
+
+
+def set_up(device: torch.device) -> None:
+    """Make this process train on this device, reproducibly.
+
+    One thread on a CPU: the order of additions, hence every bit of a score, then depends on nothing
+    else, and two single-thread processes beat one with two threads on networks of this size.
+    """
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)  # weights that die out would slow everything down
+    else:
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

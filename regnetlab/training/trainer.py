@@ -1,0 +1,173 @@
+"""The trainer: one model, one budget, one recipe, one seed; to be read from top to bottom."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import update_bn
+
+from regnetlab.training.batches import DeviceData, Images, training_batches
+from regnetlab.training.budget import COMPLETE, Budget, CurvePoint, Recipe, Score
+
+_CURVE_POINTS = 10  # per training, whatever its length
+_EVALUATION_BATCH = 250
+
+
+def train(
+    build: Callable[[], nn.Module], data: DeviceData, budget: Budget, recipe: Recipe, seed: int
+) -> Score:
+    """Build a model, train it, and return its score; never raises for a model that fails.
+
+    The same seed, budget, recipe and CPU give the same score to the last bit.
+    """
+    started = time.monotonic()
+    seen: list[CurvePoint] = []
+    try:
+        with torch.random.fork_rng(devices=_cuda_index(data)):
+            torch.manual_seed(seed)
+            ended = _train(build, data, budget, recipe, seed, seen, started + budget.time_limit)
+    except Exception as error:  # one failing model must not end a study
+        ended = _reason(error)
+    error = seen[-1].error if ended == COMPLETE else None
+    images = seen[-1].images if seen else 0
+    return Score(error, tuple(seen), time.monotonic() - started, images, ended)
+
+
+def _train(
+    build: Callable[[], nn.Module],
+    data: DeviceData,
+    budget: Budget,
+    recipe: Recipe,
+    seed: int,
+    curve: list[CurvePoint],
+    deadline: float,
+) -> str:
+    device = data.train.labels.device
+    model = build().to(device, memory_format=torch.channels_last)
+    optimizer = make_optimizer(model, recipe)
+    generator = torch.Generator().manual_seed(seed)
+    batch_size = min(budget.images, budget.batch_size)
+    every = max(1, budget.steps // _CURVE_POINTS)
+    loss_sum = torch.zeros((), device=device)
+    wrong_sum = torch.zeros((), device=device, dtype=torch.int64)
+    step = since = 0
+
+    for epoch in range(1, budget.epochs + 1):
+        model.train()
+        for batch, labels in training_batches(data.train, budget, recipe.augment, generator):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, budget.steps, recipe)
+            with _precision(device):
+                logits = model(batch)
+                loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+            loss_sum += loss.detach()
+            wrong_sum += (logits.detach().argmax(1) != labels).sum()
+            step, since = step + 1, since + 1
+            if time.monotonic() > deadline:
+                return f"time limit of {budget.time_limit:g} s"
+            last = step == epoch * budget.steps_per_epoch
+            if step % every == 0 or last:
+                point = CurvePoint(
+                    step * batch_size,
+                    loss_sum.item() / since,
+                    100 * wrong_sum.item() / (since * batch_size),
+                )
+                if not math.isfinite(point.train_loss):
+                    return f"diverged: the loss was not finite by step {step}"
+                curve.append(point)
+                loss_sum.zero_()
+                wrong_sum.zero_()
+                since = 0
+
+        error, finite = evaluate(model, data, budget, recipe)
+        if not finite:
+            return "diverged: the outputs were not finite"
+        point = curve.pop()
+        curve.append(CurvePoint(point.images, point.train_loss, point.train_error, error))
+    return COMPLETE
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """SGD; weight decay on the weights of convolutions and linear layers alone."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    return torch.optim.SGD(
+        [
+            {"params": decayed, "weight_decay": recipe.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+    )
+
+
+def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
+    """The learning rate of this step, 0 ≤ step < steps (see ``Recipe``)."""
+    warm = round(recipe.warmup * steps)
+    if step < warm:
+        return recipe.lr * (step + 1) / (warm + 1)
+    progress = (step - warm) / max(1, steps - warm)
+    if recipe.schedule == "cosine":
+        return recipe.lr * 0.5 * (1 + math.cos(math.pi * progress))
+    return recipe.lr * (1 - progress)
+
+
+def evaluate(
+    model: nn.Module, data: DeviceData, budget: Budget, recipe: Recipe
+) -> tuple[float, bool]:
+    """Validation error in percent, and whether every output was finite."""
+    _recompute_norms(model, data.train, budget, recipe)
+    model.eval()
+    images = data.validation
+    wrong = torch.zeros((), device=images.labels.device, dtype=torch.int64)
+    finite = torch.ones((), device=images.labels.device, dtype=torch.bool)
+    with torch.inference_mode():
+        for start in range(0, budget.validation, _EVALUATION_BATCH):
+            which = slice(start, min(start + _EVALUATION_BATCH, budget.validation))
+            with _precision(images.labels.device):
+                logits = model(images.normalised(which))
+            wrong += (logits.argmax(1) != images.labels[which]).sum()
+            finite &= logits.isfinite().all()
+    return 100 * wrong.item() / budget.validation, bool(finite.item())
+
+
+def _recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: Recipe) -> None:
+    """Batch-norm statistics over training images, as the weights are now.
+
+    After few steps the running averages still hold the weights of many steps ago.
+    """
+    size = min(budget.images, budget.batch_size)
+    batches = min(recipe.precise_bn, budget.steps_per_epoch)
+    if batches:
+        with _precision(images.labels.device):
+            update_bn(
+                (images.normalised(slice(i * size, (i + 1) * size)) for i in range(batches)), model
+            )
+
+
+def _precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 arithmetic on a GPU; float32 on a CPU, where bfloat16 was measured slower."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def _cuda_index(data: DeviceData) -> list[int]:
+    device = data.train.labels.device
+    return [device.index or 0] if device.type == "cuda" else []
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).splitlines()[0][:200] if str(error) else ""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
+        return "out of memory"
+    return f"failed: {type(error).__name__}: {text}"
