@@ -53,9 +53,7 @@ class BottleneckBlock(nn.Module):
         self.conv1 = nn.Conv2d(w_in, inner, 1, bias=False)
         self.norm1 = nn.BatchNorm2d(inner)
         self.relu1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(
-            inner, inner, 3, stride, padding=1, groups=inner // group_width, bias=False
-        )
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride, padding=1, groups=inner // group_width, bias=False)
         self.norm2 = nn.BatchNorm2d(inner)
         self.relu2 = nn.ReLU(inplace=True)
         self.se = SqueezeExcitation(inner, squeezed) if squeezed else None

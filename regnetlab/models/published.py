@@ -10,7 +10,7 @@ from types import MappingProxyType
 from regnetlab.spaces.config import SE_RATIO, Config
 from regnetlab.spaces.law import regnet_config
 
-# size: (w_0, w_a, w_m, d, g)
+# By size, the columns w_0, w_a, w_m, d and g of the figures.
 _REGNETX = {
     "200mf": (24, 36.44, 2.49, 13, 8),
     "400mf": (24, 24.48, 2.54, 22, 16),

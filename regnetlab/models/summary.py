@@ -57,17 +57,11 @@ def summarise(model: Model, template: Template) -> Summary:
         params = sum(p.numel() for p in layer.parameters() if p.requires_grad)
         counted = isinstance(layer, nn.Conv2d | nn.Linear)
         acts = output.numel() if counted else 0
-        layers.append(
-            Layer(
-                name, _type(layer), tuple(output.shape[1:]), params, acts * _fan_in(layer), acts
-            )
-        )
+        layers.append(Layer(name, _type(layer), tuple(output.shape[1:]), params, acts * _fan_in(layer), acts))
 
     for name, layer in module.named_modules():
         if not list(layer.children()):
-            layer.register_forward_hook(
-                lambda layer, _, output, name=name: record(name, layer, output)
-            )
+            layer.register_forward_hook(lambda layer, _, output, name=name: record(name, layer, output))
     with torch.no_grad():
         module(image)
     return Summary(model.text, template, tuple(layers))

@@ -13,7 +13,7 @@ All weights are integers, so a draw is bit for bit the same on every machine.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -78,6 +78,4 @@ def log_uniform_weights(values: Sequence[Decimal | int], step: Decimal | int) ->
         edges = [first - min(Decimal(step), first / 2), *(Decimal(value) for value in values)]
         logs = [edge.ln() for edge in edges]
         spread = logs[-1] - logs[0]
-        return [
-            int((b - a) / spread * 2**40) for a, b in zip(logs[:-1], logs[1:], strict=True)
-        ]
+        return [int((b - a) / spread * 2**40) for a, b in pairwise(logs)]

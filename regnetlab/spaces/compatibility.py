@@ -1,8 +1,8 @@
 """Making widths and group widths fit each other, as the paper's code does."""
 
-from regnetlab.spaces.arrays import Ints
-
 import numpy as np
+
+from regnetlab.spaces.arrays import Ints
 
 
 def make_compatible(widths: Ints, group_widths: Ints, bottleneck_ratios: Ints) -> tuple[Ints, Ints]:

@@ -124,9 +124,7 @@ def parse_anynet(text: str) -> Config:
     )
 
 
-def parse_fields(
-    text: str, kind: str, required: Sequence[str], optional: Sequence[str]
-) -> Mapping[str, str]:
+def parse_fields(text: str, kind: str, required: Sequence[str], optional: Sequence[str]) -> Mapping[str, str]:
     """The ``name=value`` fields behind ``kind:``, all known, none twice, none missing."""
     body = text.removeprefix(f"{kind}:")
     fields: dict[str, str] = {}

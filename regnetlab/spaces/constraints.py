@@ -40,47 +40,44 @@ class Constraint:
     link: Link | None = None
 
 
+def _each_row(holds: Mask) -> Mask:
+    return np.asarray(holds.all(axis=1), np.bool_)
+
+
 def _shared_bottleneck(population: Population) -> Mask:
     ratios = population.bottleneck_ratios
-    return np.all(ratios == ratios[:, :1], axis=1)
+    return _each_row(ratios == ratios[:, :1])
 
 
 def _shared_group_width(population: Population) -> Mask:
     groups = population.group_widths
-    return np.all(groups == groups[:, :1], axis=1)
+    return _each_row(groups == groups[:, :1])
 
 
 def _rising_widths(population: Population) -> Mask:
-    return np.all(np.diff(population.widths, axis=1) >= 0, axis=1)
+    return _each_row(np.diff(population.widths, axis=1) >= 0)
 
 
 def _rising_depths(population: Population) -> Mask:
-    return np.all(np.diff(population.depths, axis=1) >= 0, axis=1)
+    return _each_row(np.diff(population.depths, axis=1) >= 0)
 
 
 def _on_the_law(population: Population) -> Mask:
     """The widths and depths are those that the row's own w_0, w_a, w_m and depth give."""
+    law = population.law
     widths, depths, whole = quantized_stages(
-        *(population.law[name] for name in ("w0", "wa", "wm")),
-        population.depths.sum(axis=1),
-        population.stages,
+        law["w0"], law["wa"], law["wm"], population.depths.sum(axis=1), population.stages
     )
     fitted, _ = make_compatible(widths, population.group_widths, population.bottleneck_ratios)
-    return whole & np.all((depths == population.depths) & (fitted == population.widths), axis=1)
+    return whole & _each_row((depths == population.depths) & (fitted == population.widths))
 
 
 SHARED_BOTTLENECK = Constraint(
     "shared bottleneck ratio", "b_i = b", _shared_bottleneck, Link.SAME_BOTTLENECK_RATIO
 )
-SHARED_GROUP_WIDTH = Constraint(
-    "shared group width", "g_i = g", _shared_group_width, Link.SAME_GROUP_WIDTH
-)
-RISING_WIDTHS = Constraint(
-    "rising widths", "w_i ≤ w_{i+1}", _rising_widths, Link.RISING_WIDTH
-)
-RISING_DEPTHS = Constraint(
-    "rising depths", "d_i ≤ d_{i+1}", _rising_depths, Link.RISING_DEPTH
-)
+SHARED_GROUP_WIDTH = Constraint("shared group width", "g_i = g", _shared_group_width, Link.SAME_GROUP_WIDTH)
+RISING_WIDTHS = Constraint("rising widths", "w_i ≤ w_{i+1}", _rising_widths, Link.RISING_WIDTH)
+RISING_DEPTHS = Constraint("rising depths", "d_i ≤ d_{i+1}", _rising_depths, Link.RISING_DEPTH)
 QUANTIZED_LINEAR = Constraint(
     "quantized linear widths", "w_j = w_0 · w_m^round(log(1 + w_a j / w_0) / log w_m)", _on_the_law
 )

@@ -28,9 +28,7 @@ def quantized_widths(w0: float, wa: float, wm: float, depth: int) -> Ints:
     return np.asarray(widths, np.int64)
 
 
-def quantized_stages(
-    w0: Floats, wa: Floats, wm: Floats, depth: Ints, stages: int
-) -> tuple[Ints, Ints, Mask]:
+def quantized_stages(w0: Floats, wa: Floats, wm: Floats, depth: Ints, stages: int) -> tuple[Ints, Ints, Mask]:
     """Stage widths and depths of n laws at once, each (n, stages), and which rows are whole.
 
     A row is whole when its line gives exactly ``stages`` stages and skips no step of w_m, as in the
@@ -72,9 +70,7 @@ def regnet_config(
     widths, depths = np.unique(blocks, return_counts=True)
     if widths[0] < 1:
         raise InputError(f"law w0={w0:g}: the first width rounds to 0; use a w0 of {WIDTH_STEP} or more")
-    return Config.compatible(
-        depths.tolist(), widths.tolist(), [group_width], [bottleneck_ratio], se_ratio
-    )
+    return Config.compatible(depths.tolist(), widths.tolist(), [group_width], [bottleneck_ratio], se_ratio)
 
 
 def log_linear_widths(w0: float, growth: float, stages: int) -> Floats:

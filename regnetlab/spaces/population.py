@@ -47,12 +47,11 @@ class Population:
         )
 
     def config(self, index: int) -> Config:
-        return Config(
-            *(
-                tuple(column[index].tolist())
-                for column in (self.depths, self.widths, self.group_widths, self.bottleneck_ratios)
-            )
+        depths, widths, group_widths, bottleneck_ratios = (
+            tuple(column[index].tolist())
+            for column in (self.depths, self.widths, self.group_widths, self.bottleneck_ratios)
         )
+        return Config(depths, widths, group_widths, bottleneck_ratios)
 
     def configs(self) -> Iterator[Config]:
         return (self.config(index) for index in range(len(self)))

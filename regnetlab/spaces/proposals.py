@@ -138,8 +138,7 @@ class _FromLaw:
 
     def draw(self, words: Words) -> tuple[Population, Ints]:
         d, w0, wa, wm, g, b = (
-            values[chain.draw(words[:, i : i + 1])[:, 0]]
-            for i, (chain, values) in enumerate(self.choices)
+            values[chain.draw(words[:, i : i + 1])[:, 0]] for i, (chain, values) in enumerate(self.choices)
         )
         law_widths, depths, whole = quantized_stages(w0, wa, wm, d.astype(np.int64), self.stages)
         rows = np.flatnonzero(whole)
@@ -150,7 +149,10 @@ class _FromLaw:
         law = {"w0": w0[rows], "wa": wa[rows], "wm": wm[rows]}
         population = Population(depths[rows], widths, groups, ratios, law)
         inside = np.ones(len(rows), np.bool_)
-        for column, (least, most) in ((depths[rows], self.ranges.depth), (widths, self.ranges.width)):
+        for column, (least, most) in (
+            (depths[rows], self.ranges.depth),
+            (widths, self.ranges.width),
+        ):
             inside &= np.all((column >= least) & (column <= most), axis=1)
         return population.take(inside), rows[inside]
 

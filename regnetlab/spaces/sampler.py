@@ -8,6 +8,7 @@ the networks of ``--n 64``.
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def sample(
     space: DesignSpace,
     n: int,
     template: Template,
-    regime: Regime = Regime(),  # noqa: B008 (frozen)
+    regime: Regime = Regime(),
     seed: int = 0,
 ) -> Sample:
     """The first ``n`` networks of this space on this template in this regime for this seed.
@@ -100,7 +101,8 @@ class _Found:
     def _unseen(self, rows: Ints) -> Ints:
         """Indexes of the rows met for the first time, ascending; remembers them."""
         packed = np.ascontiguousarray(rows.astype(np.int32))
-        keys = packed.view(np.dtype((np.void, packed.itemsize * packed.shape[1]))).ravel().tolist()
+        width = packed.itemsize * packed.shape[1]
+        keys: list[Any] = packed.view(np.dtype((np.void, width))).ravel().tolist()
         before = self.rows
         fresh: list[int] = []
         for index, key in enumerate(keys):

@@ -50,9 +50,8 @@ def on_device(data: DataSet, device: torch.device) -> DeviceData:
     mean = (share * levels).sum(1)
     variance = (share * (levels - mean[:, None]) ** 2).sum(1)
     shape = (1, -1, 1, 1)
-    place = {"device": device, "dtype": torch.float32}
-    mean_there = mean.reshape(shape).to(**place)
-    scale_there = (variance.clamp_min(1e-12) ** -0.5).reshape(shape).to(**place)
+    mean_there = mean.reshape(shape).to(device, torch.float32)
+    scale_there = (variance.clamp_min(1e-12) ** -0.5).reshape(shape).to(device, torch.float32)
 
     def move(split: Split) -> Images:
         return Images(
@@ -67,12 +66,10 @@ def on_device(data: DataSet, device: torch.device) -> DeviceData:
 
 def check_budget(data: DataSet, budget: Budget) -> None:
     """Raise ``InputError`` where the budget asks for more images than there are."""
-    for name, asked, there in (
-        ("images", budget.images, len(data.train)),
-        ("validation", budget.validation, len(data.validation)),
-    ):
-        if asked > there:
-            raise InputError(f"budget: {name} is {asked:,}; {data.name} has {there:,} for that")
+    if budget.images > len(data.train):
+        raise InputError(
+            f"budget: images is {budget.images:,}; {data.name} has {len(data.train):,} to train on"
+        )
 
 
 def training_batches(

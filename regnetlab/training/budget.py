@@ -15,8 +15,8 @@ class Budget:
 
     ``images`` of the training split (the same for every model, a smaller budget's are among a
     larger's), ``epochs`` times, in batches of ``batch_size``; an incomplete last batch is left out.
-    ``validation`` images of the validation split judge it after every epoch. A training longer than
-    ``time_limit`` seconds ends without an error.
+    ``validation`` images of the validation split, or all where it has fewer, judge it after every epoch.
+    A training longer than ``time_limit`` seconds ends without an error.
     """
 
     images: int = 6_400

@@ -119,7 +119,7 @@ def _download_fashion_mnist(root: Path) -> Path:
     folder = root / "FashionMNIST" / "raw"
     if _holds_fashion_mnist(folder):
         return folder
-    from torchvision.datasets import FashionMNIST  # noqa: PLC0415 (seconds to import)
+    from torchvision.datasets import FashionMNIST  # seconds to import
 
     try:
         FashionMNIST(str(root), download=True)
@@ -181,7 +181,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 
 def _read_images(folder: Path, classes: tuple[str, ...], template: Template) -> Split:
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
+    from PIL import Image, UnidentifiedImageError
 
     mode = {1: "L", 3: "RGB"}.get(template.channels)
     if mode is None:
@@ -212,7 +212,7 @@ def _order(n: int) -> NDArray[np.int64]:
 def _split(name: str, classes: tuple[str, ...], train: Split, test: Split) -> DataSet:
     checksum = hashlib.sha256()
     for part in (train, test):
-        checksum.update(np.ascontiguousarray(part.images))
+        checksum.update(np.ascontiguousarray(part.images).data)
         checksum.update(part.labels.astype("<i8").tobytes())
     order = _order(len(train))
     cut = len(train) // 6

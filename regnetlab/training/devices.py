@@ -40,3 +40,8 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def default_workers(device: torch.device) -> int:
+    """How many trainings to run at once: one per core, or one per GPU."""
+    return torch.cuda.device_count() if device.type == "cuda" else usable_cores()

@@ -33,4 +33,4 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     if len(data) != size:
         many = "more" if len(data) > size else f"only {len(data):,}"
         raise InputError(f"{path} should hold {size:,} bytes and has {many}; it is damaged: get it anew")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    return np.frombuffer(data, np.uint8).reshape(shape).copy()  # writable, as torch wants it

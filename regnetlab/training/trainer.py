@@ -30,8 +30,8 @@ def train(
         with torch.random.fork_rng(devices=_cuda_index(data)):
             torch.manual_seed(seed)
             ended = _train(build, data, budget, recipe, seed, seen, started + budget.time_limit)
-    except Exception as error:  # one failing model must not end a study
-        ended = _reason(error)
+    except Exception as problem:  # one failing model must not end a study
+        ended = _reason(problem)
     error = seen[-1].error if ended == COMPLETE else None
     images = seen[-1].images if seen else 0
     return Score(error, tuple(seen), time.monotonic() - started, images, ended)
@@ -47,7 +47,8 @@ def _train(
     deadline: float,
 ) -> str:
     device = data.train.labels.device
-    model = build().to(device, memory_format=torch.channels_last)
+    model = build().to(device)
+    model = model.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(model, recipe)
     generator = torch.Generator().manual_seed(seed)
     batch_size = min(budget.images, budget.batch_size)
@@ -65,7 +66,7 @@ def _train(
                 logits = model(batch)
                 loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
             loss_sum += loss.detach()
@@ -121,23 +122,22 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     return recipe.lr * (1 - progress)
 
 
-def evaluate(
-    model: nn.Module, data: DeviceData, budget: Budget, recipe: Recipe
-) -> tuple[float, bool]:
+def evaluate(model: nn.Module, data: DeviceData, budget: Budget, recipe: Recipe) -> tuple[float, bool]:
     """Validation error in percent, and whether every output was finite."""
     _recompute_norms(model, data.train, budget, recipe)
     model.eval()
     images = data.validation
+    count = min(budget.validation, len(images))
     wrong = torch.zeros((), device=images.labels.device, dtype=torch.int64)
     finite = torch.ones((), device=images.labels.device, dtype=torch.bool)
     with torch.inference_mode():
-        for start in range(0, budget.validation, _EVALUATION_BATCH):
-            which = slice(start, min(start + _EVALUATION_BATCH, budget.validation))
+        for start in range(0, count, _EVALUATION_BATCH):
+            which = slice(start, min(start + _EVALUATION_BATCH, count))
             with _precision(images.labels.device):
                 logits = model(images.normalised(which))
             wrong += (logits.argmax(1) != images.labels[which]).sum()
             finite &= logits.isfinite().all()
-    return 100 * wrong.item() / budget.validation, bool(finite.item())
+    return 100 * wrong.item() / count, bool(finite.item())
 
 
 def _recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: Recipe) -> None:
@@ -149,9 +149,7 @@ def _recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: R
     batches = min(recipe.precise_bn, budget.steps_per_epoch)
     if batches:
         with _precision(images.labels.device):
-            update_bn(
-                (images.normalised(slice(i * size, (i + 1) * size)) for i in range(batches)), model
-            )
+            update_bn((images.normalised(slice(i * size, (i + 1) * size)) for i in range(batches)), model)
 
 
 def _precision(device: torch.device) -> AbstractContextManager[object]:

@@ -1,0 +1,133 @@
+"""Everything that ``fit-regnet`` answers, from a study or a CSV of networks, as one document."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regnetlab.analysis.derive import derive
+from regnetlab.analysis.networks import complete, read_networks, records, study_networks, without_law
+from regnetlab.analysis.quantized_fit import fit_quantized
+from regnetlab.analysis.width_law import PopulationLaw, fit_log_linear, population_law
+from regnetlab.errors import InputError
+from regnetlab.spaces.complexity import config_complexity
+from regnetlab.spaces.config import Config
+from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
+from regnetlab.spaces.regime import Regime, Window, parse_window
+from regnetlab.spaces.template import PAPER, Template, template_named
+from regnetlab.study.plan import find_study, load_plan, newest_study
+
+_DERIVED = 8  # RegNets where neither the study nor the user says how many
+
+
+def fitted_law(
+    study: str | None,
+    file: Path | None,
+    law: str,
+    n: int | None = None,
+    template: str | None = None,
+    flops: str | None = None,
+) -> dict[str, Any]:
+    """The fits of all networks, the law of the best, and RegNets derived from it.
+
+    A study brings its template, regime and ranges. A file's networks are taken to be on the template
+    named, the paper's by default; their regime is the window given, else the flops that they have.
+    """
+    if file is not None:
+        networks = read_networks(file)
+        shape, ranges, regime = PAPER, PAPER_RANGES, _regime_of(networks)
+    else:
+        plan = load_plan(find_study(study or newest_study()))
+        networks = study_networks(plan)
+        shape, ranges, regime = plan.template, plan.ranges, plan.regime
+        n = n or plan.derived
+    shape = shape if template is None else template_named(template)
+    regime = regime if flops is None else Regime(flops=parse_window("flops", flops))
+
+    population, derived, reason = _population(networks, n or _DERIVED, shape, regime, ranges)
+    return {
+        "law": law,
+        "models": [_fit(law, row) for row in _networks(networks)],
+        "population": population,
+        "derived": [described(config, shape) for config in derived],
+        "derived_reason": reason,
+    }
+
+
+def described(config: Config, template: Template) -> dict[str, Any]:
+    """A config as ``sample`` describes one, and the notation that other commands take."""
+    return {
+        "id": config.id,
+        "model": config.text,
+        "depths": config.depths,
+        "widths": config.widths,
+        "group_widths": config.group_widths,
+        "bottleneck_ratios": config.bottleneck_ratios,
+        **config_complexity(config, template),
+    }
+
+
+def _networks(networks: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row per network; those without an error too."""
+    keys = [key for key in ("space", "index") if key in networks]
+    return records(networks.drop_duplicates(keys))
+
+
+def _fit(law: str, row: dict[str, Any]) -> dict[str, Any]:
+    error = float(row["error"])
+    known = {
+        "name": row["name"],
+        "space": row["space"],
+        "error": error if np.isfinite(error) else None,
+        "depths": row["depths"],
+        "widths": row["widths"],
+    }
+    if law == "quantized":
+        columns = (row["depths"], row["widths"], row["group_widths"], row["bottleneck_ratios"])
+        return known | asdict(fit_quantized(*columns))
+    try:
+        return known | asdict(fit_log_linear(row["widths"], row["depths"]))
+    except InputError as reason:
+        empty = dict.fromkeys(("w0", "growth", "r2", "e_fit"))
+        return known | empty | {"reason": str(reason)}
+
+
+def _population(
+    networks: pd.DataFrame, n: int, template: Template, regime: Regime, ranges: Ranges
+) -> tuple[dict[str, Any] | None, list[Config], str | None]:
+    """The law of the best, the RegNets derived from it, and why there are none."""
+    scored = complete(without_law(networks))
+    if not len(scored):
+        return None, [], "no network has an error, so there are no best ones"
+    try:
+        law = population_law(scored)
+    except InputError as reason:
+        keys = ("w0", "growth", "growth_interval", "r2", "median_r2")
+        empty = {"n": len(scored), "n_best": 0, **dict.fromkeys(keys), "reason": str(reason)}
+        return empty, [], str(reason)
+    try:
+        return _described_law(law), derive(law, n, template, regime, ranges), None
+    except InputError as reason:
+        return _described_law(law), [], str(reason)
+
+
+def _described_law(law: PopulationLaw) -> dict[str, Any]:
+    return {
+        "n": law.n,
+        "n_best": law.n_best,
+        "w0": law.w0.estimate,
+        "w0_interval": [law.w0.low, law.w0.high],
+        "growth": law.growth.estimate,
+        "growth_interval": [law.growth.low, law.growth.high],
+        "r2": law.r2,
+        "median_r2": law.median_r2,
+        "depth_growth": law.depth_growth,
+        "depth": law.depth,
+    }
+
+
+def _regime_of(networks: pd.DataFrame) -> Regime:
+    flops = networks["flops"].dropna()
+    return Regime(flops=Window(float(flops.min()), float(flops.max()))) if len(flops) else Regime()

@@ -1,0 +1,158 @@
+"""Networks as a data frame, from any CSV that has them.
+
+Columns of the frame: ``name``, ``space``, ``index``, ``depths``, ``widths`` (tuples), ``group_widths``
+and ``bottleneck_ratios`` (tuples, or ``None`` where the file has none), ``error``, ``flops``, ``params``
+and ``acts`` (floats, NaN where unknown), ``ended`` and whatever else the file has.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH
+from regnetlab.spaces.space import REGNET
+from regnetlab.study.plan import DERIVED, Plan
+from regnetlab.study.runner import outcome
+from regnetlab.study.store import open_store
+from regnetlab.study.trials import trials_csv
+from regnetlab.training.budget import COMPLETE
+
+_MOST_BYTES = 2**31
+Row = Mapping[str, str]
+
+
+def read_networks(path: Path) -> pd.DataFrame:
+    """The networks in this CSV file; an ``InputError`` names the line and column of a mistake."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path} is over 2 GiB; split it")
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} can't be read as CSV: {error}") from error
+    return parse_networks(text, str(path))
+
+
+def parse_networks(text: str, source: str) -> pd.DataFrame:
+    """The networks in this CSV text; ``source`` names it in errors."""
+    reader = csv.DictReader(io.StringIO(text))
+    try:
+        columns = reader.fieldnames or []
+        missing = {"depths", "widths"} - set(columns)
+        if missing:
+            raise InputError(
+                f"{source}: column {' and '.join(sorted(missing))} missing; a CSV of networks has"
+                f" depths and widths (numbers with spaces between), this has {', '.join(columns) or 'none'}"
+            )
+        rows: list[dict[str, Any]] = []
+        for row in reader:
+            try:
+                rows.append(_network(row, len(rows)))
+            except InputError as error:
+                raise InputError(f"{source}, line {reader.line_num}: {error}") from None
+    except csv.Error as error:
+        raise InputError(f"{source}, line {reader.line_num}: no CSV: {error}") from error
+    if not rows:
+        raise InputError(f"{source} has no networks; it ends after its first line")
+    return pd.DataFrame(rows)
+
+
+def complete(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks that earned an error, several seeds of one network averaged into one row."""
+    scored = networks[networks["error"].notna()]
+    keys = [key for key in ("space", "index") if key in scored]
+    if not {"space", "index"} <= set(keys) or not scored.duplicated(keys).any():
+        return scored.reset_index(drop=True)
+    means = scored.groupby(keys, sort=False)["error"].mean()
+    firsts = scored.drop_duplicates(keys).set_index(keys)
+    return firsts.assign(error=means).reset_index()
+
+
+def _network(row: Row, count: int) -> dict[str, Any]:
+    if None in row or None in row.values():
+        raise InputError("this line has more or fewer values than the first line has columns")
+    depths = _numbers(row, "depths", MAX_DEPTH)
+    widths = _numbers(row, "widths", MAX_WIDTH)
+    if len(depths) != len(widths):
+        raise InputError(f"depths has {len(depths)} numbers and widths {len(widths)}; one per stage each")
+    groups = next((each for each in ("group_widths", "group_width") if row.get(each)), None)
+    error = _real(row, "error" if "error" in row else "top1_err", 0, 100)
+    known: dict[str, Any] = {
+        "name": row.get("name") or row.get("id") or f"network {count + 1}",
+        "space": row.get("space") or "networks",
+        "index": int(index) if (index := row.get("index", "")).isdigit() else count,
+        "depths": depths,
+        "widths": widths,
+        "group_widths": _per_stage(row, groups, len(depths)) if groups else None,
+        "bottleneck_ratios": (
+            _per_stage(row, "bottleneck_ratios", len(depths)) if row.get("bottleneck_ratios") else None
+        ),
+        "error": error,
+        **{name: _real(row, name, 0, 1e18) for name in ("flops", "params", "acts")},
+    }
+    known["ended"] = row.get("ended") or (COMPLETE if not math.isnan(error) else "unknown")
+    others = {name: value for name, value in row.items() if name not in known}
+    return {**others, **known}
+
+
+def _numbers(row: Row, column: str, most: int) -> tuple[int, ...]:
+    words = row[column].split()
+    if not 1 <= len(words) <= MAX_STAGES or not all(
+        word.isascii() and word.isdigit() and len(word) < 8 and 1 <= int(word) <= most for word in words
+    ):
+        raise InputError(
+            f"{column} is {row[column][:40]!r}; it must be 1 to {MAX_STAGES} whole numbers of 1 to {most:,}"
+            " with spaces between"
+        )
+    return tuple(int(word) for word in words)
+
+
+def _per_stage(row: Row, column: str, stages: int) -> tuple[int, ...]:
+    values = _numbers(row, column, MAX_WIDTH)
+    if len(values) not in (1, stages):
+        raise InputError(f"{column} has {len(values)} numbers for {stages} stages; give one, or {stages}")
+    return values * stages if len(values) == 1 else values
+
+
+def _real(row: Row, column: str, low: float, high: float) -> float:
+    text = (row.get(column) or "").strip()
+    if text.lower() in ("", "nan"):
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if not low <= value <= high:
+        raise InputError(f"{column} is {text[:40]!r}; it must be a number of {low:g} to {high:g}, or empty")
+    return value
+
+
+def spaces_of(networks: pd.DataFrame) -> Sequence[str]:
+    """The spaces, in the order in which they first appear."""
+    return list(dict.fromkeys(networks["space"].tolist()))
+
+
+def study_networks(plan: Plan) -> pd.DataFrame:
+    """The trainings that a study has finished: from its store, or from trials.csv without one."""
+    if plan.store.exists():
+        text = trials_csv(plan, outcome(plan, open_store(plan.store)))
+        return parse_networks(text, f"study {plan.name}")
+    if plan.trials.exists():
+        return read_networks(plan.trials)
+    raise InputError(f"study {plan.name} has no trainings yet; begin with: regnetlab run {plan.name}")
+
+
+def records(networks: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries by column."""
+    return [{str(key): value for key, value in row.items()} for row in networks.to_dict("records")]
+
+
+def without_law(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks whose widths were free: those of RegNet spaces already follow the law."""
+    free = networks[~networks["space"].isin([REGNET.name, DERIVED])]
+    return free if len(free) else networks

@@ -1,0 +1,79 @@
+"""The entry point: which commands there are, how errors end, what ``--json`` and ``--debug`` do."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from regnetlab import __version__
+from regnetlab.cli import models, results, spaces, studies
+from regnetlab.errors import InputError
+
+app = typer.Typer(
+    name="regnetlab",
+    help="Explore spaces of convolutional networks: sample, train, fit the width law, report.",
+    epilog="--json prints one JSON document, --debug shows tracebacks; both work with any command.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(spaces.sample)
+app.command()(models.summary)
+app.command(name="models")(models.list_models)
+app.command()(models.train)
+app.command()(studies.run)
+app.command()(studies.status)
+app.command(name="fit-regnet")(results.fit_regnet)
+app.command()(results.report)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"regnetlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, 1, 2 or 130."""
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
+    # Flags that may stand anywhere stand behind the command, whose option --json is.
+    json = ["--json"] if "--json" in words else []
+    words = [word for word in words if word not in ("--debug", "--json")] + json
+    try:
+        status = app(words, prog_name="regnetlab", standalone_mode=False)
+        sys.stdout.flush()
+    except (InputError, TyperException) as error:
+        if debug:
+            raise
+        message = error.format_message() if isinstance(error, TyperException) else str(error)
+        _complain(" ".join(message.split()) or "give a command; regnetlab --help lists them")
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted")
+        return 130
+    except BrokenPipeError:  # whoever read our output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        first = str(error).splitlines()[0] if str(error) else ""
+        _complain(f"unexpected {type(error).__name__}: {first} (--debug shows where)")
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def _complain(message: str) -> None:
+    print(f"regnetlab: {message}", file=sys.stderr)

@@ -1,0 +1,178 @@
+"""``regnetlab summary``, ``models`` and ``train``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from regnetlab.cli.output import Json, Seed, count, number, print_json, print_table
+from regnetlab.cli.spaces import Classes, Input, TemplateName
+from regnetlab.spaces.template import template_named
+
+ModelText = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A name, anynet:d=…;w=…;g=…;b=…, or regnet:w0=…,wa=…")
+]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder that holds the data; else REGNETLAB_DATA, else found.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+def summary(
+    model: ModelText,
+    input: Input = None,
+    classes: Classes = None,
+    template: TemplateName = None,
+    json: Json = False,
+) -> None:
+    """Show a network layer by layer: shapes, params, flops, acts."""
+    shape = template_named(template or "paper").changed(input, classes)
+    from regnetlab.models.registry import find_model  # torch
+    from regnetlab.models.summary import summarise
+
+    found = summarise(find_model(model), shape)
+    totals = {"flops": found.flops, "params": found.params, "acts": found.acts}
+    if json:
+        layers = [
+            {
+                "name": layer.name,
+                "type": layer.type,
+                "output": layer.output,
+                "params": layer.params,
+                "flops": layer.flops,
+                "acts": layer.acts,
+            }
+            for layer in found.layers
+        ]
+        print_json(
+            {
+                "model": found.model,
+                "input": shape.input,
+                "classes": shape.classes,
+                **totals,
+                "layers": layers,
+            }
+        )
+        return
+    rows = [
+        (
+            layer.name,
+            layer.type,
+            "×".join(map(str, layer.output)),
+            *(f"{each:,}" if each else "" for each in (layer.params, layer.flops, layer.acts)),
+        )
+        for layer in found.layers
+    ]
+    total = ("total", "", "", *(f"{totals[key]:,}" for key in ("params", "flops", "acts")))
+    print(f"{found.model} at {shape.input}, {shape.classes:,} classes\n")
+    print_table(
+        ("layer", "type", "output", "params", "flops", "acts"),
+        [*map(_narrow, rows), total],
+        "lllrrr",
+    )
+
+
+def _narrow(row: tuple[str, ...]) -> tuple[str, ...]:
+    """Names as short as they can be: s3.b12.conv2 for stage3.block12.conv2."""
+    return (row[0].replace("stage", "s").replace("block", "b"), _short_type(row[1]), *row[2:])
+
+
+def _short_type(text: str) -> str:
+    return (
+        text.replace("Conv2d ", "conv ")
+        .replace(" in ", " ")
+        .replace(" groups", "g")
+        .replace("BatchNorm2d", "norm")
+        .replace("AdaptiveAvgPool2d", "pool")
+        .lower()
+    )
+
+
+def list_models(json: Json = False) -> None:
+    """List the networks that have a name."""
+    from regnetlab.models.registry import named_models  # torch
+    from regnetlab.models.summary import summarise
+
+    paper = template_named("paper")
+    models: list[dict[str, Any]] = []
+    for model in named_models():
+        found = summarise(model, paper)
+        models.append(
+            {
+                "name": model.text,
+                "family": model.family,
+                "year": model.year,
+                "params": found.params,
+                "flops": found.flops,
+                "acts": found.acts,
+                "input": paper.input,
+            }
+        )
+    if json:
+        print_json({"models": models})
+        return
+    rows = (
+        (
+            each["name"],
+            each["family"],
+            str(each["year"]),
+            *(count(each[key]) for key in ("params", "flops", "acts")),
+            each["input"],
+        )
+        for each in models
+    )
+    print_table(("name", "family", "year", "params", "flops", "acts", "input"), rows, "lllrrrl")
+
+
+def train(
+    model: ModelText,
+    data: Annotated[str, typer.Option(help="fashion-mnist or folder:PATH.")] = "fashion-mnist",
+    images: Annotated[int, typer.Option(help="Training images.")] = 6_400,
+    epochs: Annotated[int, typer.Option(help="Times that each is seen.")] = 1,
+    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 64,
+    seed: Seed = 0,
+    device: Device = "auto",
+    template: Annotated[str, typer.Option(help="paper or small.")] = "small",
+    input: Input = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Train one network for a short budget and print its validation error."""
+    shape = template_named(template).changed(input)
+    from functools import partial
+
+    from regnetlab.models.registry import find_model  # torch
+    from regnetlab.training.batches import check_budget, on_device
+    from regnetlab.training.budget import Budget, Recipe
+    from regnetlab.training.datasets import load_data
+    from regnetlab.training.devices import find_device, set_up
+    from regnetlab.training.trainer import train as train_model
+
+    found = find_model(model)
+    pictures = load_data(data, shape, data_dir)
+    shape = shape.changed(classes=len(pictures.classes))
+    pictures.check_fits(shape)
+    budget = Budget(images=images, epochs=epochs, batch_size=batch_size)
+    check_budget(pictures, budget)
+    where = find_device(device)
+    set_up(where)
+    score = train_model(partial(found.build, shape), on_device(pictures, where), budget, Recipe(), seed)
+    if json:
+        print_json(
+            {
+                "model": found.text,
+                **score.as_dict(),
+                "seed": seed,
+                "device": str(where),
+                "data": data,
+            }
+        )
+        return
+    for point in score.curve:
+        line = f"{point.images:9,} images  train loss {point.train_loss:.3f}"
+        after = f"  validation error {point.error:.2f} %" if point.error is not None else ""
+        print(f"{line}  train error {point.train_error:5.1f} %{after}")
+    print(
+        f"{found.text}: validation error {number(score.error)} % after {score.images:,} images,"
+        f" {score.seconds:.1f} s on {where}; {score.ended}"
+    )

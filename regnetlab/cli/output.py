@@ -1,0 +1,56 @@
+"""How results are printed: one JSON document, or a table of plain text."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout; numbers that are not finite become null."""
+    print(json.dumps(_finite(document)))
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:
+    """Columns as wide as they need to be; ``right`` has an r for each one to align right."""
+    cells = [tuple(headers), *(tuple(row) for row in rows)]
+    sides = right.ljust(len(headers), "l")
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    for row in cells:
+        padded = (
+            cell.rjust(width) if side == "r" else cell.ljust(width)
+            for cell, width, side in zip(row, widths, sides, strict=True)
+        )
+        print("  ".join(padded).rstrip())
+
+
+def count(value: float) -> str:
+    """A count in at most five characters or so: 397.7M, 5.16M, 1,234."""
+    for suffix, power in (("G", 1e9), ("M", 1e6)):
+        if value >= 0.9995 * power:
+            scaled = value / power
+            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 1000 else 0}f}{suffix}"
+    return f"{value:,.0f}"
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """A number, or a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+
+
+def stages(values: Sequence[int]) -> str:
+    """Numbers of stages with spaces between; one where all are equal."""
+    return " ".join(map(str, values))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,144 @@
+"""How a run is watched: a live table on a terminal, plain lines elsewhere, both on stderr."""
+
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from regnetlab.study.jobs import Job
+from regnetlab.study.runner import Progress
+from regnetlab.training.budget import Score
+
+_LINE_EVERY = 15.0  # seconds between plain lines
+
+
+class Tally:
+    """What a run has done so far; the part that both displays share."""
+
+    def __init__(self, study: str) -> None:
+        self.study = study
+        self.started = time.monotonic()
+        self.trained = 0  # in this run, for the rate
+        self.jobs: dict[str, list[Job]] = {}
+        self.scores: dict[str, Score] = {}
+
+    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+        self.scores = dict(scores)
+        self.jobs = {}
+        for job in jobs:
+            self.jobs.setdefault(job.space, []).append(job)
+
+    def finished(self, job: Job, score: Score) -> None:
+        self.scores[job.identity] = score
+        self.trained += 1
+
+    @property
+    def planned(self) -> int:
+        return sum(map(len, self.jobs.values()))
+
+    @property
+    def done(self) -> int:
+        return sum(job.identity in self.scores for jobs in self.jobs.values() for job in jobs)
+
+    @property
+    def pace(self) -> str:
+        """Rate and time left, once something was trained."""
+        hours = (time.monotonic() - self.started) / 3600
+        if not self.trained:
+            return "starting workers" if self.done < self.planned else "nothing left to train"
+        rate = self.trained / hours
+        left = (self.planned - self.done) / rate * 60
+        return f"{rate:,.0f} models/h, {f'{left:.0f} min' if left >= 1.5 else f'{left * 60:.0f} s'} left"
+
+    def spaces(self) -> Iterator[tuple[str, int, int, int, list[float]]]:
+        """Name, planned, done, failed and errors of each space."""
+        for name, jobs in self.jobs.items():
+            done = [self.scores[job.identity] for job in jobs if job.identity in self.scores]
+            errors = [score.error for score in done if score.error is not None]
+            yield name, len(jobs), len(done), len(done) - len(errors), errors
+
+
+class Lines:
+    """A line every few seconds, and one at the end of each phase."""
+
+    def __init__(self, study: str) -> None:
+        self.tally = Tally(study)
+        self.printed = 0.0
+
+    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+        self.tally.begin(jobs, scores)
+        self._print()
+
+    def finished(self, job: Job, score: Score) -> None:
+        self.tally.finished(job, score)
+        due = time.monotonic() - self.printed > _LINE_EVERY
+        if due or self.tally.done == self.tally.planned:
+            self._print()
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def _print(self) -> None:
+        self.printed = time.monotonic()
+        best = min(
+            ((min(errors), name) for name, _, _, _, errors in self.tally.spaces() if errors),
+            default=None,
+        )
+        ending = f"; best {best[0]:.2f} % in {best[1]}" if best else ""
+        self.note(
+            f"{self.tally.study}: {self.tally.done}/{self.tally.planned} models, {self.tally.pace}{ending}"
+        )
+
+
+class LiveTable:
+    """A live table with a row for each space."""
+
+    def __init__(self, study: str, console: Console) -> None:
+        self.tally = Tally(study)
+        self.live = Live(console=console, get_renderable=self._draw, refresh_per_second=2)
+
+    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+        self.tally.begin(jobs, scores)
+
+    def finished(self, job: Job, score: Score) -> None:
+        self.tally.finished(job, score)
+
+    def note(self, text: str) -> None:
+        self.live.console.print(Text(text, style="yellow"))
+
+    def _draw(self) -> RenderableType:
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        table.add_column("space", style="bold")
+        table.add_column("", width=20)
+        for header in ("models", "failed", "best %", "median %"):
+            table.add_column(header, justify="right")
+        for name, planned, done, failed, errors in self.tally.spaces():
+            table.add_row(
+                name,
+                ProgressBar(total=planned, completed=done, width=20),
+                f"{done}/{planned}",
+                str(failed or ""),
+                f"{min(errors):.2f}" if errors else "",
+                f"{statistics.median(errors):.2f}" if errors else "",
+            )
+        line = f"{self.tally.study}: {self.tally.done}/{self.tally.planned} models, {self.tally.pace}"
+        return Group(Text(line), table)
+
+
+@contextmanager
+def make_progress(study: str) -> Iterator[Progress]:
+    """The display that suits where stderr goes."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines(study)
+        return
+    display = LiveTable(study, console)
+    with display.live:
+        yield display

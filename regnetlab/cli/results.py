@@ -1,0 +1,130 @@
+"""``regnetlab fit-regnet`` and ``report``."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from regnetlab.cli.output import Json, count, number, print_json, print_table, stages
+from regnetlab.cli.spaces import TemplateName, WindowText
+from regnetlab.cli.studies import StudyText
+from regnetlab.errors import InputError
+
+_SHOWN = 20  # networks in the printed table; --json has all
+
+
+def fit_regnet(
+    study: Annotated[
+        str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")
+    ] = None,
+    from_: Annotated[
+        Path | None, typer.Option("--from", help="A CSV of networks instead of a study.")
+    ] = None,
+    law: Annotated[
+        Literal["log-linear", "quantized"], typer.Option(help="The notation of the law.")
+    ] = "log-linear",
+    n: Annotated[int | None, typer.Option(min=1, max=1_000, help="RegNets to derive.")] = None,
+    template: TemplateName = None,
+    flops: WindowText = None,
+    json: Json = False,
+) -> None:
+    """Fit the width law to networks, and derive RegNets from their best."""
+    if study is not None and from_ is not None:
+        raise InputError("give a study or --from FILE, not both")
+    from regnetlab.analysis.fitted import fitted_law  # pandas, SciPy
+
+    document = fitted_law(study, from_, law, n, template, flops)
+    if json:
+        print_json(document)
+        return
+    _print_fits(document)
+    _print_population(document["population"])
+    if document["derived"]:
+        print("\nRegNets derived from it, nearest first:\n")
+        rows = (
+            (
+                each["model"],
+                *(count(each[key]) for key in ("flops", "params", "acts")),
+            )
+            for each in document["derived"]
+        )
+        print_table(("model", "flops", "params", "acts"), rows, "lrrr")
+    elif document["derived_reason"]:
+        print(f"\nno RegNets derived: {document['derived_reason']}")
+
+
+def report(
+    study: StudyText,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="reports/NAME.html by default.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    json: Json = False,
+) -> None:
+    """Write the report of a study: one page that opens without a network."""
+    from regnetlab.study.plan import find_study, load_plan
+
+    plan = load_plan(find_study(study))
+    from regnetlab.files import check_output, write_atomically
+    from regnetlab.report.page import default_path, study_page  # plotly, pandas
+
+    path = output or default_path(plan)
+    if output is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    check_output(path, (".html",))
+    write_atomically(path, study_page(plan))
+    if json:
+        print_json({"report": str(path)})
+    else:
+        print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    if open_:
+        typer.launch(path.resolve().as_uri())
+
+
+def _print_fits(document: dict[str, Any]) -> None:
+    models = document["models"]
+    ranked = sorted(models, key=lambda m: (m["error"] is None, m["error"] or 0.0))[:_SHOWN]
+    quantized = document["law"] == "quantized"
+    parameters = ("w0", "wa", "wm") if quantized else ("w0", "growth", "r2")
+    rows = (
+        (
+            each["name"],
+            number(each["error"]),
+            stages(each["depths"]),
+            stages(each["widths"]),
+            *(number(each[key], 0 if key == "w0" else 2) for key in parameters),
+            number(each["e_fit"], 3),
+        )
+        for each in ranked
+    )
+    titles = {"r2": "R²"}
+    headers = (
+        "network",
+        "error %",
+        "depths",
+        "widths",
+        *(titles.get(p, p) for p in parameters),
+        "e_fit",
+    )
+    print(
+        f"{document['law']} law of {len(models)} networks" + (", the best:" if len(models) > _SHOWN else ":")
+    )
+    print()
+    print_table(headers, rows, "lrllrrrr")
+    for each in models:
+        if each.get("reason"):
+            print(f"{each['name']}: {each['reason']}")
+
+
+def _print_population(law: dict[str, Any] | None) -> None:
+    if law is None:
+        return
+    if law["growth"] is None:
+        print(f"\nno law of the best: {law['reason']}")
+        return
+    low, high = law["growth_interval"]
+    print(
+        f"\nThe best {law['n_best']} of {law['n']} networks: w_i ≈ {law['w0']:.1f} · {law['growth']:.2f}^i"
+        f"\ngrowth {law['growth']:.2f}, 95 % bootstrap interval {low:.2f} to {high:.2f}; R² {law['r2']:.2f}"
+        f" (each network's own: median {number(law['median_r2'])})"
+    )

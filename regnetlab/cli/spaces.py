@@ -1,0 +1,165 @@
+"""``regnetlab sample``."""
+
+import io
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from regnetlab.cli.output import Json, count, print_json, print_table, stages
+from regnetlab.errors import InputError
+from regnetlab.files import check_output, write_atomically
+from regnetlab.spaces.regime import Regime, parse_window
+from regnetlab.spaces.sampler import Sample
+from regnetlab.spaces.sampler import sample as draw
+from regnetlab.spaces.space import space_named
+from regnetlab.spaces.template import template_named
+
+Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Range; the paper's by default.")]
+Values = Annotated[str | None, typer.Option(metavar="A,B,…", help="Values; the paper's by default.")]
+WindowText = Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Window, as in 300M:400M.")]
+TemplateName = Annotated[str | None, typer.Option(help="paper (224 px, the default) or small (28 px).")]
+Input = Annotated[str | None, typer.Option(metavar="CxHxW", help="Another input than the template's.")]
+Classes = Annotated[int | None, typer.Option(help="Another number of classes.")]
+
+
+def sample(
+    space: Annotated[str, typer.Option(help="AnyNetA, B, C, D, E or RegNet.")],
+    n: Annotated[int | None, typer.Option(help="How many different networks.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw; 0 by default.")] = None,
+    template: TemplateName = None,
+    input: Input = None,
+    classes: Classes = None,
+    flops: WindowText = None,
+    params: WindowText = None,
+    acts: WindowText = None,
+    depth: Range = None,
+    width: Range = None,
+    group_width: Values = None,
+    bottleneck_ratio: Values = None,
+    study: Annotated[str | None, typer.Option(help="Take what is not given here from this study.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write .csv, .parquet or .json instead.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Draw networks from a design space: always the same for the same seed, whatever n."""
+    if output is not None:
+        check_output(output, (".csv", ".parquet", ".json"))
+    chosen, shape, regime = space_named(space), template_named(template or "paper"), Regime()
+    if study is not None:
+        from regnetlab.study.plan import find_study, load_plan  # pydantic
+
+        plan = load_plan(find_study(study))
+        chosen, regime = chosen.within(plan.ranges), plan.regime
+        shape = plan.template if template is None else shape
+        seed = plan.seed if seed is None else seed
+        sizes = {each.space.name: each.n for each in plan.draws}
+        n = sizes.get(space) if n is None else n
+    if n is None:
+        raise InputError("--n is missing; say how many networks, as in --n 64")
+    ranges = chosen.ranges.changed(
+        depth=_range("depth", depth),
+        width=_range("width", width),
+        group_width=_values("group-width", group_width),
+        bottleneck_ratio=_values("bottleneck-ratio", bottleneck_ratio),
+    )
+    texts = {"flops": flops, "params": params, "acts": acts}
+    windows = regime.windows | {k: parse_window(k, v) for k, v in texts.items() if v is not None}
+    shape = shape.changed(input, classes)
+    found = draw(chosen.within(ranges), n, shape, Regime(**windows), seed or 0)
+
+    models = [_model(found, index) for index in range(n)]
+    document = {
+        "space": space,
+        "seed": seed or 0,
+        "n": n,
+        "template": shape.name,
+        "input": shape.input,
+        "classes": shape.classes,
+        "drawn": found.drawn,
+        "models": models,
+    }
+    if output is not None:
+        _write(output, document, models)
+        print(f"wrote {n:,} networks of {space} to {output}", file=sys.stderr)
+    if json:
+        print_json(document)
+    elif output is None:
+        _print_models(models)
+
+
+def _model(found: Sample, index: int) -> dict[str, Any]:
+    config = found.population.config(index)
+    return {
+        "id": config.id,
+        "depths": config.depths,
+        "widths": config.widths,
+        "group_widths": config.group_widths,
+        "bottleneck_ratios": config.bottleneck_ratios,
+        **found.complexity.row(index),
+        **{name: float(values[index]) for name, values in found.population.law.items()},
+    }
+
+
+def _print_models(models: list[dict[str, Any]]) -> None:
+    headers = ("#", "depths", "widths", "g", "b", "flops", "params", "acts")
+    rows = (
+        (
+            str(index),
+            stages(model["depths"]),
+            stages(model["widths"]),
+            _shortest(model["group_widths"]),
+            _shortest(model["bottleneck_ratios"]),
+            count(model["flops"]),
+            count(model["params"]),
+            count(model["acts"]),
+        )
+        for index, model in enumerate(models)
+    )
+    print_table(headers, rows, "rllllrrr")
+
+
+def _shortest(values: tuple[int, ...]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else stages(values)
+
+
+def _write(path: Path, document: dict[str, Any], models: list[dict[str, Any]]) -> None:
+    import json
+
+    if path.suffix == ".json":
+        write_atomically(path, json.dumps(document, indent=1) + "\n")
+        return
+    import pandas as pd
+
+    rows = [
+        {"space": document["space"], "index": index}
+        | {key: stages(value) if isinstance(value, tuple) else value for key, value in model.items()}
+        for index, model in enumerate(models)
+    ]
+    frame = pd.DataFrame(rows)
+    buffer = io.BytesIO()
+    if path.suffix == ".parquet":
+        frame.to_parquet(buffer, index=False)
+    else:
+        frame.to_csv(buffer, index=False, lineterminator="\n")
+    write_atomically(path, buffer.getvalue())
+
+
+def _range(name: str, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    low, colon, high = text.partition(":")
+    if not (colon and low.isascii() and low.isdigit() and high.isascii() and high.isdigit()):
+        raise InputError(f"--{name} {text!r} is not LOW:HIGH; write it as in 1:12")
+    return int(low[:9]), int(high[:9])
+
+
+def _values(name: str, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(f"--{name} {text!r} is not a list of whole numbers; write it as in 8,16,32")
+    return tuple(int(part[:9]) for part in parts)

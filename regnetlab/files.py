@@ -1,0 +1,27 @@
+"""Writing files whole or not at all."""
+
+import os
+from pathlib import Path
+
+from regnetlab.errors import InputError
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all; raises ``InputError`` where it can't be written."""
+    data = content.encode() if isinstance(content, str) else content
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_output(path: Path, endings: tuple[str, ...]) -> None:
+    """Raise ``InputError`` before any work is done for a file that could not be written."""
+    if path.suffix not in endings:
+        raise InputError(f"output {path}: end the name in {' or '.join(endings)}")
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError(f"output {path} can't be written: {path.parent} must be a folder to write in")

@@ -1,0 +1,1 @@
+"""How results are shown: figures (Plotly) and one self-contained page (Jinja2)."""

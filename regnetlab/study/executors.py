@@ -1,0 +1,124 @@
+"""Executors: where trainings run, all behind ``concurrent.futures.Executor``.
+
+``local`` is a pool of processes, one thread each, one per core or per GPU; ``inline`` runs in this
+process, to step through a failure in a debugger. A new place to run is one more function here.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar
+
+from regnetlab.errors import unknown
+from regnetlab.models.anynet import AnyNet
+from regnetlab.spaces.config import Config
+from regnetlab.spaces.template import Template
+from regnetlab.training.batches import DeviceData, check_budget, on_device
+from regnetlab.training.budget import Budget, Recipe, Score
+from regnetlab.training.datasets import load_data
+from regnetlab.training.devices import find_device, set_up
+from regnetlab.training.trainer import train
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all trainings of a study share; equal setups share their data in a worker."""
+
+    template: Template
+    data: str
+    data_dir: Path | None
+    device: str
+    budget: Budget
+    recipe: Recipe
+
+
+def work(setup: Setup, config: Config, seed: int) -> Score:
+    """One training, in whatever process this is called."""
+    data = _prepared(setup)
+    return train(partial(AnyNet, config, setup.template), data, setup.budget, setup.recipe, seed)
+
+
+@cache
+def _prepared(setup: Setup) -> DeviceData:
+    device = find_device(setup.device)
+    set_up(device)
+    data = load_data(setup.data, setup.template, setup.data_dir)
+    data.check_fits(setup.template)
+    check_budget(data, setup.budget)
+    return on_device(data, device)
+
+
+def check_executor(name: str) -> None:
+    """Raise ``InputError`` unless there is an executor of that name."""
+    if name not in _MAKERS:
+        raise unknown("executor", name, _MAKERS)
+
+
+def make_executor(name: str, workers: int) -> Executor:
+    """The executor of that name with so many workers."""
+    check_executor(name)
+    return _MAKERS[name](workers)
+
+
+class Inline(Executor):
+    """Runs each call at once, in this process and thread."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def _local(workers: int) -> Executor:
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+
+
+_MAKERS: Mapping[str, Callable[[int], Executor]] = MappingProxyType(
+    {"local": _local, "inline": lambda workers: Inline()}
+)
+
+
+def _start_worker() -> None:
+    """A worker leaves signals to its coordinator, and ends when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _follow(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def sheltered() -> Iterator[None]:
+    """Processes that are started inside do not see Ctrl-C, not even before they are ready."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def stop_at_once(executor: Executor) -> None:
+    """End the executor without waiting for what it is doing."""
+    processes: dict[int, Any] = getattr(executor, "_processes", None) or {}
+    for process in list(processes.values()):
+        process.kill()
+    executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,312 @@
+"""The plan of a study: study.toml, validated.
+
+Sections and their keys are the fields of the dataclasses that the rest of the package uses (Budget,
+Recipe, Ranges), so a new key is one new field there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from regnetlab.errors import InputError, unknown
+from regnetlab.spaces.ranges import Ranges
+from regnetlab.spaces.regime import Regime, parse_window
+from regnetlab.spaces.sampler import MAX_N
+from regnetlab.spaces.space import DesignSpace, space_named
+from regnetlab.spaces.template import TEMPLATES, Template, parse_input, template_named
+from regnetlab.study.tomlfile import line_of, read_toml, write_value
+from regnetlab.training.budget import Budget, Recipe
+
+DERIVED = "derived"
+"""The name under which a study's derived RegNets stand beside its spaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """n networks of one space."""
+
+    space: DesignSpace
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a study file says, with its defaults filled in.
+
+    ``seeds`` trainings of each network; ``derived`` RegNets from the law of the best networks.
+    """
+
+    name: str
+    folder: Path
+    template: Template
+    data: str
+    seed: int
+    regime: Regime
+    budget: Budget
+    seeds: int
+    recipe: Recipe
+    draws: tuple[Draw, ...]
+    derived: int
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "study.db"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "study.lock"
+
+    @property
+    def trials(self) -> Path:
+        return self.folder / "trials.csv"
+
+    @property
+    def ranges(self) -> Ranges:
+        """The ranges that all spaces of the study share."""
+        return self.draws[0].space.ranges
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+def _section(of: type, **more: Any) -> type[BaseModel]:
+    """A pydantic model with the fields of a dataclass, and ``more``."""
+    hints = get_type_hints(of)
+    own: dict[str, Any] = {each.name: (hints[each.name], each.default) for each in fields(of)}
+    return create_model(of.__name__, __base__=_Section, **(own | more))
+
+
+class _Draw(_Section):
+    space: str
+    n: Annotated[int, Field(ge=1, le=MAX_N)]
+
+
+class _Regime(_Section):
+    flops: str | None = None
+    params: str | None = None
+    acts: str | None = None
+
+
+class _Template(_Section):
+    base: str = "small"
+    input: str | None = None
+    classes: int | None = None
+    stem_width: int | None = None
+    stem_stride: int | None = None
+    strides: tuple[int, ...] | None = None
+
+
+class _Derive(_Section):
+    n: Annotated[int, Field(ge=0, le=1_000)] = 0
+
+
+_Seeds = Annotated[int, Field(ge=1, le=1_000)]
+_Study = create_model(
+    "_Study",
+    __base__=_Section,
+    template=(str | _Template, "small"),
+    data=(str, "fashion-mnist"),
+    seed=(Annotated[int, Field(ge=0, lt=2**63)], 0),
+    regime=(_Regime, _Regime()),
+    ranges=(_section(Ranges), Field(default_factory=dict, validate_default=True)),
+    budget=(
+        _section(Budget, seeds=(_Seeds, 1)),
+        Field(default_factory=dict, validate_default=True),
+    ),
+    recipe=(_section(Recipe), Field(default_factory=dict, validate_default=True)),
+    spaces=(Annotated[tuple[_Draw, ...], Field(min_length=1)], ...),
+    derive=(_Derive, _Derive()),
+)
+
+
+def find_study(study: str, root: Path = Path("studies")) -> Path:
+    """The study file that STUDY means: a name under ``studies/``, a folder, or a file."""
+    given = Path(study)
+    for path in (root / study / "study.toml", given / "study.toml", given):
+        if path.is_file():
+            return path
+    names = sorted(each.parent.name for each in root.glob("*/study.toml")) if root.is_dir() else []
+    if not names:
+        raise InputError(
+            f"study {study!r} is not known: there is no {root}/{study}/study.toml; make one (see the"
+            " README) or give the path of a study.toml"
+        )
+    raise unknown("study", study, names)
+
+
+def newest_study(root: Path = Path("studies")) -> str:
+    """The study under ``studies/`` whose trials were written last."""
+    written = [path for path in root.glob("*/trials.csv") if (path.parent / "study.toml").is_file()]
+    if not written:
+        raise InputError(f"no study under {root}/ has trials yet; begin with: regnetlab run STUDY")
+    return max(written, key=lambda path: path.stat().st_mtime).parent.name
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in this study file; an error names the line, the key and what it accepts."""
+    values, text = read_toml(path)
+    try:
+        study = _Study.model_validate(_tuples(values))
+    except ValidationError as error:
+        raise _explained(path, text, error) from None
+    try:
+        return _plan(path, study.model_dump(exclude={"template"}), study.template)  # type: ignore[attr-defined]
+    except InputError as error:
+        raise InputError(f"{path}{_line_of_message(text, values, str(error))}: {error}") from None
+
+
+def _plan(path: Path, values: dict[str, Any], template: str | _Template) -> Plan:
+    ranges = Ranges(**values["ranges"])
+    seeds = values["budget"].pop("seeds")
+    names = [draw["space"] for draw in values["spaces"]]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"space {name!r} is listed twice; list it once, with the larger n")
+    return Plan(
+        name=path.resolve().parent.name,
+        folder=path.parent,
+        template=_template(template),
+        data=values["data"],
+        seed=values["seed"],
+        regime=Regime(
+            **{
+                name: parse_window(name, window)
+                for name, window in values["regime"].items()
+                if window is not None
+            }
+        ),
+        budget=Budget(**values["budget"]),
+        seeds=seeds,
+        recipe=Recipe(**values["recipe"]),
+        draws=tuple(Draw(space_named(draw["space"]).within(ranges), draw["n"]) for draw in values["spaces"]),
+        derived=values["derive"]["n"],
+    )
+
+
+def _template(given: str | _Template) -> Template:
+    if isinstance(given, str):
+        return template_named(given)
+    base = template_named(given.base)
+    channels, height, width = parse_input(given.input or base.input)
+    return Template(
+        name=base.name,
+        channels=channels,
+        height=height,
+        width=width,
+        classes=base.classes if given.classes is None else given.classes,
+        stem_width=base.stem_width if given.stem_width is None else given.stem_width,
+        stem_stride=base.stem_stride if given.stem_stride is None else given.stem_stride,
+        strides=base.strides if given.strides is None else given.strides,
+    )
+
+
+def plan_toml(plan: Plan) -> str:
+    """The plan as a complete study file, every default written out."""
+    template = plan.template
+    if template == TEMPLATES[template.name]:
+        shape = write_value(template.name)
+    else:
+        parts = {
+            "base": template.name,
+            "input": template.input,
+            "classes": template.classes,
+            "stem_width": template.stem_width,
+            "stem_stride": template.stem_stride,
+            "strides": template.strides,
+        }
+        inner = ", ".join(f"{key} = {write_value(value)}" for key, value in parts.items())
+        shape = f"{{ {inner} }}"
+    lines = [
+        f"template = {shape}",
+        f"data = {write_value(plan.data)}",
+        f"seed = {plan.seed}",
+    ]
+    sections: dict[str, Mapping[str, object]] = {
+        "regime": {name: window.text for name, window in plan.regime.windows.items()},
+        "ranges": _fields(plan.ranges),
+        "budget": {**_fields(plan.budget), "seeds": plan.seeds},
+        "recipe": _fields(plan.recipe),
+        "derive": {"n": plan.derived},
+    }
+    for name, section in sections.items():
+        lines += [
+            "",
+            f"[{name}]",
+            *(f"{key} = {write_value(value)}" for key, value in section.items()),
+        ]
+    for draw in plan.draws:
+        lines += ["", "[[spaces]]", f"space = {write_value(draw.space.name)}", f"n = {draw.n}"]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(of: object) -> dict[str, object]:
+    return {each.name: getattr(of, each.name) for each in fields(of)}  # type: ignore[arg-type]
+
+
+def _tuples(value: Any) -> Any:
+    """Lists become tuples all the way down: what a strict tuple field accepts."""
+    if isinstance(value, dict):
+        return {key: _tuples(each) for key, each in value.items()}
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+
+
+def _explained(path: Path, text: str, error: ValidationError) -> InputError:
+    """One line for the first mistake that pydantic found."""
+    found = error.errors()[0]
+    location = tuple(each for each in found["loc"] if each not in ("str", "_Template"))
+    line = line_of(text, location)
+    where = f"{path}" + (f", line {line}" if line else "")
+    key = ".".join(str(each) for each in location)
+    if found["type"] == "missing":
+        example = ' [[spaces]] with space = "AnyNetA" and n = 20' if key == "spaces" else ""
+        return InputError(f"{where}: {key} is missing; add{example or f' {location[-1]} = …'}")
+    if found["type"] == "extra_forbidden":
+        hint = unknown("key", str(location[-1]), _known_keys(location[:-1]))
+        inside = f" of [{key.rpartition('.')[0]}]" if "." in key else ""
+        return InputError(f"{where}: {str(hint).replace(' is not known', inside + ' is not known')}")
+    message = found["msg"].replace("Input should be", "it must be")
+    return InputError(f"{where}: {key} is {_shown(found['input'])}; {message}")
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    """The keys that the table at this place accepts."""
+    sections: dict[str, type[BaseModel]] = {
+        "template": _Template,
+        "regime": _Regime,
+        "ranges": _section(Ranges),
+        "budget": _section(Budget, seeds=(_Seeds, 1)),
+        "recipe": _section(Recipe),
+        "spaces": _Draw,
+        "derive": _Derive,
+    }
+    model = sections.get(str(location[0]), _Study) if location else _Study
+    return list(model.model_fields)
+
+
+def _shown(value: object) -> str:
+    text = repr(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _line_of_message(text: str, values: Mapping[str, Any], message: str) -> str:
+    """Where the key that a message of ``Budget``, ``Recipe``, … speaks of stands in the file."""
+    places: list[tuple[str | int, ...]] = []
+    for section, inner in values.items():
+        if isinstance(inner, dict):
+            places += [(section, key) for key in inner if f"{key} " in message]
+        elif isinstance(inner, list):
+            places += [
+                (section, i, key)
+                for i, each in enumerate(inner)
+                if isinstance(each, dict)
+                for key, value in each.items()
+                if repr(value) in message
+            ]
+        elif repr(inner) in message:
+            places.append((section,))
+    lines = [line for place in places if (line := line_of(text, place))]
+    return f", line {lines[-1]}" if lines else ""

@@ -1,0 +1,197 @@
+"""The runner: train what a plan asks for and the store does not have yet.
+
+The coordinator hands jobs to an executor, at most as many as there are workers, and keeps each
+score as it comes. Killed at any moment it loses the models in flight and nothing else; run again,
+it goes on with what is missing.
+"""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from regnetlab.spaces.config import Config
+from regnetlab.study.executors import Setup, make_executor, sheltered, stop_at_once, work
+from regnetlab.study.jobs import Job, derived_jobs, planned_jobs, population_hash
+from regnetlab.study.lock import StudyLock
+from regnetlab.study.plan import Plan
+from regnetlab.study.store import Store
+from regnetlab.training.budget import Score
+
+WORKER_DIED = "failed: its worker process died twice"
+
+Derive = Callable[[Sequence[tuple[Job, Score]]], list[Config]]
+"""From a finished population to the RegNets derived from it."""
+
+
+class Progress(Protocol):
+    """What a run tells while it goes on."""
+
+    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+        """These jobs are planned; these of them are finished already."""
+
+    def finished(self, job: Job, score: Score) -> None:
+        """One more training is over."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+
+@dataclass
+class Stop:
+    """Set when the user asks for an end: what is in flight is finished, nothing new begun."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The jobs of a study and the scores they have so far, by identity.
+
+    ``derived`` tells whether the derived RegNets were chosen already and are among the jobs.
+    """
+
+    jobs: tuple[Job, ...]
+    scores: dict[str, Score]
+    derived: bool = False
+
+    @property
+    def missing(self) -> list[Job]:
+        return [job for job in self.jobs if job.identity not in self.scores]
+
+
+def outcome(plan: Plan, store: Store) -> Outcome:
+    """Where a study stands."""
+    population = planned_jobs(plan)
+    configs = store.derived(population_hash(population)) if plan.derived else None
+    jobs = [*population, *derived_jobs(plan, configs or [])]
+    wanted = {job.identity for job in jobs}
+    scores = {key: score for key, score in store.scores().items() if key in wanted}
+    return Outcome(tuple(jobs), scores, derived=configs is not None)
+
+
+def run(
+    plan: Plan,
+    store: Store,
+    setup: Setup,
+    lock: StudyLock,
+    progress: Progress,
+    derive: Derive,
+    executor: str = "local",
+    workers: int = 1,
+) -> Outcome:
+    """Train the populations, derive RegNets from them, train those; returns where that led."""
+    with _stop_on_signals(progress) as stop:
+        state = outcome(plan, store)
+        progress.begin(state.jobs, state.scores)
+        _train_missing(state, store, setup, lock, progress, executor, workers, stop)
+        state = outcome(plan, store)
+        if plan.derived and not state.missing and not stop.asked.is_set():
+            population = planned_jobs(plan)
+            name = population_hash(population)
+            if store.derived(name) is None:
+                store.keep_derived(name, derive([(j, state.scores[j.identity]) for j in population]))
+                state = outcome(plan, store)
+            progress.begin(state.jobs, state.scores)
+            _train_missing(state, store, setup, lock, progress, executor, workers, stop)
+            state = outcome(plan, store)
+    return state
+
+
+def _train_missing(
+    state: Outcome,
+    store: Store,
+    setup: Setup,
+    lock: StudyLock,
+    progress: Progress,
+    executor: str,
+    workers: int,
+    stop: Stop,
+) -> None:
+    def keep(job: Job, score: Score) -> None:
+        store.add(job, score)
+        progress.finished(job, score)
+
+    # One network of each space in turn, so that an interrupted study is an even one.
+    queue = list(dict.fromkeys(job.identity for job in sorted(state.missing, key=_turn)))
+    by_identity = {job.identity: job for job in reversed(state.missing)}
+    todo = [by_identity[identity] for identity in queue]
+    while todo and not stop.asked.is_set():
+        lost = _train(todo, make_executor(executor, workers), workers, setup, lock, keep, stop)
+        # A worker died and took the pool with it. Whoever was in flight is tried again alone, so
+        # that one poisonous network costs nobody else anything.
+        for job in lost:
+            if stop.asked.is_set():
+                return
+            progress.note(f"a worker died; trying {job.space} {job.index} again, alone")
+            if _train([job], make_executor(executor, 1), 1, setup, lock, keep, stop):
+                keep(job, Score(None, (), 0.0, 0, WORKER_DIED))
+
+
+def _turn(job: Job) -> tuple[int, int]:
+    return job.replicate, job.index
+
+
+def _train(
+    todo: list[Job],
+    pool: Executor,
+    workers: int,
+    setup: Setup,
+    lock: StudyLock,
+    keep: Callable[[Job, Score], None],
+    stop: Stop,
+) -> list[Job]:
+    """Work ``todo`` off from its front; returns the jobs that were in flight when the pool broke."""
+    flying: dict[Future[Score], Job] = {}
+    lost: list[Job] = []
+    try:
+        while flying or (todo and not lost and not stop.asked.is_set()):
+            while todo and not lost and len(flying) < workers and not stop.asked.is_set():
+                job = todo.pop(0)
+                try:
+                    with sheltered():
+                        flying[pool.submit(work, setup, job.config, job.seed)] = job
+                except BrokenProcessPool:
+                    lost.append(job)
+            lock.say(len(flying))
+            done, _ = wait(flying, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = flying.pop(future)
+                try:
+                    score = future.result()
+                except BrokenProcessPool:
+                    lost.append(job)
+                else:
+                    keep(job, score)
+    except BaseException:
+        stop_at_once(pool)
+        raise
+    pool.shutdown(wait=not lost, cancel_futures=True)
+    lock.say(0)
+    return lost
+
+
+@contextmanager
+def _stop_on_signals(progress: Progress) -> Iterator[Stop]:
+    """The first Ctrl-C (or SIGTERM) finishes what is in flight, the second ends at once."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if stop.asked.is_set():
+            raise KeyboardInterrupt
+        stop.asked.set()
+        progress.note("stopping: the models in flight are finished first (again to stop at once)")
+
+    kept = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)

@@ -1,0 +1,68 @@
+"""TOML with line numbers: where in a file a key stands, and values written back as TOML."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from regnetlab.errors import InputError
+
+_TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\-\"' ]+?)\s*\]\]?\s*(#.*)?")
+_MOST_BYTES = 1_000_000
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """The parsed file and its text; raises ``InputError`` that names the line of a mistake."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{path} is over 1 MB; a study file is a page of text")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} can't be read: {error}") from error
+    try:
+        return tomllib.loads(text), text
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is no TOML: {error}; see the example in the README") from error
+
+
+def line_of(text: str, location: tuple[str | int, ...]) -> int | None:
+    """The line of the key at ``location``, such as ``("spaces", 1, "n")``; the nearest above it."""
+    best: int | None = None
+    table: tuple[str | int, ...] = ()
+    counts: dict[str, int] = {}
+    depth = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _TABLE.fullmatch(line)
+        if header is not None:
+            name = header[2].strip("\"' ")
+            table = (name,)
+            if header[1] == "[[":
+                counts[name] = counts.get(name, -1) + 1
+                table = (name, counts[name])
+            here: tuple[str | int, ...] = table
+        else:
+            key = line.partition("=")[0].strip().strip("\"'")
+            here = (*table, key)
+        if "=" in line or header is not None:
+            matched = len(here) if location[: len(here)] == here else 0
+            if matched > depth:
+                best, depth = number, matched
+    return best
+
+
+def write_value(value: object) -> str:
+    """A TOML value: string, number, truth value, or array of such."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(write_value(each) for each in value)}]"
+    escaped = "".join(_escape(each) for each in str(value))
+    return f'"{escaped}"'
+
+
+def _escape(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    return character if character.isprintable() else f"\\u{ord(character):04X}"

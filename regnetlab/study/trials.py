@@ -1,0 +1,116 @@
+"""trials.csv and the status of a study: what a finished or unfinished study looks like from outside."""
+
+import csv
+import io
+import json
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from regnetlab.study.jobs import Job
+from regnetlab.study.plan import DERIVED, Plan
+from regnetlab.study.runner import Outcome
+from regnetlab.training.budget import COMPLETE, Score
+
+COLUMNS = (
+    "space",
+    "index",
+    "replicate",
+    "id",
+    "depths",
+    "widths",
+    "group_widths",
+    "bottleneck_ratios",
+    "flops",
+    "params",
+    "acts",
+    "w0",
+    "wa",
+    "wm",
+    "error",
+    "ended",
+    "seed",
+    "images",
+    "epochs",
+    "batch_size",
+    "seconds",
+    "curve",
+)
+"""Columns of trials.csv, one row a training. Lists are numbers with spaces between; ``curve`` is JSON:
+a list of [images, train loss, train error %, validation error % or null]."""
+
+
+def trials_csv(plan: Plan, state: Outcome) -> str:
+    """The finished trainings as CSV, sorted by space, index and replicate."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for job in sorted(state.jobs, key=lambda job: (job.space, job.index, job.replicate)):
+        score = state.scores.get(job.identity)
+        if score is not None:
+            writer.writerow(_row(plan, job, score))
+    return text.getvalue()
+
+
+def status(plan: Plan, state: Outcome, running: int) -> dict[str, Any]:
+    """How many models of each space are planned, complete and failed, and their errors.
+
+    ``planned`` counts derived RegNets from the start, although they are chosen only later.
+    """
+    spaces: list[dict[str, Any]] = []
+    names = [draw.space.name for draw in plan.draws] + ([DERIVED] if plan.derived else [])
+    for name in names:
+        jobs = [job for job in state.jobs if job.space == name]
+        done = [state.scores[job.identity] for job in jobs if job.identity in state.scores]
+        errors = [s.error for s in done if s.ended == COMPLETE and s.error is not None]
+        pending = plan.derived * plan.seeds if name == DERIVED and not state.derived else 0
+        spaces.append(
+            {
+                "space": name,
+                "planned": len(jobs) + pending,
+                "complete": len(errors),
+                "failed": len(done) - len(errors),
+                "min": min(errors, default=None),
+                "median": statistics.median(errors) if errors else None,
+            }
+        )
+    totals = {key: sum(each[key] for each in spaces) for key in ("planned", "complete", "failed")}
+    return {"study": plan.name, **totals, "running": running, "spaces": spaces}
+
+
+def _row(plan: Plan, job: Job, score: Score) -> Mapping[str, object]:
+    config = job.config
+    curve = [
+        [point.images, _short(point.train_loss), _short(point.train_error), point.error]
+        for point in score.curve
+    ]
+    return {
+        "space": job.space,
+        "index": job.index,
+        "replicate": job.replicate,
+        "id": config.id,
+        "depths": _spaced(config.depths),
+        "widths": _spaced(config.widths),
+        "group_widths": _spaced(config.group_widths),
+        "bottleneck_ratios": _spaced(config.bottleneck_ratios),
+        "flops": job.flops,
+        "params": job.params,
+        "acts": job.acts,
+        **{name: f"{value:g}" for name, value in job.law},
+        "error": "" if score.error is None else repr(score.error),
+        "ended": score.ended,
+        "seed": job.seed,
+        "images": score.images,
+        "epochs": plan.budget.epochs,
+        "batch_size": plan.budget.batch_size,
+        "seconds": f"{score.seconds:.2f}",
+        "curve": json.dumps(curve, separators=(",", ":")),
+    }
+
+
+def _spaced(values: tuple[int, ...]) -> str:
+    return " ".join(map(str, values))
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
