@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,8 +171,8 @@ def _best_of(
     return float(errors[at]), float(w0s[at[0]]), float(slopes[at[1]]), float(multipliers[at[2]])
 
 
-def _snapped(widths: Floats) -> Floats:
-    return np.maximum(np.rint(widths / WIDTH_STEP), 1) * WIDTH_STEP
+def _snapped(widths: NDArray[np.floating[Any]]) -> Floats:
+    return np.asarray(np.maximum(np.rint(widths / WIDTH_STEP), 1) * WIDTH_STEP, np.float64)
 
 
 def _given(

@@ -1,13 +1,17 @@
 """``regnetlab summary``, ``models`` and ``train``."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.output import Json, Seed, count, number, print_json, print_table
+from regnetlab.cli.output import COLUMNS, Json, Seed, column_widths, count, number, print_json, print_table
 from regnetlab.cli.spaces import Classes, Input, TemplateName
 from regnetlab.spaces.template import template_named
+
+if TYPE_CHECKING:
+    from regnetlab.models.summary import Summary
 
 ModelText = Annotated[
     str, typer.Argument(metavar="MODEL", help="A name, anynet:d=…;w=…;g=…;b=…, or regnet:w0=…,wa=…")
@@ -54,38 +58,37 @@ def summary(
             }
         )
         return
-    rows = [
-        (
-            layer.name,
-            layer.type,
-            "×".join(map(str, layer.output)),
-            *(f"{each:,}" if each else "" for each in (layer.params, layer.flops, layer.acts)),
-        )
-        for layer in found.layers
-    ]
-    total = ("total", "", "", *(f"{totals[key]:,}" for key in ("params", "flops", "acts")))
     print(f"{found.model} at {shape.input}, {shape.classes:,} classes\n")
-    print_table(
-        ("layer", "type", "output", "params", "flops", "acts"),
-        [*map(_narrow, rows), total],
-        "lllrrr",
-    )
+    rows = _layer_rows(found, "{:,}".format)
+    if sum(column_widths(rows)) + len(rows[0]) - 1 > COLUMNS:
+        rows = _layer_rows(found, count)
+    print_table(rows[0], rows[1:], "lllrrr")
 
 
-def _narrow(row: tuple[str, ...]) -> tuple[str, ...]:
-    """Names as short as they can be: s3.b12.conv2 for stage3.block12.conv2."""
-    return (row[0].replace("stage", "s").replace("block", "b"), _short_type(row[1]), *row[2:])
-
-
-def _short_type(text: str) -> str:
-    return (
-        text.replace("Conv2d ", "conv ")
-        .replace(" in ", " ")
-        .replace(" groups", "g")
-        .replace("BatchNorm2d", "norm")
-        .replace("AdaptiveAvgPool2d", "pool")
-        .lower()
-    )
+def _layer_rows(found: "Summary", counted: Callable[[int], str]) -> list[tuple[str, ...]]:
+    """The table of a summary, names as short as can be: s3.b12.conv2 for stage3.block12.conv2."""
+    short = {
+        "Conv2d ": "conv ",
+        " in ": " ",
+        " groups": "g",
+        "BatchNorm2d": "norm",
+        "AdaptiveAvgPool2d": "pool",
+    }
+    rows = [("layer", "type", "output", "params", "flops", "acts")]
+    for layer in found.layers:
+        kind = layer.type
+        for long, brief in short.items():
+            kind = kind.replace(long, brief)
+        rows.append(
+            (
+                layer.name.replace("stage", "s").replace("block", "b"),
+                kind.lower(),
+                "×".join(map(str, layer.output)),
+                *(counted(each) if each else "" for each in (layer.params, layer.flops, layer.acts)),
+            )
+        )
+    totals = (counted(each) for each in (found.params, found.flops, found.acts))
+    return [*rows, ("total", "", "", *totals)]
 
 
 def list_models(json: Json = False) -> None:

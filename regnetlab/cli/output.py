@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+COLUMNS = 80
+"""What tables fit into."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
@@ -20,22 +23,28 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: st
     """Columns as wide as they need to be; ``right`` has an r for each one to align right."""
     cells = [tuple(headers), *(tuple(row) for row in rows)]
     sides = right.ljust(len(headers), "l")
-    widths = [max(len(row[i]) for row in cells) for i in range(len(headers))]
+    widths = column_widths(cells)
+    gap = "  " if sum(widths) + 2 * len(widths) - 2 <= COLUMNS else " "
     for row in cells:
         padded = (
             cell.rjust(width) if side == "r" else cell.ljust(width)
             for cell, width, side in zip(row, widths, sides, strict=True)
         )
-        print("  ".join(padded).rstrip())
+        print(gap.join(padded).rstrip())
+
+
+def column_widths(cells: Sequence[Sequence[str]]) -> list[int]:
+    """The width of each column's longest cell."""
+    return [max(map(len, column)) for column in zip(*cells, strict=True)]
 
 
 def count(value: float) -> str:
-    """A count in at most five characters or so: 397.7M, 5.16M, 1,234."""
-    for suffix, power in (("G", 1e9), ("M", 1e6)):
+    """A count in at most six characters: 397.7M, 5.16M, 12.3K, 999."""
+    for suffix, power in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
         if value >= 0.9995 * power:
             scaled = value / power
-            return f"{scaled:.{2 if scaled < 10 else 1 if scaled < 1000 else 0}f}{suffix}"
-    return f"{value:,.0f}"
+            return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 999.95 else 0}f}{suffix}"
+    return f"{value:.0f}"
 
 
 def number(value: float | None, decimals: int = 2) -> str:

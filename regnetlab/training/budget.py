@@ -56,12 +56,12 @@ class Recipe:
     """
 
     optimizer: Literal["sgd"] = "sgd"
-    lr: float = 0.2
+    lr: float = 0.05
     momentum: float = 0.9
     nesterov: bool = True
-    weight_decay: float = 5e-5
+    weight_decay: float = 5e-4
     schedule: Literal["cosine", "one-cycle"] = "one-cycle"
-    warmup: float = 0.2
+    warmup: float = 0.4
     label_smoothing: float = 0.0
     augment: Literal["none", "flip", "crop-flip"] = "none"
     precise_bn: int = 16

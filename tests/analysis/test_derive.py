@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from regnetlab.analysis.derive import derive
+from regnetlab.analysis.edf import Interval
+from regnetlab.analysis.width_law import PopulationLaw, fit_log_linear
+from regnetlab.errors import InputError
+from regnetlab.spaces.complexity import config_complexity
+from regnetlab.spaces.population import Population
+from regnetlab.spaces.ranges import Ranges
+from regnetlab.spaces.regime import Regime, Window
+from regnetlab.spaces.sampler import sample
+from regnetlab.spaces.space import ANYNET_E, RISING_DEPTHS, RISING_WIDTHS
+from regnetlab.spaces.template import SMALL
+from tests.analysis.frames import networks
+
+RANGES = Ranges(depth=(1, 12), width=(8, 256))
+REGIME = Regime(flops=Window(0.8e6, 1.2e6))
+
+
+def law(growth: float, w0: float = 16.0, depth: float = 10.0) -> PopulationLaw:
+    configs = list(sample(ANYNET_E.within(RANGES), 8, SMALL, REGIME).population.configs())
+    exactly = lambda x: Interval(x, x, x)  # noqa: E731
+    best = networks(configs, np.arange(8.0))
+    return PopulationLaw(32, 8, exactly(w0), exactly(growth), 0.9, 0.95, 1.3, depth, best)
+
+
+@pytest.mark.parametrize("growth", [1.3, 1.8, 2.4])
+def test_derived_regnets_are_on_the_law_inside_regime_and_ranges(growth: float) -> None:
+    configs = derive(law(growth), 6, SMALL, REGIME, RANGES)
+    assert len(set(configs)) == len(configs) == 6
+    columns = Population.of(configs)
+    assert RISING_WIDTHS.holds(columns).all()
+    assert RISING_DEPTHS.holds(columns).all()
+    for config in configs:
+        assert 0.8e6 <= config_complexity(config, SMALL)["flops"] <= 1.2e6
+        assert 8 <= min(config.widths) <= max(config.widths) <= 256
+        assert max(config.depths) <= 12
+        assert len(set(config.group_widths)) == len(set(config.bottleneck_ratios)) == 1
+        # widths are multiples of 8 and of the group width, so the growth is met as nearly as they allow
+        assert fit_log_linear(config.widths, config.depths).growth == pytest.approx(growth, rel=0.3)
+
+
+def test_the_nearest_to_the_best_comes_first() -> None:
+    first = derive(law(1.8, depth=6), 1, SMALL, REGIME, RANGES)[0]
+    last = derive(law(1.8, depth=30), 1, SMALL, REGIME, RANGES)[0]
+    assert first.depth < last.depth
+
+
+def test_asking_for_more_keeps_what_came_first() -> None:
+    assert derive(law(1.8), 8, SMALL, REGIME, RANGES)[:3] == derive(law(1.8), 3, SMALL, REGIME, RANGES)
+
+
+def test_a_law_that_does_not_grow_gives_no_regnet() -> None:
+    with pytest.raises(InputError, match=r"do not grow from stage to stage \(growth 0.90\)"):
+        derive(law(0.9), 3, SMALL, REGIME, RANGES)
+
+
+def test_a_regime_off_the_law_says_so() -> None:
+    with pytest.raises(InputError, match=r"no RegNet with growth 1\.80 lies in the regime flops 1:2"):
+        derive(law(1.8), 3, SMALL, Regime(flops=Window(1, 2)), RANGES)

@@ -1,0 +1,277 @@
+"""The commands as a user or a script meets them: their JSON, their tables, their errors."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from regnetlab.cli import main
+from regnetlab.spaces.space import SPACES
+from regnetlab.study.plan import load_plan
+from regnetlab.study.store import open_store
+
+MakeStudy = Callable[..., Path]
+Capture = pytest.CaptureFixture[str]
+NETWORK = "anynet:d=1,1,1,1;w=8,16,16,32;g=8;b=1"
+
+
+def answer(capsys: Capture, *words: str) -> dict:  # type: ignore[type-arg]
+    """The one JSON document on stdout of a command that succeeds."""
+    capsys.readouterr()
+    assert main([*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert isinstance(document, dict)
+    return document
+
+
+def complaint(capsys: Capture, words: Sequence[str], status: int = 2) -> str:
+    """The one line on stderr of a command that fails; stdout stays empty."""
+    capsys.readouterr()
+    assert main(list(words)) == status
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 1, captured.err
+    return lines[0]
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_sample_answers_in_json(capsys: Capture, space: str) -> None:
+    document = answer(capsys, "sample", "--space", space, "--n", "5", "--flops", "300M:500M")
+    assert {"space": space, "seed": 0, "n": 5, "template": "paper"}.items() <= document.items()
+    assert len(document["models"]) == 5
+    for model in document["models"]:
+        assert {"id", "depths", "widths", "group_widths", "bottleneck_ratios"} <= set(model)
+        assert 300e6 <= model["flops"] <= 500e6
+        assert ("wm" in model) == (space == "RegNet")
+
+
+def test_json_and_debug_may_stand_anywhere(capsys: Capture) -> None:
+    capsys.readouterr()
+    assert main(["--json", "--debug", "sample", "--space", "AnyNetA", "--n", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["n"] == 1
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_the_table_of_a_sample_fits_80_columns(capsys: Capture, space: str) -> None:
+    main(["sample", "--space", space, "--n", "500"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 501
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json"])
+def test_a_sample_is_written_in_any_format(capsys: Capture, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"sample.{ending}"
+    words = ("sample", "--space", "RegNet", "--n", "7", "--template", "small")
+    models = answer(capsys, *words, "-o", str(path))["models"]
+    if ending == "json":
+        assert json.loads(path.read_text())["models"] == models
+        return
+    frame = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
+    assert frame["id"].tolist() == [model["id"] for model in models]
+    assert frame["widths"][0] == " ".join(map(str, models[0]["widths"]))
+    if ending == "csv":
+        assert len(answer(capsys, "fit-regnet", "--from", str(path))["models"]) == 7
+
+
+def test_ranges_of_the_command_line_hold(capsys: Capture) -> None:
+    words = "sample --space AnyNetB --n 20 --depth 2:3 --width 16:64 --group-width 8 --bottleneck-ratio 1,2"
+    models = answer(capsys, *words.split())["models"]
+    assert {d for m in models for d in m["depths"]} <= {2, 3}
+    assert all(16 <= w <= 64 for m in models for w in m["widths"])
+    assert {b for m in models for b in m["bottleneck_ratios"]} <= {1, 2}
+
+
+def test_a_sample_takes_what_is_not_given_from_a_study(capsys: Capture, make_study: MakeStudy) -> None:
+    document = answer(capsys, "sample", "--space", "AnyNetE", "--study", str(make_study()))
+    assert {"n": 6, "seed": 3, "template": "small"}.items() <= document.items()
+    assert all(50_000 <= model["flops"] <= 400_000 for model in document["models"])
+
+
+def test_summary_answers_in_json(capsys: Capture) -> None:
+    document = answer(capsys, "summary", "regnetx_400mf")
+    assert (document["flops"], document["params"], document["acts"]) == (397_677_568, 5_157_512, 3_143_272)
+    assert document["input"] == "3x224x224"
+    assert sum(layer["params"] for layer in document["layers"]) == document["params"]
+    small = answer(capsys, "summary", NETWORK, "--input", "1x28x28", "--classes", "10")
+    assert small["layers"][-1]["output"] == [10]
+
+
+def test_the_table_of_a_summary_fits_80_columns(capsys: Capture) -> None:
+    for model in ("regnety_32gf", "regnetx_200mf", NETWORK):
+        main(["summary", model])
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_models_are_listed(capsys: Capture) -> None:
+    models = answer(capsys, "models")["models"]
+    assert {"name", "family", "year", "params", "flops", "acts", "input"} == set(models[0])
+    assert {"regnetx_200mf", "regnety_32gf"} <= {model["name"] for model in models}
+
+
+def test_train_answers_in_json(capsys: Capture, data_dir: Path) -> None:
+    words = ("train", NETWORK, "--images", "320", "--data-dir", str(data_dir), "--device", "cpu")
+    first, again = (answer(capsys, *words, "--seed", "3") for _ in range(2))
+    assert first["ended"] == "complete"
+    assert first["images"] == 320
+    assert (first["error"], first["curve"]) == (again["error"], again["curve"])
+
+
+def test_a_whole_study_from_run_to_report(capsys: Capture, make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study()
+    run = answer(capsys, "run", str(study), "--data-dir", str(data_dir), "--executor", "inline")
+    assert (run["study"], run["planned"], run["complete"] + run["failed"]) == ("tiny", 16, 16)
+    assert answer(capsys, "status", str(study)) == run
+    fit = answer(capsys, "fit-regnet", str(study))
+    assert {"n", "n_best", "w0", "growth", "growth_interval", "r2"} <= set(fit["population"])
+    assert fit["population"]["n"] == 12  # RegNets and derived ones do not count
+    for model in fit["derived"]:
+        assert 50_000 <= model["flops"] <= 400_000
+        assert answer(capsys, "summary", model["model"], "--template", "small")["flops"] == model["flops"]
+    quantized = answer(capsys, "fit-regnet", str(study), "--law", "quantized")["models"]
+    assert all(m["e_fit"] == 0 for m in quantized if m["space"] == "RegNet")
+    page = Path(answer(capsys, "report", str(study))["report"])
+    assert page == study.parent.parent.parent / "reports" / "tiny.html"
+    assert page.stat().st_size < 6e6
+    assert main(["fit-regnet", str(study)]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
+
+
+def test_a_dry_run_shows_every_default_and_writes_nothing(capsys: Capture, make_study: MakeStudy) -> None:
+    study = make_study()
+    document = answer(capsys, "run", str(study), "--dry-run")
+    assert document["planned"] == 16
+    assert "label_smoothing" in document["plan"]
+    assert [path.name for path in study.parent.iterdir()] == ["study.toml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("sample --space AnyNetF --n 2", "did you mean 'AnyNetE'"),
+        ("sample --space AnyNetA", "--n is missing"),
+        ("sample --space AnyNetA --n 0", "n is 0"),
+        ("sample --space AnyNetA --n -5", "n is -5"),
+        ("sample --space AnyNetA --n two", "'--n'"),
+        ("sample --n 2", "--space"),
+        ("sample --space AnyNetA --n 2 --seed -1", "--seed"),
+        ("sample --space AnyNetA --n 2 --flops 5M", "write it as in 300M:400M"),
+        ("sample --space AnyNetA --n 2 --flops 5M:1M", "is empty"),
+        ("sample --space AnyNetA --n 2 --flops 1:2", "0 of 2 networks found"),
+        ("sample --space AnyNetA --n 2 --depth 3", "write it as in 1:12"),
+        ("sample --space AnyNetA --n 2 --depth 5:2", "is empty"),
+        ("sample --space AnyNetA --n 2 --group-width a", "whole numbers"),
+        ("sample --space AnyNetA --n 2 --template smal", "did you mean 'small'"),
+        ("sample --space AnyNetA --n 2 --input 224", "CxHxW"),
+        ("sample --space AnyNetA --n 2 --classes 0", "classes is 0"),
+        ("sample --space AnyNetA --n 2 -o x.xls", "end the name in"),
+        ("sample --space AnyNetA --n 2 -o /nowhere/x.csv", "must be a folder"),
+        ("sample --space AnyNetA --n 2 --study nope", "not known"),
+        ("sampel --space AnyNetA", "sampel"),
+        ("sample --space AnyNetA --n 2 --bogus", "--bogus"),
+        ("summary", "MODEL"),
+        ("summary regnetx_40mf", "did you mean 'regnetx_400mf'"),
+        ("summary anynet:d=1;w=8 --input 3x0x5", "height is 0"),
+        ("summary anynet:d=1;w=8 --classes -1", "classes is -1"),
+        ("train nothing", "not known"),
+        (f"train {NETWORK} --data fasion-mnist", "did you mean 'fashion-mnist'"),
+        (f"train {NETWORK} --data folder:/nowhere", "not a folder"),
+        (f"train {NETWORK} --data-dir /nowhere", "no Fashion-MNIST in"),
+        (f"train {NETWORK} --images 1", "images is 1"),
+        (f"train {NETWORK} --epochs 0", "epochs is 0"),
+        (f"train {NETWORK} --device gpu", "device 'gpu' is not known"),
+        ("run nope", "not known"),
+        ("status nope", "not known"),
+        ("report nope", "not known"),
+        ("fit-regnet nope", "not known"),
+        ("fit-regnet --from /nowhere.csv", "can't be read"),
+        ("fit-regnet --law cubic", "--law"),
+        ("fit-regnet a --from b", "not both"),
+        ("", "give a command"),
+    ],
+)
+def test_bad_input_gets_one_line_and_status_2(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, part: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if words:
+        assert part in complaint(capsys, words.split())
+    else:
+        assert main([]) == 2
+        assert part in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_studies_get_one_line_and_nothing_is_written(
+    capsys: Capture, make_study: MakeStudy, data_dir: Path
+) -> None:
+    run = ["--data-dir", str(data_dir), "--device", "cpu"]
+    for text, part in (
+        ("[[spaces]]\nspace = 'AnyNetA'\nn = 2\n[budget]\nimages = 99999\n", "to train on"),
+        ("[[spaces]]\nspace = 'AnyNetA'\nn = 2\n[regime]\nflops = '1:2'\n", "networks found"),
+        ("template = 'paper'\n[[spaces]]\nspace = 'AnyNetA'\nn = 2\n", 'input = "1x28x28"'),
+        ("data = 'nothing'\n[[spaces]]\nspace = 'AnyNetA'\nn = 2\n", "data set 'nothing'"),
+    ):
+        study = make_study(text)
+        assert part in complaint(capsys, ["run", str(study), *run])
+        assert part not in complaint(capsys, ["report", str(study)])
+        assert "no trainings yet" in complaint(capsys, ["fit-regnet", str(study)])
+        assert [path.name for path in study.parent.iterdir()] == ["study.toml"]
+    assert "executor 'cluster'" in complaint(capsys, ["run", str(study), "--executor", "cluster"])
+
+
+def test_a_newer_store_is_refused(capsys: Capture, make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study()
+    open_store(load_plan(study).store).study.set_user_attr("schema", 2)
+    for command in ("run", "status", "report", "fit-regnet"):
+        more = ["--data-dir", str(data_dir)] if command == "run" else []
+        assert "newer regnetlab" in complaint(capsys, [command, str(study), *more])
+
+
+def test_an_unexpected_failure_is_one_line_and_status_1(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    monkeypatch.setattr("regnetlab.cli.spaces.draw", broken)
+    words = ["sample", "--space", "AnyNetA", "--n", "1"]
+    assert "unexpected RuntimeError: first line (--debug" in complaint(capsys, words, status=1)
+    with pytest.raises(RuntimeError):
+        main([*words, "--debug"])
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["sample", "--space", "RegNet", "--n", "4"], ["models", "--help"]]
+)
+def test_light_commands_import_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys; from regnetlab.cli import main; main(sys.argv[1:]);"
+        "heavy = {'torch', 'torchvision', 'pandas', 'plotly', 'optuna', 'scipy'};"
+        "print(*(set(sys.modules) & heavy), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stderr.split() == []
+
+
+@pytest.mark.parametrize("package", ["spaces", "models", "training"])
+def test_workers_need_neither_optuna_nor_plotly_nor_pydantic_nor_fvcore(package: str) -> None:
+    code = (
+        "import importlib, pkgutil, sys\n"
+        "for name in ('optuna', 'plotly', 'pydantic', 'fvcore', 'pandas'): sys.modules[name] = None\n"
+        f"import regnetlab.{package} as package\n"
+        "for each in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "    importlib.import_module(each.name)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_output_that_nobody_reads_to_the_end_is_no_error() -> None:
+    command = f"{sys.executable} -m regnetlab sample --space AnyNetA --n 20000 | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

@@ -1,0 +1,71 @@
+"""What the tests share: a small data set in Fashion-MNIST's own format, and a study on it."""
+
+import gzip
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+torch.set_num_threads(1)
+
+
+def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
+    header = bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(gzip.compress(header + array.tobytes(), compresslevel=1))
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1,200 training and 200 test images of 28 × 28 in 10 classes: a bright bar whose row is the class."""
+    folder = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for stem, n in (("train", 1_200), ("t10k", 200)):
+        labels = random.integers(0, 10, n).astype(np.uint8)
+        images = random.integers(0, 60, (n, 28, 28)).astype(np.uint8)
+        for i, label in enumerate(labels):
+            images[i, 2 * label + 4 : 2 * label + 7, 4:24] += 150
+        write_idx(folder / f"{stem}-images-idx3-ubyte.gz", images)
+        write_idx(folder / f"{stem}-labels-idx1-ubyte.gz", labels)
+    return folder
+
+
+STUDY = """
+seed = 3
+[regime]
+flops = "0.05M:0.4M"
+[ranges]
+depth = [1, 2]
+width = [8, 32]
+[budget]
+images = 128
+batch_size = 32
+validation = 100
+[derive]
+n = 2
+[[spaces]]
+space = "AnyNetA"
+n = 6
+[[spaces]]
+space = "AnyNetE"
+n = 6
+[[spaces]]
+space = "RegNet"
+n = 2
+"""
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> Callable[..., Path]:
+    """Write ``studies/NAME/study.toml`` in a temporary folder; returns its path."""
+
+    def make(text: str = STUDY, name: str = "tiny") -> Path:
+        folder = tmp_path / "studies" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "study.toml").write_text(text)
+        return folder / "study.toml"
+
+    return make

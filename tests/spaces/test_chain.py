@@ -1,0 +1,67 @@
+"""The chain draws exactly what rejection would: the point on which every comparison of spaces rests."""
+
+from decimal import Decimal
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from regnetlab.spaces.chain import chain_of, free_chain, log_uniform_weights
+from regnetlab.spaces.proposals import proposal
+from regnetlab.spaces.ranges import Ranges
+from regnetlab.spaces.space import ANYNET_A, SPACES, DesignSpace
+
+
+def words(n: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 2**32, (n, width), dtype=np.uint64)
+
+
+def test_rising_sequences_have_the_weight_of_their_product() -> None:
+    weights, stages = [5, 1, 3], 3
+    count = np.arange(3)
+    chain = chain_of(weights, count, np.full(3, 3), stages)
+    drawn = chain.draw(words(60_000, stages))
+    sequences = [s for s in product(range(3), repeat=stages) if list(s) == sorted(s)]
+    chances = np.array([float(np.prod([weights[i] for i in s])) for s in sequences])
+    seen = [int((drawn == s).all(axis=1).sum()) for s in sequences]
+    assert sum(seen) == len(drawn)
+    assert stats.chisquare(seen, chances / chances.sum() * len(drawn)).pvalue > 1e-3
+
+
+def test_free_stages_do_not_depend_on_each_other() -> None:
+    drawn = free_chain([1, 2, 3, 4], 2).draw(words(40_000, 2))
+    table = np.zeros((4, 4))
+    np.add.at(table, (drawn[:, 0], drawn[:, 1]), 1)
+    assert stats.chi2_contingency(table).pvalue > 1e-3
+
+
+def test_log_uniform_weights_are_those_of_logarithms() -> None:
+    values = [8, 16, 24, 32]
+    edges = np.log([4, 8, 16, 24, 32])
+    expected = np.diff(edges) / (edges[-1] - edges[0])
+    weights = np.array(log_uniform_weights(values, 8)) / 2**40
+    assert weights == pytest.approx(expected, abs=1e-10)
+    assert log_uniform_weights([Decimal("0.5")], Decimal("0.1")) == [2**40]
+
+
+@pytest.mark.parametrize("name", ["AnyNetB", "AnyNetC", "AnyNetD", "AnyNetE"])
+def test_drawing_a_space_equals_drawing_anynet_a_and_rejecting(name: str) -> None:
+    """Every network's frequency, on ranges small enough to count them all."""
+    ranges = Ranges(depth=(1, 2), width=(8, 24), group_width=(4, 16), bottleneck_ratio=(1, 2))
+    space = SPACES[name].within(ranges)
+    direct = _frequencies(space, 150_000, seed=1)
+    rejected = _frequencies(ANYNET_A.within(ranges), 900_000, seed=2, keep=space)
+    assert set(direct) == set(rejected)
+    names = [key for key in direct if direct[key] + rejected[key] >= 20]
+    table = [[counts[key] for key in names] for counts in (direct, rejected)]
+    assert stats.chi2_contingency(table).pvalue > 1e-3
+
+
+def _frequencies(space: DesignSpace, n: int, seed: int, keep: DesignSpace | None = None) -> dict[bytes, int]:
+    source = proposal(space, stages=2)
+    population, _ = source.draw(words(n, source.words, seed))
+    for constraint in (keep or space).constraints:
+        population = population.take(constraint.holds(population))
+    rows, counts = np.unique(population.rows, axis=0, return_counts=True)
+    return {row.tobytes(): int(count) for row, count in zip(rows, counts, strict=True)}

@@ -1,0 +1,67 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.config import Config
+from regnetlab.spaces.law import parse_config
+
+stage = st.tuples(
+    st.integers(1, 16),
+    st.integers(1, 128).map(lambda k: 8 * k),
+    st.sampled_from([1, 2, 4, 8, 16, 32]),
+    st.sampled_from([1, 2, 4]),
+)
+configs = st.lists(stage, min_size=1, max_size=5).map(
+    lambda rows: Config.compatible(*(list(column) for column in zip(*rows, strict=True)))
+)
+
+
+@given(configs)
+def test_notation_reads_back_as_the_same_network(config: Config) -> None:
+    assert parse_config(config.text) == config
+    assert parse_config(config.text).id == config.id
+
+
+def test_one_value_stands_for_every_stage() -> None:
+    short = parse_config("anynet:d=1,2,7,12;w=32,64,160,384;g=16;b=1")
+    long = parse_config("anynet:d=1,2,7,12;w=32,64,160,384;g=16,16,16,16;b=1,1,1,1")
+    assert short == long
+    assert short.text == "anynet:d=1,2,7,12;w=32,64,160,384;g=16;b=1"
+
+
+def test_regnet_notation_is_the_published_network() -> None:
+    config = parse_config("regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1")
+    assert config.text == "anynet:d=1,2,7,12;w=32,64,160,384;g=16;b=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("anynet:d=1,2;w=8", "one per stage"),
+        ("anynet:d=1;w=0", "between 1 and"),
+        ("anynet:d=0;w=8", "depth 0"),
+        ("anynet:d=1", "w is missing"),
+        ("anynet:d=1;w=8;x=3", "'x' is not known"),
+        ("anynet:d=1;w=8;w=8", "given twice"),
+        ("anynet:d=1;w=eight", "whole numbers"),
+        ("anynet:d=1;w=99999999999999", "whole numbers"),
+        ("anynet:d=1,1;w=8,8;g=1,2,3", "give one, or one for each"),
+        ("anynet:", "missing"),
+        ("regnet:w0=24", "missing"),
+        ("regnet:w0=24,wa=nan,wm=2,d=3,g=8", "not a number"),
+        ("regnet:w0=24,wa=24,wm=1,d=3,g=8", "wm > 1"),
+        ("regnet:w0=24,wa=24,wm=2,d=2.5,g=8", "whole number"),
+        ("regnet:w0=24,wa=24,wm=2,d=100000,g=8", "depth must be"),
+        ("anynet:d=1;w=8;se=2", "not in 0 to 1"),
+    ],
+)
+def test_bad_notation_says_what_is_wrong(text: str, part: str) -> None:
+    with pytest.raises(InputError, match=r"^[^\n]+$") as caught:
+        parse_config(text)
+    assert part in str(caught.value)
+
+
+def test_a_config_that_does_not_divide_is_refused() -> None:
+    with pytest.raises(InputError, match="does not divide into groups of 16"):
+        Config((1,), (24,), (16,), (1,))

@@ -1,0 +1,51 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from regnetlab.study.jobs import planned_jobs, training_seed
+from regnetlab.study.plan import load_plan
+
+MakeStudy = Callable[..., Path]
+
+
+def test_jobs_are_the_plans_networks_in_its_order(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study())
+    jobs = planned_jobs(plan)
+    assert [job.space for job in jobs] == ["AnyNetA"] * 6 + ["AnyNetE"] * 6 + ["RegNet"] * 2
+    assert len({job.identity for job in jobs}) == 14
+    assert all(50_000 <= job.flops <= 400_000 for job in jobs)
+    assert [name for name, _ in jobs[-1].law] == ["w0", "wa", "wm"]
+
+
+def test_more_networks_and_more_seeds_keep_what_was_planned(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study())
+    more = replace(plan, draws=tuple(replace(draw, n=draw.n + 3) for draw in plan.draws), seeds=2)
+    before, after = ({job.identity for job in planned_jobs(each)} for each in (plan, more))
+    assert before < after
+    assert len(after) == 2 * (14 + 9)
+
+
+def test_identity_changes_with_whatever_decides_the_error(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study())
+    plans = [
+        plan,
+        replace(plan, seed=4),
+        replace(plan, data="folder:x"),
+        replace(plan, budget=replace(plan.budget, images=64)),
+        replace(plan, recipe=replace(plan.recipe, lr=0.01)),
+    ]
+    first = [planned_jobs(each)[0] for each in plans]
+    assert len({(job.identity) for job in first}) == len(plans)
+
+
+def test_a_time_limit_does_not_change_an_identity(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study())
+    longer = replace(plan, budget=replace(plan.budget, time_limit=1.0))
+    assert [j.identity for j in planned_jobs(plan)] == [j.identity for j in planned_jobs(longer)]
+
+
+def test_training_seeds_differ_between_networks_and_replicates(make_study: MakeStudy) -> None:
+    configs = [job.config for job in planned_jobs(load_plan(make_study()))]
+    seeds = {training_seed(0, config, k) for config in configs for k in range(3)}
+    assert len(seeds) == 3 * len(configs)
+    assert all(0 <= seed < 2**31 for seed in seeds)

@@ -1,0 +1,145 @@
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.regime import Window
+from regnetlab.study.plan import find_study, load_plan, newest_study, plan_toml
+from regnetlab.study.tomlfile import line_of, write_value
+
+MakeStudy = Callable[..., Path]
+MINIMAL = '[[spaces]]\nspace = "AnyNetA"\nn = 20\n'
+
+
+def test_only_spaces_are_needed(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study(MINIMAL))
+    assert plan.name == "tiny"
+    assert plan.template.name == "small"
+    assert (plan.data, plan.seed, plan.seeds, plan.derived) == ("fashion-mnist", 0, 1, 0)
+    assert [(draw.space.name, draw.n) for draw in plan.draws] == [("AnyNetA", 20)]
+
+
+def test_every_key_arrives(make_study: MakeStudy) -> None:
+    plan = load_plan(
+        make_study(
+            """
+template = { input = "3x32x32", classes = 4, stem_width = 8, strides = [1, 2, 2] }
+data = "folder:/somewhere"
+seed = 9
+[regime]
+flops = "1M:2M"
+acts = ":3M"
+[ranges]
+depth = [2, 5]
+group_width = [8, 16]
+[budget]
+images = 100
+batch_size = 10
+seeds = 3
+time_limit = 7
+[recipe]
+lr = 1
+schedule = "cosine"
+augment = "flip"
+[[spaces]]
+space = "AnyNetC"
+n = 5
+[derive]
+n = 4
+"""
+        )
+    )
+    assert (plan.template.input, plan.template.classes, plan.template.strides) == ("3x32x32", 4, (1, 2, 2))
+    assert plan.regime.flops == Window(1e6, 2e6)
+    assert plan.regime.acts == Window(0, 3e6)
+    assert (plan.ranges.depth, plan.ranges.group_width) == ((2, 5), (8, 16))
+    assert (plan.budget.images, plan.budget.time_limit, plan.seeds) == (100, 7, 3)
+    assert (plan.recipe.lr, plan.recipe.schedule, plan.recipe.augment) == (1, "cosine", "flip")
+    assert plan.derived == 4
+
+
+def test_the_plan_written_out_reads_back_as_itself(make_study: MakeStudy) -> None:
+    text = MINIMAL + '[regime]\nflops = "0.8M:1.2M"\n[budget]\nseeds = 2\n'
+    plan = load_plan(make_study('template = { base = "paper", classes = 7 }\n' + text))
+    again = load_plan(make_study(plan_toml(plan)))
+    assert again == plan
+
+
+def test_strings_are_written_as_toml_reads_them() -> None:
+    for text in ('a"b\\c', "tab\tnew\nline", "ü – 日", "\x00\x1f"):
+        assert tomllib.loads(f"x = {write_value(text)}")["x"] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ("[[spaces]]\nspace = 'AnyNetF'\nn = 2", 2, "did you mean 'AnyNetE'"),
+        ("[[spaces]]\nspace = 'AnyNetA'\nn = 0", 3, "greater than or equal to 1"),
+        ("[[spaces]]\nspace = 'AnyNetA'\nn = '2'", 3, "valid integer"),
+        ("[[spaces]]\nspace = 'AnyNetA'\nn = 2.5", 3, "valid integer"),
+        (MINIMAL + "[budget]\nimages = true", 5, "valid integer"),
+        (MINIMAL + "[budget]\nimags = 3", 5, "did you mean 'images'"),
+        (MINIMAL + "[budgett]\nimages = 3", 4, "did you mean 'budget'"),
+        (MINIMAL + "[budget]\nimages = 1", 5, "must be ≥ 2"),
+        (MINIMAL + "[recipe]\nschedule = 'step'", 5, "'cosine' or 'one-cycle'"),
+        (MINIMAL + "[recipe]\nlr = -1", 5, "between 1e-09 and 1000"),
+        (MINIMAL + "[ranges]\ndepth = [5, 2]", 5, "is empty"),
+        (MINIMAL + "[ranges]\ndepth = 5", 5, "valid tuple"),
+        (MINIMAL + "[regime]\nflops = '5M'", 5, "LOW:HIGH"),
+        (MINIMAL + "[regime]\nflops = 5", 5, "valid string"),
+        ("template = 'smal'\n" + MINIMAL, 1, "did you mean 'small'"),
+        ("seed = -1\n" + MINIMAL, 1, "greater than or equal to 0"),
+        ("seed = 1\nseed = 2\n" + MINIMAL, None, "line 2"),
+        ("spaces = []", 1, "at least 1"),
+        ("seed = 1", None, "spaces is missing"),
+        (MINIMAL + MINIMAL, None, "listed twice"),
+        ("this is no toml", None, "no TOML"),
+    ],
+)
+def test_a_mistake_names_its_line_and_key(
+    make_study: MakeStudy, text: str, line: int | None, part: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        load_plan(make_study(text))
+    message = str(caught.value)
+    assert part in message
+    assert "\n" not in message
+    assert "study.toml" in message
+    if line is not None:
+        assert f", line {line}:" in message
+
+
+def test_the_second_of_two_tables_is_found() -> None:
+    text = "a = 1\n[[spaces]]\nn = 1\n[[spaces]]\nn = 2 # x\n"
+    assert line_of(text, ("spaces", 1, "n")) == 5
+    assert line_of(text, ("a",)) == 1
+    assert line_of(text, ("b",)) is None
+
+
+def test_a_study_is_a_name_a_folder_or_a_file(make_study: MakeStudy) -> None:
+    path = make_study(MINIMAL)
+    root = path.parent.parent
+    assert find_study("tiny", root) == path
+    assert find_study(str(path), root) == path
+    assert find_study(str(path.parent), root) == path
+
+
+def test_an_unknown_study_gets_a_hint(make_study: MakeStudy, tmp_path: Path) -> None:
+    root = make_study(MINIMAL).parent.parent
+    with pytest.raises(InputError, match="did you mean 'tiny'"):
+        find_study("tini", root)
+    with pytest.raises(InputError, match="make one"):
+        find_study("tini", tmp_path / "nowhere")
+
+
+def test_the_newest_study_is_the_one_with_the_newest_trials(make_study: MakeStudy) -> None:
+    import os
+
+    root = make_study(MINIMAL, "old").parent.parent
+    make_study(MINIMAL, "new")
+    for name, time in (("old", 1_000), ("new", 2_000)):
+        (root / name / "trials.csv").write_text("")
+        os.utime(root / name / "trials.csv", (time, time))
+    assert newest_study(root) == "new"

@@ -1,0 +1,228 @@
+"""Runs with real trainings on the small data set; the killed ones in processes of their own."""
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from regnetlab.study import runner
+from regnetlab.study.executors import Inline, Setup
+from regnetlab.study.jobs import Job
+from regnetlab.study.lock import locked
+from regnetlab.study.plan import Plan, load_plan
+from regnetlab.study.runner import WORKER_DIED, Outcome, outcome
+from regnetlab.study.store import open_store
+from regnetlab.study.trials import status, trials_csv
+from regnetlab.training.budget import Score
+
+MakeStudy = Callable[..., Path]
+COMMAND = [sys.executable, "-m", "regnetlab"]
+
+
+class Quiet:
+    """Collects what a run tells."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.trained: list[str] = []
+
+    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+        pass
+
+    def finished(self, job: Job, score: Score) -> None:
+        self.trained.append(job.identity)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def run_inline(plan: Plan, data_dir: Path, progress: Quiet) -> Outcome:
+    setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget, plan.recipe)
+    with locked(plan.lock) as lock:
+        store = open_store(plan.store)
+        derived = [job.config for job in runner.planned_jobs(plan)[:2]]
+        return runner.run(plan, store, setup, lock, progress, lambda _: derived, "inline", 1)
+
+
+def without_seconds(text: str) -> list[dict[str, str]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(io.StringIO(text))]
+
+
+def test_a_run_trains_everything_once_and_a_second_run_nothing(make_study: MakeStudy, data_dir: Path) -> None:
+    plan = load_plan(make_study())
+    first, second = Quiet(), Quiet()
+    state = run_inline(plan, data_dir, first)
+    assert not state.missing
+    # The derived networks are here two of the population: they count twice and are trained once.
+    assert len(state.jobs) == 16
+    assert len(first.trained) == len(set(first.trained)) == 14
+    again = run_inline(plan, data_dir, second)
+    assert second.trained == []
+    assert trials_csv(plan, again) == trials_csv(plan, state)
+    document = status(plan, again, running=0)
+    assert (document["planned"], document["complete"], document["failed"]) == (16, 16, 0)
+    assert [each["space"] for each in document["spaces"]] == ["AnyNetA", "AnyNetE", "RegNet", "derived"]
+
+
+def test_trials_are_sorted_and_complete(make_study: MakeStudy, data_dir: Path) -> None:
+    plan = load_plan(make_study())
+    rows = without_seconds(trials_csv(plan, run_inline(plan, data_dir, Quiet())))
+    assert [(r["space"], int(r["index"])) for r in rows] == sorted(
+        (r["space"], int(r["index"])) for r in rows
+    )
+    assert all(0 <= float(row["error"]) <= 100 for row in rows)
+    assert all(row["ended"] == "complete" and row["images"] == "128" for row in rows)
+
+
+def test_a_larger_plan_trains_only_what_is_new(make_study: MakeStudy, data_dir: Path) -> None:
+    from dataclasses import replace
+
+    plan = load_plan(make_study())
+    run_inline(plan, data_dir, Quiet())
+    larger = replace(plan, draws=tuple(replace(draw, n=draw.n + 1) for draw in plan.draws))
+    progress = Quiet()
+    run_inline(larger, data_dir, progress)
+    assert len(progress.trained) == 3
+
+
+def arguments(study: Path, data_dir: Path) -> list[str]:
+    return [*COMMAND, "run", str(study), "--data-dir", str(data_dir), "--device", "cpu", "--workers", "2"]
+
+
+def run_to_the_end(study: Path, data_dir: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments(study, data_dir), capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def kept(plan: Plan) -> int:
+    return len(outcome(plan, open_store(plan.store)).scores) if plan.store.exists() else 0
+
+
+def has_kept(plan: Plan, wanted: int) -> bool:
+    return kept(plan) >= wanted
+
+
+def all_gone(pids: list[int]) -> bool:
+    return not any(map(alive, pids))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "this took too long"
+        time.sleep(0.05)
+
+
+def children_of(pid: int) -> list[int]:
+    text = subprocess.run(["ps", "-eo", "pid,ppid,stat"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in text.splitlines()[1:]]
+    direct = [int(child) for child, parent, state in rows if int(parent) == pid and state[0] != "Z"]
+    return direct + [each for child in direct for each in children_of(child)]
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_killed_and_run_again_a_study_yields_the_same_trials(make_study: MakeStudy, data_dir: Path) -> None:
+    disturbed, calm = make_study(name="disturbed"), make_study(name="calm")
+    plan = load_plan(disturbed)
+    for wanted in (2, 7):
+        process = subprocess.Popen(
+            arguments(disturbed, data_dir), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            wait_for(partial(has_kept, plan, wanted))
+            workers = children_of(process.pid)
+        finally:
+            process.kill()
+            process.wait()
+        before = kept(plan)
+        assert before >= wanted
+        wait_for(partial(all_gone, workers), 20)
+        assert kept(plan) == before
+    assert run_to_the_end(disturbed, data_dir).returncode == 0
+    done = run_to_the_end(calm, data_dir)
+    assert done.returncode == 0, done.stderr
+    texts = [(study.parent / "trials.csv").read_text() for study in (disturbed, calm)]
+    assert without_seconds(texts[0]) == without_seconds(texts[1])
+    assert len(without_seconds(texts[0])) == 16
+    trials = open_store(plan.store).study.get_trials(deepcopy=False)
+    identities = [trial.user_attrs["identity"] for trial in trials]
+    assert len(identities) == len(set(identities))
+
+
+def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study()
+    plan = load_plan(study)
+    process = subprocess.Popen(
+        arguments(study, data_dir), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for(partial(has_kept, plan, 1))
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "finished first" in errors
+    assert "run again to go on" in errors
+    assert "Traceback" not in errors
+    assert kept(plan) == len(without_seconds((study.parent / "trials.csv").read_text())) >= 1
+
+
+def test_a_network_that_kills_its_worker_is_recorded_and_the_study_goes_on(
+    make_study: MakeStudy, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = load_plan(make_study())
+    victim = runner.planned_jobs(plan)[3].config
+
+    class Deadly(Inline):
+        """A pool in which one network ends its process, as an out-of-memory killer would."""
+
+        def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+            if args[1] != victim:
+                return super().submit(fn, *args, **kwargs)
+            with ProcessPoolExecutor(1) as pool:
+                future: Future[Score] = pool.submit(os._exit, 9)  # type: ignore[arg-type]
+                future.exception()
+                return future
+
+    monkeypatch.setattr(runner, "make_executor", lambda name, workers: Deadly())
+    progress = Quiet()
+    state = run_inline(plan, data_dir, progress)
+    assert not state.missing
+    failed = [job for job in state.jobs if state.scores[job.identity].ended == WORKER_DIED]
+    assert {job.config for job in failed} == {victim}
+    assert any("alone" in note for note in progress.notes)
+    assert status(plan, state, running=0)["failed"] == len(failed)
+
+
+def test_changed_data_are_refused_before_anything_is_trained(make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study()
+    store = open_store(load_plan(study).store)
+    store.keep_provenance({"data": "fashion-mnist", "data_checksum": "f" * 64})
+    done = run_to_the_end(study, data_dir)
+    assert done.returncode == 2
+    assert "data fashion-mnist changed since this study began" in done.stderr
+    assert store.scores() == {}
+
+
+def test_the_end_state_records_versions_machine_git_and_data(make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study()
+    assert run_to_the_end(study, data_dir).returncode == 0
+    facts = open_store(load_plan(study).store).provenance
+    assert {"regnetlab", "torch", "optuna", "machine", "processor", "git", "device", "finished"} <= set(facts)
+    assert len(facts["data_checksum"]) == 64

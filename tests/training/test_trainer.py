@@ -1,0 +1,182 @@
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from regnetlab.models.anynet import AnyNet
+from regnetlab.spaces.law import parse_config
+from regnetlab.spaces.template import SMALL
+from regnetlab.training.batches import DeviceData, augmented, on_device, training_batches
+from regnetlab.training.budget import COMPLETE, Budget, Recipe
+from regnetlab.training.datasets import load_data
+from regnetlab.training.devices import find_device, set_up
+from regnetlab.training.trainer import learning_rate, make_optimizer, train
+
+NETWORK = parse_config("anynet:d=1,1,1,1;w=8,16,16,32;g=8;b=1")
+BUDGET = Budget(images=640, epochs=2, batch_size=32, validation=150)
+build = partial(AnyNet, NETWORK, SMALL)
+
+
+@pytest.fixture(scope="module")
+def data(data_dir: Path) -> DeviceData:
+    device = find_device("cpu")
+    set_up(device)
+    return on_device(load_data("fashion-mnist", SMALL, data_dir), device)
+
+
+def test_a_network_learns_what_can_be_learnt(data: DeviceData) -> None:
+    score = train(build, data, replace(BUDGET, epochs=4), Recipe(), seed=0)
+    assert score.ended == COMPLETE
+    assert score.error is not None
+    assert score.error < 30  # chance is 90
+    assert score.images == 4 * 640
+    assert score.curve[-1].train_loss < score.curve[0].train_loss
+
+
+def test_the_same_seed_gives_the_same_score_to_the_last_bit(data: DeviceData) -> None:
+    first, again, other = (train(build, data, BUDGET, Recipe(), seed=seed) for seed in (5, 5, 6))
+    assert (first.error, first.curve) == (again.error, again.curve)
+    assert first.curve != other.curve
+
+
+def test_a_training_leaves_the_global_random_state_alone(data: DeviceData) -> None:
+    torch.manual_seed(1)
+    before = torch.random.get_rng_state()
+    train(build, data, replace(BUDGET, images=64, epochs=1), Recipe(), seed=5)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_the_curve_ends_every_epoch_with_a_validation_error(data: DeviceData) -> None:
+    curve = train(build, data, BUDGET, Recipe(), seed=0).curve
+    judged = [point.images for point in curve if point.error is not None]
+    assert judged == [640, 1280]
+    assert [point.images for point in curve] == sorted({point.images for point in curve})
+
+
+def test_divergence_ends_a_model_with_its_reason(data: DeviceData) -> None:
+    class Diverging(nn.Module):
+        """Logits that are fine at first and infinite after some steps, as in a real divergence."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(1, 10))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.mean((1, 2, 3))[:, None] * torch.exp(torch.exp(self.scale * 3))
+
+    score = train(Diverging, data, BUDGET, replace(Recipe(), lr=900.0), seed=0)
+    assert score.error is None
+    assert score.ended.startswith("diverged: the loss was not finite by step")
+
+
+def test_running_out_of_memory_ends_a_model_with_its_reason(data: DeviceData) -> None:
+    def huge() -> nn.Module:
+        return nn.Linear(2**24, 2**24)
+
+    assert train(huge, data, BUDGET, Recipe(), seed=0).ended == "out of memory"
+
+
+def test_a_time_limit_ends_a_model_with_its_reason(data: DeviceData) -> None:
+    score = train(build, data, replace(BUDGET, epochs=10_000, time_limit=0.2), Recipe(), seed=0)
+    assert score.ended == "time limit of 0.2 s"
+    assert score.error is None
+    assert score.seconds < 60
+
+
+def test_any_other_failure_ends_a_model_with_its_reason(data: DeviceData) -> None:
+    score = train(lambda: nn.Linear(3, 3), data, BUDGET, Recipe(), seed=0)
+    assert score.ended.startswith("failed: RuntimeError")
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
+def test_the_learning_rate_rises_to_its_height_and_falls_to_nothing(schedule: str) -> None:
+    recipe = replace(Recipe(), schedule=schedule, warmup=0.25, lr=0.4)
+    rates = [learning_rate(step, 100, recipe) for step in range(100)]
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+    assert max(rates) == pytest.approx(0.4)
+    assert 0 < rates[-1] < 0.01
+    assert rates[0] < 0.02
+
+
+def test_one_step_without_warm_up_learns_at_full_rate() -> None:
+    assert learning_rate(0, 1, replace(Recipe(), warmup=0.0)) == Recipe().lr
+
+
+def test_weight_decay_spares_norms_and_biases() -> None:
+    groups = make_optimizer(build(), Recipe(weight_decay=0.1)).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    assert all(p.ndim > 1 for p in groups[0]["params"])
+    assert all(p.ndim == 1 for p in groups[1]["params"])
+
+
+def test_an_epoch_shows_each_image_once(data: DeviceData) -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.cat([y for _, y in training_batches(data.train, BUDGET, "none", generator)])
+    assert torch.equal(labels.bincount(), data.train.labels[:640].bincount())
+
+
+def test_images_are_normalised(data: DeviceData) -> None:
+    pixels = data.train.normalised(slice(None))
+    assert pixels.mean().item() == pytest.approx(0, abs=1e-4)
+    assert pixels.std().item() == pytest.approx(1, abs=1e-3)
+    assert pixels.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_flip_mirrors_some_images_and_changes_nothing_else() -> None:
+    batch = torch.arange(64.0).reshape(16, 1, 2, 2)
+    out = augmented(batch, "flip", torch.Generator().manual_seed(0))
+    mirrored = [bool(torch.equal(a, b.flip(2))) for a, b in zip(out, batch, strict=True)]
+    kept = [bool(torch.equal(a, b)) for a, b in zip(out, batch, strict=True)]
+    assert all(a != b for a, b in zip(mirrored, kept, strict=True))
+    assert 0 < sum(mirrored) < 16
+
+
+def test_a_crop_shifts_the_image_and_pads_with_zero() -> None:
+    batch = torch.zeros(200, 1, 8, 8)
+    batch[:, 0, 4, 4] = 1
+    out = augmented(batch, "crop-flip", torch.Generator().manual_seed(0))
+    assert torch.equal(out.sum((1, 2, 3)), torch.ones(200))
+    rows = {int(each.nonzero()[0, 1]) for each in out}
+    assert rows == {3, 4, 5}
+
+
+def test_precise_norms_equal_the_statistics_of_the_training_images(data: DeviceData) -> None:
+    from regnetlab.training.trainer import evaluate
+
+    model = nn.Sequential(nn.BatchNorm2d(1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 10))
+    budget = Budget(images=640, batch_size=640)
+    evaluate(model, data, budget, Recipe())
+    assert isinstance(model[0], nn.BatchNorm2d)
+    expected = data.train.normalised(slice(0, 640))
+    assert model[0].running_mean is not None
+    assert model[0].running_mean.item() == pytest.approx(expected.mean().item(), abs=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_cuda_trains_as_well_as_the_cpu(data_dir: Path, data: DeviceData) -> None:
+    device = find_device("cuda")
+    set_up(device)
+    there = on_device(load_data("fashion-mnist", SMALL, data_dir), device)
+    budget = replace(BUDGET, epochs=4)
+    scores = [train(build, each, budget, Recipe(), seed=0) for each in (there, data)]
+    assert all(score.ended == COMPLETE and score.error is not None for score in scores)
+    assert math.isclose(scores[0].error or 0, scores[1].error or 0, abs_tol=15)
+
+
+def test_builders_are_called_with_the_seed_set(data: DeviceData) -> None:
+    seen: list[float] = []
+
+    def recording() -> nn.Module:
+        seen.append(torch.rand(1).item())
+        return build()
+
+    builders: list[Callable[[], nn.Module]] = [recording, recording]
+    for each in builders:
+        train(each, data, replace(BUDGET, images=64, epochs=1), Recipe(), seed=9)
+    assert seen[0] == seen[1]
