@@ -74,7 +74,7 @@ def _layer_rows(found: "Summary", counted: Callable[[int], str]) -> list[tuple[s
         "BatchNorm2d": "norm",
         "AdaptiveAvgPool2d": "pool",
     }
-    rows = [("layer", "type", "output", "params", "flops", "acts")]
+    rows: list[tuple[str, ...]] = [("layer", "type", "output", "params", "flops", "acts")]
     for layer in found.layers:
         kind = layer.type
         for long, brief in short.items():

@@ -16,7 +16,11 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout; numbers that are not finite become null."""
-    print(json.dumps(_finite(document)))
+    try:
+        text = json.dumps(document, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(document))
+    print(text)
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:

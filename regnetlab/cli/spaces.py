@@ -10,6 +10,7 @@ import typer
 from regnetlab.cli.output import Json, count, print_json, print_table, stages
 from regnetlab.errors import InputError
 from regnetlab.files import check_output, write_atomically
+from regnetlab.spaces.config import network_id, notation
 from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import Sample
 from regnetlab.spaces.sampler import sample as draw
@@ -70,7 +71,7 @@ def sample(
     shape = shape.changed(input, classes)
     found = draw(chosen.within(ranges), n, shape, Regime(**windows), seed or 0)
 
-    models = [_model(found, index) for index in range(n)]
+    models = _models(found)
     document = {
         "space": space,
         "seed": seed or 0,
@@ -90,17 +91,34 @@ def sample(
         _print_models(models)
 
 
-def _model(found: Sample, index: int) -> dict[str, Any]:
-    config = found.population.config(index)
-    return {
-        "id": config.id,
-        "depths": config.depths,
-        "widths": config.widths,
-        "group_widths": config.group_widths,
-        "bottleneck_ratios": config.bottleneck_ratios,
-        **found.complexity.row(index),
-        **{name: float(values[index]) for name, values in found.population.law.items()},
-    }
+def _models(found: Sample) -> list[dict[str, Any]]:
+    """The networks as the JSON contract describes them, straight from the columns."""
+    population, counts = found.population, found.complexity
+    rows = zip(
+        population.depths.tolist(),
+        population.widths.tolist(),
+        population.group_widths.tolist(),
+        population.bottleneck_ratios.tolist(),
+        counts.flops.tolist(),
+        counts.params.tolist(),
+        counts.acts.tolist(),
+        strict=True,
+    )
+    laws = {name: values.tolist() for name, values in population.law.items()}
+    return [
+        {
+            "id": network_id(notation(d, w, g, b)),
+            "depths": d,
+            "widths": w,
+            "group_widths": g,
+            "bottleneck_ratios": b,
+            "flops": flops,
+            "params": params,
+            "acts": acts,
+            **{name: values[index] for name, values in laws.items()},
+        }
+        for index, (d, w, g, b, flops, params, acts) in enumerate(rows)
+    ]
 
 
 def _print_models(models: list[dict[str, Any]]) -> None:
@@ -121,7 +139,7 @@ def _print_models(models: list[dict[str, Any]]) -> None:
     print_table(headers, rows, "rllllrrr")
 
 
-def _shortest(values: tuple[int, ...]) -> str:
+def _shortest(values: list[int]) -> str:
     return str(values[0]) if len(set(values)) == 1 else stages(values)
 
 
@@ -135,7 +153,7 @@ def _write(path: Path, document: dict[str, Any], models: list[dict[str, Any]]) -
 
     rows = [
         {"space": document["space"], "index": index}
-        | {key: stages(value) if isinstance(value, tuple) else value for key, value in model.items()}
+        | {key: stages(value) if isinstance(value, list) else value for key, value in model.items()}
         for index, model in enumerate(models)
     ]
     frame = pd.DataFrame(rows)

@@ -34,7 +34,7 @@ def run(
 
     plan = load_plan(find_study(study))
     from regnetlab.study.jobs import planned_jobs
-    from regnetlab.study.runner import Outcome
+    from regnetlab.study.runner import Outcome, outcome
     from regnetlab.study.trials import status as status_of
 
     jobs = planned_jobs(plan)  # also finds a regime that can't be met before anything is written
@@ -71,18 +71,21 @@ def run(
         store = open_store(plan.store)
         check_same_data(store.provenance, data)
         store.keep_provenance(provenance(plan.folder, data, str(where), crew))
-        with make_progress(plan.name) as progress:
+        try:
+            with make_progress(plan.name) as progress:
 
-            def derive(trained: Any) -> Any:
-                try:
-                    return derive_from_trials(plan, trained)
-                except InputError as error:
-                    progress.note(f"no RegNets derived: {error}")
-                    return []
+                def derive(trained: Any) -> Any:
+                    try:
+                        return derive_from_trials(plan, trained)
+                    except InputError as error:
+                        progress.note(f"no RegNets derived: {error}")
+                        return []
 
-            state = run_plan(plan, store, setup, lock, progress, derive, executor, crew)
-        store.keep_provenance(provenance(plan.folder, data, str(where), crew))
-        write_atomically(plan.trials, trials_csv(plan, state))
+                run_plan(plan, store, setup, lock, progress, derive, executor, crew)
+        finally:
+            state = outcome(plan, store)
+            store.keep_provenance(provenance(plan.folder, data, str(where), crew))
+            write_atomically(plan.trials, trials_csv(plan, state))
     _print_status(status_of(plan, state, running=0), json)
     if state.missing:
         print(f"{len(state.missing)} trainings left; run again to go on", file=sys.stderr)

@@ -96,20 +96,32 @@ class Config:
     @property
     def text(self) -> str:
         """The canonical notation, which ``parse_anynet`` reads back."""
-        fields = {
-            "d": _joined(self.depths),
-            "w": _joined(self.widths),
-            "g": _joined(_shortest(self.group_widths)),
-            "b": _joined(_shortest(self.bottleneck_ratios)),
-        }
-        if self.se_ratio:
-            fields["se"] = f"{self.se_ratio:g}"
-        return "anynet:" + ";".join(f"{name}={value}" for name, value in fields.items())
+        columns = self.depths, self.widths, self.group_widths, self.bottleneck_ratios
+        return notation(*columns, self.se_ratio)
 
     @property
     def id(self) -> str:
         """Twelve hexadecimal digits that equal networks share, on any machine."""
-        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+        return network_id(self.text)
+
+
+def notation(
+    depths: Sequence[int],
+    widths: Sequence[int],
+    group_widths: Sequence[int],
+    bottleneck_ratios: Sequence[int],
+    se_ratio: float = 0.0,
+) -> str:
+    """The canonical notation of a network, without making a ``Config`` of it."""
+    g = group_widths[:1] if len(set(group_widths)) == 1 else group_widths
+    b = bottleneck_ratios[:1] if len(set(bottleneck_ratios)) == 1 else bottleneck_ratios
+    text = f"anynet:d={_joined(depths)};w={_joined(widths)};g={_joined(g)};b={_joined(b)}"
+    return f"{text};se={se_ratio:g}" if se_ratio else text
+
+
+def network_id(text: str) -> str:
+    """The id of the network with this canonical notation."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def parse_anynet(text: str) -> Config:
@@ -181,10 +193,6 @@ def _per_stage(name: str, values: Sequence[int], stages: int) -> tuple[int, ...]
     if len(values) != stages:
         raise InputError(f"{name} has {len(values)} entries; give one, or one for each of {stages} stages")
     return tuple(values)
-
-
-def _shortest(values: tuple[int, ...]) -> tuple[int, ...]:
-    return values[:1] if len(set(values)) == 1 else values
 
 
 def _joined(values: Sequence[int]) -> str:

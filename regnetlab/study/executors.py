@@ -7,12 +7,13 @@ process, to step through a failure in a debugger. A new place to run is one more
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
@@ -24,7 +25,7 @@ from regnetlab.spaces.template import Template
 from regnetlab.training.batches import DeviceData, check_budget, on_device
 from regnetlab.training.budget import Budget, Recipe, Score
 from regnetlab.training.datasets import load_data
-from regnetlab.training.devices import find_device, set_up
+from regnetlab.training.devices import find_device, set_up, visible_gpus
 from regnetlab.training.trainer import train
 
 P = ParamSpec("P")
@@ -65,10 +66,10 @@ def check_executor(name: str) -> None:
         raise unknown("executor", name, _MAKERS)
 
 
-def make_executor(name: str, workers: int) -> Executor:
-    """The executor of that name with so many workers."""
+def make_executor(name: str, workers: int, device: str = "cpu") -> Executor:
+    """The executor of that name with so many workers, spread over the GPUs if ``device`` is ``cuda``."""
     check_executor(name)
-    return _MAKERS[name](workers)
+    return _MAKERS[name](workers, visible_gpus() if device == "cuda" else ())
 
 
 class Inline(Executor):
@@ -83,17 +84,24 @@ class Inline(Executor):
         return future
 
 
-def _local(workers: int) -> Executor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_worker)
+def _local(workers: int, gpus: Sequence[str]) -> Executor:
+    context = get_context("spawn")
+    slots = context.SimpleQueue()
+    for worker in range(workers):
+        slots.put(gpus[worker % len(gpus)] if gpus else None)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(slots,))
 
 
-_MAKERS: Mapping[str, Callable[[int], Executor]] = MappingProxyType(
-    {"local": _local, "inline": lambda workers: Inline()}
+_MAKERS: Mapping[str, Callable[[int, Sequence[str]], Executor]] = MappingProxyType(
+    {"local": _local, "inline": lambda workers, gpus: Inline()}
 )
 
 
-def _start_worker() -> None:
-    """A worker leaves signals to its coordinator, and ends when that is gone."""
+def _start_worker(slots: "SimpleQueue[str | None]") -> None:
+    """A worker leaves signals to its coordinator, ends when that is gone, and sees one GPU."""
+    gpu = slots.get()
+    if gpu is not None:  # before CUDA is first used, which is when the variable is read
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     parent = parent_process()

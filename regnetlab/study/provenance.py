@@ -31,7 +31,7 @@ def provenance(folder: Path, data: DataSet, device: str, workers: int) -> dict[s
         "git": _git_state(folder),
         "data": data.name,
         "data_checksum": data.checksum,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

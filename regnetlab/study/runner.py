@@ -121,14 +121,14 @@ def _train_missing(
     by_identity = {job.identity: job for job in reversed(state.missing)}
     todo = [by_identity[identity] for identity in queue]
     while todo and not stop.asked.is_set():
-        lost = _train(todo, make_executor(executor, workers), workers, setup, lock, keep, stop)
+        lost = _train(todo, make_executor(executor, workers, setup.device), workers, setup, lock, keep, stop)
         # A worker died and took the pool with it. Whoever was in flight is tried again alone, so
         # that one poisonous network costs nobody else anything.
         for job in lost:
             if stop.asked.is_set():
                 return
             progress.note(f"a worker died; trying {job.space} {job.index} again, alone")
-            if _train([job], make_executor(executor, 1), 1, setup, lock, keep, stop):
+            if _train([job], make_executor(executor, 1, setup.device), 1, setup, lock, keep, stop):
                 keep(job, Score(None, (), 0.0, 0, WORKER_DIED))
 
 

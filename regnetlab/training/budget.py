@@ -56,10 +56,10 @@ class Recipe:
     """
 
     optimizer: Literal["sgd"] = "sgd"
-    lr: float = 0.05
+    lr: float = 0.1
     momentum: float = 0.9
     nesterov: bool = True
-    weight_decay: float = 5e-4
+    weight_decay: float = 5e-5
     schedule: Literal["cosine", "one-cycle"] = "one-cycle"
     warmup: float = 0.4
     label_smoothing: float = 0.0

@@ -42,6 +42,16 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return tuple(each.strip() for each in named.split(",") if each.strip())
+    return tuple(map(str, range(torch.cuda.device_count())))
+
+
 def default_workers(device: torch.device) -> int:
-    """How many trainings to run at once: one per core, or one per GPU."""
-    return torch.cuda.device_count() if device.type == "cuda" else usable_cores()
+    """How many trainings to run at once: one per core; one per GPU, or one on the GPU named."""
+    if device.type == "cpu":
+        return usable_cores()
+    return 1 if device.index is not None else len(visible_gpus())

@@ -69,6 +69,11 @@ def test_the_page_names_every_space_and_the_plan(page: str, plan: Plan) -> None:
     assert "derived RegNet" in text
 
 
+def test_no_id_stands_twice(page: str) -> None:
+    ids = re.findall(r'\sid="([^"]+)"', body(page))
+    assert len(ids) == len(set(ids))
+
+
 def test_the_same_trials_give_the_same_page(page: str, plan: Plan) -> None:
     assert study_page(plan) == page
 
@@ -166,7 +171,7 @@ def test_dark_and_light_have_readable_text(open_page: OpenPage) -> None:
         ink, paper = tab.evaluate(
             "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor]"
         )
-        fill = tab.evaluate("document.querySelector('#edf .xtick text').style.fill")
+        fill = tab.evaluate("document.querySelector('#plot-edf .xtick text').style.fill")
         dark, light = (sum(map(int, re.findall(r"\d+", each)[:3])) for each in (ink, paper))
         assert abs(dark - light) > 500
         assert re.findall(r"\d+", fill)[:3] == re.findall(r"\d+", ink)[:3]
@@ -174,13 +179,13 @@ def test_dark_and_light_have_readable_text(open_page: OpenPage) -> None:
 
 def test_hovering_the_distributions_shows_every_space_at_that_error(open_page: OpenPage) -> None:
     tab = open_page()
-    tab.evaluate("Plotly.Fx.hover('edf', [{curveNumber: 0, pointNumber: 3}])")
-    tab.wait_for_selector("#edf .hovertext")
-    assert "%" in tab.locator("#edf .hovertext").first.text_content()
-    assert tab.evaluate("document.getElementById('edf').layout.hovermode") == "x"
+    tab.evaluate("Plotly.Fx.hover('plot-edf', [{curveNumber: 0, pointNumber: 3}])")
+    tab.wait_for_selector("#plot-edf .hovertext")
+    assert "%" in tab.locator("#plot-edf .hovertext").first.text_content()
+    assert tab.evaluate("document.getElementById('plot-edf').layout.hovermode") == "x"
 
 
 def test_clicking_a_legend_entry_hides_its_space(open_page: OpenPage) -> None:
     tab = open_page()
-    tab.locator("#edf .legendtoggle").first.click()
-    tab.wait_for_function("document.getElementById('edf').data[0].visible === 'legendonly'")
+    tab.locator("#plot-edf .legendtoggle").first.click()
+    tab.wait_for_function("document.getElementById('plot-edf').data[0].visible === 'legendonly'")

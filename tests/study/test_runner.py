@@ -200,7 +200,7 @@ def test_a_network_that_kills_its_worker_is_recorded_and_the_study_goes_on(
                 future.exception()
                 return future
 
-    monkeypatch.setattr(runner, "make_executor", lambda name, workers: Deadly())
+    monkeypatch.setattr(runner, "make_executor", lambda name, workers, device: Deadly())
     progress = Quiet()
     state = run_inline(plan, data_dir, progress)
     assert not state.missing
@@ -224,5 +224,5 @@ def test_the_end_state_records_versions_machine_git_and_data(make_study: MakeStu
     study = make_study()
     assert run_to_the_end(study, data_dir).returncode == 0
     facts = open_store(load_plan(study).store).provenance
-    assert {"regnetlab", "torch", "optuna", "machine", "processor", "git", "device", "finished"} <= set(facts)
+    assert {"regnetlab", "torch", "optuna", "machine", "processor", "git", "device", "recorded"} <= set(facts)
     assert len(facts["data_checksum"]) == 64

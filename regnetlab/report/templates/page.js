@@ -21,7 +21,7 @@
 
   function draw() {
     for (const [id, figure] of Object.entries(data)) {
-      const place = document.getElementById(id);
+      const place = document.getElementById(`plot-${id}`);
       if (place) Plotly.react(place, figure.data, themed(figure.layout), { responsive: true, displaylogo: false });
     }
     document.body.dataset.drawn = "yes";

@@ -1,0 +1,50 @@
+# Needs Python 3.11 or newer, pip, git and make; everything else is installed into .venv.
+#   make run    the quick study on Fashion-MNIST, from sampling to the report
+#   make test   lint, types, import contracts and all tests
+.PHONY: run test lint bench lock clean data browser
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+run: $(STAMP) data
+	$(BIN)/regnetlab run quick
+	$(BIN)/regnetlab fit-regnet quick
+	$(BIN)/regnetlab report quick
+
+test: $(STAMP) lint browser
+	$(BIN)/pytest -n 2
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(STAMP) data
+	$(BIN)/python tests/benchmarks/sampling.py
+
+# Fashion-MNIST: REGNETLAB_DATA, else the Debian package, else torchvision's download when it is used.
+data:
+	@if [ -z "$$REGNETLAB_DATA" ]; then .ci/apt-install /usr/share/datasets/fashion-mnist dataset-fashion-mnist; fi
+
+# For the tests that look at the report in a browser; without one they are skipped and say so.
+browser:
+	@.ci/apt-install /usr/bin/chromium chromium
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "regnetlab needs Python 3.11 or newer; name one with: make PYTHON=python3.12 run" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+lock: $(STAMP)
+	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev]'
+	{ echo '# Every version that `make` installs: two installs are the same. Renew with `make lock`.'; \
+	  $(BIN)/pip freeze --exclude-editable | sort -f; } > constraints.txt
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -f studies/*/study.db* studies/*/study.lock
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
