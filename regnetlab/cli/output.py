@@ -11,7 +11,7 @@ COLUMNS = 80
 """What tables fit into."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of everything random.")]
 
 
 def print_json(document: Any) -> None:

@@ -89,6 +89,7 @@ def _print_fits(document: dict[str, Any]) -> None:
     rows = (
         (
             each["name"],
+            each["space"],
             number(each["error"]),
             stages(each["depths"]),
             stages(each["widths"]),
@@ -100,6 +101,7 @@ def _print_fits(document: dict[str, Any]) -> None:
     titles = {"r2": "R²"}
     headers = (
         "network",
+        "space",
         "error %",
         "depths",
         "widths",
@@ -110,7 +112,7 @@ def _print_fits(document: dict[str, Any]) -> None:
         f"{document['law']} law of {len(models)} networks" + (", the best:" if len(models) > _SHOWN else ":")
     )
     print()
-    print_table(headers, rows, "lrllrrrr")
+    print_table(headers, rows, "llrllrrrr")
     for each in models:
         if each.get("reason"):
             print(f"{each['name']}: {each['reason']}")

@@ -28,7 +28,9 @@ Classes = Annotated[int | None, typer.Option(help="Another number of classes.")]
 def sample(
     space: Annotated[str, typer.Option(help="AnyNetA, B, C, D, E or RegNet.")],
     n: Annotated[int | None, typer.Option(help="How many different networks.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the draw; 0 by default.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draw; 0 by default.")
+    ] = None,
     template: TemplateName = None,
     input: Input = None,
     classes: Classes = None,

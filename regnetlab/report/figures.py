@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from regnetlab.analysis.edf import edf
 from regnetlab.analysis.networks import records
 from regnetlab.analysis.width_law import PopulationLaw
+from regnetlab.spaces.regime import format_count
 from regnetlab.study.plan import DERIVED
 
 _STYLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
@@ -92,7 +93,9 @@ def scatter_figure(networks: pd.DataFrame, column: str, name: str, log: bool) ->
         height=340,
     )
     if log:
-        figure.update_xaxes(type="log")
+        ticks = _round_numbers(float(networks[column].min()), float(networks[column].max()))
+        labels = [format_count(tick) for tick in ticks]
+        figure.update_xaxes(type="log", tickvals=ticks, ticktext=labels)
     return figure
 
 
@@ -130,7 +133,7 @@ def law_figure(law: PopulationLaw) -> go.Figure:
     figure.update_layout(
         hovermode="closest",
         xaxis={"title": "stage", "tickvals": (stages + 1).tolist()},
-        yaxis={"title": "width w (log)", "type": "log"},
+        yaxis={"title": "width w (log)", "type": "log", "tickvals": (2.0 ** np.arange(3, 15)).tolist()},
         legend={"orientation": "h", "y": -0.25, "x": 0},
         height=440,
     )
@@ -186,6 +189,19 @@ def strip_figure(errors: Mapping[str, Sequence[float]]) -> go.Figure:
         )
     figure.update_layout(yaxis_title="validation error (%)", showlegend=False, height=420)
     return figure
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis: in equal steps over a narrow range, else 1, 2, 5, 10, …"""
+    if high < 4 * low:
+        rough = max(high - low, 0.02 * low) / 4
+        power = 10.0 ** np.floor(np.log10(rough))
+        step = power * min((each for each in (1, 2, 5, 10) if each * power >= rough), default=10)
+        ticks = step * np.arange(np.ceil(low / step), np.floor(high / step) + 1)
+    else:
+        powers = 10.0 ** np.arange(np.floor(np.log10(low)) - 1, np.ceil(np.log10(high)) + 1)
+        ticks = np.outer(powers, [1, 2, 5]).ravel()
+    return [float(f"{tick:.6g}") for tick in ticks if low / 1.2 <= tick <= high * 1.2]
 
 
 def as_json(figure: go.Figure) -> dict[str, Any]:

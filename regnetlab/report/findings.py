@@ -40,14 +40,16 @@ def findings(
     return found
 
 
-def caution(errors: Errors) -> str:
+def caution(errors: Errors, seeds: int) -> str:
     """How much so many networks can show at all."""
-    fewest = min(len(each) for each in errors.values())
-    widest = edf(np.asarray(next(each for each in errors.values() if len(each) == fewest))).margin
+    trainings = "One training seed" if seeds == 1 else f"{seeds} training seeds"
+    drawn = [values for space, values in errors.items() if space != DERIVED] or list(errors.values())
+    fewest = min(drawn, key=len)
+    margin = edf(np.asarray(fewest)).margin
     return (
         f"Intervals are 95 % and each stands alone: over many comparisons, one in twenty misses by"
-        f" chance. With {fewest} networks, a whole error distribution is known to ± {100 * widest:.0f}"
-        " points of share (Dvoretzky–Kiefer–Wolfowitz). One training seed per network, one budget:"
+        f" chance. With {len(fewest)} networks, a whole error distribution is known to ± {100 * margin:.0f}"
+        f" points of share (Dvoretzky–Kiefer–Wolfowitz). {trainings} per network, one budget:"
         " a longer budget may order the spaces differently."
     )
 
@@ -57,7 +59,7 @@ def _overview(errors: Errors, planned: int, failed: int) -> Finding:
     best, space = min((min(each), space) for space, each in errors.items())
     missing = planned - trained - failed
     notes = [
-        f"{failed} of {planned} trainings failed" if failed else "",
+        f"{failed} of {planned} networks failed" if failed else "",
         f"{missing} are missing" if missing else "",
     ]
     ending = "".join(f"; {note}" for note in notes if note)
@@ -74,9 +76,9 @@ def _step(a: str, b: str, errors: Errors) -> Finding:
         return Finding("open", f"{title(a)} → {title(b)}: {error}.")
     numbers = _signed(change)
     if change.high < 0:
-        return Finding("better", f"{title(a)} → {title(b)} lowers the median error by {numbers}.")
+        return Finding("better", f"{title(a)} → {title(b)}: lower median error, {numbers}.")
     if change.low > 0:
-        return Finding("worse", f"{title(a)} → {title(b)} raises the median error by {numbers}.")
+        return Finding("worse", f"{title(a)} → {title(b)}: higher median error, {numbers}.")
     return Finding(
         "open",
         f"{title(a)} → {title(b)}: undecided; the median error changes by {numbers}.",
@@ -107,12 +109,8 @@ def _derived(errors: Errors) -> list[Finding]:
     found = []
     for rival in rivals:
         step = _step(rival, DERIVED, errors)
-        text = step.text.replace(
-            f"{title(rival)} → {title(DERIVED)}", f"The derived RegNets against {title(rival)}"
-        )
-        text = text.replace(" lowers the median error by", ": a lower median error by").replace(
-            " raises the median error by", ": a higher median error by"
-        )
+        arrow = f"{title(rival)} → {title(DERIVED)}"
+        text = step.text.replace(arrow, f"The derived RegNets against {title(rival)}")
         found.append(Finding(step.kind, text))
     return found
 

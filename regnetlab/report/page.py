@@ -20,6 +20,7 @@ from regnetlab.errors import InputError
 from regnetlab.report import figures
 from regnetlab.report.findings import caution, findings
 from regnetlab.spaces.config import Config
+from regnetlab.spaces.regime import format_count
 from regnetlab.study.plan import DERIVED, Plan, plan_toml
 from regnetlab.study.store import open_store
 
@@ -71,9 +72,10 @@ def study_page(plan: Plan) -> str:
     planned = sum(draw.n for draw in plan.draws) + plan.derived
     return environment.get_template("page.html").render(
         plan=plan,
+        regime=_regime(plan),
         version=__version__,
-        findings=findings(errors, planned, len(failed), law, reason),
-        caution=caution(errors),
+        findings=findings(errors, planned, _without_error(every), law, reason),
+        caution=caution(errors, plan.seeds),
         spaces=[_space_row(space, scored, every) for space in errors],
         derived=_derived_rows(scored),
         failures=_failure_rows(failed),
@@ -135,6 +137,7 @@ def _figures(scored: pd.DataFrame, errors: dict[str, list[float]], law: Populati
             figures.scatter_figure(scored, column, name, log),
         )
         for column, name, log in _SCATTERS
+        if scored[column].notna().any()  # networks of one stage have no growth
     ]
     if law is not None:
         drawn.append(("law", "Widths over stages of the best networks", figures.law_figure(law)))
@@ -169,6 +172,19 @@ def _derived_rows(scored: pd.DataFrame) -> list[dict[str, Any]]:
         }
         for row in records(rows)
     ]
+
+
+def _regime(plan: Plan) -> str:
+    """The windows in words: flops 800K to 1.2M."""
+    return ", ".join(
+        f"{name} {format_count(w.low)} to {format_count(w.high) if math.isfinite(w.high) else 'any'}"
+        for name, w in plan.regime.windows.items()
+    )
+
+
+def _without_error(every: pd.DataFrame) -> int:
+    """Networks of which every training failed."""
+    return int(every.groupby(["space", "index"])["error"].count().eq(0).sum())
 
 
 def _failure_rows(failed: pd.DataFrame) -> list[dict[str, Any]]:

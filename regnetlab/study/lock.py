@@ -31,7 +31,11 @@ class StudyLock:
 @contextmanager
 def locked(path: Path) -> Iterator[StudyLock]:
     """Hold the lock file; raises ``InputError`` that names the holder where somebody else does."""
-    with path.open("a+") as file:
+    try:
+        file = path.open("a+")
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror}; a study's folder must be") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

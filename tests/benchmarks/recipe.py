@@ -30,10 +30,10 @@ from regnetlab.training.trainer import train
 
 CHANGES: list[dict[str, object]] = [
     {},
-    *({"lr": lr} for lr in (0.0125, 0.025, 0.1, 0.2)),
+    *({"lr": lr} for lr in (0.05, 0.2, 0.4)),
     {"schedule": "cosine"},
-    *({"warmup": share} for share in (0.05, 0.2, 0.6)),
-    *({"weight_decay": decay} for decay in (0.0, 5e-5, 5e-3)),
+    *({"warmup": share} for share in (0.1, 0.2, 0.6)),
+    *({"weight_decay": decay} for decay in (0.0, 5e-4, 5e-3)),
     {"momentum": 0.95},
     {"nesterov": False},
     {"label_smoothing": 0.1},

@@ -102,8 +102,8 @@ def test_every_claim_has_its_interval() -> None:
     for finding in findings(errors, 130, 5, None, "too few"):
         if finding.kind in ("better", "worse"):
             assert "95 % interval" in finding.text
-    assert "5 of 130 trainings failed" in findings(errors, 130, 5, None, "")[0].text
-    assert "± 61 points" in caution(errors)
+    assert "5 of 130 networks failed" in findings(errors, 130, 5, None, "")[0].text
+    assert "± 18 points" in caution(errors, 1)
 
 
 @pytest.fixture(scope="module")
