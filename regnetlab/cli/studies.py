@@ -86,9 +86,10 @@ def run(
             state = outcome(plan, store)
             store.keep_provenance(provenance(plan.folder, data, str(where), crew))
             write_atomically(plan.trials, trials_csv(plan, state))
-    _print_status(status_of(plan, state, running=0), json)
-    if state.missing:
-        print(f"{len(state.missing)} trainings left; run again to go on", file=sys.stderr)
+    end = status_of(plan, state, running=0)
+    _print_status(end, json)
+    if left := end["planned"] - end["complete"] - end["failed"]:
+        print(f"{left} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
     if not json:
         print(f"\nwrote {plan.trials}; next: regnetlab fit-regnet {study}, regnetlab report {study}")

@@ -7,6 +7,7 @@ Recipe, Ranges), so a new key is one new field there.
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -268,8 +269,19 @@ def _explained(path: Path, text: str, error: ValidationError) -> InputError:
         hint = unknown("key", str(location[-1]), _known_keys(location[:-1]))
         inside = f" of [{key.rpartition('.')[0]}]" if "." in key else ""
         return InputError(f"{where}: {str(hint).replace(' is not known', inside + ' is not known')}")
-    message = found["msg"].replace("Input should be", "it must be")
+    message = _ACCEPTS.get(found["type"]) or found["msg"].replace("Input should be", "it must be")
     return InputError(f"{where}: {key} is {_shown(found['input'])}; {message}")
+
+
+_ACCEPTS: Mapping[str, str] = MappingProxyType(
+    {
+        "tuple_type": "it must be a list",
+        "model_type": "it must be a table of keys",
+        "too_long": "it must be a list of two: [low, high]",
+        "too_short": "it must have at least one entry",
+    }
+)
+"""What a key accepts, where pydantic says it in Python's words."""
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:
