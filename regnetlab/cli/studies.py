@@ -1,13 +1,13 @@
 """``regnetlab run`` and ``status``."""
 
 import sys
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from regnetlab.cli.models import DataDir, Device
 from regnetlab.cli.output import Json, number, print_json, print_table
-from regnetlab.errors import InputError
 
 StudyText = Annotated[
     str,
@@ -34,7 +34,7 @@ def run(
 
     plan = load_plan(find_study(study))
     from regnetlab.study.jobs import planned_jobs
-    from regnetlab.study.runner import Outcome, outcome
+    from regnetlab.study.runner import Outcome
     from regnetlab.study.trials import status as status_of
 
     jobs = planned_jobs(plan)  # also finds a regime that can't be met before anything is written
@@ -49,43 +49,10 @@ def run(
 
     from regnetlab.analysis.derive import derive_from_trials  # pandas, SciPy
     from regnetlab.cli.progress import make_progress
-    from regnetlab.files import write_atomically
-    from regnetlab.study.executors import Setup, check_executor
-    from regnetlab.study.lock import locked
-    from regnetlab.study.provenance import check_same_data, provenance
-    from regnetlab.study.runner import run as run_plan
-    from regnetlab.study.store import open_store
-    from regnetlab.study.trials import trials_csv
-    from regnetlab.training.batches import check_budget
-    from regnetlab.training.datasets import load_data
-    from regnetlab.training.devices import default_workers, find_device
+    from regnetlab.study.session import Means, run_study
 
-    check_executor(executor)
-    where = find_device(device)
-    crew = 1 if executor == "inline" else workers or default_workers(where)
-    data = load_data(plan.data, plan.template, data_dir)
-    data.check_fits(plan.template)
-    check_budget(data, plan.budget)
-    setup = Setup(plan.template, plan.data, data_dir, str(where), plan.budget, plan.recipe)
-    with locked(plan.lock) as lock:
-        store = open_store(plan.store)
-        check_same_data(store.provenance, data)
-        store.keep_provenance(provenance(plan.folder, data, str(where), crew))
-        try:
-            with make_progress(plan.name) as progress:
-
-                def derive(trained: Any) -> Any:
-                    try:
-                        return derive_from_trials(plan, trained)
-                    except InputError as error:
-                        progress.note(f"no RegNets derived: {error}")
-                        return []
-
-                run_plan(plan, store, setup, lock, progress, derive, executor, crew)
-        finally:
-            state = outcome(plan, store)
-            store.keep_provenance(provenance(plan.folder, data, str(where), crew))
-            write_atomically(plan.trials, trials_csv(plan, state))
+    means = Means(executor, workers, device, data_dir)
+    state = run_study(plan, means, make_progress(plan.name), partial(derive_from_trials, plan))
     end = status_of(plan, state, running=0)
     _print_status(end, json)
     if left := end["planned"] - end["complete"] - end["failed"]:

@@ -262,6 +262,8 @@ def _explained(path: Path, text: str, error: ValidationError) -> InputError:
     line = line_of(text, location)
     where = f"{path}" + (f", line {line}" if line else "")
     key = ".".join(str(each) for each in location)
+    if found["type"] == "missing" and isinstance(location[-1], int):
+        return InputError(f"{where}: {key.rpartition('.')[0]} must be a list of two: [low, high]")
     if found["type"] == "missing":
         example = ' [[spaces]] with space = "AnyNetA" and n = 20' if key == "spaces" else ""
         return InputError(f"{where}: {key} is missing; add{example or f' {location[-1]} = …'}")

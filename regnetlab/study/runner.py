@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
 from regnetlab.study.executors import Setup, make_executor, sheltered, stop_at_once, work
 from regnetlab.study.jobs import Job, derived_jobs, planned_jobs, population_hash
@@ -25,7 +26,7 @@ from regnetlab.training.budget import Score
 WORKER_DIED = "failed: its worker process died twice"
 
 Derive = Callable[[Sequence[tuple[Job, Score]]], list[Config]]
-"""From a finished population to the RegNets derived from it."""
+"""From a finished population to the RegNets derived from it; an ``InputError`` says why there are none."""
 
 
 class Progress(Protocol):
@@ -94,12 +95,20 @@ def run(
             population = planned_jobs(plan)
             name = population_hash(population)
             if store.derived(name) is None:
-                store.keep_derived(name, derive([(j, state.scores[j.identity]) for j in population]))
+                store.keep_derived(name, _derived(derive, state, population, progress))
                 state = outcome(plan, store)
             progress.begin(state.jobs, state.scores)
             _train_missing(state, store, setup, lock, progress, executor, workers, stop)
             state = outcome(plan, store)
     return state
+
+
+def _derived(derive: Derive, state: Outcome, population: Sequence[Job], progress: Progress) -> list[Config]:
+    try:
+        return derive([(job, state.scores[job.identity]) for job in population])
+    except InputError as error:
+        progress.note(f"no RegNets derived: {error}")
+        return []
 
 
 def _train_missing(

@@ -87,6 +87,7 @@ def test_strings_are_written_as_toml_reads_them() -> None:
         (MINIMAL + "[recipe]\nlr = -1", 5, "between 1e-09 and 1000"),
         (MINIMAL + "[ranges]\ndepth = [5, 2]", 5, "is empty"),
         (MINIMAL + "[ranges]\ndepth = 5", 5, "it must be a list"),
+        (MINIMAL + "[ranges]\ndepth = [1]", 5, "ranges.depth must be a list of two"),
         (MINIMAL + "[ranges]\ndepth = [1, 2, 3]", 5, "[low, high]"),
         ("budget = 3\n" + MINIMAL, 1, "a table of keys"),
         (MINIMAL + "[regime]\nflops = '5M'", 5, "LOW:HIGH"),
