@@ -137,14 +137,15 @@ class _FromLaw:
         return len(self.choices)
 
     def draw(self, words: Words) -> tuple[Population, Ints]:
-        d, w0, wa, wm, g, b = (
-            values[chain.draw(words[:, i : i + 1])[:, 0]] for i, (chain, values) in enumerate(self.choices)
-        )
+        def choice(i: int, which: Ints | slice) -> Floats:
+            chain, values = self.choices[i]
+            return values[chain.draw(words[which, i : i + 1])[:, 0]]
+
+        d, w0, wa, wm = (choice(i, slice(None)) for i in range(4))
         law_widths, depths, whole = quantized_stages(w0, wa, wm, d.astype(np.int64), self.stages)
         rows = np.flatnonzero(whole)
         shape = (len(rows), self.stages)
-        ratios = np.broadcast_to(b[rows].astype(np.int64)[:, None], shape)
-        groups = np.broadcast_to(g[rows].astype(np.int64)[:, None], shape)
+        groups, ratios = (np.broadcast_to(choice(i, rows).astype(np.int64)[:, None], shape) for i in (4, 5))
         widths, groups = make_compatible(law_widths[rows], groups, ratios)
         law = {"w0": w0[rows], "wa": wa[rows], "wm": wm[rows]}
         population = Population(depths[rows], widths, groups, ratios, law)
