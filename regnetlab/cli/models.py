@@ -30,11 +30,13 @@ def summary(
     json: Json = False,
 ) -> None:
     """Show a network layer by layer: shapes, params, flops, acts."""
-    shape = template_named(template or "paper").changed(input, classes)
+    chosen = None if template is None else template_named(template)
     from regnetlab.models.registry import find_model  # torch
     from regnetlab.models.summary import summarise
 
-    found = summarise(find_model(model), shape)
+    known = find_model(model)
+    shape = (chosen or known.template).changed(input, classes)
+    found = summarise(known, shape)
     totals = {"flops": found.flops, "params": found.params, "acts": found.acts}
     if json:
         layers = [
@@ -96,10 +98,9 @@ def list_models(json: Json = False) -> None:
     from regnetlab.models.registry import named_models  # torch
     from regnetlab.models.summary import summarise
 
-    paper = template_named("paper")
     models: list[dict[str, Any]] = []
     for model in named_models():
-        found = summarise(model, paper)
+        found = summarise(model, model.template)
         models.append(
             {
                 "name": model.text,
@@ -108,7 +109,7 @@ def list_models(json: Json = False) -> None:
                 "params": found.params,
                 "flops": found.flops,
                 "acts": found.acts,
-                "input": paper.input,
+                "input": model.template.input,
             }
         )
     if json:
@@ -145,6 +146,7 @@ def train(
     from functools import partial
 
     from regnetlab.models.registry import find_model  # torch
+    from regnetlab.models.summary import summarise
     from regnetlab.training.batches import check_budget, on_device
     from regnetlab.training.budget import Budget, Recipe
     from regnetlab.training.datasets import load_data
@@ -155,6 +157,7 @@ def train(
     pictures = load_data(data, shape, data_dir)
     shape = shape.changed(classes=len(pictures.classes))
     pictures.check_fits(shape)
+    summarise(found, shape)  # refuses an input that is too small for the network
     budget = Budget(images=images, epochs=epochs, batch_size=batch_size)
     check_budget(pictures, budget)
     where = find_device(device)

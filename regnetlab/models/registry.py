@@ -1,33 +1,48 @@
 """Names and notations of models: the MODEL of the command line becomes something to build.
 
-A new family of networks is a file beside this one and a line in ``_named``.
+A new family of networks is a file beside this one and a line in ``_FAMILIES``.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
+from types import MappingProxyType
 
+import torch
 from torch import nn
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.models.alexnet import alexnet
 from regnetlab.models.anynet import AnyNet
+from regnetlab.models.densenet import DENSENETS
+from regnetlab.models.googlenet import googlenet
+from regnetlab.models.lenet import bn_lenet, bn_lenet_scratch
+from regnetlab.models.nin import nin
 from regnetlab.models.published import PUBLISHED
+from regnetlab.models.resnet import RESNETS, RESNEXTS
+from regnetlab.models.shapes import TooSmallError
+from regnetlab.models.vgg import VGGS
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.law import parse_config
-from regnetlab.spaces.template import Template
+from regnetlab.spaces.template import PAPER, Template
+
+Build = Callable[[Template], nn.Module]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network that can be built on any template.
+    """A network that can be built on any template whose input is large enough.
 
-    ``text`` is what finds it again, ``year`` its paper's; ``config`` where it is an AnyNet.
+    ``text`` is what finds it again, ``year`` its paper's, ``template`` holds the input and the classes
+    that it was made for; ``config`` is there where it is an AnyNet. ``build`` raises ``InputError``
+    with the smallest input that works.
     """
 
     text: str
     family: str
     year: int
-    build: Callable[[Template], nn.Module]
+    build: Build
+    template: Template = PAPER
     config: Config | None = None
 
 
@@ -49,7 +64,7 @@ def find_model(text: str) -> Model:
 
 def model_of(config: Config) -> Model:
     """The model of a config."""
-    return Model(config.text, "AnyNet", 2020, partial(AnyNet, config), config)
+    return Model(config.text, "AnyNet", 2020, partial(AnyNet, config), config=config)
 
 
 def named_models() -> list[Model]:
@@ -57,10 +72,51 @@ def named_models() -> list[Model]:
     return list(_named().values())
 
 
+_GREY_28 = PAPER.changed("1x28x28", 10)
+_GREY_96 = PAPER.changed("1x96x96", 10)
+_GREY_224 = PAPER.changed("1x224x224", 10)
+
+# Family, year of its paper, the input and classes that it was made for, and its networks.
+_FAMILIES: tuple[tuple[str, int, Template, Mapping[str, Build]], ...] = (
+    ("LeNet", 1998, _GREY_28, {"bn_lenet": bn_lenet, "bn_lenet_scratch": bn_lenet_scratch}),
+    ("AlexNet", 2012, _GREY_224, {"alexnet": alexnet}),
+    ("VGG", 2014, PAPER, VGGS),
+    ("NiN", 2013, _GREY_224, {"nin": nin}),
+    ("GoogLeNet", 2014, _GREY_96, {"googlenet": googlenet}),
+    ("ResNet", 2015, PAPER, RESNETS),
+    ("ResNeXt", 2016, PAPER, RESNEXTS),
+    ("DenseNet", 2016, PAPER, DENSENETS),
+)
+
+
 @cache
 def _named() -> Mapping[str, Model]:
-    titles = {"regnetx": "RegNetX", "regnety": "RegNetY"}
-    return {
-        name: Model(name, titles[name.partition("_")[0]], 2020, partial(AnyNet, config), config)
-        for name, config in PUBLISHED.items()
+    named = {
+        name: Model(name, family, year, partial(_sized, build), template)
+        for family, year, template, networks in _FAMILIES
+        for name, build in networks.items()
     }
+    for name, config in PUBLISHED.items():
+        family = "RegNetY" if config.se_ratio else "RegNetX"
+        named[name] = Model(name, family, 2020, partial(AnyNet, config), config=config)
+    return MappingProxyType(named)
+
+
+def _sized(build: Build, template: Template) -> nn.Module:
+    try:
+        return build(template)
+    except TooSmallError as error:
+        raise InputError(f"{error}; the smallest that works is {_smallest(build, template)}") from None
+
+
+def _smallest(build: Build, template: Template) -> str:
+    """The smallest square input on which the network can be built."""
+    with torch.device("meta"):
+        for side in range(1, 1_025):
+            square = replace(template, height=side, width=side)
+            try:
+                build(square)
+            except TooSmallError:
+                continue
+            return square.input
+    return "larger than 1,024 pixels"

@@ -108,10 +108,15 @@ def test_the_table_of_a_summary_fits_80_columns(capsys: Capture) -> None:
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
+def test_train_refuses_an_input_too_small_for_the_network(capsys: Capture, data_dir: Path) -> None:
+    words = ["train", "alexnet", "--images", "320", "--data-dir", str(data_dir)]
+    assert "the smallest that works is 1x65x65" in complaint(capsys, words)
+
+
 def test_models_are_listed(capsys: Capture) -> None:
     models = answer(capsys, "models")["models"]
     assert {"name", "family", "year", "params", "flops", "acts", "input"} == set(models[0])
-    assert {"regnetx_200mf", "regnety_32gf"} <= {model["name"] for model in models}
+    assert {"regnetx_200mf", "regnety_32gf", "alexnet", "densenet201"} <= {m["name"] for m in models}
 
 
 def test_train_answers_in_json(capsys: Capture, data_dir: Path) -> None:
@@ -178,6 +183,8 @@ def test_a_dry_run_shows_every_default_and_writes_nothing(capsys: Capture, make_
         ("summary regnetx_40mf", "did you mean 'regnetx_400mf'"),
         ("summary anynet:d=1;w=8 --input 3x0x5", "height is 0"),
         ("summary anynet:d=1;w=8 --classes -1", "classes is -1"),
+        ("summary alexnet --input 1x28x28", "the smallest that works is 1x65x65"),
+        ("summary vgg11 --input 3x31x99", "the smallest that works is 3x32x32"),
         ("train nothing", "not known"),
         (f"train {NETWORK} --data fasion-mnist", "did you mean 'fashion-mnist'"),
         (f"train {NETWORK} --data folder:/nowhere", "not a folder"),

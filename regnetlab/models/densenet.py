@@ -1,0 +1,111 @@
+"""DenseNet: Huang et al. 2017, *Densely Connected Convolutional Networks*.
+
+Table 1 with bottleneck layers and compression 1/2 (DenseNet-BC), and a small one of plain 3×3 layers.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+from regnetlab.models.shapes import Shape
+from regnetlab.spaces.template import Template
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """Layers of each dense block, channels that a layer adds, width of the stem, bottleneck or not."""
+
+    layers: tuple[int, ...]
+    growth: int = 32
+    stem: int = 64
+    bottleneck: bool = True
+
+
+_SIZES: Mapping[str, _Size] = {
+    "densenet_small": _Size((4, 4, 4, 4), bottleneck=False),
+    "densenet121": _Size((6, 12, 24, 16)),
+    "densenet161": _Size((6, 12, 36, 24), growth=48, stem=96),
+    "densenet169": _Size((6, 12, 32, 32)),
+    "densenet201": _Size((6, 12, 48, 32)),
+}
+_BOTTLENECK = 4  # a layer's 1×1 convolution has this many times its growth
+
+
+class DenseBlock(nn.Sequential):
+    """Layers of which each sees the input and the outputs of all before it: w_in + layers · growth out."""
+
+    def __init__(self, layers: int, w_in: int, growth: int, bottleneck: bool) -> None:
+        super().__init__(
+            OrderedDict(
+                (f"layer{i + 1}", _layer(w_in + i * growth, growth, bottleneck)) for i in range(layers)
+            )
+        )
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        for layer in self:
+            input = torch.cat([input, layer(input)], dim=1)
+        return input
+
+
+def densenet(name: str, template: Template) -> nn.Module:
+    """7×7 stem with pooling, dense blocks with halving transitions between them, average pooling."""
+    size = _SIZES[name]
+    shape = Shape.of_input(name, template).conv(size.stem, 7, 2, 3).pool(3, 2, 1)
+    parts: OrderedDict[str, nn.Module] = OrderedDict(
+        conv=nn.Conv2d(template.channels, size.stem, 7, 2, padding=3, bias=False),
+        norm=nn.BatchNorm2d(size.stem),
+        relu=nn.ReLU(inplace=True),
+        pool=nn.MaxPool2d(3, 2, padding=1),
+    )
+    for i, layers in enumerate(size.layers, start=1):
+        if i > 1:
+            parts[f"transition{i - 1}"] = _transition(shape.channels, shape.channels // 2)
+            shape = shape.conv(shape.channels // 2, 1).pool(2, 2)
+        parts[f"block{i}"] = DenseBlock(layers, shape.channels, size.growth, size.bottleneck)
+        shape = shape.conv(shape.channels + layers * size.growth, 1)
+    parts["head"] = nn.Sequential(
+        nn.BatchNorm2d(shape.channels),
+        nn.ReLU(inplace=True),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(shape.channels, template.classes),
+    )
+    model = nn.Sequential(parts)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+        elif isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+    return model
+
+
+def _layer(w_in: int, growth: int, bottleneck: bool) -> nn.Module:
+    inner = _BOTTLENECK * growth
+    before: list[nn.Module] = (
+        [nn.BatchNorm2d(w_in), nn.ReLU(inplace=True), nn.Conv2d(w_in, inner, 1, bias=False)]
+        if bottleneck
+        else []
+    )
+    width = inner if bottleneck else w_in
+    return nn.Sequential(
+        *before,
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(width, growth, 3, padding=1, bias=False),
+    )
+
+
+def _transition(w_in: int, width: int) -> nn.Module:
+    return nn.Sequential(
+        nn.BatchNorm2d(w_in),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(w_in, width, 1, bias=False),
+        nn.AvgPool2d(2, 2),
+    )
+
+
+DENSENETS = {name: partial(densenet, name) for name in _SIZES}

@@ -1,0 +1,40 @@
+"""NiN: Lin et al. 2014, *Network In Network*.
+
+Section 3 and figure 2, with the widths and kernels of AlexNet's convolutions; the last block has a
+channel per class, and global average pooling in place of fully connected layers.
+"""
+
+from torch import nn
+
+from regnetlab.models.shapes import Shape
+from regnetlab.spaces.template import Template
+
+# Width, kernel, stride and padding of each block; a pooling follows.
+_BLOCKS = ((96, 11, 4, 0), (256, 5, 1, 2), (384, 3, 1, 1))
+
+
+def nin(template: Template) -> nn.Module:
+    """Blocks of a convolution and two 1×1 convolutions, the last with as many channels as classes."""
+    shape = Shape.of_input("nin", template)
+    layers: list[nn.Module] = []
+    for width, kernel, stride, padding in _BLOCKS:
+        layers += [_block(shape.channels, width, kernel, stride, padding), nn.MaxPool2d(3, 2)]
+        shape = shape.conv(width, kernel, stride, padding).pool(3, 2)
+    return nn.Sequential(
+        *layers,
+        nn.Dropout(0.5),
+        _block(shape.channels, template.classes, 3, 1, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
+
+
+def _block(w_in: int, width: int, kernel: int, stride: int, padding: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(w_in, width, kernel, stride, padding),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(width, width, 1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(width, width, 1),
+        nn.ReLU(inplace=True),
+    )
