@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from regnetlab.errors import InputError
+from regnetlab.spaces.arrays import Floats
 
-Floats = NDArray[np.float64]
 _RESAMPLES = 2_000
 _SEED = 20200330
 LEVEL = 0.95

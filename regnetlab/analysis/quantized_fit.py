@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.law import quantized_widths
 from regnetlab.spaces.ranges import WIDTH_STEP
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from regnetlab.analysis.edf import Interval, paired_bootstrap
 from regnetlab.errors import InputError
-
-Floats = NDArray[np.float64]
+from regnetlab.spaces.arrays import Floats
 
 BEST_SHARE = 0.25
 """The share of a population whose law is fitted: its best quarter."""
