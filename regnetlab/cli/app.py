@@ -63,7 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")
         return 130
-    except BrokenPipeError:  # whoever read our output, such as head, has seen enough
+    except (BrokenPipeError, SystemExit):
+        # Whoever read our output, such as head, has seen enough; typer exits by itself where it notices.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

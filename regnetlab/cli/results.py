@@ -69,10 +69,12 @@ def report(
     from regnetlab.report.page import default_path, study_page  # plotly, pandas
 
     path = output or default_path(plan)
+    if output is not None:
+        check_output(path, (".html",))
+    page = study_page(plan)
     if output is None:
         path.parent.mkdir(parents=True, exist_ok=True)
-    check_output(path, (".html",))
-    write_atomically(path, study_page(plan))
+    write_atomically(path, page)
     if json:
         print_json({"report": str(path)})
     else:

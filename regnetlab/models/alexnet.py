@@ -30,14 +30,17 @@ def alexnet(template: Template) -> nn.Module:
         if pooled:
             layers.append(nn.MaxPool2d(3, 2))
             shape = shape.pool(3, 2)
-    return nn.Sequential(
-        *layers,
-        nn.Flatten(),
-        nn.Linear(shape.features, _HIDDEN),
+    return nn.Sequential(*layers, nn.Flatten(), *classifier(shape.features, template.classes))
+
+
+def classifier(features: int, classes: int) -> list[nn.Module]:
+    """Three fully connected layers with dropout, which VGG has too."""
+    return [
+        nn.Linear(features, _HIDDEN),
         nn.ReLU(inplace=True),
         nn.Dropout(0.5),
         nn.Linear(_HIDDEN, _HIDDEN),
         nn.ReLU(inplace=True),
         nn.Dropout(0.5),
-        nn.Linear(_HIDDEN, template.classes),
-    )
+        nn.Linear(_HIDDEN, classes),
+    ]

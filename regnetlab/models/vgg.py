@@ -7,6 +7,7 @@ from functools import partial
 
 from torch import nn
 
+from regnetlab.models.alexnet import classifier
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
 
@@ -19,7 +20,6 @@ _STAGES = {
     "vgg19": tuple(zip((2, 2, 4, 4, 4), _WIDTHS, strict=True)),
     "vgg11_slim": ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128)),
 }
-_HIDDEN = 4096
 
 
 def vgg(name: str, template: Template) -> nn.Module:
@@ -32,17 +32,7 @@ def vgg(name: str, template: Template) -> nn.Module:
             shape = shape.conv(width, 3, padding=1)
         layers.append(nn.MaxPool2d(2, 2))
         shape = shape.pool(2, 2)
-    return nn.Sequential(
-        *layers,
-        nn.Flatten(),
-        nn.Linear(shape.features, _HIDDEN),
-        nn.ReLU(inplace=True),
-        nn.Dropout(0.5),
-        nn.Linear(_HIDDEN, _HIDDEN),
-        nn.ReLU(inplace=True),
-        nn.Dropout(0.5),
-        nn.Linear(_HIDDEN, template.classes),
-    )
+    return nn.Sequential(*layers, nn.Flatten(), *classifier(shape.features, template.classes))
 
 
 VGGS = {name: partial(vgg, name) for name in _STAGES}

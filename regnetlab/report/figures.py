@@ -16,6 +16,7 @@ import plotly.graph_objects as go
 from regnetlab.analysis.edf import edf
 from regnetlab.analysis.networks import records
 from regnetlab.analysis.width_law import PopulationLaw
+from regnetlab.spaces.law import log_linear_widths
 from regnetlab.spaces.regime import format_count
 from regnetlab.study.plan import DERIVED
 
@@ -121,7 +122,7 @@ def law_figure(law: PopulationLaw) -> go.Figure:
             "<extra></extra>",
         )
         shown.add(space)
-    line = law.w0.estimate * law.growth.estimate**stages
+    line = log_linear_widths(law.w0.estimate, law.growth.estimate, len(stages))
     figure.add_scatter(
         x=stages + 1,
         y=line,

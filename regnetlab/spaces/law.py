@@ -9,14 +9,11 @@
 The way back, from networks to parameters, is ``regnetlab.analysis.width_law``.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints, Mask
-from regnetlab.spaces.config import MAX_DEPTH, Config, parse_fields, parse_number
-from regnetlab.spaces.config import parse_anynet as _parse_anynet
+from regnetlab.spaces.config import MAX_DEPTH, Config, parse_anynet, parse_fields, parse_number
 from regnetlab.spaces.ranges import WIDTH_STEP
 
 
@@ -93,9 +90,8 @@ def log_linear_depths(total: int, growth: float, stages: int) -> tuple[int, ...]
 def parse_config(text: str) -> Config:
     """The config written as ``anynet:…`` or ``regnet:w0=…,wa=…,wm=…,d=…,g=…,b=…``."""
     if not text.startswith("regnet:"):
-        return _parse_anynet(text)
-    needed: Sequence[str] = ("w0", "wa", "wm", "d", "g")
-    fields = parse_fields(text, "regnet", required=needed, optional=("b", "se"))
+        return parse_anynet(text)
+    fields = parse_fields(text, "regnet", required=("w0", "wa", "wm", "d", "g"), optional=("b", "se"))
     numbers = {name: parse_number(name, value) for name, value in fields.items()}
     for name in ("d", "g", "b"):
         if numbers.get(name, 1) != int(numbers.get(name, 1)):

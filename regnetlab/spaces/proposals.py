@@ -1,7 +1,7 @@
 """Raw draws: random words in, networks of a space out.
 
-A proposal gives networks of the space's distribution before the regime and the constraints without
-a link are judged; ``sampler`` does that. Depths and widths are log-uniform, group widths and
+A proposal gives networks of the space's distribution before the regime and whatever constraint it did
+not build in are judged; ``sampler`` does that. Depths and widths are log-uniform, group widths and
 bottleneck ratios uniform (Radosavovic et al. 2020, section 3.2); RegNet's parameters as there in
 section 3.3: d uniform, w_0, w_a and w_m log-uniform.
 """

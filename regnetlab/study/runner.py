@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from regnetlab.errors import InputError
@@ -40,13 +40,6 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Something the user should know."""
-
-
-@dataclass
-class Stop:
-    """Set when the user asks for an end: what is in flight is finished, nothing new begun."""
-
-    asked: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +84,7 @@ def run(
         progress.begin(state.jobs, state.scores)
         _train_missing(state, store, setup, lock, progress, executor, workers, stop)
         state = outcome(plan, store)
-        if plan.derived and not state.missing and not stop.asked.is_set():
+        if plan.derived and not state.missing and not stop.is_set():
             population = planned_jobs(plan)
             name = population_hash(population)
             if store.derived(name) is None:
@@ -119,7 +112,7 @@ def _train_missing(
     progress: Progress,
     executor: str,
     workers: int,
-    stop: Stop,
+    stop: threading.Event,
 ) -> None:
     def keep(job: Job, score: Score) -> None:
         store.add(job, score)
@@ -129,12 +122,12 @@ def _train_missing(
     queue = list(dict.fromkeys(job.identity for job in sorted(state.missing, key=_turn)))
     by_identity = {job.identity: job for job in reversed(state.missing)}
     todo = [by_identity[identity] for identity in queue]
-    while todo and not stop.asked.is_set():
+    while todo and not stop.is_set():
         lost = _train(todo, make_executor(executor, workers, setup.device), workers, setup, lock, keep, stop)
         # A worker died and took the pool with it. Whoever was in flight is tried again alone, so
         # that one poisonous network costs nobody else anything.
         for job in lost:
-            if stop.asked.is_set():
+            if stop.is_set():
                 return
             progress.note(f"a worker died; trying {job.space} {job.index} again, alone")
             if _train([job], make_executor(executor, 1, setup.device), 1, setup, lock, keep, stop):
@@ -152,14 +145,14 @@ def _train(
     setup: Setup,
     lock: StudyLock,
     keep: Callable[[Job, Score], None],
-    stop: Stop,
+    stop: threading.Event,
 ) -> list[Job]:
     """Work ``todo`` off from its front; returns the jobs that were in flight when the pool broke."""
     flying: dict[Future[Score], Job] = {}
     lost: list[Job] = []
     try:
-        while flying or (todo and not lost and not stop.asked.is_set()):
-            while todo and not lost and len(flying) < workers and not stop.asked.is_set():
+        while flying or (todo and not lost and not stop.is_set()):
+            while todo and not lost and len(flying) < workers and not stop.is_set():
                 job = todo.pop(0)
                 try:
                     with sheltered():
@@ -185,17 +178,19 @@ def _train(
 
 
 @contextmanager
-def _stop_on_signals(progress: Progress) -> Iterator[Stop]:
-    """The first Ctrl-C (or SIGTERM) finishes what is in flight, the second ends at once."""
-    stop = Stop()
+def _stop_on_signals(progress: Progress) -> Iterator[threading.Event]:
+    """An event that is set by the first Ctrl-C (or SIGTERM): what is in flight is finished, nothing new
+    begun. The second one ends at once.
+    """
+    stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def ask(number: int, frame: object) -> None:
-        if stop.asked.is_set():
+        if stop.is_set():
             raise KeyboardInterrupt
-        stop.asked.set()
+        stop.set()
         progress.note("stopping: the models in flight are finished first (again to stop at once)")
 
     kept = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}

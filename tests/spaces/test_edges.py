@@ -15,7 +15,7 @@ from regnetlab.spaces.template import PAPER, SMALL, parse_input, template_named
         ("0.8M:1.2M", 800_000, 1_200_000),
         ("1.1M:", 1_100_000, float("inf")),
         (":2G", 0, 2e9),
-        ("360m:1k ".replace("1k ", "1g"), 360e6, 1e9),
+        ("360m:1g", 360e6, 1e9),
         ("5:5", 5, 5),
     ],
 )
