@@ -29,7 +29,6 @@ def set_up(device: torch.device) -> None:
     """
     if device.type == "cpu":
         torch.set_num_threads(1)
-        torch.set_flush_denormal(True)  # weights that die out would slow everything down
     else:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True

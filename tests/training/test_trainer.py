@@ -51,6 +51,11 @@ def test_a_training_leaves_the_global_random_state_alone(data: DeviceData) -> No
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+def test_a_training_leaves_the_arithmetic_of_its_process_alone(data: DeviceData) -> None:
+    train(build, data, replace(BUDGET, images=64, epochs=1), Recipe(), seed=5)
+    assert 5e-324 * 1.0 > 0  # numbers this small are 0 where denormals are flushed
+
+
 def test_the_curve_ends_every_epoch_with_a_validation_error(data: DeviceData) -> None:
     curve = train(build, data, BUDGET, Recipe(), seed=0).curve
     judged = [point.images for point in curve if point.error is not None]
