@@ -1,20 +1,35 @@
 """``regnetlab summary``, ``models`` and ``train``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.output import COLUMNS, Json, Seed, column_widths, count, number, print_json, print_table
+from regnetlab.cli.output import (
+    COLUMNS,
+    Json,
+    Seed,
+    bar,
+    column_widths,
+    count,
+    number,
+    print_json,
+    print_table,
+)
 from regnetlab.cli.spaces import Classes, Input, TemplateName
 from regnetlab.spaces.template import template_named
 
 if TYPE_CHECKING:
-    from regnetlab.models.summary import Summary
+    from regnetlab.models.summary import Layer, Summary
+
+_BAR = 4  # characters of the bar that shows a layer's share
 
 ModelText = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A name, anynet:d=…;w=…;g=…;b=…, or regnet:w0=…,wa=…")
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=…"
+    ),
 ]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder that holds the data; else REGNETLAB_DATA, else found.")
@@ -27,16 +42,22 @@ def summary(
     input: Input = None,
     classes: Classes = None,
     template: TemplateName = None,
+    depth: Annotated[
+        int | None, typer.Option(min=1, max=20, help="1 shows stages, 2 blocks; every layer by default.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show a network layer by layer: shapes, params, flops, acts."""
+    """Show a network layer by layer: shapes, counts, receptive field, share of the flops."""
     chosen = None if template is None else template_named(template)
-    from regnetlab.models.registry import find_model  # torch
+    from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
 
     known = find_model(model)
     shape = (chosen or known.template).changed(input, classes)
+    known = settled(known, shape)
     found = summarise(known, shape)
+    rows = found.layers if depth is None else found.parts(depth)
     totals = {"flops": found.flops, "params": found.params, "acts": found.acts}
     if json:
         layers = [
@@ -47,8 +68,10 @@ def summary(
                 "params": layer.params,
                 "flops": layer.flops,
                 "acts": layer.acts,
+                "receptive_field": layer.receptive_field,
+                "share": layer.flops / found.flops if found.flops else 0.0,
             }
-            for layer in found.layers
+            for layer in rows
         ]
         print_json(
             {
@@ -61,13 +84,15 @@ def summary(
         )
         return
     print(f"{found.model} at {shape.input}, {shape.classes:,} classes\n")
-    rows = _layer_rows(found, "{:,}".format)
-    if sum(column_widths(rows)) + len(rows[0]) - 1 > COLUMNS:
-        rows = _layer_rows(found, count)
-    print_table(rows[0], rows[1:], "lllrrr")
+    cells = _layer_rows(found, rows, "{:,}".format)
+    if sum(column_widths(cells)) + len(cells[0]) - 1 > COLUMNS:
+        cells = _layer_rows(found, rows, count)
+    print_table(cells[0], cells[1:], "lllrrrrl")
 
 
-def _layer_rows(found: "Summary", counted: Callable[[int], str]) -> list[tuple[str, ...]]:
+def _layer_rows(
+    found: "Summary", layers: "Sequence[Layer]", counted: Callable[[int], str]
+) -> list[tuple[str, ...]]:
     """The table of a summary, names as short as can be: s3.b12.conv2 for stage3.block12.conv2."""
     short = {
         "Conv2d ": "conv ",
@@ -76,21 +101,27 @@ def _layer_rows(found: "Summary", counted: Callable[[int], str]) -> list[tuple[s
         "BatchNorm2d": "norm",
         "AdaptiveAvgPool2d": "pool",
     }
-    rows: list[tuple[str, ...]] = [("layer", "type", "output", "params", "flops", "acts")]
-    for layer in found.layers:
+    most = max(layer.flops for layer in layers)
+    rows: list[tuple[str, ...]] = [
+        ("layer", "type", "output", "params", "flops", "acts", "field", "of flops")
+    ]
+    for layer in layers:
         kind = layer.type
         for long, brief in short.items():
             kind = kind.replace(long, brief)
+        share = f"{100 * layer.flops / found.flops:3.0f}% {bar(layer.flops / most, _BAR)}"
         rows.append(
             (
                 layer.name.replace("stage", "s").replace("block", "b"),
                 kind.lower(),
                 "×".join(map(str, layer.output)),
                 *(counted(each) if each else "" for each in (layer.params, layer.flops, layer.acts)),
+                str(layer.receptive_field),
+                share if layer.flops else "",
             )
         )
     totals = (counted(each) for each in (found.params, found.flops, found.acts))
-    return [*rows, ("total", "", "", *totals)]
+    return [*rows, ("total", "", "", *totals, "", "")]
 
 
 def list_models(json: Json = False) -> None:
@@ -105,6 +136,7 @@ def list_models(json: Json = False) -> None:
             {
                 "name": model.text,
                 "family": model.family,
+                "paper": f"{model.paper} et al. {model.year}",
                 "year": model.year,
                 "params": found.params,
                 "flops": found.flops,
@@ -119,13 +151,13 @@ def list_models(json: Json = False) -> None:
         (
             each["name"],
             each["family"],
-            str(each["year"]),
+            each["paper"].replace(" et al.", ""),
             *(count(each[key]) for key in ("params", "flops", "acts")),
             each["input"],
         )
         for each in models
     )
-    print_table(("name", "family", "year", "params", "flops", "acts", "input"), rows, "lllrrrl")
+    print_table(("name", "family", "paper", "params", "flops", "acts", "input"), rows, "lllrrrl")
 
 
 def train(
@@ -145,7 +177,8 @@ def train(
     shape = template_named(template).changed(input)
     from functools import partial
 
-    from regnetlab.models.registry import find_model  # torch
+    from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
     from regnetlab.training.batches import check_budget, on_device
     from regnetlab.training.budget import Budget, Recipe
@@ -157,6 +190,7 @@ def train(
     pictures = load_data(data, shape, data_dir)
     shape = shape.changed(classes=len(pictures.classes))
     pictures.check_fits(shape)
+    found = settled(found, shape)
     summarise(found, shape)  # refuses an input that is too small for the network
     budget = Budget(images=images, epochs=epochs, batch_size=batch_size)
     check_budget(pictures, budget)

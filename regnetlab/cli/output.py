@@ -51,6 +51,12 @@ def count(value: float) -> str:
     return f"{value:.0f}"
 
 
+def bar(share: float, width: int) -> str:
+    """A bar of that share of ``width`` characters, to an eighth of one."""
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()
+
+
 def number(value: float | None, decimals: int = 2) -> str:
     """A number, or a dash where there is none."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"

@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
 
@@ -51,22 +52,29 @@ class DenseBlock(nn.Sequential):
         return input
 
 
-def densenet(name: str, template: Template) -> nn.Module:
+def densenet(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """7×7 stem with pooling, dense blocks with halving transitions between them, average pooling."""
     size = _SIZES[name]
-    shape = Shape.of_input(name, template).conv(size.stem, 7, 2, 3).pool(3, 2, 1)
+    stem, growth = scale.width(size.stem), scale.width(size.growth, step=1)
+    window = scale.stem(7, 2, 3)
+    shape = Shape.of_input(name, template).conv(stem, *window)
     parts: OrderedDict[str, nn.Module] = OrderedDict(
-        conv=nn.Conv2d(template.channels, size.stem, 7, 2, padding=3, bias=False),
-        norm=nn.BatchNorm2d(size.stem),
+        conv=nn.Conv2d(template.channels, stem, *window, bias=False),
+        norm=nn.BatchNorm2d(stem),
         relu=nn.ReLU(inplace=True),
-        pool=nn.MaxPool2d(3, 2, padding=1),
     )
+    if not scale.small:
+        parts["pool"] = nn.MaxPool2d(3, 2, padding=1)
+        shape = shape.pool(3, 2, 1)
     for i, layers in enumerate(size.layers, start=1):
         if i > 1:
-            parts[f"transition{i - 1}"] = _transition(shape.channels, shape.channels // 2)
-            shape = shape.conv(shape.channels // 2, 1).pool(2, 2)
-        parts[f"block{i}"] = DenseBlock(layers, shape.channels, size.growth, size.bottleneck)
-        shape = shape.conv(shape.channels + layers * size.growth, 1)
+            behind = scale.pooled(shape, 2, 2)
+            parts[f"transition{i - 1}"] = _transition(
+                shape.channels, shape.channels // 2, pooled=behind is not None
+            )
+            shape = (behind or shape).conv(shape.channels // 2, 1)
+        parts[f"block{i}"] = DenseBlock(layers, shape.channels, growth, size.bottleneck)
+        shape = shape.conv(shape.channels + layers * growth, 1)
     parts["head"] = nn.Sequential(
         nn.BatchNorm2d(shape.channels),
         nn.ReLU(inplace=True),
@@ -99,13 +107,9 @@ def _layer(w_in: int, growth: int, bottleneck: bool) -> nn.Module:
     )
 
 
-def _transition(w_in: int, width: int) -> nn.Module:
-    return nn.Sequential(
-        nn.BatchNorm2d(w_in),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(w_in, width, 1, bias=False),
-        nn.AvgPool2d(2, 2),
-    )
+def _transition(w_in: int, width: int, pooled: bool) -> nn.Module:
+    layers = [nn.BatchNorm2d(w_in), nn.ReLU(inplace=True), nn.Conv2d(w_in, width, 1, bias=False)]
+    return nn.Sequential(*layers, *([nn.AvgPool2d(2, 2)] if pooled else []))
 
 
 DENSENETS = {name: partial(densenet, name) for name in _SIZES}

@@ -1,12 +1,16 @@
 """GoogLeNet: Szegedy et al. 2015, *Going Deeper with Convolutions*.
 
-Table 1: nine Inception blocks. Without local response normalisation and without the auxiliary
-classifiers of section 5, which only training would use.
+Table 1: nine Inception blocks, without local response normalisation. ``googlenet_aux`` trains with the
+two auxiliary classifiers of section 5; evaluated, it is ``googlenet``.
 """
+
+from functools import partial
 
 import torch
 from torch import nn
 
+from regnetlab.models.initialisation import he_initialised
+from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
 
@@ -22,6 +26,8 @@ _INCEPTIONS = (
     ),
     ((256, 160, 320, 32, 128, 128), (384, 192, 384, 48, 128, 128)),
 )
+# Stage and block of the Inceptions that an auxiliary classifier stands behind: 4a and 4d.
+_AUXILIARY = ((1, 0), (1, 3))
 
 
 class Inception(nn.Module):
@@ -40,27 +46,69 @@ class Inception(nn.Module):
         return torch.cat([self.one(x), self.three(x), self.five(x), self.pooled(x)], dim=1)
 
 
-def googlenet(template: Template) -> nn.Module:
+class GoogLeNet(nn.Sequential):
+    """The network as a sequence of parts, with classifiers behind some of them for training.
+
+    Evaluated it returns logits (n, classes), in training with auxiliary classifiers a tuple of such, the
+    network's own first.
+    """
+
+    def __init__(self, parts: list[nn.Module], auxiliary: dict[int, nn.Module]) -> None:
+        super().__init__(*parts)
+        self._behind = {place: f"auxiliary{i}" for i, place in enumerate(auxiliary, start=1)}
+        self._parts = len(parts)
+        for place, name in self._behind.items():
+            self.add_module(name, auxiliary[place])
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        others: list[torch.Tensor] = []
+        for place, part in enumerate(list(self)[: self._parts]):
+            input = part(input)
+            if self.training and place in self._behind:
+                others.append(self.get_submodule(self._behind[place])(input))
+        return (input, *others) if others else input
+
+
+def googlenet(auxiliary: bool, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """A stem that divides the resolution by 8, nine Inception blocks in three stages, average pooling."""
     shape = Shape.of_input("googlenet", template)
-    layers: list[nn.Module] = [
-        _conv(shape.channels, 64, 7, stride=2),
-        nn.MaxPool2d(3, 2, padding=1),
-        _conv(64, 64, 1),
-        _conv(64, 192, 3),
-    ]
-    shape = shape.conv(64, 7, 2, 3).pool(3, 2, 1).conv(192, 3, padding=1)
-    for stage in _INCEPTIONS:
-        layers.append(nn.MaxPool2d(3, 2, padding=1))
+    kernel, stride, padding = scale.stem(7, 2, 3)
+    narrow, wide = scale.widths((64, 192))
+    parts: list[nn.Module] = [_conv(shape.channels, narrow, kernel, stride)]
+    shape = shape.conv(narrow, kernel, stride, padding)
+    if not scale.small:
+        parts.append(nn.MaxPool2d(3, 2, padding=1))
         shape = shape.pool(3, 2, 1)
-        for one, three_in, three, five_in, five, pooled in stage:
-            layers.append(Inception(shape.channels, one, three_in, three, five_in, five, pooled))
+    parts += [_conv(narrow, narrow, 1), _conv(narrow, wide, 3)]
+    shape = shape.conv(wide, 3, padding=1)
+    classifiers: dict[int, nn.Module] = {}
+    for i, stage in enumerate(_INCEPTIONS):
+        behind = scale.pooled(shape, 3, 2, 1)
+        if behind is not None:
+            parts.append(nn.MaxPool2d(3, 2, padding=1))
+            shape = behind
+        for j, originals in enumerate(stage):
+            one, three_in, three, five_in, five, pooled = scale.widths(originals)
+            parts.append(Inception(shape.channels, one, three_in, three, five_in, five, pooled))
             shape = shape.conv(one + three + five + pooled, 1)
+            if auxiliary and (i, j) in _AUXILIARY:
+                classifiers[len(parts) - 1] = _classifier(shape, template.classes, scale)
+    parts += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(shape.channels, template.classes)]
+    return he_initialised(GoogLeNet(parts, classifiers))
+
+
+def _classifier(shape: Shape, classes: int, scale: Scale) -> nn.Module:
+    """Section 5: average pooling to 4×4 or less, 1×1 convolution, two linear layers with dropout."""
+    side = min(4, shape.height, shape.width)
+    width, hidden = scale.widths((128, 1024))
     return nn.Sequential(
-        *layers,
-        nn.AdaptiveAvgPool2d(1),
+        nn.AdaptiveAvgPool2d(side),
+        _conv(shape.channels, width, 1),
         nn.Flatten(),
-        nn.Linear(shape.channels, template.classes),
+        nn.Linear(width * side**2, hidden),
+        nn.ReLU(inplace=True),
+        nn.Dropout(0.7),
+        nn.Linear(hidden, classes),
     )
 
 
@@ -69,3 +117,6 @@ def _conv(w_in: int, width: int, kernel: int, stride: int = 1) -> nn.Module:
         nn.Conv2d(w_in, width, kernel, stride, padding=kernel // 2),
         nn.ReLU(inplace=True),
     )
+
+
+GOOGLENETS = {"googlenet": partial(googlenet, False), "googlenet_aux": partial(googlenet, True)}

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
 
@@ -52,36 +53,37 @@ class BatchNorm(nn.Module):
         return self.weight.view(shape) * scaled + self.bias.view(shape)
 
 
-def bn_lenet(template: Template) -> nn.Module:
+def bn_lenet(template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """LeNet with torch's batch norm."""
-    return _lenet(template, nn.BatchNorm2d, nn.BatchNorm1d)
+    return _lenet(template, scale, nn.BatchNorm2d, nn.BatchNorm1d)
 
 
-def bn_lenet_scratch(template: Template) -> nn.Module:
+def bn_lenet_scratch(template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """LeNet with the batch norm written out above."""
-    return _lenet(template, BatchNorm, BatchNorm)
+    return _lenet(template, scale, BatchNorm, BatchNorm)
 
 
 Norm = Callable[[int], nn.Module]
 
 
-def _lenet(template: Template, norm2d: Norm, norm1d: Norm) -> nn.Module:
-    shape = Shape.of_input("bn_lenet", template).conv(6, 5).pool(2, 2).conv(16, 5).pool(2, 2)
+def _lenet(template: Template, scale: Scale, norm2d: Norm, norm1d: Norm) -> nn.Module:
+    first, second, third, fourth = scale.widths((6, 16, 120, 84))
+    shape = Shape.of_input("bn_lenet", template).conv(first, 5).pool(2, 2).conv(second, 5).pool(2, 2)
     return nn.Sequential(
-        nn.Conv2d(template.channels, 6, 5),
-        norm2d(6),
+        nn.Conv2d(template.channels, first, 5),
+        norm2d(first),
         nn.Sigmoid(),
         nn.AvgPool2d(2, 2),
-        nn.Conv2d(6, 16, 5),
-        norm2d(16),
+        nn.Conv2d(first, second, 5),
+        norm2d(second),
         nn.Sigmoid(),
         nn.AvgPool2d(2, 2),
         nn.Flatten(),
-        nn.Linear(shape.features, 120),
-        norm1d(120),
+        nn.Linear(shape.features, third),
+        norm1d(third),
         nn.Sigmoid(),
-        nn.Linear(120, 84),
-        norm1d(84),
+        nn.Linear(third, fourth),
+        norm1d(fourth),
         nn.Sigmoid(),
-        nn.Linear(84, template.classes),
+        nn.Linear(fourth, template.classes),
     )

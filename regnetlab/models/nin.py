@@ -6,6 +6,8 @@ channel per class, and global average pooling in place of fully connected layers
 
 from torch import nn
 
+from regnetlab.models.initialisation import he_initialised
+from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
 
@@ -13,20 +15,27 @@ from regnetlab.spaces.template import Template
 _BLOCKS = ((96, 11, 4, 0), (256, 5, 1, 2), (384, 3, 1, 1))
 
 
-def nin(template: Template) -> nn.Module:
+def nin(template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """Blocks of a convolution and two 1×1 convolutions, the last with as many channels as classes."""
     shape = Shape.of_input("nin", template)
     layers: list[nn.Module] = []
-    for width, kernel, stride, padding in _BLOCKS:
-        layers += [_block(shape.channels, width, kernel, stride, padding), nn.MaxPool2d(3, 2)]
-        shape = shape.conv(width, kernel, stride, padding).pool(3, 2)
-    return nn.Sequential(
+    for i, (original, kernel, stride, padding) in enumerate(_BLOCKS):
+        width = scale.width(original)
+        window = (kernel, stride, padding) if i else scale.stem(kernel, stride, padding)
+        layers.append(_block(shape.channels, width, *window))
+        shape = shape.conv(width, *window)
+        behind = scale.pooled(shape, 3, 2) if i or not scale.small else None
+        if behind is not None:
+            layers.append(nn.MaxPool2d(3, 2))
+            shape = behind
+    model = nn.Sequential(
         *layers,
         nn.Dropout(0.5),
         _block(shape.channels, template.classes, 3, 1, 1),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     )
+    return he_initialised(model)
 
 
 def _block(w_in: int, width: int, kernel: int, stride: int, padding: int) -> nn.Module:

@@ -3,8 +3,8 @@
 A new family of networks is a file beside this one and a line in ``_FAMILIES``.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache, partial
 from types import MappingProxyType
 
@@ -15,39 +15,44 @@ from regnetlab.errors import InputError, unknown
 from regnetlab.models.alexnet import alexnet
 from regnetlab.models.anynet import AnyNet
 from regnetlab.models.densenet import DENSENETS
-from regnetlab.models.googlenet import googlenet
+from regnetlab.models.forms import formed
+from regnetlab.models.googlenet import GOOGLENETS
 from regnetlab.models.lenet import bn_lenet, bn_lenet_scratch
+from regnetlab.models.model import Model, Network
 from regnetlab.models.nin import nin
 from regnetlab.models.published import PUBLISHED
 from regnetlab.models.resnet import RESNETS, RESNEXTS
+from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import TooSmallError
 from regnetlab.models.vgg import VGGS
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.template import PAPER, Template
 
-Build = Callable[[Template], nn.Module]
 
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A network that can be built on any template whose input is large enough.
-
-    ``text`` is what finds it again, ``year`` its paper's, ``template`` holds the input and the classes
-    that it was made for; ``config`` is there where it is an AnyNet. ``build`` raises ``InputError``
-    with the smallest input that works.
-    """
-
-    text: str
-    family: str
-    year: int
-    build: Build
-    template: Template = PAPER
-    config: Config | None = None
-
-
+@cache
 def find_model(text: str) -> Model:
-    """The model of that name or notation; raises ``InputError`` that says what would work."""
+    """The model of that name or notation, ``@form`` behind it; raises ``InputError`` that says what works."""
+    name, at, form = text.strip().rpartition("@")
+    if at:
+        return formed(_find(name), form.strip())
+    return _find(form)
+
+
+def model_of(config: Config) -> Model:
+    """The model of a config."""
+    network = partial(_anynet, config)
+    return Model(
+        config.text, "AnyNet", "Radosavovic", 2020, partial(_original, network), network, config=config
+    )
+
+
+def named_models() -> list[Model]:
+    """Every model that has a name."""
+    return list(_named().values())
+
+
+def _find(text: str) -> Model:
     if text.startswith(("anynet:", "regnet:")):
         return model_of(parse_config(text))
     name = text.strip().lower().replace("-", "_").replace(".0gf", "gf")
@@ -62,60 +67,58 @@ def find_model(text: str) -> Model:
         raise unknown("model", text, _named()) from None
 
 
-def model_of(config: Config) -> Model:
-    """The model of a config."""
-    return Model(config.text, "AnyNet", 2020, partial(AnyNet, config), config=config)
-
-
-def named_models() -> list[Model]:
-    """Every model that has a name."""
-    return list(_named().values())
-
-
 _GREY_28 = PAPER.changed("1x28x28", 10)
 _GREY_96 = PAPER.changed("1x96x96", 10)
 _GREY_224 = PAPER.changed("1x224x224", 10)
 
-# Family, year of its paper, the input and classes that it was made for, and its networks.
-_FAMILIES: tuple[tuple[str, int, Template, Mapping[str, Build]], ...] = (
-    ("LeNet", 1998, _GREY_28, {"bn_lenet": bn_lenet, "bn_lenet_scratch": bn_lenet_scratch}),
-    ("AlexNet", 2012, _GREY_224, {"alexnet": alexnet}),
-    ("VGG", 2014, PAPER, VGGS),
-    ("NiN", 2013, _GREY_224, {"nin": nin}),
-    ("GoogLeNet", 2014, _GREY_96, {"googlenet": googlenet}),
-    ("ResNet", 2015, PAPER, RESNETS),
-    ("ResNeXt", 2016, PAPER, RESNEXTS),
-    ("DenseNet", 2016, PAPER, DENSENETS),
+# Family, its paper's first author and year, the input and classes that it was made for, its networks.
+_FAMILIES: tuple[tuple[str, str, int, Template, Mapping[str, Network]], ...] = (
+    ("LeNet", "LeCun", 1998, _GREY_28, {"bn_lenet": bn_lenet, "bn_lenet_scratch": bn_lenet_scratch}),
+    ("AlexNet", "Krizhevsky", 2012, _GREY_224, {"alexnet": alexnet}),
+    ("VGG", "Simonyan", 2014, PAPER, VGGS),
+    ("NiN", "Lin", 2013, _GREY_224, {"nin": nin}),
+    ("GoogLeNet", "Szegedy", 2014, _GREY_96, GOOGLENETS),
+    ("ResNet", "He", 2015, PAPER, RESNETS),
+    ("ResNeXt", "Xie", 2016, PAPER, RESNEXTS),
+    ("DenseNet", "Huang", 2016, PAPER, DENSENETS),
 )
 
 
 @cache
 def _named() -> Mapping[str, Model]:
     named = {
-        name: Model(name, family, year, partial(_sized, build), template)
-        for family, year, template, networks in _FAMILIES
-        for name, build in networks.items()
+        name: Model(name, family, paper, year, partial(_original, network), network, template)
+        for family, paper, year, template, networks in _FAMILIES
+        for name, network in networks.items()
     }
     for name, config in PUBLISHED.items():
         family = "RegNetY" if config.se_ratio else "RegNetX"
-        named[name] = Model(name, family, 2020, partial(AnyNet, config), config=config)
+        named[name] = replace(model_of(config), text=name, family=family)
     return MappingProxyType(named)
 
 
-def _sized(build: Build, template: Template) -> nn.Module:
+def _anynet(config: Config, template: Template, scale: Scale) -> nn.Module:
+    if scale.small:
+        groups, ratios = config.group_widths, config.bottleneck_ratios
+        widths = scale.widths(config.widths)
+        config = Config.compatible(config.depths, widths, groups, ratios, config.se_ratio)
+    return AnyNet(config, template)
+
+
+def _original(network: Network, template: Template) -> nn.Module:
     try:
-        return build(template)
+        return network(template, ORIGINAL)
     except TooSmallError as error:
-        raise InputError(f"{error}; the smallest that works is {_smallest(build, template)}") from None
+        raise InputError(f"{error}; the smallest that works is {_smallest(network, template)}") from None
 
 
-def _smallest(build: Build, template: Template) -> str:
+def _smallest(network: Network, template: Template) -> str:
     """The smallest square input on which the network can be built."""
     with torch.device("meta"):
         for side in range(1, 1_025):
             square = replace(template, height=side, width=side)
             try:
-                build(square)
+                network(square, ORIGINAL)
             except TooSmallError:
                 continue
             return square.input

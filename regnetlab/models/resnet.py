@@ -9,10 +9,14 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
 
 from regnetlab.models.blocks import BottleneckBlock
+from regnetlab.models.scale import ORIGINAL, Scale
+from regnetlab.models.shapes import Shape
+from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.template import Template
 
 _WIDTHS = (64, 128, 256, 512)
@@ -51,28 +55,31 @@ class BasicBlock(nn.Module):
         return self.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
 
-def resnet(name: str, template: Template) -> nn.Module:
+def resnet(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """7×7 stem with pooling, four stages of residual blocks, global average pooling and a classifier."""
+    stem = scale.width(_WIDTHS[0])
+    window = scale.stem(7, 2, 3)
+    shape = Shape.of_input(name, template).conv(stem, *window)
     parts: OrderedDict[str, nn.Module] = OrderedDict(
-        conv=nn.Conv2d(template.channels, 64, 7, 2, padding=3, bias=False),
-        norm=nn.BatchNorm2d(64),
+        conv=nn.Conv2d(template.channels, stem, *window, bias=False),
+        norm=nn.BatchNorm2d(stem),
         relu=nn.ReLU(inplace=True),
-        pool=nn.MaxPool2d(3, 2, padding=1),
     )
-    basic = name in _BASIC
-    depths = _BASIC[name] if basic else _BOTTLENECK[name][0]
-    w_in = 64
-    for i, (depth, base) in enumerate(zip(depths, _WIDTHS, strict=True)):
-        width = base if basic else base * _EXPANSION
+    if not scale.small:
+        parts["pool"] = nn.MaxPool2d(3, 2, padding=1)
+        shape = shape.pool(3, 2, 1)
+    depths = _BASIC[name] if name in _BASIC else _BOTTLENECK[name][0]
+    for i, depth in enumerate(depths):
         blocks: OrderedDict[str, nn.Module] = OrderedDict()
         for j in range(depth):
-            stride = 2 if i and not j else 1
-            blocks[f"block{j + 1}"] = (
-                BasicBlock(w_in, width, stride) if basic else _bottleneck(name, i, w_in, width, stride)
-            )
-            w_in = width
+            stride = scale.strided(shape) if i and not j else 1
+            block, width = _block(name, i, shape.channels, stride, scale)
+            blocks[f"block{j + 1}"] = block
+            shape = shape.conv(width, 3, stride, 1)
         parts[f"stage{i + 1}"] = nn.Sequential(blocks)
-    parts["head"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(w_in, template.classes))
+    parts["head"] = nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(shape.channels, template.classes)
+    )
     model = nn.Sequential(parts)
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -80,10 +87,21 @@ def resnet(name: str, template: Template) -> nn.Module:
     return model
 
 
-def _bottleneck(name: str, stage: int, w_in: int, width: int, stride: int) -> nn.Module:
-    _, groups, group_width = _BOTTLENECK[name]
-    group_width *= 2**stage
-    return BottleneckBlock(w_in, width, groups * group_width, group_width, stride)
+def _block(name: str, stage: int, w_in: int, stride: int, scale: Scale) -> tuple[nn.Module, int]:
+    """A block of this stage (from 0) and its width."""
+    if name in _BASIC:
+        width = scale.width(_WIDTHS[stage])
+        return BasicBlock(w_in, width, stride), width
+    _, groups, base = _BOTTLENECK[name]
+    width = scale.width(_WIDTHS[stage] * _EXPANSION)
+    group_width = base * 2**stage
+    inner = scale.width(groups * group_width)
+    if groups == 1:
+        group_width = inner
+    elif scale.small:  # fewer groups of the same width
+        fitted, capped = make_compatible(np.array([inner]), np.array([group_width]), np.array([1]))
+        inner, group_width = int(fitted[0]), int(capped[0])
+    return BottleneckBlock(w_in, width, inner, group_width, stride), width
 
 
 RESNETS = {name: partial(resnet, name) for name in (*_BASIC, *_BOTTLENECK) if name.startswith("resnet")}

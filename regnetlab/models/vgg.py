@@ -8,6 +8,8 @@ from functools import partial
 from torch import nn
 
 from regnetlab.models.alexnet import classifier
+from regnetlab.models.initialisation import he_initialised
+from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
 
@@ -22,17 +24,22 @@ _STAGES = {
 }
 
 
-def vgg(name: str, template: Template) -> nn.Module:
+def vgg(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """3×3 convolutions in five stages, then three fully connected layers with dropout."""
     shape = Shape.of_input(name, template)
     layers: list[nn.Module] = []
-    for convolutions, width in _STAGES[name]:
-        for _ in range(convolutions):
-            layers += [nn.Conv2d(shape.channels, width, 3, padding=1), nn.ReLU(inplace=True)]
-            shape = shape.conv(width, 3, padding=1)
-        layers.append(nn.MaxPool2d(2, 2))
-        shape = shape.pool(2, 2)
-    return nn.Sequential(*layers, nn.Flatten(), *classifier(shape.features, template.classes))
+    for i, (convolutions, original) in enumerate(_STAGES[name]):
+        width = scale.width(original)
+        for j in range(convolutions):
+            window = (3, 1, 1) if i or j else scale.stem(3, 1, 1)
+            layers += [nn.Conv2d(shape.channels, width, *window), nn.ReLU(inplace=True)]
+            shape = shape.conv(width, *window)
+        behind = scale.pooled(shape, 2, 2) if i or not scale.small else None
+        if behind is not None:
+            layers.append(nn.MaxPool2d(2, 2))
+            shape = behind
+    model = nn.Sequential(*layers, nn.Flatten(), *classifier(shape.features, template.classes, scale))
+    return he_initialised(model)
 
 
 VGGS = {name: partial(vgg, name) for name in _STAGES}

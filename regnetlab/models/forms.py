@@ -1,0 +1,147 @@
+"""Forms of a model, written behind an @: how it is put onto a template that it was not made for.
+
+* ``resnet18@original``: as published; images are resized to its own input, on the device.
+* ``resnet18@small`` and ``resnet18@0.25x``: the small form (``scale``) with multiplier 1 or that one.
+* ``resnet18@1MF``: the small form whose multiplier brings its flops nearest to that many.
+"""
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cache, partial
+
+import torch
+from torch import nn
+from torch.nn.functional import interpolate
+
+from regnetlab.errors import InputError
+from regnetlab.models.model import Model
+from regnetlab.models.scale import Scale, ZeroWidthError
+from regnetlab.models.summary import summarise
+from regnetlab.spaces.regime import format_count
+from regnetlab.spaces.template import SMALL, Template
+
+TOLERANCE = 0.1
+"""How far from the flops asked for a small form may be, relative to them."""
+
+_STEPS = 1_000  # a multiplier has three decimals
+_LARGEST = 8
+_FORM = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,9})?)(?:(?P<unit>[kmg])f?|x)")
+_POWERS = {"k": 10**3, "m": 10**6, "g": 10**9}
+
+
+class Resize(nn.Module):
+    """Images (n, c, h, w) to another height and width, bilinearly."""
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.size = (height, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[2:] == self.size:
+            return x
+        return interpolate(x, self.size, mode="bilinear", align_corners=False, antialias=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A multiplier and the flops of the small form that has it."""
+
+    multiplier: float
+    flops: int
+
+
+def formed(model: Model, form: str) -> Model:
+    """That form of the model; raises ``InputError`` for a form that is not known."""
+    text = f"{model.text}@{form}"
+    match = _FORM.fullmatch(form.lower())
+    if form == "original":
+        return replace(model, text=text, build=partial(_resized, model), template=SMALL)
+    if form == "small":
+        return _small(model, text, 1.0)
+    if match is None:
+        raise InputError(
+            f"form {form!r} of {model.text} is not known; there are original, small, a multiplier as in"
+            " 0.25x, and flops as in 1MF"
+        )
+    if match["unit"] is None:
+        multiplier = float(match["number"])
+        if not 0 < multiplier <= _LARGEST:
+            raise InputError(
+                f"{text}: the multiplier is {multiplier:g}; it must be above 0, at most {_LARGEST}"
+            )
+        return _small(model, text, multiplier)
+    flops = int(Decimal(match["number"]) * _POWERS[match["unit"]])
+    return replace(
+        model,
+        text=text,
+        build=lambda template: settled(formed(model, form), template).build(template),
+        template=SMALL,
+        flops=flops,
+    )
+
+
+def settled(model: Model, template: Template) -> Model:
+    """The model with its multiplier in place of the flops asked for: resnet18@1MF is resnet18@0.137x."""
+    if model.flops is None:
+        return model
+    base = replace(model, text=model.text.rpartition("@")[0], flops=None)
+    reached = reach(base, template, model.flops)
+    return formed(base, f"{reached.multiplier:g}x")
+
+
+@cache
+def reach(model: Model, template: Template, flops: int) -> Reached:
+    """The multiplier whose small form has flops nearest to these.
+
+    Raises ``InputError`` with the nearest where none is within ``TOLERANCE``.
+    """
+
+    def count(step: int) -> int:
+        try:
+            return summarise(formed(model, f"{step / _STEPS:g}x"), template).flops
+        except ZeroWidthError:
+            return 0
+
+    low, high = 0, _LARGEST * _STEPS  # flops at low are below, those at high are not if any are
+    while high - low > 1:
+        middle = (low + high) // 2
+        if count(middle) < flops:
+            low = middle
+        else:
+            high = middle
+    below, above = (Reached(step / _STEPS, count(step) if step else 0) for step in (low, high))
+    best = min((below, above), key=lambda each: abs(each.flops - flops))
+    if abs(best.flops - flops) > TOLERANCE * flops:
+        what, reached = (
+            ("the smallest small form has", [above])
+            if not below.flops
+            else ("the largest small form has", [above])
+            if above.flops < flops
+            else ("the nearest small forms have", [below, above])
+        )
+        known = " and ".join(f"{format_count(r.flops)} ({model.text}@{r.multiplier:g}x)" for r in reached)
+        raise InputError(
+            f"{model.text}@{format_count(flops)}F at {template.input}: no multiplier comes within"
+            f" {TOLERANCE:.0%} of these flops; {what} {known}"
+        )
+    return best
+
+
+def _small(model: Model, text: str, multiplier: float) -> Model:
+    scale = Scale(multiplier)
+
+    def build(template: Template) -> nn.Module:
+        try:
+            return model.network(template, scale)
+        except ZeroWidthError as error:
+            raise ZeroWidthError(f"{text}: {error}") from None
+
+    return replace(model, text=text, build=build, template=SMALL)
+
+
+def _resized(model: Model, template: Template) -> nn.Module:
+    own = replace(model.template, channels=template.channels, classes=template.classes)
+    parts = OrderedDict(resize=Resize(own.height, own.width), network=model.build(own))
+    return nn.Sequential(parts)
