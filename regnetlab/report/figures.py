@@ -94,10 +94,14 @@ def scatter_figure(networks: pd.DataFrame, column: str, name: str, log: bool) ->
         height=340,
     )
     if log:
-        ticks = _round_numbers(float(networks[column].min()), float(networks[column].max()))
-        labels = [format_count(tick) for tick in ticks]
-        figure.update_xaxes(type="log", tickvals=ticks, ticktext=labels)
+        log_axis(figure, name, float(networks[column].min()), float(networks[column].max()))
     return figure
+
+
+def log_axis(figure: go.Figure, name: str, low: float, high: float) -> None:
+    """A logarithmic x axis from ``low`` to ``high`` with round numbers."""
+    ticks = _round_numbers(low, high)
+    figure.update_xaxes(title=name, type="log", tickvals=ticks, ticktext=[format_count(t) for t in ticks])
 
 
 def law_figure(law: PopulationLaw) -> go.Figure:

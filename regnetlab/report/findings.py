@@ -74,7 +74,7 @@ def _step(a: str, b: str, errors: Errors) -> Finding:
         change = median_difference(np.asarray(errors[a]), np.asarray(errors[b]))
     except InputError as error:
         return Finding("open", f"{title(a)} → {title(b)}: {error}.")
-    numbers = _signed(change)
+    numbers = signed(change)
     if change.high < 0:
         return Finding("better", f"{title(a)} → {title(b)}: lower median error, {numbers}.")
     if change.low > 0:
@@ -115,7 +115,7 @@ def _derived(errors: Errors) -> list[Finding]:
     return found
 
 
-def _signed(change: Interval) -> str:
+def signed(change: Interval) -> str:
     return (f"{change.estimate:+.1f} points (95 % interval {change.low:+.1f} to {change.high:+.1f})").replace(
         "-", "−"
     )

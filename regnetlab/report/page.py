@@ -15,9 +15,11 @@ from plotly.offline import get_plotlyjs
 from regnetlab import __version__
 from regnetlab.analysis.edf import median_interval
 from regnetlab.analysis.networks import complete, records, spaces_of, study_networks, without_law
+from regnetlab.analysis.standings import Standing, matches, study_standings
 from regnetlab.analysis.width_law import PopulationLaw, fit_log_linear, population_law
 from regnetlab.errors import InputError
 from regnetlab.report import figures
+from regnetlab.report.contest import CONTEST_COLUMNS, contest_figure, contest_findings, contest_rows
 from regnetlab.report.findings import caution, findings
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.regime import format_count
@@ -68,13 +70,18 @@ def study_page(plan: Plan) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    drawn = _figures(scored, errors, law)
+    standings = study_standings(plan)
+    drawn = _figures(scored, errors, law, standings)
     planned = sum(draw.n for draw in plan.draws) + plan.derived
+    found = findings(errors, planned, _without_error(every), law, reason)
+    found += contest_findings(matches(standings), standings)
     return environment.get_template("page.html").render(
         plan=plan,
         regime=_regime(plan),
         version=__version__,
-        findings=findings(errors, planned, _without_error(every), law, reason),
+        findings=found,
+        contest=contest_rows(standings),
+        contest_columns=CONTEST_COLUMNS,
         caution=caution(errors, plan.seeds),
         spaces=[_space_row(space, scored, every) for space in errors],
         derived=_derived_rows(scored),
@@ -124,7 +131,12 @@ def _law(scored: pd.DataFrame) -> tuple[PopulationLaw | None, str]:
         return None, str(error)
 
 
-def _figures(scored: pd.DataFrame, errors: dict[str, list[float]], law: PopulationLaw | None) -> list[Figure]:
+def _figures(
+    scored: pd.DataFrame,
+    errors: dict[str, list[float]],
+    law: PopulationLaw | None,
+    standings: list[Standing],
+) -> list[Figure]:
     drawn = [
         ("edf", "Error distribution functions of all spaces", figures.edf_figure(errors)),
         ("strip", "Errors of every network by space", figures.strip_figure(errors)),
@@ -139,6 +151,9 @@ def _figures(scored: pd.DataFrame, errors: dict[str, list[float]], law: Populati
         for column, name, log in _SCATTERS
         if scored[column].notna().any()  # networks of one stage have no growth
     ]
+    if any(each.validation is not None for each in standings):
+        label = "Validation error against flops of drawn, derived and hand-designed networks"
+        drawn.append(("contest", label, contest_figure(scored, standings)))
     if law is not None:
         drawn.append(("law", "Widths over stages of the best networks", figures.law_figure(law)))
     return [Figure(id, label, figures.as_json(figure)) for id, label, figure in drawn]

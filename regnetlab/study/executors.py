@@ -19,8 +19,7 @@ from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 from regnetlab.errors import unknown
-from regnetlab.models.anynet import AnyNet
-from regnetlab.spaces.config import Config
+from regnetlab.models.registry import find_model
 from regnetlab.spaces.template import Template
 from regnetlab.training.batches import DeviceData, check_budget, on_device
 from regnetlab.training.budget import Budget, Recipe, Score
@@ -34,30 +33,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What all trainings of a study share; equal setups share their data in a worker."""
+    """What all trainings of a study share; a worker prepares its data once."""
 
     template: Template
     data: str
     data_dir: Path | None
     device: str
     budget: Budget
-    recipe: Recipe
 
 
-def work(setup: Setup, config: Config, seed: int) -> Score:
-    """One training, in whatever process this is called."""
-    data = _prepared(setup)
-    return train(partial(AnyNet, config, setup.template), data, setup.budget, setup.recipe, seed)
+def work(setup: Setup, model: str, recipe: Recipe, seed: int, final: bool) -> Score:
+    """One training, in whatever process this is called; only a ``final`` one has the test split."""
+    data = _prepared(setup, final)
+    return train(partial(find_model(model).build, setup.template), data, setup.budget, recipe, seed)
 
 
 @cache
-def _prepared(setup: Setup) -> DeviceData:
+def _prepared(setup: Setup, final: bool) -> DeviceData:
     device = find_device(setup.device)
     set_up(device)
     data = load_data(setup.data, setup.template, setup.data_dir)
     data.check_fits(setup.template)
     check_budget(data, setup.budget)
-    return on_device(data, device)
+    return on_device(data, device, final)
 
 
 def check_executor(name: str) -> None:

@@ -13,26 +13,31 @@ from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.sampler import sample
 from regnetlab.study.plan import DERIVED, Plan
+from regnetlab.training.budget import Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One training: network ``index`` of ``space`` with training seed ``seed``.
 
-    ``replicate`` counts the seeds of one network from 0; ``law`` holds the parameters that a RegNet
-    was drawn from.
+    ``model`` is the network's text; ``replicate`` counts the seeds of one network from 0. ``config`` is
+    there where the network was drawn or derived, ``law`` with the parameters that a RegNet was drawn
+    from. Only a ``final`` training is judged on the test split.
     """
 
     space: str
     index: int
     replicate: int
-    config: Config
+    model: str
+    recipe: Recipe
     seed: int
     identity: str
     flops: int
     params: int
     acts: int
+    config: Config | None = None
     law: tuple[tuple[str, float], ...] = ()
+    final: bool = False
 
 
 def planned_jobs(plan: Plan) -> list[Job]:
@@ -59,9 +64,9 @@ def population_hash(jobs: Iterable[Job]) -> str:
     return hashlib.sha256("".join(job.identity for job in jobs).encode()).hexdigest()[:16]
 
 
-def training_seed(study_seed: int, config: Config, replicate: int) -> int:
-    """The seed of a training, 31 bits from the study's seed and the network's identity."""
-    text = f"{study_seed}|{config.text}|{replicate}"
+def training_seed(study_seed: int, model: str, replicate: int) -> int:
+    """The seed of a training, 31 bits from the study's seed and the network's text."""
+    text = f"{study_seed}|{model}|{replicate}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
@@ -71,14 +76,28 @@ def _replicates(
     counts = config_complexity(config, plan.template)
     jobs = []
     for replicate in range(plan.seeds):
-        seed = training_seed(plan.seed, config, replicate)
-        identity = _identity(plan, config, seed)
-        jobs.append(Job(space, index, replicate, config, seed, identity, **counts, law=law))
+        seed = training_seed(plan.seed, config.text, replicate)
+        identity = identity_of(plan, config.text, plan.recipe, seed)
+        job = Job(
+            space,
+            index,
+            replicate,
+            config.text,
+            plan.recipe,
+            seed,
+            identity,
+            **counts,
+            config=config,
+            law=law,
+            final=False,
+        )
+        jobs.append(job)
     return jobs
 
 
-def _identity(plan: Plan, config: Config, seed: int) -> str:
-    """A hash of everything that decides the error: network, template, data, budget, recipe, seed."""
+def identity_of(plan: Plan, model: str, recipe: Recipe, seed: int, final: bool = False) -> str:
+    """A hash of everything that decides the errors: network, template, data, budget, recipe, seed, splits."""
     budget = {name: value for name, value in asdict(plan.budget).items() if name != "time_limit"}
-    facts = [config.text, asdict(plan.template), plan.data, budget, asdict(plan.recipe), seed]
+    facts = [model, asdict(plan.template), plan.data, budget, asdict(recipe), seed]
+    facts += ["test"] if final else []
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]

@@ -5,7 +5,7 @@ Recipe, Ranges), so a new key is one new field there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
@@ -23,6 +23,8 @@ from regnetlab.training.budget import Budget, Recipe
 
 DERIVED = "derived"
 """The name under which a study's derived RegNets stand beside its spaces."""
+TUNING, FINAL = "tuning", "final"
+"""The names of the two stages in which baselines and RegNets compete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,23 @@ class Draw:
 
     space: DesignSpace
     n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """Which networks compete at the end of a study, and how their learning rates are chosen.
+
+    Every name in every form (see ``models.forms``), and the ``regnets`` derived RegNets with the least
+    validation error. Each is trained once with each ``lr``; the best on the validation split is trained
+    ``seeds`` times more and judged on the test split. ``recipes`` holds what differs for a family.
+    """
+
+    names: tuple[str, ...]
+    forms: tuple[str, ...] = ("small",)
+    lr: tuple[float, ...] = (0.0125, 0.05, 0.2)
+    seeds: int = 3
+    regnets: int = 2
+    recipes: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,7 @@ class Plan:
     recipe: Recipe
     draws: tuple[Draw, ...]
     derived: int
+    baselines: Baselines | None = None
 
     @property
     def store(self) -> Path:
@@ -63,6 +83,10 @@ class Plan:
     @property
     def trials(self) -> Path:
         return self.folder / "trials.csv"
+
+    @property
+    def contest(self) -> Path:
+        return self.folder / "baselines.csv"
 
     @property
     def ranges(self) -> Ranges:
@@ -105,6 +129,18 @@ class _Derive(_Section):
     n: Annotated[int, Field(ge=0, le=1_000)] = 0
 
 
+_RecipePart: Any = _section(Recipe)
+
+
+class _Baselines(_Section):
+    names: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+    forms: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)] = ("small",)
+    lr: Annotated[tuple[float, ...], Field(min_length=1, max_length=20)] = (0.0125, 0.05, 0.2)
+    seeds: Annotated[int, Field(ge=3, le=100)] = 3
+    regnets: Annotated[int, Field(ge=0, le=100)] = 2
+    recipe: dict[str, _RecipePart] = Field(default_factory=dict)
+
+
 _Seeds = Annotated[int, Field(ge=1, le=1_000)]
 _Study = create_model(
     "_Study",
@@ -121,6 +157,7 @@ _Study = create_model(
     recipe=(_section(Recipe), Field(default_factory=dict, validate_default=True)),
     spaces=(Annotated[tuple[_Draw, ...], Field(min_length=1)], ...),
     derive=(_Derive, _Derive()),
+    baselines=(_Baselines | None, None),
 )
 
 
@@ -155,12 +192,15 @@ def load_plan(path: Path) -> Plan:
     except ValidationError as error:
         raise _explained(path, text, error) from None
     try:
-        return _plan(path, study.model_dump(exclude={"template"}), study.template)  # type: ignore[attr-defined]
+        dumped = study.model_dump(exclude={"template", "baselines"})
+        return _plan(path, dumped, study.template, study.baselines)  # type: ignore[attr-defined]
     except InputError as error:
         raise InputError(f"{path}{_line_of_message(text, values, str(error))}: {error}") from None
 
 
-def _plan(path: Path, values: dict[str, Any], template: str | _Template) -> Plan:
+def _plan(
+    path: Path, values: dict[str, Any], template: str | _Template, baselines: _Baselines | None
+) -> Plan:
     ranges = Ranges(**values["ranges"])
     seeds = values["budget"].pop("seeds")
     names = [draw["space"] for draw in values["spaces"]]
@@ -185,7 +225,26 @@ def _plan(path: Path, values: dict[str, Any], template: str | _Template) -> Plan
         recipe=Recipe(**values["recipe"]),
         draws=tuple(Draw(space_named(draw["space"]).within(ranges), draw["n"]) for draw in values["spaces"]),
         derived=values["derive"]["n"],
+        baselines=None if baselines is None else _contest(baselines, Recipe(**values["recipe"])),
     )
+
+
+def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
+    """The section as plain data; raises ``InputError`` where a recipe or learning rate can't be."""
+    recipes = []
+    for family, part in given.recipe.items():
+        changes: dict[str, Any] = part.model_dump(exclude_unset=True)
+        if "lr" in changes:
+            raise InputError(
+                f"baselines: the recipe of {family} has lr; every contender tries the same: baselines.lr"
+            )
+        replace(recipe, **changes)
+        recipes.append((family, tuple(changes.items())))
+    for lr in given.lr:
+        replace(recipe, lr=lr)
+    if len(set(given.lr)) < len(given.lr):
+        raise InputError(f"baselines: lr is {list(given.lr)}; list each once")
+    return Baselines(given.names, given.forms, given.lr, given.seeds, given.regnets, tuple(recipes))
 
 
 def _template(given: str | _Template) -> Template:
@@ -233,6 +292,11 @@ def plan_toml(plan: Plan) -> str:
         "recipe": _fields(plan.recipe),
         "derive": {"n": plan.derived},
     }
+    if plan.baselines is not None:
+        contest = _fields(plan.baselines)
+        del contest["recipes"]
+        sections["baselines"] = contest
+        sections |= {f"baselines.recipe.{name}": dict(part) for name, part in plan.baselines.recipes}
     for name, section in sections.items():
         lines += [
             "",
@@ -296,7 +360,10 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
         "recipe": _section(Recipe),
         "spaces": _Draw,
         "derive": _Derive,
+        "baselines": _Baselines,
     }
+    if location[:2] == ("baselines", "recipe"):
+        return list(_RecipePart.model_fields)
     model = sections.get(str(location[0]), _Study) if location else _Study
     return list(model.model_fields)
 

@@ -16,6 +16,16 @@ from typing import Protocol
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
+from regnetlab.study.contest import (
+    NO_CONTEST,
+    Contest,
+    choose,
+    final_jobs,
+    hand_designed,
+    kept_contest,
+    regnets,
+    tuning_jobs,
+)
 from regnetlab.study.executors import Setup, make_executor, sheltered, stop_at_once, work
 from regnetlab.study.jobs import Job, derived_jobs, planned_jobs, population_hash
 from regnetlab.study.lock import StudyLock
@@ -46,12 +56,14 @@ class Progress(Protocol):
 class Outcome:
     """The jobs of a study and the scores they have so far, by identity.
 
-    ``derived`` tells whether the derived RegNets were chosen already and are among the jobs.
+    ``derived`` tells whether the derived RegNets were chosen already and are among the jobs, ``contest``
+    what was settled of the comparison with the baselines.
     """
 
     jobs: tuple[Job, ...]
     scores: dict[str, Score]
     derived: bool = False
+    contest: Contest = NO_CONTEST
 
     @property
     def missing(self) -> list[Job]:
@@ -63,9 +75,12 @@ def outcome(plan: Plan, store: Store) -> Outcome:
     population = planned_jobs(plan)
     configs = store.derived(population_hash(population)) if plan.derived else None
     jobs = [*population, *derived_jobs(plan, configs or [])]
+    contest = kept_contest(plan, store.contest)
+    if contest.contenders:
+        jobs += [*tuning_jobs(plan, contest.contenders), *final_jobs(plan, contest)]
     wanted = {job.identity for job in jobs}
     scores = {key: score for key, score in store.scores().items() if key in wanted}
-    return Outcome(tuple(jobs), scores, derived=configs is not None)
+    return Outcome(tuple(jobs), scores, derived=configs is not None, contest=contest)
 
 
 def run(
@@ -78,22 +93,38 @@ def run(
     executor: str = "local",
     workers: int = 1,
 ) -> Outcome:
-    """Train the populations, derive RegNets from them, train those; returns where that led."""
+    """Train what is planned, settle what follows from it, train that, until nothing follows any more."""
     with _stop_on_signals(progress) as stop:
         state = outcome(plan, store)
-        progress.begin(state.jobs, state.scores)
-        _train_missing(state, store, setup, lock, progress, executor, workers, stop)
-        state = outcome(plan, store)
-        if plan.derived and not state.missing and not stop.is_set():
-            population = planned_jobs(plan)
-            name = population_hash(population)
-            if store.derived(name) is None:
-                store.keep_derived(name, _derived(derive, state, population, progress))
-                state = outcome(plan, store)
+        while not stop.is_set():
             progress.begin(state.jobs, state.scores)
             _train_missing(state, store, setup, lock, progress, executor, workers, stop)
             state = outcome(plan, store)
+            if state.missing or not _settle_next(plan, store, state, progress, derive):
+                break
+            state = outcome(plan, store)
     return state
+
+
+def _settle_next(plan: Plan, store: Store, state: Outcome, progress: Progress, derive: Derive) -> bool:
+    """Keep the next decision that the finished trainings allow; whether there was one."""
+    if plan.derived and not state.derived:
+        population = planned_jobs(plan)
+        store.keep_derived(population_hash(population), _derived(derive, state, population, progress))
+    elif plan.baselines is not None and not state.contest.contenders:
+        contenders = (*hand_designed(plan), *regnets(plan, state.jobs, state.scores))
+        store.keep_contest(Contest(contenders).as_dict(plan))
+        store.keep_latencies({})
+    elif plan.baselines is not None and state.contest.chosen is None:
+        tried = [(job, state.scores[job.identity]) for job in tuning_jobs(plan, state.contest.contenders)]
+        chosen = choose(tried)
+        for contender in state.contest.contenders:
+            if contender.model not in chosen:
+                progress.note(f"{contender.name} failed at every learning rate; it has no final training")
+        store.keep_contest(Contest(state.contest.contenders, chosen).as_dict(plan))
+    else:
+        return False
+    return True
 
 
 def _derived(derive: Derive, state: Outcome, population: Sequence[Job], progress: Progress) -> list[Config]:
@@ -156,7 +187,8 @@ def _train(
                 job = todo.pop(0)
                 try:
                     with sheltered():
-                        flying[pool.submit(work, setup, job.config, job.seed)] = job
+                        call = job.model, job.recipe, job.seed, job.final
+                        flying[pool.submit(work, setup, *call)] = job
                 except BrokenProcessPool:
                     lost.append(job)
             lock.say(len(flying))

@@ -4,17 +4,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from regnetlab.files import write_atomically
+from regnetlab.models.registry import find_model
+from regnetlab.study.contest import check_unchanged, hand_designed
+from regnetlab.study.contest_table import LATENCY_BATCHES, contest_csv
 from regnetlab.study.executors import Setup, check_executor
 from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import check_same_data, provenance
 from regnetlab.study.runner import Derive, Outcome, Progress, outcome, run
-from regnetlab.study.store import open_store
+from regnetlab.study.store import Store, open_store
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.batches import check_budget
 from regnetlab.training.datasets import load_data
 from regnetlab.training.devices import default_workers, find_device
+from regnetlab.training.latency import latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +45,38 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
     data = load_data(plan.data, plan.template, means.data_dir)
     data.check_fits(plan.template)
     check_budget(data, plan.budget)
-    setup = Setup(plan.template, plan.data, means.data_dir, str(device), plan.budget, plan.recipe)
+    setup = Setup(plan.template, plan.data, means.data_dir, str(device), plan.budget)
+    hand_designed(plan)  # refuses a baseline that is not known or can't be had
     with locked(plan.lock) as lock:
         store = open_store(plan.store)
         check_same_data(store.provenance, data)
+        check_unchanged(plan, store.contest, store.tested)
         store.keep_provenance(provenance(plan.folder, data, setup.device, workers))
         try:
             with display as progress:
-                run(plan, store, setup, lock, progress, derive, means.executor, workers)
+                state = run(plan, store, setup, lock, progress, derive, means.executor, workers)
+                _measure_latencies(store, state, plan, device, progress)
         finally:
             state = outcome(plan, store)
             store.keep_provenance(provenance(plan.folder, data, setup.device, workers))
             write_atomically(plan.trials, trials_csv(plan, state))
+            if state.contest.contenders:
+                write_atomically(plan.contest, contest_csv(plan, state, store.latencies))
     return state
+
+
+def _measure_latencies(
+    store: Store, state: Outcome, plan: Plan, device: torch.device, progress: Progress
+) -> None:
+    """Latencies of the contenders, once everything is trained and the machine is quiet."""
+    if state.missing or state.contest.chosen is None:
+        return
+    known = dict(store.latencies)
+    missing = [each.model for each in state.contest.contenders if each.model not in known]
+    if missing:
+        progress.note("measuring the contenders' inference latency")
+    for model in missing:
+        build = find_model(model).build
+        measured = [latency(build, plan.template, device, batch) for batch in LATENCY_BATCHES]
+        known[model] = {str(each.batch): [each.median, each.low, each.high] for each in measured}
+        store.keep_latencies(known)

@@ -8,7 +8,7 @@ parameters are the network's, for Optuna's own tools.
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Store:
 
         state = optuna.trial.TrialState
         complete = score.ended == COMPLETE
-        params, distributions = _parameters(job.config)
+        params, distributions = _parameters(job.config) if job.config is not None else ({}, {})
         self.study.add_trial(
             optuna.trial.create_trial(
                 state=state.COMPLETE if complete else state.FAIL,
@@ -56,12 +56,14 @@ class Store:
                     "identity": job.identity,
                     "space": job.space,
                     "index": job.index,
-                    "model": job.config.text,
+                    "model": job.model,
                     "seed": job.seed,
                     "flops": job.flops,
                     "params": job.params,
                     "acts": job.acts,
                     "error": score.error,
+                    "test_error": score.test_error,
+                    "recipe": json.dumps(asdict(job.recipe)),
                     "ended": score.ended,
                     "seconds": score.seconds,
                     "images": score.images,
@@ -80,6 +82,29 @@ class Store:
     def keep_derived(self, population: str, configs: Sequence[Config]) -> None:
         kept = {"population": population, "configs": [config.text for config in configs]}
         self.study.set_user_attr("derived", kept)
+
+    @property
+    def contest(self) -> Mapping[str, Any]:
+        """What was settled of the comparison with the baselines (see ``contest``); empty before."""
+        kept: Mapping[str, Any] = self.study.user_attrs.get("contest", {})
+        return kept
+
+    def keep_contest(self, facts: Mapping[str, Any]) -> None:
+        self.study.set_user_attr("contest", dict(facts))
+
+    @property
+    def tested(self) -> bool:
+        """Whether the test split was ever used."""
+        return any(score.test_error is not None for score in self.scores().values())
+
+    @property
+    def latencies(self) -> Mapping[str, Any]:
+        """By model and batch size the median, lower and upper quartile in milliseconds."""
+        kept: Mapping[str, Any] = self.study.user_attrs.get("latencies", {})
+        return kept
+
+    def keep_latencies(self, facts: Mapping[str, Any]) -> None:
+        self.study.set_user_attr("latencies", dict(facts))
 
     @property
     def provenance(self) -> Mapping[str, Any]:
@@ -160,4 +185,5 @@ def _score(attributes: Mapping[str, Any]) -> Score:
         seconds=attributes["seconds"],
         images=attributes["images"],
         ended=attributes["ended"],
+        test_error=attributes.get("test_error"),
     )

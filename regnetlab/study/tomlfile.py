@@ -35,7 +35,7 @@ def line_of(text: str, location: tuple[str | int, ...]) -> int | None:
         header = _TABLE.fullmatch(line)
         if header is not None:
             name = header[2].strip("\"' ")
-            table = (name,)
+            table = tuple(part.strip("\"' ") for part in name.split("."))
             if header[1] == "[[":
                 counts[name] = counts.get(name, -1) + 1
                 table = (name, counts[name])

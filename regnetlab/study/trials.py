@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from regnetlab.spaces.config import Config
 from regnetlab.study.jobs import Job
-from regnetlab.study.plan import DERIVED, Plan
+from regnetlab.study.plan import DERIVED, FINAL, TUNING, Plan
 from regnetlab.study.runner import Outcome
 from regnetlab.training.budget import COMPLETE, Score
 
@@ -47,27 +48,29 @@ def trials_csv(plan: Plan, state: Outcome) -> str:
     writer.writeheader()
     for job in sorted(state.jobs, key=lambda job: (job.space, job.index, job.replicate)):
         score = state.scores.get(job.identity)
-        if score is not None:
-            writer.writerow(_row(plan, job, score))
+        if score is not None and job.config is not None:
+            writer.writerow(_row(plan, job, job.config, score))
     return text.getvalue()
 
 
 def status(plan: Plan, state: Outcome, running: int) -> dict[str, Any]:
     """How many models of each space are planned, complete and failed, and their errors.
 
-    ``planned`` counts derived RegNets from the start, although they are chosen only later.
+    ``planned`` counts derived RegNets and the contest from the start, although they are settled only
+    later. Errors are those on the validation split.
     """
     spaces: list[dict[str, Any]] = []
     names = [draw.space.name for draw in plan.draws] + ([DERIVED] if plan.derived else [])
+    names += [TUNING, FINAL] if plan.baselines is not None else []
+    later = _pending(plan, state)
     for name in names:
         jobs = [job for job in state.jobs if job.space == name]
         done = [state.scores[job.identity] for job in jobs if job.identity in state.scores]
         errors = [s.error for s in done if s.ended == COMPLETE and s.error is not None]
-        pending = plan.derived * plan.seeds if name == DERIVED and not state.derived else 0
         spaces.append(
             {
                 "space": name,
-                "planned": len(jobs) + pending,
+                "planned": len(jobs) + later.get(name, 0),
                 "complete": len(errors),
                 "failed": len(done) - len(errors),
                 "min": min(errors, default=None),
@@ -78,8 +81,7 @@ def status(plan: Plan, state: Outcome, running: int) -> dict[str, Any]:
     return {"study": plan.name, **totals, "running": running, "spaces": spaces}
 
 
-def _row(plan: Plan, job: Job, score: Score) -> Mapping[str, object]:
-    config = job.config
+def _row(plan: Plan, job: Job, config: Config, score: Score) -> Mapping[str, object]:
     curve = [
         [point.images, _short(point.train_loss), _short(point.train_error), point.error]
         for point in score.curve
@@ -106,6 +108,22 @@ def _row(plan: Plan, job: Job, score: Score) -> Mapping[str, object]:
         "seconds": f"{score.seconds:.2f}",
         "curve": json.dumps(curve, separators=(",", ":")),
     }
+
+
+def _pending(plan: Plan, state: Outcome) -> dict[str, int]:
+    """Trainings of stages that are planned but not settled yet; those of baselines at most so many."""
+    if plan.baselines is None:
+        pending = {}
+    else:
+        known = len(state.contest.contenders)
+        most = len(plan.baselines.names) * len(plan.baselines.forms) + plan.baselines.regnets
+        contenders = known or most
+        tuned = state.contest.chosen is not None
+        pending = {
+            TUNING: 0 if known else contenders * len(plan.baselines.lr),
+            FINAL: 0 if tuned else contenders * plan.baselines.seeds,
+        }
+    return pending | {DERIVED: 0 if state.derived else plan.derived * plan.seeds}
 
 
 def _spaced(values: tuple[int, ...]) -> str:

@@ -30,15 +30,15 @@ class Images:
 
 @dataclass(frozen=True, slots=True)
 class DeviceData:
-    """Everything a training needs, on its device."""
+    """Everything a training needs, on its device; the test split only for a final training."""
 
     train: Images
     validation: Images
-    test: Images
+    test: Images | None = None
 
 
-def on_device(data: DataSet, device: torch.device) -> DeviceData:
-    """Copy the data set to the device, once for all trainings there.
+def on_device(data: DataSet, device: torch.device, final: bool = False) -> DeviceData:
+    """Copy the data set to the device, once for all trainings there; the test split only if ``final``.
 
     Mean and standard deviation are those of the training images, per channel, from their exact sums.
     """
@@ -61,7 +61,7 @@ def on_device(data: DataSet, device: torch.device) -> DeviceData:
             scale_there,
         )
 
-    return DeviceData(move(data.train), move(data.validation), move(data.test))
+    return DeviceData(move(data.train), move(data.validation), move(data.test) if final else None)
 
 
 def check_budget(data: DataSet, budget: Budget) -> None:

@@ -101,6 +101,7 @@ class CurvePoint:
 class Score:
     """What a model earned: validation error in percent (``None`` where it has none), learning curve,
     wall-clock seconds, images seen, and how it ended: ``complete`` or the reason why not.
+    ``test_error`` is there only for a final training, whose data hold the test split.
     """
 
     error: float | None
@@ -108,6 +109,7 @@ class Score:
     seconds: float
     images: int
     ended: str
+    test_error: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

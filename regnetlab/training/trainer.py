@@ -13,6 +13,9 @@ from torch.optim.swa_utils import update_bn
 from regnetlab.training.batches import DeviceData, Images, training_batches
 from regnetlab.training.budget import COMPLETE, Budget, CurvePoint, Recipe, Score
 
+AUXILIARY_WEIGHT = 0.3
+"""What an auxiliary classifier's loss counts beside the network's own (Szegedy et al. 2015, section 5)."""
+
 _CURVE_POINTS = 10  # per training, whatever its length
 _EVALUATION_BATCH = 250
 
@@ -26,19 +29,23 @@ def train(
     """
     started = time.monotonic()
     seen: list[CurvePoint] = []
+    test_error: float | None = None
     try:
         with torch.random.fork_rng(devices=_cuda_index(data)), _without_denormals():
             torch.manual_seed(seed)
-            ended = _train(build, data, budget, recipe, seed, seen, started + budget.time_limit)
+            model = build().to(data.train.labels.device)
+            ended = _train(model, data, budget, recipe, seed, seen, started + budget.time_limit)
+            if ended == COMPLETE and data.test is not None:
+                test_error, _ = evaluate(model, data.test, len(data.test))
     except Exception as problem:  # one failing model must not end a study
         ended = _reason(problem)
     error = seen[-1].error if ended == COMPLETE else None
     images = seen[-1].images if seen else 0
-    return Score(error, tuple(seen), time.monotonic() - started, images, ended)
+    return Score(error, tuple(seen), time.monotonic() - started, images, ended, test_error)
 
 
 def _train(
-    build: Callable[[], nn.Module],
+    model: nn.Module,
     data: DeviceData,
     budget: Budget,
     recipe: Recipe,
@@ -47,7 +54,6 @@ def _train(
     deadline: float,
 ) -> str:
     device = data.train.labels.device
-    model = build().to(device)
     model = model.to(memory_format=torch.channels_last)
     optimizer = make_optimizer(model, recipe)
     generator = torch.Generator().manual_seed(seed)
@@ -63,8 +69,10 @@ def _train(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, budget.steps, recipe)
             with _precision(device):
-                logits = model(batch)
+                logits, *auxiliary = _outputs(model(batch))
                 loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+                for other in auxiliary:
+                    loss = loss + AUXILIARY_WEIGHT * cross_entropy(other, labels)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -88,12 +96,18 @@ def _train(
                 wrong_sum.zero_()
                 since = 0
 
-        error, finite = evaluate(model, data, budget, recipe)
+        recompute_norms(model, data.train, budget, recipe)
+        error, finite = evaluate(model, data.validation, budget.validation)
         if not finite:
             return "diverged: the outputs were not finite"
         point = curve.pop()
         curve.append(CurvePoint(point.images, point.train_loss, point.train_error, error))
     return COMPLETE
+
+
+def _outputs(returned: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """The logits, and in training those of auxiliary classifiers if the network has some."""
+    return returned if isinstance(returned, tuple) else (returned,)
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
@@ -122,12 +136,10 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     return recipe.lr * (1 - progress)
 
 
-def evaluate(model: nn.Module, data: DeviceData, budget: Budget, recipe: Recipe) -> tuple[float, bool]:
-    """Validation error in percent, and whether every output was finite."""
-    _recompute_norms(model, data.train, budget, recipe)
+def evaluate(model: nn.Module, images: Images, most: int) -> tuple[float, bool]:
+    """Error in percent over the first ``most`` images or all, and whether every output was finite."""
     model.eval()
-    images = data.validation
-    count = min(budget.validation, len(images))
+    count = min(most, len(images))
     wrong = torch.zeros((), device=images.labels.device, dtype=torch.int64)
     finite = torch.ones((), device=images.labels.device, dtype=torch.bool)
     with torch.inference_mode():
@@ -140,7 +152,7 @@ def evaluate(model: nn.Module, data: DeviceData, budget: Budget, recipe: Recipe)
     return 100 * wrong.item() / count, bool(finite.item())
 
 
-def _recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: Recipe) -> None:
+def recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: Recipe) -> None:
     """Batch-norm statistics over training images, as the weights are now.
 
     After few steps the running averages still hold the weights of many steps ago.

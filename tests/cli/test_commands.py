@@ -115,7 +115,7 @@ def test_train_refuses_an_input_too_small_for_the_network(capsys: Capture, data_
 
 def test_models_are_listed(capsys: Capture) -> None:
     models = answer(capsys, "models")["models"]
-    assert {"name", "family", "year", "params", "flops", "acts", "input"} == set(models[0])
+    assert {"name", "family", "paper", "year", "params", "flops", "acts", "input"} == set(models[0])
     assert {"regnetx_200mf", "regnety_32gf", "alexnet", "densenet201"} <= {m["name"] for m in models}
 
 

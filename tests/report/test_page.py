@@ -32,7 +32,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Plan:
     folder.mkdir(parents=True)
     (folder / "study.toml").write_text(STUDY)
     plan = load_plan(folder / "study.toml")
-    setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget, plan.recipe)
+    setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget)
     with locked(plan.lock) as lock:
         store = open_store(plan.store)
         state = run(plan, store, setup, lock, Quiet(), lambda t: derive_from_trials(plan, t), "inline", 1)

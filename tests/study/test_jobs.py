@@ -45,7 +45,7 @@ def test_a_time_limit_does_not_change_an_identity(make_study: MakeStudy) -> None
 
 
 def test_training_seeds_differ_between_networks_and_replicates(make_study: MakeStudy) -> None:
-    configs = [job.config for job in planned_jobs(load_plan(make_study()))]
-    seeds = {training_seed(0, config, k) for config in configs for k in range(3)}
-    assert len(seeds) == 3 * len(configs)
+    models = [job.model for job in planned_jobs(load_plan(make_study()))]
+    seeds = {training_seed(0, model, k) for model in models for k in range(3)}
+    assert len(seeds) == 3 * len(models)
     assert all(0 <= seed < 2**31 for seed in seeds)

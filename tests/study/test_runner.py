@@ -46,7 +46,7 @@ class Quiet:
 
 
 def run_inline(plan: Plan, data_dir: Path, progress: Quiet) -> Outcome:
-    setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget, plan.recipe)
+    setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget)
     with locked(plan.lock) as lock:
         store = open_store(plan.store)
         derived = [job.config for job in runner.planned_jobs(plan)[:2]]
@@ -187,7 +187,7 @@ def test_a_network_that_kills_its_worker_is_recorded_and_the_study_goes_on(
     make_study: MakeStudy, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = load_plan(make_study())
-    victim = runner.planned_jobs(plan)[3].config
+    victim = runner.planned_jobs(plan)[3].model
 
     class Deadly(Inline):
         """A pool in which one network ends its process, as an out-of-memory killer would."""
@@ -205,7 +205,7 @@ def test_a_network_that_kills_its_worker_is_recorded_and_the_study_goes_on(
     state = run_inline(plan, data_dir, progress)
     assert not state.missing
     failed = [job for job in state.jobs if state.scores[job.identity].ended == WORKER_DIED]
-    assert {job.config for job in failed} == {victim}
+    assert {job.model for job in failed} == {victim}
     assert any("alone" in note for note in progress.notes)
     assert status(plan, state, running=0)["failed"] == len(failed)
 

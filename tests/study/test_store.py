@@ -34,7 +34,7 @@ def test_the_store_opens_as_an_optuna_study(make_study: MakeStudy) -> None:
     study = optuna.load_study(study_name="regnetlab", storage=f"sqlite:///{plan.store}")
     assert study.best_value == 12.5
     assert study.best_params["w1"] == job.config.widths[0]
-    assert study.best_trial.user_attrs["model"] == job.config.text
+    assert study.best_trial.user_attrs["model"] == job.model
 
 
 def test_readers_do_not_wait_for_the_writer(make_study: MakeStudy) -> None:

@@ -152,11 +152,11 @@ def test_a_crop_shifts_the_image_and_pads_with_zero() -> None:
 
 
 def test_precise_norms_equal_the_statistics_of_the_training_images(data: DeviceData) -> None:
-    from regnetlab.training.trainer import evaluate
+    from regnetlab.training.trainer import recompute_norms
 
     model = nn.Sequential(nn.BatchNorm2d(1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 10))
     budget = Budget(images=640, batch_size=640)
-    evaluate(model, data, budget, Recipe())
+    recompute_norms(model, data.train, budget, Recipe())
     assert isinstance(model[0], nn.BatchNorm2d)
     expected = data.train.normalised(slice(0, 640))
     assert model[0].running_mean is not None

@@ -27,6 +27,28 @@
     document.body.dataset.drawn = "yes";
   }
 
+  // Sorts a table by the column whose header is clicked, again the other way round; empty cells stay last.
+  function sort(header) {
+    const row = header.parentElement;
+    const column = [...row.children].indexOf(header);
+    const sign = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    for (const other of row.children) other.removeAttribute("aria-sort");
+    header.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+    const body = header.closest("table").tBodies[0];
+    const key = (line) => {
+      const { dataset, textContent } = line.children[column];
+      return "value" in dataset ? (dataset.value === "" ? null : Number(dataset.value)) : textContent;
+    };
+    const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b));
+    const lines = [...body.rows].map((line) => [key(line), line]);
+    lines.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : sign * compare(a, b)));
+    body.append(...lines.map(([, line]) => line));
+  }
+
+  for (const header of document.querySelectorAll(".sortable th[scope=col]")) {
+    header.querySelector("button").addEventListener("click", () => sort(header));
+  }
+
   draw();
   dark.addEventListener("change", draw);
   narrow.addEventListener("change", draw);

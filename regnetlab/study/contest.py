@@ -1,0 +1,196 @@
+"""The contest: hand-designed networks and RegNets, tuned alike, then judged on the test split.
+
+Four steps, each fixed before the next begins and kept in the store:
+
+1. the contenders: the baselines named in the plan, and the RegNets with the least validation error;
+2. tuning: each contender is trained once with every learning rate of the plan;
+3. the choice: each contender's rate with the least validation error. ``choose`` sees trainings that
+   have no test split, so nothing can be chosen by it;
+4. the final trainings: seeds that tuning did not use, at the rate chosen, judged on the test split.
+
+Once a final training exists, other contenders, rates or budgets are refused (``check_unchanged``).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from regnetlab.errors import InputError, unknown
+from regnetlab.models.forms import settled
+from regnetlab.models.registry import find_model, named_models
+from regnetlab.models.summary import summarise
+from regnetlab.spaces.space import REGNET
+from regnetlab.study.jobs import Job, identity_of, training_seed
+from regnetlab.study.plan import DERIVED, FINAL, TUNING, Baselines, Plan
+from regnetlab.training.budget import Recipe, Score
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A network that competes: ``name`` as the plan has it, ``model`` with its multiplier settled."""
+
+    name: str
+    model: str
+    family: str
+    flops: int
+    params: int
+    acts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Who competes (empty until that is fixed), and the learning rate chosen for each model."""
+
+    contenders: tuple[Contender, ...] = ()
+    chosen: Mapping[str, float] | None = None
+
+    def as_dict(self, plan: Plan) -> dict[str, object]:
+        chosen = None if self.chosen is None else dict(self.chosen)
+        contenders = [asdict(each) for each in self.contenders]
+        return {"key": _key(plan), "contenders": contenders, "chosen": chosen}
+
+
+NO_CONTEST = Contest()
+
+
+def kept_contest(plan: Plan, kept: Mapping[str, object]) -> Contest:
+    """What a store kept; nothing where it was for another plan."""
+    if plan.baselines is None or kept.get("key") != _key(plan):
+        return NO_CONTEST
+    contenders: Iterable[Mapping[str, object]] = kept["contenders"]  # type: ignore[assignment]
+    chosen: Mapping[str, float] | None = kept["chosen"]  # type: ignore[assignment]
+    return Contest(tuple(Contender(**each) for each in contenders), chosen)  # type: ignore[arg-type]
+
+
+def check_unchanged(plan: Plan, kept: Mapping[str, object], tested: bool) -> None:
+    """Raise ``InputError`` where a changed plan would choose anew after the test split was used."""
+    if tested and kept and kept.get("key") != _key(plan):
+        raise InputError(
+            f"study {plan.name}: the test split was used already, and [baselines], budget, recipe or data"
+            " have changed since; a new choice now would know the test errors. Change them back, or begin"
+            " a new study with another name"
+        )
+
+
+def hand_designed(plan: Plan) -> list[Contender]:
+    """The plan's baselines in each of its forms; raises ``InputError`` for one that can't be."""
+    if plan.baselines is None:
+        return []
+    families = sorted({model.family for model in named_models()})
+    for family, _ in plan.baselines.recipes:
+        if family not in families:
+            raise unknown("baselines: family", family, families)
+    texts = [
+        name if "@" in name else f"{name}@{form}"
+        for form in plan.baselines.forms
+        for name in plan.baselines.names
+    ]
+    try:
+        return _different(_contender(plan, text, text) for text in texts)
+    except InputError as error:
+        raise InputError(f"baselines: {error}") from None
+
+
+def regnets(plan: Plan, jobs: Sequence[Job], scores: Mapping[str, Score]) -> list[Contender]:
+    """The RegNets with the least validation error: derived ones, or drawn ones where none were derived."""
+    count = plan.baselines.regnets if plan.baselines is not None else 0
+    for space in (DERIVED, REGNET.name):
+        errors: dict[int, list[float]] = {}
+        models: dict[int, str] = {}
+        for job in jobs:
+            score = scores.get(job.identity)
+            if job.space == space and score is not None and score.error is not None:
+                errors.setdefault(job.index, []).append(score.error)
+                models[job.index] = job.model
+        if errors:
+            ranked = sorted(errors, key=lambda index: (sum(errors[index]) / len(errors[index]), index))
+            return _different(
+                _contender(plan, f"RegNet {space} {index}", models[index]) for index in ranked[:count]
+            )
+    return []
+
+
+def tuning_jobs(plan: Plan, contenders: Sequence[Contender]) -> list[Job]:
+    """Each contender once with each learning rate."""
+    baselines = _baselines(plan)
+    return [
+        _job(plan, TUNING, index, number, contender, lr, training_seed(plan.seed, contender.model, 0))
+        for index, contender in enumerate(contenders)
+        for number, lr in enumerate(baselines.lr)
+    ]
+
+
+def choose(tried: Iterable[tuple[Job, Score]]) -> dict[str, float]:
+    """The learning rate with the least validation error for each model; the lower one of equals.
+
+    A model of which every training failed is left out.
+    """
+    best: dict[str, tuple[float, float]] = {}
+    for job, score in tried:
+        if job.final or score.test_error is not None:
+            raise ValueError("a choice must not know the test split")
+        if score.error is not None:
+            known = best.get(job.model)
+            this = (score.error, job.recipe.lr)
+            best[job.model] = this if known is None else min(known, this)
+    return {model: lr for model, (_, lr) in best.items()}
+
+
+def final_jobs(plan: Plan, contest: Contest) -> list[Job]:
+    """Each contender that learned, with new seeds at the rate chosen for it."""
+    baselines = _baselines(plan)
+    return [
+        _job(plan, FINAL, index, seed - 1, contender, contest.chosen[contender.model], seed, final=True)
+        for index, contender in enumerate(contest.contenders)
+        if contest.chosen is not None and contender.model in contest.chosen
+        for seed in range(1, baselines.seeds + 1)
+    ]
+
+
+def _job(
+    plan: Plan,
+    space: str,
+    index: int,
+    number: int,
+    contender: Contender,
+    lr: float,
+    seed: int,
+    final: bool = False,
+) -> Job:
+    recipe = _recipe(plan, contender.family, lr)
+    seed = training_seed(plan.seed, f"{FINAL} {contender.model}", seed) if final else seed
+    identity = identity_of(plan, contender.model, recipe, seed, final)
+    counts = contender.flops, contender.params, contender.acts
+    return Job(space, index, number, contender.model, recipe, seed, identity, *counts, final=final)
+
+
+def _recipe(plan: Plan, family: str, lr: float) -> Recipe:
+    changes = dict(_baselines(plan).recipes).get(family, ())
+    return replace(plan.recipe, **dict(changes), lr=lr)
+
+
+def _contender(plan: Plan, name: str, text: str) -> Contender:
+    model = settled(find_model(text), plan.template)
+    counts = summarise(model, plan.template)
+    family = "RegNet" if model.family == "AnyNet" else model.family
+    return Contender(name, model.text, family, counts.flops, counts.params, counts.acts)
+
+
+def _different(contenders: Iterable[Contender]) -> list[Contender]:
+    """Each network once, under its first name."""
+    return list({each.model: each for each in reversed(list(contenders))}.values())[::-1]
+
+
+def _baselines(plan: Plan) -> Baselines:
+    if plan.baselines is None:
+        raise InputError(f"study {plan.name} has no [baselines] in its study.toml; name some there")
+    return plan.baselines
+
+
+def _key(plan: Plan) -> str:
+    """What the contest depends on, hashed; not the populations, which may be extended."""
+    budget = {name: value for name, value in asdict(plan.budget).items() if name != "time_limit"}
+    baselines = asdict(plan.baselines) if plan.baselines is not None else None
+    facts = [baselines, budget, asdict(plan.recipe), asdict(plan.template), plan.data, plan.seed]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
