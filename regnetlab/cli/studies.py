@@ -39,6 +39,9 @@ def run(
 
     jobs = planned_jobs(plan)  # also finds a regime that can't be met before anything is written
     if dry_run:
+        from regnetlab.study.contest import hand_designed  # torch
+
+        hand_designed(plan)  # finds a baseline that can't be had
         planned = status_of(plan, Outcome(tuple(jobs), {}), running=0)
         if json:
             print_json(planned | {"plan": plan_toml(plan)})

@@ -81,6 +81,7 @@ def study_page(plan: Plan) -> str:
         version=__version__,
         findings=found,
         contest=contest_rows(standings),
+        machine=_machine(provenance),
         contest_columns=CONTEST_COLUMNS,
         caution=caution(errors, plan.seeds),
         spaces=[_space_row(space, scored, every) for space in errors],
@@ -195,6 +196,14 @@ def _regime(plan: Plan) -> str:
         f"{name} {format_count(w.low)} to {format_count(w.high) if math.isfinite(w.high) else 'any'}"
         for name, w in plan.regime.windows.items()
     )
+
+
+def _machine(provenance: dict[str, Any]) -> str:
+    """Where latencies were measured."""
+    device, processor = (provenance.get(key, "") for key in ("device", "processor"))
+    if device == "cpu" and processor:
+        return f"{processor}, one thread"
+    return device or "the machine of the run"
 
 
 def _without_error(every: pd.DataFrame) -> int:

@@ -13,6 +13,8 @@ from regnetlab.cli import main
 from regnetlab.spaces.space import SPACES
 from regnetlab.study.plan import load_plan
 from regnetlab.study.store import open_store
+from tests.conftest import STUDY
+from tests.study.test_contest import CONTEST
 
 MakeStudy = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
@@ -111,6 +113,47 @@ def test_the_table_of_a_summary_fits_80_columns(capsys: Capture) -> None:
 def test_train_refuses_an_input_too_small_for_the_network(capsys: Capture, data_dir: Path) -> None:
     words = ["train", "alexnet", "--images", "320", "--data-dir", str(data_dir)]
     assert "the smallest that works is 1x65x65" in complaint(capsys, words)
+
+
+def test_a_summary_by_depth_adds_up(capsys: Capture) -> None:
+    whole, parts = (answer(capsys, "summary", "resnet18@1MF", *more) for more in ((), ("--depth", "1")))
+    assert [each["name"] for each in parts["layers"]] == [
+        "conv",
+        "norm",
+        "relu",
+        *(f"stage{i}" for i in range(1, 5)),
+        "head",
+    ]
+    assert sum(each["flops"] for each in parts["layers"]) == whole["flops"] == parts["flops"]
+    assert sum(each["share"] for each in parts["layers"]) == pytest.approx(1)
+    assert abs(whole["flops"] / 1e6 - 1) < 0.1
+    assert parts["layers"][-1]["receptive_field"] > parts["layers"][0]["receptive_field"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("summary", "alexnet", "--input", "1x28x28"), "the smallest that works is 1x65x65"),
+        (("summary", "resnet18@1KF"), "the smallest small form has"),
+        (("summary", "resnet18@0.001x"), "the smallest that keeps it is 0.0625"),
+        (("summary", "vgg11", "--classes", "0"), "between 1 and 65,536"),
+        (("summary", "vgg11", "--input", "0x32x32"), "channels is 0"),
+        (("summary", "vgg11", "--depth", "0"), "depth"),
+        (("train", "googlenet@1MF"), "the smallest small form has 6.823104M"),
+    ],
+)
+def test_models_that_can_not_be_are_refused(
+    capsys: Capture, words: tuple[str, ...], hint: str, data_dir: Path
+) -> None:
+    more = ("--data-dir", str(data_dir)) if words[0] == "train" else ()
+    assert hint in complaint(capsys, (*words, *more))
+
+
+def test_comparing_baselines_needs_some(capsys: Capture, make_study: MakeStudy) -> None:
+    assert "has no [baselines]" in complaint(capsys, ("compare-baselines", str(make_study())))
+    study = make_study(STUDY + CONTEST, name="with")
+    assert "has not come to its baselines" in complaint(capsys, ("compare-baselines", str(study)))
+    assert not (study.parent / "study.db").exists()
 
 
 def test_models_are_listed(capsys: Capture) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from regnetlab.analysis.derive import derive_from_trials
+from regnetlab.analysis.standings import matches, standings
+from regnetlab.report.contest import contest_findings
 from regnetlab.report.findings import caution, findings
 from regnetlab.report.page import default_path, study_page
 from regnetlab.study.executors import Setup
@@ -17,7 +19,9 @@ from regnetlab.study.plan import Plan, load_plan
 from regnetlab.study.runner import run
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import trials_csv
+from tests.analysis.frames import contender_rows
 from tests.conftest import STUDY
+from tests.study.test_contest import CONTEST
 from tests.study.test_runner import Quiet
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/google-chrome") if Path(p).exists()), None)
@@ -30,7 +34,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Plan:
     """A finished study, named as no study should be."""
     folder = tmp_path_factory.mktemp("root") / "studies" / EVIL.replace("/", "∕")
     folder.mkdir(parents=True)
-    (folder / "study.toml").write_text(STUDY)
+    (folder / "study.toml").write_text(STUDY + CONTEST)
     plan = load_plan(folder / "study.toml")
     setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget)
     with locked(plan.lock) as lock:
@@ -189,3 +193,36 @@ def test_clicking_a_legend_entry_hides_its_space(open_page: OpenPage) -> None:
     tab = open_page()
     tab.locator("#plot-edf .legendtoggle").first.click()
     tab.wait_for_function("document.getElementById('plot-edf').data[0].visible === 'legendonly'")
+
+
+def test_the_contest_says_who_wins_or_why_nobody_can_be_compared(page: str) -> None:
+    text = body(page)
+    assert "Are they better than networks designed by hand?" in text
+    assert "RegNets against hand-designed networks: not compared" in text or "over training seeds" in text
+    for name in ("bn_lenet@small", "vgg11@0.07x", "RegNet derived"):
+        assert name in text
+
+
+def test_a_match_is_told_with_its_interval_whoever_wins() -> None:
+    rows = contender_rows("a", "VGG", 100, [9.0, 9.5, 9.2], [9.0, 9.5, 9.2])
+    rows += contender_rows("r", "RegNet", 100, [12.0, 12.5, 12.1], [12.0, 12.5, 12.1])
+    found = standings(rows)
+    (finding,) = contest_findings(matches(found), found)
+    assert finding.kind == "worse"
+    assert "a beats r" in finding.text
+    assert "95 % interval" in finding.text
+
+
+def test_a_click_sorts_the_table_of_contenders(open_page: OpenPage) -> None:
+    page = open_page()
+    header = page.locator(".sortable th[scope=col]").nth(5)
+
+    def flops() -> list[float]:
+        cells = page.locator(".sortable tbody tr td:nth-child(6)")
+        return [float(cell.get_attribute("data-value")) for cell in cells.all()]
+
+    header.locator("button").click()
+    assert flops() == sorted(flops())
+    header.locator("button").click()
+    assert flops() == sorted(flops(), reverse=True)
+    assert header.get_attribute("aria-sort") == "descending"

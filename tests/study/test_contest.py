@@ -1,0 +1,172 @@
+"""The contest: tuned alike on validation, judged once on the test split, never chosen by it."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from regnetlab.analysis.compared import compared_baselines
+from regnetlab.analysis.derive import derive_from_trials
+from regnetlab.errors import InputError
+from regnetlab.study import runner
+from regnetlab.study.contest import NO_CONTEST, check_unchanged, choose, hand_designed, tuning_jobs
+from regnetlab.study.plan import Plan, load_plan, plan_toml
+from regnetlab.study.session import Means, run_study
+from regnetlab.study.store import open_store
+from regnetlab.study.trials import status
+from regnetlab.training.budget import Score
+from tests.conftest import STUDY
+from tests.study.test_runner import Quiet
+
+MakeStudy = Callable[..., Path]
+CONTEST = """
+[baselines]
+names = ["bn_lenet", "vgg11@0.07x"]
+forms = ["small"]
+lr = [0.01, 0.1]
+regnets = 1
+[baselines.recipe.VGG]
+warmup = 0.2
+"""
+
+
+class Shown:
+    """A display that keeps what was told."""
+
+    def __enter__(self) -> Quiet:
+        return Quiet()
+
+    def __exit__(self, *problem: object) -> None:
+        pass
+
+
+def ran(plan: Plan, data_dir: Path) -> runner.Outcome:
+    means = Means("inline", device="cpu", data_dir=data_dir)
+    return run_study(plan, means, Shown(), lambda trained: derive_from_trials(plan, trained))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def plan(make_study: MakeStudy) -> Plan:
+    return load_plan(make_study(STUDY + CONTEST))
+
+
+def test_everyone_tries_the_same_rates_and_the_final_has_new_seeds(plan: Plan, data_dir: Path) -> None:
+    before = status(plan, runner.outcome(plan, open_store(plan.store)), 0)
+    state = ran(plan, data_dir)
+    assert not state.missing
+    after = status(plan, state, 0)
+    assert before["planned"] == after["planned"] == after["complete"] == 6 + 6 + 2 + 2 + 6 + 9
+
+    rows = list(csv.DictReader(plan.contest.read_text().splitlines()))
+    tuning, final = ([row for row in rows if row["stage"] == stage] for stage in ("tuning", "final"))
+    models = {row["model"] for row in rows}
+    assert len(models) == 3
+    for model in models:
+        assert [row["lr"] for row in tuning if row["model"] == model] == ["0.01", "0.1"]
+        finals = [row for row in final if row["model"] == model]
+        assert len({row["seed"] for row in finals}) == len(finals) == 3
+        assert not {row["seed"] for row in finals} & {r["seed"] for r in tuning if r["model"] == model}
+        best = min((float(r["error"]), float(r["lr"])) for r in tuning if r["model"] == model)[1]
+        assert {float(row["lr"]) for row in finals} == {best}
+    assert not any(row["test_error"] for row in tuning)
+    assert all(row["test_error"] and float(row["latency_1_ms"]) > 0 for row in final)
+    assert "bn_lenet" not in plan.trials.read_text()
+
+    document = compared_baselines(plan)
+    assert document["final"]
+    assert [each["test"]["mean"] for each in document["contenders"]] == sorted(
+        each["test"]["mean"] for each in document["contenders"]
+    )
+    trials = len(open_store(plan.store).study.get_trials())
+    ran(plan, data_dir)
+    assert len(open_store(plan.store).study.get_trials()) == trials
+
+
+def test_no_test_error_exists_before_the_choice(
+    plan: Plan, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(tried: object) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "choose", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        ran(plan, data_dir)
+    store = open_store(plan.store)
+    assert not store.tested
+    assert not any(trial.user_attrs["test_error"] for trial in store.study.get_trials())
+    assert "final" not in plan.contest.read_text()
+    assert all(each["test"] is None for each in compared_baselines(plan)["contenders"])
+
+
+def test_a_choice_refuses_to_see_test_errors(plan: Plan) -> None:
+    job = tuning_jobs(plan, hand_designed(plan))[0]
+    score = Score(10.0, (), 1.0, 128, "complete")
+    assert choose([(job, score)]) == {job.model: 0.01}
+    for pair in ((replace(job, final=True), score), (job, replace(score, test_error=9.0))):
+        with pytest.raises(ValueError, match="must not know the test split"):
+            choose([pair])
+
+
+def test_the_lower_of_two_equal_rates_is_chosen_and_failures_are_not(plan: Plan) -> None:
+    jobs = tuning_jobs(plan, hand_designed(plan))
+    errors = [20.0, 20.0, None, None]
+    tried = [(job, Score(error, (), 1, 1, "x")) for job, error in zip(jobs, errors, strict=True)]
+    assert choose(tried) == {jobs[0].model: 0.01}
+
+
+def test_a_contest_can_not_be_changed_once_the_test_split_was_used(plan: Plan) -> None:
+    kept = replace(NO_CONTEST).as_dict(plan)
+    assert plan.baselines is not None
+    changed = replace(plan, baselines=replace(plan.baselines, lr=(0.5,)))
+    check_unchanged(plan, kept, tested=True)
+    check_unchanged(changed, kept, tested=False)
+    check_unchanged(replace(plan, draws=plan.draws[:1]), kept, tested=True)
+    with pytest.raises(InputError, match="the test split was used already"):
+        check_unchanged(changed, kept, tested=True)
+
+
+def test_a_familys_recipe_differs_only_where_the_plan_says(plan: Plan) -> None:
+    warmups = {job.model: job.recipe.warmup for job in tuning_jobs(plan, hand_designed(plan))}
+    assert warmups == {"bn_lenet@small": 0.4, "vgg11@0.07x": 0.2}
+
+
+def test_a_plan_with_baselines_is_written_and_read_back(plan: Plan, make_study: MakeStudy) -> None:
+    again = load_plan(make_study(plan_toml(plan), name="again"))
+    assert again.baselines == plan.baselines
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"bn_lenet"', '"bn_lenett"', "did you mean 'bn_lenet'"),
+        ('"bn_lenet"', '"googlenet@1MF"', "the smallest small form has"),
+        ('["small"]', '["tiny"]', "there are original, small"),
+        ("recipe.VGG", "recipe.VGGG", "did you mean 'VGG'"),
+    ],
+)
+def test_baselines_that_can_not_be_are_refused_before_anything_is_written(
+    make_study: MakeStudy, data_dir: Path, old: str, new: str, words: str
+) -> None:
+    plan = load_plan(make_study(STUDY + CONTEST.replace(old, new)))
+    with pytest.raises(InputError, match=words):
+        ran(plan, data_dir)
+    assert not plan.store.exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("regnets = 1", "seeds = 2", "line 2[0-9]: baselines.seeds is 2"),
+        ("lr = [0.01, 0.1]", "lr = [0.1, 0.1]", "list each once"),
+        ("lr = [0.01, 0.1]", "lr = [-1.0]", "lr is -1.0"),
+        ("warmup = 0.2", "warmup = 2.0", "warmup is 2.0"),
+        ("warmup = 0.2", "lr = 0.2", "every contender tries the same"),
+        ("warmup = 0.2", "warm = 0.2", "did you mean 'warmup'"),
+        ("names = ", "nams = ", "baselines"),
+    ],
+)
+def test_mistakes_in_the_section_are_named(make_study: MakeStudy, old: str, new: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load_plan(make_study(STUDY + CONTEST.replace(old, new)))
