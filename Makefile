@@ -10,6 +10,7 @@ STAMP := .venv/.installed
 run: $(STAMP) data
 	$(BIN)/regnetlab run quick
 	$(BIN)/regnetlab fit-regnet quick
+	$(BIN)/regnetlab compare-baselines quick
 	$(BIN)/regnetlab report quick
 
 test: $(STAMP) lint browser

@@ -62,7 +62,8 @@ def run(
         print(f"{left} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
     if not json:
-        print(f"\nwrote {plan.trials}; next: regnetlab fit-regnet {study}, regnetlab report {study}")
+        commands = ["fit-regnet", *(["compare-baselines"] if plan.baselines else []), "report"]
+        print(f"\nwrote {plan.trials}; next: " + ", ".join(f"regnetlab {each} {study}" for each in commands))
 
 
 def status(study: StudyText, json: Json = False) -> None:
