@@ -1,30 +1,13 @@
-"""Error distributions: the empirical distribution function, its band, and summaries with intervals."""
+"""Error distributions: the empirical distribution function with its bands, plain or weighted."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from regnetlab.analysis.intervals import LEVEL
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
-
-_RESAMPLES = 2_000
-_SEED = 20200330
-LEVEL = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate and its confidence interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-    @property
-    def excludes_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +16,15 @@ class Edf:
 
     ``margin`` is the half width of a band that holds the whole true distribution with 95 %
     confidence (Dvoretzky–Kiefer–Wolfowitz with Massart's constant, 1990: √(log(2/α) / 2n)).
+    ``low`` and ``high`` hold each single share with 95 %: quantiles of the bootstrap's distribution of
+    it, which is binomial and needs no resampling.
     """
 
     errors: Floats
     shares: Floats
     margin: float
+    low: Floats
+    high: Floats
 
 
 def edf(errors: Floats) -> Edf:
@@ -47,50 +34,15 @@ def edf(errors: Floats) -> Edf:
         raise InputError("an error distribution needs at least one network with an error")
     n = len(ordered)
     margin = float(np.sqrt(np.log(2 / (1 - LEVEL)) / (2 * n)))
-    return Edf(ordered, np.arange(1, n + 1) / n, margin)
-
-
-def median_interval(errors: Floats) -> Interval:
-    """The median with an interval from order statistics, which holds for any distribution.
-
-    The binomial interval of the sign test (Conover 1999, section 3.2); with fewer than six networks
-    no such interval has 95 % confidence, and the whole line is returned.
-    """
-    ordered = np.sort(np.asarray(errors, np.float64))
-    middle = float(np.median(ordered))
-    rank = int(stats.binom.ppf((1 - LEVEL) / 2, len(ordered), 0.5))
-    if 2 * stats.binom.cdf(rank - 1, len(ordered), 0.5) > 1 - LEVEL or rank < 1:
-        return Interval(middle, -np.inf, np.inf)
-    return Interval(middle, float(ordered[rank - 1]), float(ordered[-rank]))
-
-
-def median_difference(a: Floats, b: Floats) -> Interval:
-    """median(b) − median(a) with a percentile-bootstrap interval (Efron & Tibshirani 1993, 13.3)."""
-    if min(len(a), len(b)) < 3:
-        raise InputError(f"a difference needs three networks on each side; there are {len(a)}, {len(b)}")
-    return _bootstrap(
-        (np.asarray(a, np.float64), np.asarray(b, np.float64)),
-        lambda x, y, axis: np.median(y, axis=axis) - np.median(x, axis=axis),
-        paired=False,
+    shares = np.arange(1, n + 1) / n
+    low, high = (
+        np.asarray(stats.binom.ppf(end, n, shares)) / n for end in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
     )
+    return Edf(ordered, shares, margin, low, high)
 
 
-def paired_bootstrap(columns: tuple[Floats, ...], statistic: Callable[..., Floats]) -> Interval:
-    """A statistic of rows of several columns, rows resampled together; ``statistic(…, axis)``."""
-    return _bootstrap(columns, statistic, paired=True)
-
-
-def _bootstrap(data: tuple[Floats, ...], statistic: Callable[..., Floats], paired: bool) -> Interval:
-    result = stats.bootstrap(
-        data,
-        statistic,
-        n_resamples=_RESAMPLES,
-        batch=200,
-        vectorized=True,
-        paired=paired,
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(_SEED),
-    )
-    low, high = result.confidence_interval
-    return Interval(float(statistic(*data, axis=-1)), float(low), float(high))
+def weighted_edf(errors: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Errors of positive weight, ascending, and the share of all weight up to each."""
+    used = np.flatnonzero(weights > 0)
+    order = used[np.argsort(errors[used], kind="stable")]
+    return errors[order], np.cumsum(weights[order]) / weights[order].sum()

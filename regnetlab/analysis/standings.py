@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import stats
 
-from regnetlab.analysis.edf import LEVEL, Interval
+from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.study.contest_table import COLUMNS, LATENCY_BATCHES, contest_csv

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.edf import Interval, paired_bootstrap
+from regnetlab.analysis.intervals import Interval, paired_bootstrap
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 

@@ -11,7 +11,7 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
     from regnetlab.study.plan import find_study, load_plan
 
     plan = load_plan(find_study(study))
-    from regnetlab.analysis.compared import compared_baselines  # SciPy, Optuna
+    from regnetlab.analysis.compared_baselines import compared_baselines  # SciPy, Optuna
 
     document = compared_baselines(plan)
     if json:

@@ -62,6 +62,12 @@ def number(value: float | None, decimals: int = 2) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
 
 
+def signed(value: float, decimals: int = 2) -> str:
+    """A difference with its sign; an endless one as ∞."""
+    text = f"{value:+.{decimals}f}" if math.isfinite(value) else "+∞" if value > 0 else "-∞"
+    return text.replace("-", "−")
+
+
 def stages(values: Sequence[int]) -> str:
     """Numbers of stages with spaces between; one where all are equal."""
     return " ".join(map(str, values))

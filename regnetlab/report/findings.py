@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from regnetlab.analysis.edf import Interval, edf, median_difference
+from regnetlab.analysis.edf import edf
+from regnetlab.analysis.intervals import Interval, median_difference
 from regnetlab.analysis.width_law import PopulationLaw
 from regnetlab.errors import InputError
 from regnetlab.report.figures import title

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from regnetlab import __version__
-from regnetlab.analysis.edf import median_interval
+from regnetlab.analysis.intervals import quantile_interval
 from regnetlab.analysis.networks import complete, records, spaces_of, study_networks, without_law
 from regnetlab.analysis.standings import Standing, matches, study_standings
 from regnetlab.analysis.width_law import PopulationLaw, fit_log_linear, population_law
@@ -162,7 +162,7 @@ def _figures(
 
 def _space_row(space: str, scored: pd.DataFrame, every: pd.DataFrame) -> dict[str, Any]:
     rows = scored[scored["space"] == space]
-    middle = median_interval(rows["error"].to_numpy(np.float64))
+    middle = quantile_interval(rows["error"].to_numpy(np.float64))
     best = min(records(rows), key=lambda row: row["error"])
     return {
         "name": figures.title(space),

@@ -25,6 +25,8 @@ DERIVED = "derived"
 """The name under which a study's derived RegNets stand beside its spaces."""
 TUNING, FINAL = "tuning", "final"
 """The names of the two stages in which baselines and RegNets compete."""
+MARGIN = 1.0
+"""How many percentage points of error worse a median may be and still be no worse, if not stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Baselines:
 class Plan:
     """Everything that a study file says, with its defaults filled in.
 
-    ``seeds`` trainings of each network; ``derived`` RegNets from the law of the best networks.
+    ``seeds`` trainings of each network; ``derived`` RegNets from the law of the best networks;
+    ``margin`` in percentage points of error, for verdicts on the steps between spaces.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Plan:
     recipe: Recipe
     draws: tuple[Draw, ...]
     derived: int
+    margin: float = MARGIN
     baselines: Baselines | None = None
 
     @property
@@ -129,6 +133,10 @@ class _Derive(_Section):
     n: Annotated[int, Field(ge=0, le=1_000)] = 0
 
 
+class _Compare(_Section):
+    margin: Annotated[float, Field(ge=0, le=100)] = MARGIN
+
+
 _RecipePart: Any = _section(Recipe)
 
 
@@ -157,6 +165,7 @@ _Study = create_model(
     recipe=(_section(Recipe), Field(default_factory=dict, validate_default=True)),
     spaces=(Annotated[tuple[_Draw, ...], Field(min_length=1)], ...),
     derive=(_Derive, _Derive()),
+    compare=(_Compare, _Compare()),
     baselines=(_Baselines | None, None),
 )
 
@@ -225,6 +234,7 @@ def _plan(
         recipe=Recipe(**values["recipe"]),
         draws=tuple(Draw(space_named(draw["space"]).within(ranges), draw["n"]) for draw in values["spaces"]),
         derived=values["derive"]["n"],
+        margin=values["compare"]["margin"],
         baselines=None if baselines is None else _contest(baselines, Recipe(**values["recipe"])),
     )
 
@@ -291,6 +301,7 @@ def plan_toml(plan: Plan) -> str:
         "budget": {**_fields(plan.budget), "seeds": plan.seeds},
         "recipe": _fields(plan.recipe),
         "derive": {"n": plan.derived},
+        "compare": {"margin": plan.margin},
     }
     if plan.baselines is not None:
         contest = _fields(plan.baselines)
@@ -360,6 +371,7 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
         "recipe": _section(Recipe),
         "spaces": _Draw,
         "derive": _Derive,
+        "compare": _Compare,
         "baselines": _Baselines,
     }
     if location[:2] == ("baselines", "recipe"):

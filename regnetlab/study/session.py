@@ -51,14 +51,15 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         store = open_store(plan.store)
         check_same_data(store.provenance, data)
         check_unchanged(plan, store.contest, store.tested)
-        store.keep_provenance(provenance(plan.folder, data, setup.device, workers))
+        stated = {"margin": store.provenance.get("margin", plan.margin)}  # before the first training
+        store.keep_provenance(provenance(plan.folder, data, setup.device, workers) | stated)
         try:
             with display as progress:
                 state = run(plan, store, setup, lock, progress, derive, means.executor, workers)
                 _measure_latencies(store, state, plan, device, progress)
         finally:
             state = outcome(plan, store)
-            store.keep_provenance(provenance(plan.folder, data, setup.device, workers))
+            store.keep_provenance(provenance(plan.folder, data, setup.device, workers) | stated)
             write_atomically(plan.trials, trials_csv(plan, state))
             if state.contest.contenders:
                 write_atomically(plan.contest, contest_csv(plan, state, store.latencies))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regnetlab.analysis.compared import compared_baselines
+from regnetlab.analysis.compared_baselines import compared_baselines
 from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.errors import InputError
 from regnetlab.study import runner

@@ -1,0 +1,148 @@
+"""Everything that ``compare`` answers, from a study or a file of networks, as one document."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from regnetlab.analysis.compare import Comparison, Population, compare, populations, steps, summary
+from regnetlab.analysis.edf import edf
+from regnetlab.analysis.intervals import LEVEL, Interval
+from regnetlab.analysis.matched import Matched
+from regnetlab.analysis.networks import read_networks, study_networks
+from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
+from regnetlab.analysis.verdicts import POWER, check_margin, verdict
+from regnetlab.errors import InputError
+from regnetlab.study.plan import MARGIN, Plan, find_study, load_plan, newest_study
+from regnetlab.study.store import open_store
+
+
+def compared_spaces(
+    study: str | None = None,
+    file: Path | None = None,
+    margin: float | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
+) -> dict[str, Any]:
+    """The spaces, each step's comparison and verdict, and the noise of seeds.
+
+    A study states its margin itself; for a file it is the one given, or the default of study files.
+    """
+    order: tuple[str, ...] = ()
+    stated = math.nan
+    if file is not None:
+        networks = read_networks(file)
+    else:
+        plan = load_plan(find_study(study or newest_study()))
+        networks = study_networks(plan)
+        order = tuple(draw.space.name for draw in plan.draws)
+        stated = plan.margin
+        _check_unmoved(plan)
+    chosen = check_margin(margin if margin is not None else MARGIN if math.isnan(stated) else stated)
+    found = populations(networks, order)
+    pairs_found = steps(found, pairs)
+    if not pairs_found:
+        only = found[0].space if found else "none"
+        raise InputError(f"there is only one space ({only}); a comparison needs two, in the column space")
+    comparisons = compare(pairs_found, chosen)
+    return {
+        "margin": chosen,
+        "margin_stated": None if math.isnan(stated) else stated,
+        "level": LEVEL,
+        "spaces": [_space(each) for each in found if len(each.errors)],
+        "comparisons": [described(each) for each in comparisons],
+        "seed_noise": _noise(seed_noise(networks)),
+    }
+
+
+def described(each: Comparison) -> dict[str, Any]:
+    """One comparison, ready for JSON."""
+    tests = each.tests
+    return {
+        "a": each.a.space,
+        "b": each.b.space,
+        "n_a": len(each.a.errors),
+        "n_b": len(each.b.errors),
+        "failed_a": each.a.failed,
+        "failed_b": each.b.failed,
+        "verdict": each.verdict,
+        "margin": each.margin,
+        "median_difference": each.difference.estimate,
+        "interval": _ends(each.difference),
+        "interval_method": "percentile bootstrap of the medians' difference",
+        "corrected": {"interval": _ends(each.corrected), "verdict": each.verdict_corrected},
+        "superiority": _interval(tests.superiority),
+        "kolmogorov_smirnov": {"distance": tests.ks, "p": tests.ks_p, "p_holm": each.ks_holm},
+        "mann_whitney": {"p": tests.mann_whitney_p, "p_holm": each.mann_whitney_holm},
+        "permuted": tests.permuted,
+        "failures_as_worst": None
+        if each.failures is None
+        else {
+            "median_difference": each.failures.estimate,
+            "interval": _ends(each.failures),
+            "verdict": each.verdict_with_failures,
+        },
+        "matched": {name: _matched(found, each.margin) for name, found in each.matched.items()},
+        "networks_to_decide": {claim: _whole(n) for claim, n in each.to_decide.items()},
+        "power": POWER,
+    }
+
+
+def _check_unmoved(plan: Plan) -> None:
+    """Raise ``InputError`` where the study's margin is another than when its first network was trained."""
+    if not plan.store.exists():
+        return
+    began = open_store(plan.store).provenance.get("margin")
+    if began is not None and began != plan.margin:
+        raise InputError(
+            f"study {plan.name} began with margin {began:g} and now states {plan.margin:g}; a margin chosen"
+            f" after the errors are known proves nothing: put {began:g} back, or give --margin"
+        )
+
+
+def _space(population: Population) -> dict[str, Any]:
+    found = summary(population)
+    return {
+        "space": found.space,
+        "n": found.n,
+        "failed": found.failed,
+        "min": found.least,
+        "q05": _interval(found.q05),
+        "median": _interval(found.median),
+        "mean": _interval(found.mean),
+        "band": edf(population.errors).margin,
+    }
+
+
+def _matched(found: Matched, margin: float) -> dict[str, Any]:
+    return {
+        "bins": found.bins,
+        "n_a": found.used[0],
+        "n_b": found.used[1],
+        "median_difference": found.difference.estimate,
+        "interval": _ends(found.difference),
+        "verdict": verdict(found.difference, margin),
+    }
+
+
+def _noise(noise: SeedNoise | None) -> dict[str, Any] | None:
+    if noise is None:
+        return None
+    return {
+        "networks": noise.networks,
+        "trainings": noise.trainings,
+        "between_sd": _interval(noise.between),
+        "seed_sd": _interval(noise.seed),
+        "agreement": _interval(noise.agreement),
+    }
+
+
+def _interval(interval: Interval) -> dict[str, float]:
+    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+
+
+def _ends(interval: Interval) -> list[float]:
+    return [interval.low, interval.high]
+
+
+def _whole(n: float) -> int | None:
+    return math.ceil(n) if math.isfinite(n) else None

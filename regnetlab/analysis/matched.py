@@ -1,0 +1,119 @@
+"""Error distributions at equal complexity, so that a space is not better only for its larger networks.
+
+Radosavovic et al. (2019), section 3.3: networks are put into bins of a complexity, and within each
+population every bin gets the same total weight. Bins here are those of equally many networks (both
+populations together) between the largest of the two least values and the least of the two largest; a
+bin with fewer than five networks of either population is left out.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from regnetlab.analysis.intervals import LEVEL, Interval
+from regnetlab.spaces.arrays import Floats, Ints
+
+_BINS = 10
+_FEWEST = 5
+_CELLS = 20_000_000
+_SEED = 20200330
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Two populations weighted to the same complexity.
+
+    ``weights`` are those of each population's networks, with sum 1 and 0 for networks outside the
+    ``bins`` bins; ``used`` how many are inside. ``difference`` is that of the weighted medians, b − a.
+    """
+
+    bins: int
+    used: tuple[int, int]
+    weights: tuple[Floats, Floats]
+    difference: Interval
+
+
+def matched(
+    errors: tuple[Floats, Floats], complexity: tuple[Floats, Floats], level: float = LEVEL
+) -> Matched | None:
+    """Both populations at equal complexity; ``None`` where they have too little of it in common.
+
+    The interval is a percentile bootstrap that resamples within bins (stratified; Davison & Hinkley
+    1997, section 3.2).
+    """
+    bins = _bins(*complexity)
+    if bins is None:
+        return None
+    count = int(max(each.max() for each in bins)) + 1
+    weights = tuple(_weights(each, count) for each in bins)
+    medians = [_weighted_median(e, w) for e, w in zip(errors, weights, strict=True)]
+    estimate = float(medians[1] - medians[0])
+    random = np.random.default_rng(_SEED)
+    draws = [_bootstrap_medians(e, b, count, random) for e, b in zip(errors, bins, strict=True)]
+    low, high = np.quantile(draws[1] - draws[0], [(1 - level) / 2, (1 + level) / 2])
+    used = tuple(int((each >= 0).sum()) for each in bins)
+    return Matched(
+        count, (used[0], used[1]), (weights[0], weights[1]), Interval(estimate, float(low), float(high))
+    )
+
+
+def _bins(a: Floats, b: Floats) -> tuple[Ints, Ints] | None:
+    """The bin of every network, numbered from 0 without gaps; −1 for those in none."""
+    low, high = max(a.min(), b.min()), min(a.max(), b.max())
+    pooled = np.concatenate([a, b])
+    common = pooled[(pooled >= low) & (pooled <= high)]
+    count = min(_BINS, min(len(a), len(b)) // (2 * _FEWEST))
+    if count < 1 or not low < high:
+        return None
+    edges = np.unique(np.quantile(common, np.linspace(0, 1, count + 1)))
+    places = [
+        np.where(
+            (each >= low) & (each <= high),
+            np.clip(np.searchsorted(edges, each, "right") - 1, 0, len(edges) - 2),
+            -1,
+        )
+        for each in (a, b)
+    ]
+    full = [
+        place
+        for place in range(len(edges) - 1)
+        if min(int((each == place).sum()) for each in places) >= _FEWEST
+    ]
+    if not full:
+        return None
+    numbers = np.full(len(edges), -1)
+    numbers[full] = np.arange(len(full))
+    renumbered = [np.where(each >= 0, numbers[each], -1) for each in places]
+    return renumbered[0], renumbered[1]
+
+
+def _weights(bins: Ints, count: int) -> Floats:
+    sizes = np.bincount(bins[bins >= 0], minlength=count)
+    return np.where(bins >= 0, 1 / (count * sizes[bins]), 0.0)
+
+
+def _weighted_median(errors: Floats, weights: Floats) -> float:
+    """The least error at which half of the weight is reached; halfway to the next where exactly half is."""
+    order = np.argsort(errors, kind="stable")
+    return float(_medians_of_rows(errors[order], weights[order][None])[0])
+
+
+def _bootstrap_medians(errors: Floats, bins: Ints, count: int, random: np.random.Generator) -> Floats:
+    inside = np.flatnonzero(bins >= 0)
+    order = inside[np.argsort(errors[inside], kind="stable")]
+    members = [np.flatnonzero(bins[order] == place) for place in range(count)]
+    resamples = int(np.clip(_CELLS // len(order), 200, 2_000))
+    weights = np.zeros((resamples, len(order)))
+    for each in members:
+        shares = np.full(len(each), 1 / len(each))
+        weights[:, each] = random.multinomial(len(each), shares, size=resamples) / (len(each) * count)
+    return _medians_of_rows(errors[order], weights)
+
+
+def _medians_of_rows(ordered: Floats, weights: Floats) -> Floats:
+    """The weighted median of ascending errors for each row of weights with sum 1."""
+    total = np.cumsum(weights, axis=1)
+    half = 0.5 - 1e-9
+    first = np.argmax(total >= half, axis=1)
+    after = np.argmax(total > 0.5 + 1e-9, axis=1)
+    return np.asarray((ordered[first] + ordered[after]) / 2)
