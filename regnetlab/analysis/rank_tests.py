@@ -63,9 +63,9 @@ def rank_tests(a: Floats, b: Floats) -> RankTests:
 def probability_of_superiority(a: Floats, b: Floats) -> Interval:
     """P(error of b < error of a) + ½ P(equal): the chance that a network of b beats one of a.
 
-    DeLong's variance (1988) on the logit scale. Where one population lies wholly below the other there
-    is no variance; the interval then is Clopper and Pearson's for as many trials as the smaller has
-    networks, which is wider than the truth.
+    DeLong's variance (1988) on the logit scale, with Brunner and Munzel's degrees of freedom (2000).
+    Where one population lies wholly below the other there is no variance; the interval then is Clopper
+    and Pearson's for as many trials as the smaller has networks, which is wider than the truth.
     """
     n_a, n_b = len(a), len(b)
     ranks = stats.rankdata(np.concatenate([a, b]))
@@ -73,13 +73,14 @@ def probability_of_superiority(a: Floats, b: Floats) -> Interval:
     under_a = (n_a - (ranks[n_a:] - stats.rankdata(b))) / n_a
     share = float(over_b.mean())
     few = min(n_a, n_b)
-    if few < 2:
-        return Interval(share, 0.0, 1.0)
     if share in (0.0, 1.0):
         reach = ((1 - LEVEL) / 2) ** (1 / few)
         return Interval(share, *((0.0, 1 - reach) if share == 0 else (reach, 1.0)))
-    error = np.sqrt(np.var(over_b, ddof=1) / n_a + np.var(under_a, ddof=1) / n_b)
-    width = stats.t.ppf((1 + LEVEL) / 2, few - 1) * error / (share * (1 - share))
+    if few < 2 or np.ptp(over_b) == np.ptp(under_a) == 0:
+        return Interval(share, 0.0, 1.0)
+    parts = np.var(over_b, ddof=1) / n_a, np.var(under_a, ddof=1) / n_b
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (n_a - 1) + parts[1] ** 2 / (n_b - 1))
+    width = stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(sum(parts)) / (share * (1 - share))
     logit = np.log(share / (1 - share))
     low, high = (1 / (1 + np.exp(-(logit + sign * width))) for sign in (-1, 1))
     return Interval(share, float(low), float(high))

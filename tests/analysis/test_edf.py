@@ -1,11 +1,11 @@
-"""Distributions and intervals, on populations whose truth is known."""
+"""Distribution functions and their bands, against known truth."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regnetlab.analysis.edf import edf, median_difference, median_interval
+from regnetlab.analysis.edf import edf, weighted_edf
 from regnetlab.errors import InputError
 
 errors = st.lists(st.floats(0, 100), min_size=1, max_size=60).map(np.array)
@@ -16,6 +16,19 @@ def test_the_edf_is_the_share_of_networks_at_most_that_bad(values: np.ndarray, a
     curve = edf(values)
     step = curve.shares[curve.errors <= at]
     assert (step[-1] if len(step) else 0) == pytest.approx((values <= at).mean())
+
+
+@given(errors)
+def test_equal_weights_give_the_plain_edf(values: np.ndarray) -> None:
+    ordered, shares = weighted_edf(values, np.full(len(values), 0.25))
+    assert np.array_equal(ordered, edf(values).errors)
+    assert shares == pytest.approx(edf(values).shares)
+
+
+def test_a_network_without_weight_is_not_in_the_distribution() -> None:
+    ordered, shares = weighted_edf(np.array([3.0, 1.0, 2.0]), np.array([0.5, 0.0, 0.25]))
+    assert ordered.tolist() == [2, 3]
+    assert shares.tolist() == pytest.approx([1 / 3, 1])
 
 
 def test_the_band_holds_the_whole_truth_in_at_least_95_percent() -> None:
@@ -29,42 +42,15 @@ def test_the_band_holds_the_whole_truth_in_at_least_95_percent() -> None:
     assert missed / 1_000 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1_000)
 
 
-@pytest.mark.parametrize("n", [6, 14, 51])
-def test_the_medians_interval_covers_it_for_a_skewed_population(n: int) -> None:
-    random = np.random.default_rng(n)
-    truth = np.log(2)
-    intervals = [median_interval(random.exponential(size=n)) for _ in range(2_000)]
-    covered = np.mean([each.low <= truth <= each.high for each in intervals])
-    assert covered > 0.95 - 3 * np.sqrt(0.05 * 0.95 / 2_000)
-
-
-def test_too_few_networks_have_no_interval() -> None:
-    interval = median_interval(np.array([3.0, 1.0, 2.0, 5.0, 4.0]))
-    assert interval.estimate == 3
-    assert (interval.low, interval.high) == (-np.inf, np.inf)
-
-
-def test_six_networks_have_the_widest() -> None:
-    interval = median_interval(np.arange(6.0))
-    assert (interval.low, interval.high) == (0, 5)
-
-
-@pytest.mark.parametrize(("shift", "least", "most"), [(0.0, 0.91, 0.995), (3.0, 0.91, 0.995)])
-def test_the_interval_of_a_median_difference_covers_the_truth(
-    shift: float, least: float, most: float
-) -> None:
-    random = np.random.default_rng(7)
-    covered = 0
-    for _ in range(200):
-        a, b = random.gamma(4, 2, 40), random.gamma(4, 2, 40) + shift
-        interval = median_difference(a, b)
-        covered += interval.low <= shift <= interval.high
-    assert least <= covered / 200 <= most
-
-
-def test_a_difference_of_too_few_is_refused() -> None:
-    with pytest.raises(InputError, match="three networks on each side"):
-        median_difference(np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0]))
+def test_pointwise_intervals_are_those_that_resampling_finds() -> None:
+    random = np.random.default_rng(1)
+    values = random.normal(25, 4, 30)
+    curve = edf(values)
+    resampled = random.choice(values, (20_000, 30))
+    for place in (5, 14, 25):
+        shares = (resampled <= curve.errors[place]).mean(axis=1)
+        assert np.quantile(shares, 0.025) == pytest.approx(curve.low[place], abs=1 / 30)
+        assert np.quantile(shares, 0.975) == pytest.approx(curve.high[place], abs=1 / 30)
 
 
 def test_nothing_has_no_distribution() -> None:
