@@ -52,7 +52,7 @@ def test_pairs_are_compared_by_name() -> None:
 def test_verdicts_follow_the_difference_of_medians() -> None:
     found = populations(
         _frame(
-            A=_normal(0, 30), B=_normal(1, 25), C=_normal(1, 25.1), D=_normal(4, 33), E=_normal(5, 33.4, 8)
+            A=_normal(0, 30), B=_normal(1, 25), C=_normal(1, 25.1), D=_normal(4, 33), E=np.linspace(20, 50, 8)
         )
     )
     claims = [each.verdict for each in compare(steps(found), margin=2.5)]

@@ -1,0 +1,115 @@
+"""What good networks look like: error against each property, and the best tenth beside the worst."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from regnetlab.analysis.intervals import LEVEL, Interval
+from regnetlab.analysis.networks import records
+from regnetlab.analysis.width_law import fit_log_linear
+from regnetlab.spaces.arrays import Floats
+
+PROPERTIES: Mapping[str, str] = MappingProxyType(
+    {
+        "flops": "flops (multiply-adds)",
+        "params": "params",
+        "acts": "acts",
+        "depth": "depth (blocks)",
+        "w0": "w₀ of the log-linear fit",
+        "growth": "width growth a stage",
+        "e_fit": "e_fit (distance from the law)",
+        "width_ratio": "last width / first width",
+        "group_width": "mean group width g",
+        "bottleneck_ratio": "mean bottleneck ratio b",
+    }
+)
+"""The properties of a network that errors are set against, and their titles."""
+
+TENTH = 0.1
+_SHARE = 0.25
+_RESAMPLES = 10_000
+_SEED = 20200330
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """Error against one property over n networks.
+
+    ``correlation`` is Spearman's rank correlation. ``best`` is where the best network lies: the 2.5, 50
+    and 97.5 % points of the property of the best of a quarter of the networks drawn with replacement, many
+    times (the empirical bootstrap of Radosavovic et al. 2020, section 3.1; their blue band).
+    """
+
+    name: str
+    n: int
+    correlation: Interval
+    best: Interval
+
+
+def with_properties(networks: pd.DataFrame) -> pd.DataFrame:
+    """These networks with a column for each of ``PROPERTIES``, NaN where a network has none."""
+    rows = [_properties(row) for row in records(networks)]
+    return networks.assign(**{name: [row[name] for row in rows] for name in rows[0]}) if rows else networks
+
+
+def trend(values: Floats, errors: Floats, name: str) -> Trend | None:
+    """The trend over networks whose value is known; ``None`` with fewer than six, or all equal."""
+    known = np.isfinite(values)
+    x, y = np.asarray(values, np.float64)[known], np.asarray(errors, np.float64)[known]
+    if len(x) < 6 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    return Trend(name, len(x), rank_correlation(x, y), _best(x, y))
+
+
+def rank_correlation(x: Floats, y: Floats) -> Interval:
+    """Spearman's correlation with an interval by Fisher's z and Bonett and Wright's variance (2000)."""
+    rho = float(stats.spearmanr(x, y).statistic)
+    if abs(rho) > 1 - 1e-12:
+        return Interval(rho, rho, rho)
+    width = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt((1 + rho**2 / 2) / (len(x) - 3))
+    return Interval(rho, float(np.tanh(np.arctanh(rho) - width)), float(np.tanh(np.arctanh(rho) + width)))
+
+
+def best_and_worst(networks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tenth with the least errors and the tenth with the largest, three networks each at least."""
+    ordered = networks.sort_values("error", kind="stable")
+    count = min(max(3, round(TENTH * len(ordered))), len(ordered) // 2)
+    return ordered.head(count), ordered.tail(count)
+
+
+def _best(x: Floats, errors: Floats) -> Interval:
+    """One Beta draw gives the rank of the best of m draws with replacement (see ``intervals``)."""
+    n = len(x)
+    m = max(1, round(_SHARE * n))
+    # Networks in a random order before they are ranked: equal errors must not favour the first.
+    random = np.random.default_rng(_SEED)
+    shuffled = random.permutation(n)
+    order = shuffled[np.argsort(errors[shuffled], kind="stable")]
+    ranks = np.minimum(random.beta(1, m, _RESAMPLES) * n, n - 1).astype(np.int64)
+    low, middle, high = np.quantile(x[order[ranks]], [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
+    return Interval(float(middle), float(low), float(high))
+
+
+def _properties(row: Mapping[str, object]) -> dict[str, float]:
+    widths, depths = row["widths"], row["depths"]
+    known = {name: _number(row.get(name)) for name in ("flops", "params", "acts")}
+    empty = dict.fromkeys((name for name in PROPERTIES if name not in known), np.nan)
+    if not isinstance(widths, tuple) or not isinstance(depths, tuple):
+        return known | empty
+    own = {"depth": float(sum(depths)), "width_ratio": widths[-1] / widths[0]}
+    if len(widths) > 1:
+        fit = fit_log_linear(widths, depths)
+        own |= {"w0": fit.w0, "growth": fit.growth, "e_fit": fit.e_fit}
+    for name, column in (("group_width", "group_widths"), ("bottleneck_ratio", "bottleneck_ratios")):
+        values = row.get(column)
+        if isinstance(values, tuple):
+            own[name] = float(np.mean(values))
+    return known | empty | own
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else np.nan

@@ -1,0 +1,131 @@
+"""Trends, best and worst networks, random search and the law's test, on known truth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regnetlab.analysis.efficiency import random_search
+from regnetlab.analysis.law_evidence import law_evidence
+from regnetlab.analysis.trends import PROPERTIES, best_and_worst, rank_correlation, trend, with_properties
+from regnetlab.spaces.config import Config
+from tests.analysis.frames import networks
+
+
+def _config(widths: tuple[int, ...], depths: tuple[int, ...] = (1, 2, 3, 4)) -> Config:
+    return Config(depths, widths, (8,) * len(widths), (1,) * len(widths))
+
+
+def test_every_property_is_computed_from_the_config() -> None:
+    frame = networks([_config((16, 32, 64, 128))], np.array([20.0])).assign(flops=1e6)
+    (row,) = with_properties(frame).to_dict("records")
+    assert (row["depth"], row["width_ratio"], row["group_width"], row["bottleneck_ratio"]) == (10, 8, 8, 1)
+    assert row["growth"] == pytest.approx(2)
+    assert row["w0"] == pytest.approx(16)
+    assert row["e_fit"] == pytest.approx(0, abs=1e-12)
+    assert (row["flops"], np.isnan(row["acts"])) == (1e6, True)
+    assert set(PROPERTIES) <= set(row)
+
+
+def test_a_network_without_config_has_counts_only() -> None:
+    frame = pd.DataFrame({"depths": [None], "widths": [None], "error": [20.0], "flops": [1e6]})
+    (row,) = with_properties(frame).to_dict("records")
+    assert row["flops"] == 1e6
+    assert all(np.isnan(row[name]) for name in PROPERTIES if name != "flops")
+
+
+def test_the_best_lies_where_the_error_is_least() -> None:
+    random = np.random.default_rng(0)
+    values = random.uniform(0, 10, 400)
+    found = trend(values, (values - 6) ** 2 + random.normal(0, 1, 400), "depth")
+    assert found is not None
+    assert found.best.low < 6 < found.best.high
+    assert found.best.high - found.best.low < 3
+    assert not found.correlation.excludes_zero or found.correlation.estimate < 0
+
+
+def test_where_nothing_matters_the_best_may_lie_anywhere() -> None:
+    random = np.random.default_rng(1)
+    values = random.uniform(0, 10, 400)
+    found = trend(values, random.normal(20, 3, 400), "depth")
+    assert found is not None
+    assert not found.correlation.excludes_zero
+    assert found.best.high - found.best.low > 2
+
+
+def test_the_quick_bootstrap_of_the_best_is_the_one_that_resamples() -> None:
+    random = np.random.default_rng(2)
+    values = random.uniform(0, 10, 80)
+    errors = np.abs(values - 4) + random.normal(0, 1, 80)
+    found = trend(values, errors, "depth")
+    rows = random.integers(80, size=(20_000, 20))
+    best = values[rows[np.arange(20_000), errors[rows].argmin(axis=1)]]
+    assert found is not None
+    assert found.best.estimate == pytest.approx(np.median(best), abs=0.3)
+    assert found.best.low == pytest.approx(np.quantile(best, 0.025), abs=0.3)
+
+
+def test_a_property_that_all_share_has_no_trend() -> None:
+    assert trend(np.ones(50), np.random.default_rng(0).random(50), "b") is None
+    assert trend(np.array([1.0, 2.0, np.nan, 4.0, 5.0, 6.0]), np.arange(6.0), "b") is None
+
+
+def test_the_interval_of_the_correlation_covers_it() -> None:
+    random = np.random.default_rng(3)
+    truth = 6 / np.pi * np.arcsin(0.5 / 2)  # Spearman's of a normal pair with correlation ½
+    covered = 0
+    for _ in range(1_000):
+        x = random.normal(size=40)
+        interval = rank_correlation(x, 0.5 * x + np.sqrt(0.75) * random.normal(size=40))
+        covered += interval.low <= truth <= interval.high
+    assert covered / 1_000 == pytest.approx(0.95, abs=0.025)
+
+
+def test_the_best_and_the_worst_tenth_never_overlap() -> None:
+    frame = pd.DataFrame({"error": np.random.default_rng(0).permutation(50.0 + np.arange(40))})
+    best, worst = best_and_worst(frame)
+    assert best["error"].tolist() == [50, 51, 52, 53]
+    assert sorted(worst["error"]) == [86, 87, 88, 89]
+    few = best_and_worst(frame.head(4))
+    assert [len(each) for each in few] == [2, 2]
+
+
+def test_the_expected_best_of_k_is_what_drawing_finds() -> None:
+    random = np.random.default_rng(4)
+    errors = random.gamma(4, 2, 50)
+    found = random_search(errors, seconds=36.0)
+    for place in (0, 10, len(found.k) - 1):
+        k = int(found.k[place])
+        least = random.choice(errors, (20_000, k)).min(axis=1)
+        assert found.expected[place] == pytest.approx(least.mean(), abs=0.1)
+        assert (least <= found.high[place]).mean() >= 0.97
+        assert (least < found.low[place]).mean() <= 0.03
+        assert found.hours[place] == pytest.approx(k / 100)
+    assert found.expected[0] == pytest.approx(errors.mean())
+
+
+def _widths(random: np.random.Generator, n: int, means: list[float]) -> pd.DataFrame:
+    logs = np.array(means) + random.normal(0, 0.5, (n, len(means)))
+    return pd.DataFrame({"widths": [tuple(np.exp(row)) for row in logs]})
+
+
+def test_widths_on_a_line_are_told_from_widths_off_it() -> None:
+    random = np.random.default_rng(5)
+    on = law_evidence(_widths(random, 60, [2, 3, 4, 5]))
+    off = law_evidence(_widths(random, 60, [2, 3, 4.8, 4.4]))
+    assert on is not None
+    assert off is not None
+    assert (on.answer, off.answer) == ("holds", "free")
+    assert on.bend < off.bend
+
+
+def test_the_law_is_rarely_denied_where_it_holds() -> None:
+    random = np.random.default_rng(6)
+    answers = [law_evidence(_widths(random, 30, [2, 3, 4, 5])) for _ in range(300)]
+    assert np.mean([each is not None and each.answer == "free" for each in answers]) <= 0.05
+
+
+def test_two_stages_or_a_handful_of_networks_can_not_tell() -> None:
+    random = np.random.default_rng(7)
+    assert law_evidence(_widths(random, 50, [2, 3])) is None
+    assert law_evidence(_widths(random, 4, [2, 3, 4, 5])) is None
+    assert law_evidence(pd.DataFrame({"widths": [(8, 16, 32, 64)] * 20})) is None
