@@ -1,4 +1,4 @@
-"""Whether the best networks' widths follow the log-linear law, or a mean of each stage's own describes them."""
+"""Whether the best networks' widths follow the log-linear law, or only means of each stage describe them."""
 
 from dataclasses import dataclass
 
