@@ -6,6 +6,7 @@ populations together) between the largest of the two least values and the least 
 bin with fewer than five networks of either population is left out.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,50 +42,56 @@ def matched(
     The interval is a percentile bootstrap that resamples within bins (stratified; Davison & Hinkley
     1997, section 3.2).
     """
-    bins = _bins(*complexity)
+    bins = _bins(complexity)
     if bins is None:
         return None
-    count = int(max(each.max() for each in bins)) + 1
-    weights = tuple(_weights(each, count) for each in bins)
+    count = int(bins[0].max()) + 1
+    weights = [_weights(each, count) for each in bins]
     medians = [_weighted_median(e, w) for e, w in zip(errors, weights, strict=True)]
     estimate = float(medians[1] - medians[0])
     random = np.random.default_rng(_SEED)
     draws = [_bootstrap_medians(e, b, count, random) for e, b in zip(errors, bins, strict=True)]
     low, high = np.quantile(draws[1] - draws[0], [(1 - level) / 2, (1 + level) / 2])
-    used = tuple(int((each >= 0).sum()) for each in bins)
+    used = [int((each >= 0).sum()) for each in bins]
     return Matched(
         count, (used[0], used[1]), (weights[0], weights[1]), Interval(estimate, float(low), float(high))
     )
 
 
-def _bins(a: Floats, b: Floats) -> tuple[Ints, Ints] | None:
-    """The bin of every network, numbered from 0 without gaps; −1 for those in none."""
-    low, high = max(a.min(), b.min()), min(a.max(), b.max())
-    pooled = np.concatenate([a, b])
-    common = pooled[(pooled >= low) & (pooled <= high)]
-    count = min(_BINS, min(len(a), len(b)) // (2 * _FEWEST))
-    if count < 1 or not low < high:
+def matched_weights(complexity: Sequence[Floats]) -> list[Floats] | None:
+    """Weights that give any number of populations the same complexity; ``None`` where that can't be."""
+    bins = _bins(complexity)
+    if bins is None:
         return None
+    count = int(bins[0].max()) + 1
+    return [_weights(each, count) for each in bins]
+
+
+def _bins(complexity: Sequence[Floats]) -> list[Ints] | None:
+    """The bin of every network, numbered from 0 without gaps; −1 for those in none."""
+    if min(map(len, complexity)) < 2 * _FEWEST:
+        return None
+    low, high = max(each.min() for each in complexity), min(each.max() for each in complexity)
+    if not low < high:
+        return None
+    pooled = np.concatenate(list(complexity))
+    common = pooled[(pooled >= low) & (pooled <= high)]
+    count = min(_BINS, min(map(len, complexity)) // (2 * _FEWEST))
     edges = np.unique(np.quantile(common, np.linspace(0, 1, count + 1)))
+    last = len(edges) - 2
     places = [
         np.where(
-            (each >= low) & (each <= high),
-            np.clip(np.searchsorted(edges, each, "right") - 1, 0, len(edges) - 2),
-            -1,
+            (each >= low) & (each <= high), np.clip(np.searchsorted(edges, each, "right") - 1, 0, last), -1
         )
-        for each in (a, b)
+        for each in complexity
     ]
-    full = [
-        place
-        for place in range(len(edges) - 1)
-        if min(int((each == place).sum()) for each in places) >= _FEWEST
-    ]
-    if not full:
+    sizes = np.array([np.bincount(each[each >= 0], minlength=last + 1) for each in places])
+    full = np.flatnonzero(sizes.min(axis=0) >= _FEWEST)
+    if not len(full):
         return None
-    numbers = np.full(len(edges), -1)
+    numbers = np.full(last + 2, -1)  # the last entry is for those outside, whose place is −1
     numbers[full] = np.arange(len(full))
-    renumbered = [np.where(each >= 0, numbers[each], -1) for each in places]
-    return renumbered[0], renumbered[1]
+    return [numbers[each] for each in places]
 
 
 def _weights(bins: Ints, count: int) -> Floats:

@@ -5,21 +5,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from regnetlab.cli.comparison import From, Margin, StudyOrNewest
 from regnetlab.cli.output import Json, count, number, print_json, print_table, stages
 from regnetlab.cli.spaces import TemplateName, WindowText
-from regnetlab.cli.studies import StudyText
 from regnetlab.errors import InputError
 
 _SHOWN = 20  # networks in the printed table; --json has all
 
 
 def fit_regnet(
-    study: Annotated[
-        str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")
-    ] = None,
-    from_: Annotated[
-        Path | None, typer.Option("--from", help="A CSV of networks instead of a study.")
-    ] = None,
+    study: StudyOrNewest = None,
+    from_: From = None,
     law: Annotated[
         Literal["log-linear", "quantized"], typer.Option(help="The notation of the law.")
     ] = "log-linear",
@@ -54,31 +50,47 @@ def fit_regnet(
 
 
 def report(
-    study: StudyText,
+    study: StudyOrNewest = None,
+    from_: From = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="reports/NAME.html by default.")
     ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write each figure there, as SVG and PNG.")
+    ] = None,
+    margin: Margin = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     json: Json = False,
 ) -> None:
     """Write the report of a study: one page that opens without a network."""
-    from regnetlab.study.plan import find_study, load_plan
+    if study is not None and from_ is not None:
+        raise InputError("give a study or --from FILE, not both")
+    from regnetlab.study.plan import find_study, load_plan, newest_study
 
-    plan = load_plan(find_study(study))
+    plan = load_plan(find_study(study or newest_study())) if from_ is None else None
     from regnetlab.files import check_output, write_atomically
-    from regnetlab.report.page import default_path, study_page  # plotly, pandas
+    from regnetlab.report.content import file_content, study_content  # plotly, pandas
+    from regnetlab.report.page import default_path, page
+    from regnetlab.report.pictures import write_pictures
 
-    path = output or default_path(plan)
     if output is not None:
-        check_output(path, (".html",))
-    page = study_page(plan)
+        check_output(output, (".html",))
+    if plan is not None:
+        content, path = study_content(plan, margin), output or default_path(plan)
+    else:
+        assert from_ is not None
+        content, path = file_content(from_, margin), output or Path(f"{from_.stem}.html")
+    text = page(content)
+    pictures = write_pictures(content, figures) if figures is not None else []
     if output is None:
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, page)
+    write_atomically(path, text)
     if json:
-        print_json({"report": str(path)})
+        print_json({"report": str(path), "figures": [str(each) for each in pictures]})
     else:
         print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        if pictures:
+            print(f"wrote {len(pictures)} pictures to {figures}")
     if open_:
         typer.launch(path.resolve().as_uri())
 

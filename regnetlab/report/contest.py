@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 
 from regnetlab.analysis.networks import records
 from regnetlab.analysis.standings import Match, Spread, Standing, pareto_front
-from regnetlab.report.figures import log_axis, style, title
+from regnetlab.analysis.verdicts import UNDECIDED
 from regnetlab.report.findings import Finding, signed
+from regnetlab.report.style import log_axis, scatter_type, style, title
 from regnetlab.spaces.regime import format_count
 from regnetlab.study.plan import DERIVED
 
@@ -47,7 +48,7 @@ def contest_findings(found: Sequence[Match], standings: Sequence[Standing]) -> l
             if tested
             else "the final trainings are still to come"
         )
-        return [Finding("open", f"RegNets against hand-designed networks: not compared; {reason}.")]
+        return [Finding(UNDECIDED, f"RegNets against hand-designed networks: not compared; {reason}.")]
     return [_finding(each) for each in found]
 
 
@@ -55,27 +56,30 @@ def contest_figure(scored: pd.DataFrame, standings: Sequence[Standing]) -> go.Fi
     """Validation error against flops: every drawn network, the derived RegNets, the contenders, the front."""
     figure = go.Figure()
     drawn = scored[scored["space"] != DERIVED]
-    figure.add_scatter(
-        x=drawn["flops"],
-        y=drawn["error"],
-        name="drawn networks",
-        mode="markers",
-        marker={"color": _CLOUD, "size": 6, "opacity": 0.5},
-        customdata=np.stack([drawn["space"], drawn["label"]], axis=-1),
-        hovertemplate="<b>%{customdata[0]}</b> %{y:.2f} %<br>%{customdata[1]}<extra></extra>",
+    figure.add_trace(
+        scatter_type(len(drawn))(
+            x=drawn["flops"].tolist(),
+            y=drawn["error"].tolist(),
+            name="drawn networks",
+            mode="markers",
+            marker={"color": _CLOUD, "size": 6, "opacity": 0.5},
+            customdata=drawn.index.tolist(),
+            hovertemplate="%{y:.2f} %<extra></extra>",
+            meta={"columns": {"x": "flops", "y": "error"}},
+        )
     )
     derived = scored[scored["space"] == DERIVED].sort_values("flops")
     if len(derived):
         colour, _, symbol = style(DERIVED)
         figure.add_scatter(
-            x=derived["flops"],
-            y=derived["error"],
+            x=derived["flops"].tolist(),
+            y=derived["error"].tolist(),
             name=title(DERIVED),
             mode="lines+markers",
             line={"color": colour, "width": 1.5},
             marker={"color": colour, "symbol": symbol, "size": 10},
-            customdata=derived[["label"]],
-            hovertemplate=f"<b>{title(DERIVED)}</b> %{{y:.2f}} %<br>%{{customdata[0]}}<extra></extra>",
+            customdata=derived.index.tolist(),
+            hovertemplate=f"<b>{title(DERIVED)}</b> %{{y:.2f}} %<extra></extra>",
         )
     shown = [each for each in standings if each.validation is not None]
     for regnet, name, colour, symbol in (
@@ -92,6 +96,7 @@ def contest_figure(scored: pd.DataFrame, standings: Sequence[Standing]) -> go.Fi
         yaxis={"title": "validation error (%, log)", "type": "log", "tickvals": _ERROR_TICKS},
         legend={"orientation": "h", "y": -0.2, "x": 0},
         height=520,
+        meta={"link": {"kind": "point", "x": "flops", "y": "error"}},
     )
     log_axis(figure, "flops (multiply-adds, log)", min(flops), max(flops))
     return figure
@@ -134,9 +139,11 @@ def _add_contenders(figure: go.Figure, side: Sequence[Standing], name: str, colo
         textposition="bottom center" if side[0].is_regnet else "top center",
         textfont={"size": 11},
         marker={"color": colour, "symbol": symbol, "size": 11},
-        customdata=[[each.model, f"{sd:.2f}"] for each, sd in zip(side, sds, strict=True)],
-        hovertemplate="<b>%{text}</b> %{y:.2f} ± %{customdata[1]} %<br>%{customdata[0]}<br>%{x:.4s} flops"
-        "<extra></extra>",
+        hovertext=[
+            f"<b>{each.name}</b> {mean:.2f} ± {sd:.2f} %<br>{_count(each.flops)} flops"
+            for each, mean, sd in zip(side, means, sds, strict=True)
+        ],
+        hovertemplate="%{hovertext}<extra></extra>",
     )
 
 
@@ -146,8 +153,8 @@ def _add_front(figure: go.Figure, scored: pd.DataFrame, shown: Sequence[Standing
     flops, errors = np.array(points).T
     front = pareto_front(flops, errors)
     figure.add_scatter(
-        x=flops[front],
-        y=errors[front],
+        x=flops[front].tolist(),
+        y=errors[front].tolist(),
         name="Pareto front",
         mode="lines",
         line={"color": _FRONT, "width": 1.5, "dash": "dash", "shape": "hv"},
@@ -158,7 +165,6 @@ def _add_front(figure: go.Figure, scored: pd.DataFrame, shown: Sequence[Standing
 def _finding(match: Match) -> Finding:
     low, high = match.flops
     where = f"At {_count(low)} flops" if low == high else f"At {_count(low)} to {_count(high)} flops"
-    kind = {"better": "better", "worse": "worse", "undecided": "open"}[match.verdict]
     what = {
         "better": f"{match.b.name} beats {match.a.name}",
         "worse": f"{match.a.name} beats {match.b.name}",
@@ -171,7 +177,7 @@ def _finding(match: Match) -> Finding:
         f"{side.test.mean:.1f} %" for side in (match.b, match.a) if side.test is not None
     )
     return Finding(
-        kind,
+        match.verdict,
         f"{where}, the best RegNet and the best hand-designed network by validation: {what} on the test"
         f" split, {errors}, {numbers} over training seeds.",
     )

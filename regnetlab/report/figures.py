@@ -1,135 +1,179 @@
 """The figures of a report: each function draws what ``analysis`` computed, and computes nothing.
 
-Colours are those of Okabe & Ito (2008), which colour-blind readers can tell apart and which stand out
-on white and on black; dashes and marker shapes say the same again. What follows the page's theme
-(text, grid) is left to the page.
+A trace says in ``meta`` what the page may do with it: ``space`` (switched on and off with the others of
+that space), ``variant`` (one of several views of the figure), ``band`` (shown where few spaces are).
+``customdata`` holds the numbers of networks in the page's table, one a point, and links the
+point to that network in every other figure; ``layout.meta`` says where a network lies in this one.
 """
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
-from regnetlab.analysis.edf import edf
-from regnetlab.analysis.networks import records
+from regnetlab.analysis.compare import COMPLEXITIES
+from regnetlab.analysis.edf import edf, weighted_edf
+from regnetlab.analysis.efficiency import random_search
+from regnetlab.analysis.matched import matched_weights
+from regnetlab.analysis.trends import PROPERTIES, Trend, best_and_worst
 from regnetlab.analysis.width_law import PopulationLaw
+from regnetlab.report.content import Content
+from regnetlab.report.style import joined, scatter_type, style, title
 from regnetlab.spaces.law import log_linear_widths
-from regnetlab.spaces.regime import format_count
 from regnetlab.study.plan import DERIVED
 
-_STYLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
-    {
-        "AnyNetA": ("#E69F00", "dot", "circle"),
-        "AnyNetB": ("#56B4E9", "dash", "square"),
-        "AnyNetC": ("#009E73", "dashdot", "diamond"),
-        "AnyNetD": ("#CC79A7", "longdash", "triangle-up"),
-        "AnyNetE": ("#3B8BD4", "solid", "triangle-down"),
-        "RegNet": ("#D55E00", "solid", "x"),
-        DERIVED: ("#888888", "solid", "star"),
-    }
-)
-_OTHERS = ("#0072B2", "#F0E442", "#999933", "#AA4499", "#44AA99")
+LOGARITHMIC = ("flops", "params", "acts", "w0", "growth", "width_ratio", "group_width")
+_WIDTH_TICKS = (2.0 ** np.arange(3, 15)).tolist()
 
 
-def style(space: str, position: int = 0) -> tuple[str, str, str]:
-    """Colour, dash and marker of a space; spaces of one's own get one by position."""
-    return _STYLES.get(space, (_OTHERS[position % len(_OTHERS)], "solid", "circle"))
-
-
-def title(space: str) -> str:
-    return "derived RegNets" if space == DERIVED else space
-
-
-def edf_figure(errors: Mapping[str, Sequence[float]]) -> go.Figure:
-    """Error distributions of all spaces on one axis."""
+def edf_figure(content: Content) -> go.Figure:
+    """Error distributions of all spaces, as drawn and at equal flops, params and acts."""
     figure = go.Figure()
-    most = max(max(each) for each in errors.values())
-    for i, (space, values) in enumerate(errors.items()):
-        curve = edf(np.asarray(values))
-        colour, dash, _ = style(space, i)
+    most = float(content.networks["error"].max())
+    for i, space in enumerate(content.spaces):
+        errors = np.array(content.errors(space))
+        curve = edf(errors)
+        _add_steps(figure, space, i, curve.errors, curve.shares, most, "plain")
+        colour = style(space, i)[0]
+        low, high = (np.clip(curve.shares + sign * curve.margin, 0, 1) for sign in (-1, 1))
         figure.add_scatter(
-            x=[curve.errors[0], *curve.errors, most],
-            y=[0, *curve.shares, 1],
-            name=f"{title(space)} (n {len(values)}, min {curve.errors[0]:.1f}, "
-            f"median {np.median(curve.errors):.1f})",
+            x=[*curve.errors, *curve.errors[::-1]],
+            y=[*high, *low[::-1]],
+            fill="toself",
+            fillcolor=_faint(colour),
+            line={"width": 0},
             mode="lines",
-            line={"color": colour, "dash": dash, "width": 2.5, "shape": "hv"},
-            hovertemplate=f"{title(space)}: %{{y:.0%}} have ≤ %{{x:.1f}} %<extra></extra>",
+            hoverinfo="skip",
+            showlegend=False,
+            visible=False,
+            meta={"space": space, "variant": "plain", "band": True},
         )
+    for name in COMPLEXITIES:
+        drawn = [each for each in content.populations if name in each.complexity]
+        weights = matched_weights([each.complexity[name] for each in drawn]) if len(drawn) > 1 else None
+        for i, (population, weight) in enumerate(zip(drawn, weights or (), strict=False)):
+            errors, shares = weighted_edf(population.errors, weight)
+            _add_steps(figure, population.space, i, errors, shares, most, name)
     figure.update_layout(
         hovermode="x",
-        xaxis_title="validation error (%)",
-        yaxis_title="share of networks with at most this error",
-        yaxis_tickformat=".0%",
-        yaxis_range=[0, 1.02],
-        legend={"orientation": "h", "y": -0.22, "x": 0},
-        height=520,
+        xaxis={"title": "validation error (%)", "hoverformat": ".2f"},
+        yaxis={"title": "share of networks with at most this error", "tickformat": ".0%", "range": [0, 1.02]},
+        height=480,
+        meta={"link": {"kind": "point", "x": "error", "y": "share"}},
     )
     return figure
 
 
-def scatter_figure(networks: pd.DataFrame, column: str, name: str, log: bool) -> go.Figure:
-    """Error of every network against one of its properties."""
+def property_figure(content: Content, name: str, found: Trend | None) -> go.Figure:
+    """Error of every network against one of its properties, and where the best ones lie."""
     figure = go.Figure()
-    for i, (space, rows) in enumerate(networks.groupby("space", sort=False)):
-        colour, _, symbol = style(str(space), i)
-        figure.add_scatter(
-            x=rows[column],
-            y=rows["error"],
-            name=title(str(space)),
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.85},
-            customdata=rows[["label"]],
-            hovertemplate=f"<b>{title(str(space))}</b> %{{y:.2f}} %<br>{name} %{{x:.4s}}"
-            "<br>%{customdata[0]}<extra></extra>",
+    add = scatter_type(len(content.networks))
+    for i, space in enumerate(content.spaces):
+        rows = content.networks[content.networks["space"] == space]
+        colour, _, symbol = style(space, i)
+        figure.add_trace(
+            add(
+                x=rows[name].tolist(),
+                y=rows["error"].tolist(),
+                name=title(space),
+                mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.8},
+                customdata=rows.index.tolist(),
+                hovertemplate=f"<b>{title(space)}</b> %{{y:.2f}} %<br>%{{x:.4s}}<extra></extra>",
+                meta={"space": space, "columns": {"x": name, "y": "error"}},
+            )
         )
+    if found is not None:
+        figure.add_vrect(
+            x0=found.best.low, x1=found.best.high, fillcolor="#56B4E9", opacity=0.18, line_width=0
+        )
+        figure.add_vline(x=found.best.estimate, line={"color": "#3B8BD4", "width": 2, "dash": "dot"})
     figure.update_layout(
         hovermode="closest",
-        xaxis_title=name,
+        xaxis={"title": PROPERTIES[name], "type": "log" if name in LOGARITHMIC else "linear"},
         yaxis_title="validation error (%)",
         showlegend=False,
-        height=340,
+        height=440,
+        meta={"link": {"kind": "point", "x": name, "y": "error"}},
     )
-    if log:
-        log_axis(figure, name, float(networks[column].min()), float(networks[column].max()))
     return figure
 
 
-def log_axis(figure: go.Figure, name: str, low: float, high: float) -> None:
-    """A logarithmic x axis from ``low`` to ``high`` with round numbers."""
-    ticks = _round_numbers(low, high)
-    figure.update_xaxes(title=name, type="log", tickvals=ticks, ticktext=[format_count(t) for t in ticks])
+def stages_figure(content: Content) -> go.Figure:
+    """Widths and depths over stages of the best and the worst tenth of the drawn networks."""
+    drawn = content.networks[content.networks["space"] != DERIVED]
+    drawn = drawn[drawn["widths"].map(lambda widths: isinstance(widths, tuple))]
+    figure = make_subplots(
+        rows=2,
+        cols=2,
+        shared_yaxes="rows",
+        shared_xaxes="columns",
+        horizontal_spacing=0.05,
+        vertical_spacing=0.08,
+        column_titles=["best tenth", "worst tenth"],
+    )
+    for column, (rows, colour) in enumerate(
+        zip(best_and_worst(drawn), ("#0072B2", "#D55E00"), strict=True), 1
+    ):
+        for row, name in enumerate(("widths", "depths"), 1):
+            values = rows[name].tolist()
+            figure.add_scatter(
+                x=joined([range(1, len(each) + 1) for each in values]),
+                y=joined(values),
+                mode="lines+markers",
+                line={"color": colour, "width": 1},
+                marker={"size": 4},
+                opacity=0.45,
+                hovertemplate=f"stage %{{x}}: {name.removesuffix('s')} %{{y}}<extra></extra>",
+                row=row,
+                col=column,
+            )
+            if len({len(each) for each in values}) == 1:
+                middle = np.median(np.array(values, np.float64), axis=0)
+                figure.add_scatter(
+                    x=np.arange(1, len(middle) + 1).tolist(),
+                    y=middle.tolist(),
+                    mode="lines",
+                    line={"color": colour, "width": 4},
+                    hovertemplate=f"median {name.removesuffix('s')}, stage %{{x}}: %{{y}}<extra></extra>",
+                    row=row,
+                    col=column,
+                )
+    stages = max(map(len, drawn["widths"]), default=1)
+    figure.update_xaxes(tickvals=list(range(1, stages + 1)), range=[0.8, stages + 0.2])
+    figure.update_xaxes(title="stage", row=2)
+    figure.update_yaxes(type="log", tickvals=_WIDTH_TICKS, row=1)
+    figure.update_yaxes(title="width w (log)", row=1, col=1)
+    figure.update_yaxes(title="depth d", row=2, col=1)
+    figure.update_layout(hovermode="closest", showlegend=False, height=540)
+    return figure
 
 
 def law_figure(law: PopulationLaw) -> go.Figure:
     """Widths over stages of the best networks, with the line that they share."""
     figure = go.Figure()
     stages = np.arange(len(law.best["widths"].iloc[0]))
-    shown: set[str] = set()
-    for i, row in enumerate(records(law.best)):
-        space = str(row["space"])
-        colour, _, symbol = style(space, i)
+    for i, (space, rows) in enumerate(law.best.groupby("space", sort=False)):
+        colour, _, symbol = style(str(space), i)
         figure.add_scatter(
-            x=stages + 1,
-            y=row["widths"],
+            x=joined([(stages + 1).tolist()] * len(rows)),
+            y=joined(rows["widths"].tolist()),
+            customdata=joined([[index] * len(stages) for index in rows.index]),
             mode="lines+markers",
-            name=title(space),
-            legendgroup=space,
-            showlegend=space not in shown,
+            name=title(str(space)),
             line={"color": colour, "width": 1.5},
             marker={"symbol": symbol, "size": 7},
             opacity=0.7,
-            hovertemplate=f"<b>{title(space)}</b> {row['error']:.2f} %<br>stage %{{x}}: width %{{y}}"
-            "<extra></extra>",
+            hovertemplate=f"<b>{title(str(space))}</b><br>stage %{{x}}: width %{{y}}<extra></extra>",
+            meta={"space": str(space)},
         )
-        shown.add(space)
     line = log_linear_widths(law.w0.estimate, law.growth.estimate, len(stages))
     figure.add_scatter(
-        x=stages + 1,
-        y=line,
+        x=(stages + 1).tolist(),
+        y=line.tolist(),
         mode="lines",
         name=f"{law.w0.estimate:.1f} · {law.growth.estimate:.2f}^i",
         line={"width": 4, "dash": "dash", "color": "#888888"},
@@ -138,79 +182,153 @@ def law_figure(law: PopulationLaw) -> go.Figure:
     figure.update_layout(
         hovermode="closest",
         xaxis={"title": "stage", "tickvals": (stages + 1).tolist()},
-        yaxis={"title": "width w (log)", "type": "log", "tickvals": (2.0 ** np.arange(3, 15)).tolist()},
-        legend={"orientation": "h", "y": -0.25, "x": 0},
+        yaxis={"title": "width w (log)", "type": "log", "tickvals": _WIDTH_TICKS},
+        showlegend=False,
         height=440,
+        meta={"link": {"kind": "stages"}},
     )
     return figure
 
 
-def curves_figure(networks: pd.DataFrame) -> go.Figure:
-    """Training error over the images seen, one line a training."""
+def curves_figure(content: Content) -> go.Figure:
+    """Training error over the images seen: each space's median, and its middle four fifths."""
     figure = go.Figure()
-    shown: set[str] = set()
-    for i, row in enumerate(records(networks)):
-        space = str(row["space"])
-        colour, _, _ = style(space, i)
+    for i, space in enumerate(content.spaces):
+        curves = [row for row in content.networks.loc[content.networks["space"] == space, "points"] if row]
+        if not curves:
+            continue
+        images, low, middle, high = _quantiles(curves)
+        colour, dash, _ = style(space, i)
         figure.add_scatter(
-            x=[point[0] for point in row["points"]],
-            y=[point[2] for point in row["points"]],
+            x=[*images, *images[::-1]],
+            y=[*high, *low[::-1]],
+            fill="toself",
+            fillcolor=_faint(colour, 0.12),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            meta={"space": space},
+        )
+        figure.add_scatter(
+            x=images,
+            y=middle,
             mode="lines",
             name=title(space),
-            legendgroup=space,
-            showlegend=space not in shown,
-            opacity=0.55,
-            line={"color": colour, "width": 1.3},
-            hovertemplate=f"<b>{title(space)}</b> %{{x:,}} images: %{{y:.1f}} %<br>{row['label']}"
-            "<extra></extra>",
+            line={"color": colour, "dash": dash, "width": 2.5},
+            hovertemplate=f"{title(space)}: %{{y:.1f}} %<extra></extra>",
+            meta={"space": space},
         )
-        shown.add(space)
     figure.update_layout(
-        hovermode="closest",
+        hovermode="x",
         xaxis_title="training images seen",
         yaxis_title="training error (%)",
-        legend={"orientation": "h", "y": -0.25, "x": 0},
-        height=440,
+        showlegend=False,
+        height=420,
+        meta={"link": {"kind": "curve"}},
     )
     return figure
 
 
-def strip_figure(errors: Mapping[str, Sequence[float]]) -> go.Figure:
+def strip_figure(content: Content) -> go.Figure:
     """Every network's error, one strip a space, with the median."""
     figure = go.Figure()
-    for i, (space, values) in enumerate(errors.items()):
+    for i, space in enumerate(content.spaces):
         colour, _, symbol = style(space, i)
+        rows = content.networks[content.networks["space"] == space]
         figure.add_box(
-            y=list(values),
+            y=rows["error"].tolist(),
+            x=[title(space)] * len(rows),
             name=title(space),
-            boxpoints="all",
+            boxpoints="all" if len(rows) <= 400 else False,
             jitter=0.5,
             pointpos=0,
+            customdata=rows.index.tolist(),
             marker={"color": colour, "symbol": symbol, "size": 6},
             line={"color": colour, "width": 1.5},
             fillcolor="rgba(0,0,0,0)",
             hoveron="points",
             hovertemplate="%{y:.2f} %<extra>" + title(space) + "</extra>",
+            meta={"space": space},
         )
-    figure.update_layout(yaxis_title="validation error (%)", showlegend=False, height=420)
+    figure.update_layout(
+        yaxis_title="validation error (%)",
+        showlegend=False,
+        height=420,
+        meta={"link": {"kind": "point", "x": "title", "y": "error"}},
+    )
     return figure
 
 
-def _round_numbers(low: float, high: float) -> list[float]:
-    """Ticks of a logarithmic axis: in equal steps over a narrow range, else 1, 2, 5, 10, …"""
-    if high < 4 * low:
-        rough = max(high - low, 0.02 * low) / 4
-        power = 10.0 ** np.floor(np.log10(rough))
-        step = power * min((each for each in (1, 2, 5, 10) if each * power >= rough), default=10)
-        ticks = step * np.arange(np.ceil(low / step), np.floor(high / step) + 1)
-    else:
-        powers = 10.0 ** np.arange(np.floor(np.log10(low)) - 1, np.ceil(np.log10(high)) + 1)
-        ticks = np.outer(powers, [1, 2, 5]).ravel()
-    return [float(f"{tick:.6g}") for tick in ticks if low / 1.2 <= tick <= high * 1.2]
+def efficiency_figure(content: Content) -> go.Figure:
+    """The best of k networks drawn at random from each space: its mean, and 95 % of all searches."""
+    figure = go.Figure()
+    for i, population in enumerate(content.populations):
+        rows = content.networks[content.networks["space"] == population.space]
+        seconds = (
+            pd.to_numeric(rows["seconds"], errors="coerce").mean() if "seconds" in rows else float("nan")
+        )
+        found = random_search(population.errors, float(seconds))
+        colour, dash, _ = style(population.space, i)
+        figure.add_scatter(
+            x=[*found.k.tolist(), *found.k[::-1].tolist()],
+            y=[*found.high.tolist(), *found.low[::-1].tolist()],
+            fill="toself",
+            fillcolor=_faint(colour, 0.1),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            visible=False,
+            meta={"space": population.space, "band": True},
+        )
+        hours = [f", {hour:.2g} h of training" if np.isfinite(hour) else "" for hour in found.hours]
+        figure.add_scatter(
+            x=found.k.tolist(),
+            y=found.expected.tolist(),
+            text=hours,
+            mode="lines",
+            name=title(population.space),
+            line={"color": colour, "dash": dash, "width": 2.5},
+            hovertemplate=f"{title(population.space)}: %{{y:.2f}} %%{{text}}<extra></extra>",
+            meta={"space": population.space},
+        )
+    figure.update_layout(
+        hovermode="x",
+        xaxis={"title": "networks trained k (log)", "type": "log", "dtick": "D2"},
+        yaxis_title="expected error of the best (%)",
+        showlegend=False,
+        height=420,
+    )
+    return figure
 
 
-def as_json(figure: go.Figure) -> dict[str, Any]:
-    """A figure as plain lists and numbers, without Plotly's default template."""
-    figure.update_layout(template="none", margin={"l": 60, "r": 16, "t": 16, "b": 56})
-    plain: dict[str, Any] = figure.to_plotly_json()
-    return plain
+def _add_steps(
+    figure: go.Figure, space: str, place: int, errors: Any, shares: Any, most: float, variant: str
+) -> None:
+    colour, dash, _ = style(space, place)
+    figure.add_scatter(
+        x=[errors[0], *errors, most],
+        y=[0, *shares, 1],
+        name=title(space),
+        mode="lines",
+        line={"color": colour, "dash": dash, "width": 2.5, "shape": "hv"},
+        hovertemplate=f"{title(space)}: %{{y:.0%}} have ≤ %{{x:.1f}} %<extra></extra>",
+        visible=variant == "plain",
+        showlegend=variant == "plain",
+        meta={"space": space, "variant": variant},
+    )
+
+
+def _quantiles(curves: Sequence[Sequence[Sequence[float]]]) -> tuple[list[float], ...]:
+    """Images seen, and the 10, 50 and 90 % points of the training errors of curves with as many points."""
+    length = max(len(curve) for curve in curves)
+    whole = [curve for curve in curves if len(curve) == length]
+    errors = np.array([[point[2] for point in curve] for curve in whole])
+    images = [point[0] for point in whole[0]]
+    return (images, *(np.quantile(errors, share, axis=0).tolist() for share in (0.1, 0.5, 0.9)))
+
+
+def _faint(colour: str, opacity: float = 0.16) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"

@@ -1,126 +1,229 @@
 """The findings: sentences computed from the data, each with its interval.
 
-A sentence claims a difference only where its interval excludes zero; where it does not, it says that
+A sentence claims what its verdict claims (``analysis.verdicts``); where nothing is decided, it says that
 these networks can't tell, which is not the same as no difference.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
+from regnetlab.analysis.compare import Comparison
 from regnetlab.analysis.edf import edf
 from regnetlab.analysis.intervals import Interval, median_difference
-from regnetlab.analysis.width_law import PopulationLaw
-from regnetlab.errors import InputError
-from regnetlab.report.figures import title
+from regnetlab.analysis.law_evidence import FREE, HOLDS, LawEvidence
+from regnetlab.analysis.trends import PROPERTIES, Trend
+from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, verdict
+from regnetlab.report.content import Content
+from regnetlab.report.style import title
+from regnetlab.spaces.regime import format_count
+from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.study.plan import DERIVED
 
-Errors = Mapping[str, Sequence[float]]
+KINDS: Mapping[str, str] = MappingProxyType(
+    {BETTER: "better", NO_WORSE: "better", WORSE: "worse", UNDECIDED: "open", "measured": "fact"}
+)
+"""The look of each verdict's chip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence, and whether it is a difference (``better``, ``worse``), ``open`` or a ``fact``."""
+    """One sentence, its chip (a verdict, or *measured*), and what to add in small print."""
 
-    kind: str
+    chip: str
     text: str
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return KINDS[self.chip]
 
 
-def findings(
-    errors: Errors, planned: int, failed: int, law: PopulationLaw | None, reason: str
-) -> list[Finding]:
-    """What the data say, the most important first."""
-    found = [_overview(errors, planned, failed)]
-    spaces = [space for space in errors if space != DERIVED]
-    found += [_step(a, b, errors) for a, b in pairwise(spaces)]
-    found.append(_law(law) if law is not None else Finding("open", f"No width law: {reason}."))
-    if DERIVED in errors:
-        found += _derived(errors)
-    return found
+def step_findings(content: Content) -> list[Finding]:
+    """What every step from a space to the next one did to the errors."""
+    return [_step(each, _constraint(content, each)) for each in content.comparisons]
 
 
-def caution(errors: Errors, seeds: int) -> str:
-    """How much so many networks can show at all."""
-    trainings = "One training seed" if seeds == 1 else f"{seeds} training seeds"
-    drawn = [values for space, values in errors.items() if space != DERIVED] or list(errors.values())
-    fewest = min(drawn, key=len)
-    margin = edf(np.asarray(fewest)).margin
-    return (
-        f"Intervals are 95 % and each stands alone: over many comparisons, one in twenty misses by"
-        f" chance. With {len(fewest)} networks, a whole error distribution is known to ± {100 * margin:.0f}"
-        f" points of share (Dvoretzky–Kiefer–Wolfowitz). {trainings} per network, one budget:"
-        " a longer budget may order the spaces differently."
-    )
-
-
-def _overview(errors: Errors, planned: int, failed: int) -> Finding:
-    trained = sum(len(each) for each in errors.values())
-    best, space = min((min(each), space) for space, each in errors.items())
-    missing = planned - trained - failed
+def overview(content: Content) -> str:
+    """How many networks, how many failed, and the best of them."""
+    networks = content.networks
+    missing = content.planned - len(networks) - _without_error(content)
     notes = [
-        f"{failed} of {planned} networks failed" if failed else "",
-        f"{missing} are missing" if missing else "",
+        f"; {_without_error(content)} failed" if _without_error(content) else "",
+        f"; {missing} are missing" if missing > 0 else "",
     ]
-    ending = "".join(f"; {note}" for note in notes if note)
-    return Finding(
-        "fact",
-        f"{trained} networks earned an error; the best is {best:.2f} % in {title(space)}{ending}.",
+    best = networks.loc[networks["error"].idxmin()]
+    return (
+        f"{len(networks):,} networks earned an error; the best has {best['error']:.2f} % and is of"
+        f" {title(str(best['space']))}{''.join(notes)}."
     )
 
 
-def _step(a: str, b: str, errors: Errors) -> Finding:
-    try:
-        change = median_difference(np.asarray(errors[a]), np.asarray(errors[b]))
-    except InputError as error:
-        return Finding("open", f"{title(a)} → {title(b)}: {error}.")
-    numbers = signed(change)
-    if change.high < 0:
-        return Finding("better", f"{title(a)} → {title(b)}: lower median error, {numbers}.")
-    if change.low > 0:
-        return Finding("worse", f"{title(a)} → {title(b)}: higher median error, {numbers}.")
-    return Finding(
-        "open",
-        f"{title(a)} → {title(b)}: undecided; the median error changes by {numbers}.",
+def caution(content: Content) -> str:
+    """How much so many networks can show at all."""
+    fewest = min(content.populations, key=lambda each: len(each.errors), default=None)
+    n = len(fewest.errors) if fewest is not None else len(content.networks)
+    margin = edf(fewest.errors if fewest is not None else content.networks["error"].to_numpy()).margin
+    noise = content.noise
+    seeds = "one training seed per network where not said otherwise"
+    if noise is not None:
+        seeds = (
+            f"seeds of one network differ by a standard deviation of {noise.seed.estimate:.1f} points, networks"
+            f" of one space by {noise.between.estimate:.1f}"
+        )
+    return (
+        f"Verdicts are of 95 % intervals of the medians' difference and a margin of {content.margin:g} points of"
+        f" error. With {n} networks, a whole error distribution is known to ± {100 * margin:.0f} points of share"
+        f" (Dvoretzky–Kiefer–Wolfowitz); {seeds}; a longer budget may order the spaces differently."
     )
 
 
-def _law(law: PopulationLaw) -> Finding:
+def law_finding(content: Content) -> Finding:
+    """The width law of the best networks, and whether it describes them."""
+    law = content.law
+    if law is None:
+        return Finding(UNDECIDED, f"No width law: {content.law_reason}.")
     grows = (
-        "their widths grow from stage to stage"
+        "grow from stage to stage"
         if law.growth.low > 1
-        else "their widths fall from stage to stage"
+        else "fall from stage to stage"
         if law.growth.high < 1
-        else "whether their widths grow is undecided"
+        else "may grow or fall"
     )
     return Finding(
-        "fact",
-        f"Over the best {law.n_best} of {law.n} freely drawn networks {grows}: by a factor of"
-        f" {law.growth.estimate:.2f} a stage (95 % interval {law.growth.low:.2f} to {law.growth.high:.2f})."
-        f" One common line explains {_percent(law.r2)} of the variance of their log widths; a line of"
-        f" its own explains {_percent(law.median_r2)} of a typical network's.",
+        "measured",
+        f"The widths of the best {law.n_best} of {law.n} freely drawn networks {grows}: by a factor of"
+        f" {law.growth.estimate:.2f} a stage (95 % interval {law.growth.low:.2f} to {law.growth.high:.2f}). One"
+        f" line explains {_percent(law.r2)} of the variance of their log widths, a line of its own"
+        f" {_percent(law.median_r2)} of a typical network's.",
+        (_evidence(content.evidence),) if content.evidence is not None else (),
     )
 
 
-def _derived(errors: Errors) -> list[Finding]:
+def derived_findings(content: Content) -> list[Finding]:
     """The derived RegNets against the narrowest space of free widths, and against RegNet."""
-    rivals = [space for space in errors if space not in (DERIVED, "RegNet")][-1:]
-    rivals += ["RegNet"] if "RegNet" in errors else []
+    if DERIVED not in content.spaces:
+        return []
+    rivals = [each for each in content.populations if each.space != "RegNet"][-1:]
+    rivals += [each for each in content.populations if each.space == "RegNet"]
+    errors = np.array(content.errors(DERIVED))
     found = []
     for rival in rivals:
-        step = _step(rival, DERIVED, errors)
-        arrow = f"{title(rival)} → {title(DERIVED)}"
-        text = step.text.replace(arrow, f"The derived RegNets against {title(rival)}")
-        found.append(Finding(step.kind, text))
+        change = median_difference(rival.errors, errors)
+        chip = verdict(change, content.margin)
+        found.append(
+            Finding(chip, f"The derived RegNets against {rival.space}: {chip}; median {signed(change)}.")
+        )
     return found
+
+
+def trend_sentence(content: Content) -> str:
+    """Which properties go with a low error, of those whose interval excludes zero."""
+    clear = sorted(
+        (each for each in content.trends if each.correlation.excludes_zero),
+        key=lambda each: -abs(each.correlation.estimate),
+    )
+    if not clear:
+        return "No property's rank correlation with the error is clear of zero over these networks."
+    parts = [
+        f"{PROPERTIES[each.name]} ({each.correlation.estimate:+.2f})".replace("-", "−") for each in clear[:4]
+    ]
+    return (
+        "Clear of zero are the rank correlations of the error with "
+        + ", ".join(parts)
+        + "; below zero means that more goes with a lower error. Correlation is not cause: properties hang"
+        " together, within a regime most of all."
+    )
+
+
+def trend_row(found: Trend) -> Mapping[str, str]:
+    """One row of the table of trends."""
+    rho, best = found.correlation, found.best
+    return {
+        "name": found.name,
+        "title": PROPERTIES[found.name],
+        "correlation": f"{rho.estimate:+.2f}".replace("-", "−"),
+        "interval": f"{rho.low:+.2f} to {rho.high:+.2f}".replace("-", "−"),
+        "best": f"{_number(best.estimate)} ({_number(best.low)} to {_number(best.high)})",
+    }
 
 
 def signed(change: Interval) -> str:
+    if not math.isfinite(change.low):
+        return f"{change.estimate:+.1f} points (too few networks for an interval)".replace("-", "−")
     return (f"{change.estimate:+.1f} points (95 % interval {change.low:+.1f} to {change.high:+.1f})").replace(
         "-", "−"
     )
 
 
+def _step(each: Comparison, constraint: str) -> Finding:
+    arrow = f"{title(each.a.space)} → {title(each.b.space)}"
+    adds = f" ({constraint})" if constraint else ""
+    return Finding(each.verdict, f"{arrow}{adds}: median {signed(each.difference)}", tuple(_remarks(each)))
+
+
+def _remarks(each: Comparison) -> list[str]:
+    chance = each.tests.superiority
+    remarks = [
+        f"a network of {each.b.space} beats one of {each.a.space} in {_percent(chance.estimate)}"
+        f" ({_percent(chance.low)} to {_percent(chance.high)}) of pairs; corrected for the number of"
+        f" steps, Mann–Whitney p {each.mann_whitney_holm:.3f}, Kolmogorov–Smirnov p {each.ks_holm:.3f}"
+    ]
+    if each.verdict_corrected != each.verdict:
+        remarks.append(f"{each.verdict_corrected}, if all steps are to hold together")
+    if each.failures is not None:
+        remarks.append(
+            f"{each.a.failed} and {each.b.failed} networks failed; counted as the worst error:"
+            f" {each.verdict_with_failures}"
+        )
+    for name, found in each.matched.items():
+        claim = verdict(found.difference, each.margin)
+        if claim != each.verdict:
+            remarks.append(f"at equal {name}: {claim}, {signed(found.difference)}")
+    if each.to_decide:
+        needs = " or ".join(
+            f"about {math.ceil(n):,} for “{claim}”" for claim, n in each.to_decide.items() if math.isfinite(n)
+        )
+        remarks.append(f"networks a space that would decide, if the difference is as here: {needs}")
+    return remarks
+
+
+def _constraint(content: Content, each: Comparison) -> str:
+    """What the second space demands beyond the first, in the papers' symbols."""
+    spaces: dict[str, DesignSpace] = dict(SPACES)
+    if content.plan is not None:
+        spaces |= {draw.space.name: draw.space for draw in content.plan.draws}
+    a, b = spaces.get(each.a.space), spaces.get(each.b.space)
+    if a is None or b is None:
+        return ""
+    before = {constraint.name for constraint in a.constraints}
+    return ", ".join(
+        c.name if len(c.meaning) > 24 else c.meaning for c in b.constraints if c.name not in before
+    )
+
+
+def _evidence(evidence: LawEvidence) -> str:
+    verdicts = {HOLDS: "the line is enough", FREE: "the line is not enough"}
+    return (
+        f"A line against one mean per stage by BIC ({evidence.gain:+.1f}): "
+        f"{verdicts.get(evidence.answer, 'these networks do not tell whether the line is enough')}; the stage"
+        f" farthest from it departs by a factor of {evidence.bend:.2f}"
+    ).replace("-", "−")
+
+
+def _without_error(content: Content) -> int:
+    """Networks of which every training failed."""
+    earned = set(zip(content.networks["space"], content.networks["index"], strict=True))
+    failed = set(zip(content.failed["space"], content.failed["index"], strict=True))
+    return len(failed - earned)
+
+
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if np.isfinite(share) else "nothing"
+    return f"{100 * share:.0f} %" if math.isfinite(share) else "nothing"
+
+
+def _number(value: float) -> str:
+    return format_count(float(f"{value:.3g}")) if abs(value) >= 1_000 else f"{value:.3g}"

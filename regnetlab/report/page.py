@@ -1,46 +1,55 @@
-"""The page of a study: findings, figures, tables and provenance in one file that opens offline."""
+"""The page: findings, figures, tables and provenance in one file that opens offline.
 
+Plotly's script is compressed in the page and unpacked by the browser, which leaves room for the data.
+"""
+
+import base64
+import gzip
 import json
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from regnetlab import __version__
-from regnetlab.analysis.intervals import quantile_interval
-from regnetlab.analysis.networks import complete, records, spaces_of, study_networks, without_law
-from regnetlab.analysis.standings import Standing, matches, study_standings
-from regnetlab.analysis.width_law import PopulationLaw, fit_log_linear, population_law
-from regnetlab.errors import InputError
+from regnetlab.analysis.compare import summary
+from regnetlab.analysis.networks import records
+from regnetlab.analysis.standings import matches
+from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.report import figures
+from regnetlab.report.content import Content, model_text
 from regnetlab.report.contest import CONTEST_COLUMNS, contest_figure, contest_findings, contest_rows
-from regnetlab.report.findings import caution, findings
-from regnetlab.spaces.config import Config
-from regnetlab.spaces.regime import format_count
-from regnetlab.study.plan import DERIVED, Plan, plan_toml
-from regnetlab.study.store import open_store
-
-_SCATTERS = (
-    ("flops", "flops (multiply-adds, log)", True),
-    ("params", "params (log)", True),
-    ("growth", "width growth a stage (log)", True),
-    ("depth", "depth (blocks)", False),
+from regnetlab.report.findings import (
+    caution,
+    derived_findings,
+    law_finding,
+    overview,
+    step_findings,
+    trend_row,
+    trend_sentence,
 )
+from regnetlab.report.style import as_json, style, title
+from regnetlab.study.plan import DERIVED, Plan
+
+FIRST_PROPERTY = "growth"
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure's place on the page: its id, what it shows to those who can't see it, its data."""
+    """A figure's place on the page: its id, what it shows to those who can't see it, and its numbers' command."""
 
     id: str
     label: str
-    data: dict[str, Any]
+    command: str
+    figure: go.Figure
 
 
 def default_path(plan: Plan) -> Path:
@@ -50,19 +59,48 @@ def default_path(plan: Plan) -> Path:
     return inside / f"{plan.name}.html"
 
 
-def study_page(plan: Plan) -> str:
-    """The whole page; raises ``InputError`` where the study has no network with an error yet."""
-    every = study_networks(plan)
-    scored = _with_properties(complete(every))
-    if not len(scored):
-        raise InputError(f"study {plan.name}: no training has earned an error yet; nothing to report")
-    order = [draw.space.name for draw in plan.draws]
-    rank = {name: i for i, name in enumerate([*order, DERIVED])}
-    scored = scored.sort_values("space", key=lambda names: names.map(rank), kind="stable")
-    errors = {space: scored.loc[scored["space"] == space, "error"].tolist() for space in spaces_of(scored)}
-    law, reason = _law(scored)
-    failed = every[every["error"].isna()]
-    provenance = dict(open_store(plan.store).provenance) if plan.store.exists() else {}
+def drawn_figures(content: Content) -> list[Figure]:
+    """Every figure of the page, one per property among them."""
+    source = content.source
+    compare, fit = f"regnetlab compare {source} --json", f"regnetlab fit-regnet {source} --json"
+    report = f"regnetlab report {source}"
+    trends = {each.name: each for each in content.trends}
+    drawn = [
+        Figure("edf", "Error distribution functions of all spaces", compare, figures.edf_figure(content)),
+        Figure("strip", "Errors of every network by space", compare, figures.strip_figure(content)),
+    ]
+    drawn += [
+        Figure(
+            f"property-{name}",
+            f"Error against {text}",
+            report,
+            figures.property_figure(content, name, trends.get(name)),
+        )
+        for name, text in PROPERTIES.items()
+        if content.networks[name].notna().any()
+    ]
+    if content.networks["widths"].map(lambda widths: isinstance(widths, tuple)).sum() >= 6:
+        label = "Widths and depths over stages of the best and worst tenth"
+        drawn.append(Figure("stages", label, report, figures.stages_figure(content)))
+    if content.populations:
+        label = "Expected error of the best of k networks"
+        drawn.append(Figure("efficiency", label, report, figures.efficiency_figure(content)))
+    if content.law is not None:
+        drawn.append(
+            Figure("law", "Widths over stages of the best networks", fit, figures.law_figure(content.law))
+        )
+    if any(each.validation is not None for each in content.standings):
+        label = "Validation error against flops of drawn, derived and hand-designed networks"
+        command = f"regnetlab compare-baselines {source} --json"
+        drawn.append(Figure("contest", label, command, contest_figure(content.networks, content.standings)))
+    if content.networks["points"].map(len).any():
+        label = "Training error over images seen"
+        drawn.append(Figure("curves", label, report, figures.curves_figure(content)))
+    return drawn
+
+
+def page(content: Content) -> str:
+    """The whole page."""
     environment = Environment(
         loader=PackageLoader("regnetlab.report"),
         autoescape=True,
@@ -70,172 +108,187 @@ def study_page(plan: Plan) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    standings = study_standings(plan)
-    drawn = _figures(scored, errors, law, standings)
-    planned = sum(draw.n for draw in plan.draws) + plan.derived
-    found = findings(errors, planned, _without_error(every), law, reason)
-    found += contest_findings(matches(standings), standings)
-    return environment.get_template("page.html").render(
-        plan=plan,
-        regime=_regime(plan),
-        version=__version__,
-        findings=found,
-        contest=contest_rows(standings),
-        machine=_machine(provenance),
-        contest_columns=CONTEST_COLUMNS,
-        caution=caution(errors, plan.seeds),
-        spaces=[_space_row(space, scored, every) for space in errors],
-        derived=_derived_rows(scored),
-        failures=_failure_rows(failed),
-        figures={figure.id: figure for figure in drawn},
-        scatters=[figure for figure in drawn if figure.id.startswith("scatter")],
-        figure_data=_script_json({figure.id: figure.data for figure in drawn}),
-        law=law,
-        law_reason=reason,
-        study_file=plan_toml(plan),
-        provenance=provenance,
-        plotly=Markup(get_plotlyjs()),  # our own dependency
-        hours=scored["seconds"].astype(float).sum() / 3600 if "seconds" in scored else None,
-    )
-
-
-def _with_properties(networks: pd.DataFrame) -> pd.DataFrame:
-    """The networks with growth, depth, a label and the learning curve as lists."""
-    rows = records(networks)
-    configs = [_config(row) for row in rows]
-    return networks.assign(
-        growth=[_growth(row["widths"], row["depths"]) for row in rows],
-        depth=[sum(depths) for depths in networks["depths"]],
-        label=[config.text.removeprefix("anynet:") for config in configs],
-        model=[config.text for config in configs],
-        points=pd.Series([_points(row) for row in rows], index=networks.index, dtype=object),
-    )
-
-
-def _config(row: dict[str, Any]) -> Config:
-    return Config(row["depths"], row["widths"], row["group_widths"], row["bottleneck_ratios"])
-
-
-def _points(row: dict[str, Any]) -> list[list[float]]:
-    curve = row.get("curve")
-    return list(json.loads(curve)) if curve else []
-
-
-def _growth(widths: tuple[int, ...], depths: tuple[int, ...]) -> float:
-    return fit_log_linear(widths, depths).growth if len(widths) > 1 else math.nan
-
-
-def _law(scored: pd.DataFrame) -> tuple[PopulationLaw | None, str]:
-    try:
-        return population_law(without_law(scored)), ""
-    except InputError as error:
-        return None, str(error)
-
-
-def _figures(
-    scored: pd.DataFrame,
-    errors: dict[str, list[float]],
-    law: PopulationLaw | None,
-    standings: list[Standing],
-) -> list[Figure]:
-    drawn = [
-        ("edf", "Error distribution functions of all spaces", figures.edf_figure(errors)),
-        ("strip", "Errors of every network by space", figures.strip_figure(errors)),
-        ("curves", "Training error over images seen", figures.curves_figure(scored)),
-    ]
-    drawn += [
-        (
-            f"scatter-{column}",
-            f"Error against {name}",
-            figures.scatter_figure(scored, column, name, log),
-        )
-        for column, name, log in _SCATTERS
-        if scored[column].notna().any()  # networks of one stage have no growth
-    ]
-    if any(each.validation is not None for each in standings):
-        label = "Validation error against flops of drawn, derived and hand-designed networks"
-        drawn.append(("contest", label, contest_figure(scored, standings)))
-    if law is not None:
-        drawn.append(("law", "Widths over stages of the best networks", figures.law_figure(law)))
-    return [Figure(id, label, figures.as_json(figure)) for id, label, figure in drawn]
-
-
-def _space_row(space: str, scored: pd.DataFrame, every: pd.DataFrame) -> dict[str, Any]:
-    rows = scored[scored["space"] == space]
-    middle = quantile_interval(rows["error"].to_numpy(np.float64))
-    best = min(records(rows), key=lambda row: row["error"])
-    return {
-        "name": figures.title(space),
-        "colour": figures.style(space)[0],
-        "n": len(rows),
-        "failed": int(every.loc[every["space"] == space, "error"].isna().sum()),
-        "min": f"{best['error']:.2f}",
-        "median": f"{middle.estimate:.2f}",
-        "interval": (f"{middle.low:.1f} to {middle.high:.1f}" if math.isfinite(middle.low) else "too few"),
-        "best": best["label"],
+    drawn = drawn_figures(content)
+    shown = {each.id: each for each in drawn if not each.id.startswith("property-")}
+    first = next((each for each in drawn if each.id == f"property-{FIRST_PROPERTY}"), None)
+    if first is None:
+        first = next(each for each in drawn if each.id.startswith("property-"))
+    contest = contest_findings(matches(content.standings), content.standings)
+    data = {
+        "networks": _columns(content),
+        "figures": {each.id: _figure_json(each.figure) for each in shown.values()}
+        | {"property": _figure_json(first.figure)},
+        "properties": {
+            each.id.removeprefix("property-"): _view(each.figure)
+            for each in drawn
+            if each.id.startswith("property-")
+        },
     }
+    return environment.get_template("page.html").render(
+        content=content,
+        version=__version__,
+        overview=overview(content),
+        steps=step_findings(content),
+        law=law_finding(content),
+        derived=derived_findings(content),
+        contest=contest,
+        caution=caution(content),
+        trend_sentence=trend_sentence(content),
+        trends=[trend_row(each) for each in content.trends],
+        spaces=[
+            {"name": space, "title": title(space), "colour": style(space, i)[0]}
+            for i, space in enumerate(content.spaces)
+        ],
+        space_rows=_space_rows(content),
+        best_derived=_best_derived(content),
+        derived_rows=_derived_rows(content),
+        failures=_failure_rows(content),
+        contest_rows=contest_rows(content.standings),
+        contest_columns=CONTEST_COLUMNS,
+        machine=_machine(content),
+        figures=shown | {"property": first},
+        first_property=first.id.removeprefix("property-"),
+        data=_script_json(data),
+        plotly=_packed_plotly(),
+    )
 
 
-def _derived_rows(scored: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = scored[scored["space"] == DERIVED].sort_values("error")
-    drawn = scored.loc[scored["space"] != DERIVED, "error"]
+@lru_cache
+def _packed_plotly() -> Markup:
+    """Plotly's script, compressed; base64 has no character that HTML could misread."""
+    packed = gzip.compress(get_plotlyjs().encode(), 9, mtime=0)
+    return Markup(base64.b64encode(packed).decode())  # our own dependency
+
+
+def _columns(content: Content) -> dict[str, list[Any]]:
+    """The networks as columns, in the order of their numbers."""
+    networks = content.networks
+    shares = networks.groupby("space", sort=False)["error"].rank(method="max", pct=True)
+    columns: dict[str, list[Any]] = {
+        "space": networks["space"].tolist(),
+        "title": [title(space) for space in networks["space"]],
+        "label": networks["label"].tolist(),
+        "model": networks["model"].tolist(),
+        "error": networks["error"].tolist(),
+        "share": shares.round(5).tolist(),
+        "depths": networks["depths"].tolist(),
+        "widths": networks["widths"].tolist(),
+        "curve": [
+            [[point[0], float(f"{point[2]:.4g}")] for point in points] for points in networks["points"]
+        ],
+    }
+    columns |= {name: [float(f"{value:.6g}") for value in networks[name]] for name in PROPERTIES}
+    if "seed" in networks:
+        columns["seed"] = [str(seed) for seed in networks["seed"]]
+    return columns
+
+
+def _figure_json(figure: go.Figure) -> dict[str, Any]:
+    """A figure without what the page has in its table of networks."""
+    plain = as_json(figure)
+    for trace in plain["data"]:
+        if "columns" in trace.get("meta", {}):
+            del trace["x"], trace["y"]
+    return plain
+
+
+def _view(figure: go.Figure) -> dict[str, Any]:
+    """What differs between the figures of two properties: axis, band and where a network lies."""
+    layout = as_json(figure)["layout"]
+    return {key: layout.get(key, []) for key in ("xaxis", "shapes", "meta")}
+
+
+def _space_rows(content: Content) -> list[dict[str, Any]]:
+    rows = []
+    for i, population in enumerate(content.populations):
+        found = summary(population)
+        networks = content.networks[content.networks["space"] == population.space]
+        best = networks["error"].idxmin()
+        median, mean = found.median, found.mean
+        rows.append(
+            {
+                "name": population.space,
+                "colour": style(population.space, i)[0],
+                "n": found.n,
+                "failed": found.failed,
+                "min": f"{found.least:.2f}",
+                "q05": _estimate(found.q05.estimate, found.q05.low, found.q05.high),
+                "median": _estimate(median.estimate, median.low, median.high),
+                "mean": _estimate(mean.estimate, mean.low, mean.high),
+                "best": int(best),
+                "best_label": networks.loc[best, "label"],
+            }
+        )
+    return rows
+
+
+def _estimate(value: float, low: float, high: float) -> str:
+    if not math.isfinite(high):
+        return f"{value:.2f}"
+    return f"{value:.2f} ({low:.1f} to {high:.1f})" if math.isfinite(low) else f"{value:.2f} (≤ {high:.1f})"
+
+
+def _best_derived(content: Content) -> dict[str, Any] | None:
+    """The derived RegNet with the least error, and the share of drawn networks that it beats."""
+    rows = _derived_rows(content)
+    return rows[0] if rows else None
+
+
+def _derived_rows(content: Content) -> list[dict[str, Any]]:
+    networks = content.networks
+    rows = networks[networks["space"] == DERIVED].sort_values("error")
+    drawn = networks.loc[networks["space"] != DERIVED, "error"]
     return [
         {
+            "number": int(number),
             "model": row["model"],
             "error": f"{row['error']:.2f}",
             "beaten": f"{100 * (drawn > row['error']).mean():.0f} %",
             **{key: f"{row[key] / 1e6:.3f}" for key in ("flops", "params", "acts")},
         }
-        for row in records(rows)
+        for number, row in zip(rows.index, records(rows), strict=True)
     ]
 
 
-def _regime(plan: Plan) -> str:
-    """The windows in words: flops 800K to 1.2M."""
-    return ", ".join(
-        f"{name} {format_count(w.low)} to {format_count(w.high) if math.isfinite(w.high) else 'any'}"
-        for name, w in plan.regime.windows.items()
-    )
-
-
-def _machine(provenance: dict[str, Any]) -> str:
+def _machine(content: Content) -> str:
     """Where latencies were measured."""
-    device, processor = (provenance.get(key, "") for key in ("device", "processor"))
+    device, processor = (content.provenance.get(key, "") for key in ("device", "processor"))
     if device == "cpu" and processor:
         return f"{processor}, one thread"
-    return device or "the machine of the run"
+    return str(device or "the machine of the run")
 
 
-def _without_error(every: pd.DataFrame) -> int:
-    """Networks of which every training failed."""
-    return int(every.groupby(["space", "index"])["error"].count().eq(0).sum())
-
-
-def _failure_rows(failed: pd.DataFrame) -> list[dict[str, Any]]:
+def _failure_rows(content: Content) -> list[dict[str, Any]]:
     return [
         {
-            "space": figures.title(row["space"]),
-            "model": _config(row).text,
+            "space": title(row["space"]),
+            "model": model_text(row) or row["name"],
             "ended": row["ended"],
             "seed": row.get("seed", ""),
         }
-        for row in records(failed)
+        for row in records(content.failed)
     ]
 
 
 def _script_json(value: object) -> Markup:
-    """JSON that is safe inside a script element, whatever strings it holds."""
-    text = json.dumps(value, default=_plain, separators=(",", ":"))
+    """JSON that is safe inside a script element, whatever strings it holds; what is not finite is null."""
+    text = json.dumps(_finite(value), default=_plain, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)  # escaped just above
 
 
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray | pd.Series):
+        return _finite(value.tolist())
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return [None if isinstance(v, float) and not math.isfinite(v) else v for v in value.tolist()]
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, pd.Series):
-        return value.tolist()
     raise TypeError(type(value).__name__)

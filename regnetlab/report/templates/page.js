@@ -1,55 +1,65 @@
-"use strict";
-// Draws every figure with the colours of the page's theme, again when the theme or width changes class.
-(() => {
-  const data = JSON.parse(document.getElementById("figure-data").textContent);
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const narrow = window.matchMedia("(max-width: 40rem)");
+// What the page does when it opens and when something on it is used.
 
-  function themed(layout) {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    const copy = structuredClone(layout);
-    copy.paper_bgcolor = copy.plot_bgcolor = "rgba(0,0,0,0)";
-    copy.font = { color: colour("--ink"), size: narrow.matches ? 11 : 13, family: getComputedStyle(document.body).fontFamily };
-    copy.hoverlabel = { bgcolor: colour("--raised"), bordercolor: colour("--line"), font: { color: colour("--ink") }, align: "left" };
-    for (const axis of ["xaxis", "yaxis"]) {
-      copy[axis] = { automargin: true, ...copy[axis], gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line") };
-    }
-    if (narrow.matches) copy.margin = { ...copy.margin, l: 44, r: 6 };
-    return copy;
+async function loadPlotly() {
+  const packed = Uint8Array.from(atob(document.getElementById("plotly").textContent.trim()), (c) => c.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = document.createElement("script");
+  script.textContent = await new Response(stream).text();
+  document.head.append(script);
+}
+
+function toggleSpace(name, alone) {
+  const all = [...document.querySelectorAll("[data-space]")].map((button) => button.dataset.space);
+  if (alone) {
+    const only = all.every((space) => hidden.has(space) === (space !== name));
+    hidden.clear();
+    if (!only) all.filter((space) => space !== name).forEach((space) => hidden.add(space));
+  } else if (!hidden.delete(name)) {
+    hidden.add(name);
   }
+  showSpaces();
+}
 
-  function draw() {
-    for (const [id, figure] of Object.entries(data)) {
-      const place = document.getElementById(`plot-${id}`);
-      if (place) Plotly.react(place, figure.data, themed(figure.layout), { responsive: true, displaylogo: false });
-    }
-    document.body.dataset.drawn = "yes";
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const { space, variant: wanted, network, property, csv } = button.dataset;
+  if (space !== undefined) toggleSpace(space, event.shiftKey);
+  if (wanted !== undefined) {
+    variant = wanted;
+    for (const other of document.querySelectorAll("[data-variant]")) other.setAttribute("aria-pressed", String(other === button));
+    showSpaces();
   }
+  if (network !== undefined) select(Number(network));
+  if (property !== undefined) chooseProperty(property);
+  if (csv !== undefined) download(csv, csv === "networks" ? networksCsv() : figureCsv(csv));
+  if (button.id === "close") select(null);
+  if (button.id === "more") { view.rows += 100; fillTable(); }
+  const header = button.closest(".sortable:not(#table) th[scope=col]");
+  if (header) sortTable(header);
+});
+document.addEventListener("dblclick", (event) => {
+  const space = event.target.closest("[data-space]")?.dataset.space;
+  if (space !== undefined) toggleSpace(space, true);
+});
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") select(null); });
+document.getElementById("query").addEventListener("input", (event) => {
+  view.query = event.target.value;
+  view.rows = PAGE;
+  fillTable();
+});
+document.getElementById("property").addEventListener("change", (event) => chooseProperty(event.target.value));
 
-  // Sorts a table by the column whose header is clicked, again the other way round; empty cells stay last.
-  function sort(header) {
-    const row = header.parentElement;
-    const column = [...row.children].indexOf(header);
-    const sign = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
-    for (const other of row.children) other.removeAttribute("aria-sort");
-    header.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
-    const body = header.closest("table").tBodies[0];
-    const key = (line) => {
-      const { dataset, textContent } = line.children[column];
-      return "value" in dataset ? (dataset.value === "" ? null : Number(dataset.value)) : textContent;
-    };
-    const compare = (a, b) => (typeof a === "number" ? a - b : a.localeCompare(b));
-    const lines = [...body.rows].map((line) => [key(line), line]);
-    lines.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : sign * compare(a, b)));
-    body.append(...lines.map(([, line]) => line));
-  }
-
-  for (const header of document.querySelectorAll(".sortable th[scope=col]")) {
-    header.querySelector("button").addEventListener("click", () => sort(header));
-  }
-
-  draw();
-  dark.addEventListener("change", draw);
-  narrow.addEventListener("change", draw);
-})();
+for (const place of document.querySelectorAll("[data-drawing]")) {
+  const number = Number(place.dataset.drawing);
+  drawNetwork(place, networks.depths[number], networks.widths[number]);
+}
+makeTable();
+loadPlotly().then(drawAll).then(() => {
+  listen();
+  document.body.dataset.drawn = "yes";
+  dark.addEventListener("change", drawAll);
+  narrow.addEventListener("change", drawAll);
+  window.addEventListener("resize", () => requestAnimationFrame(mark));
+});
+window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));

@@ -1,0 +1,184 @@
+"""What a page shows, computed once: from a study, or from any file of networks."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from regnetlab.analysis.compare import Comparison, Population, compare, populations, steps
+from regnetlab.analysis.law_evidence import LawEvidence, law_evidence
+from regnetlab.analysis.networks import complete, read_networks, records, study_networks, without_law
+from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
+from regnetlab.analysis.standings import Standing, study_standings
+from regnetlab.analysis.trends import PROPERTIES, Trend, trend, with_properties
+from regnetlab.analysis.verdicts import check_margin
+from regnetlab.analysis.width_law import PopulationLaw, population_law
+from regnetlab.errors import InputError
+from regnetlab.spaces.config import Config
+from regnetlab.spaces.regime import format_count
+from regnetlab.study.plan import DERIVED, MARGIN, Plan, plan_toml
+from regnetlab.study.store import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything on one page.
+
+    ``networks`` are those with an error, several seeds averaged, numbered from 0 in the order of their
+    spaces, with every property, a ``label`` (the config, or a name), a ``model`` (what commands take, or
+    empty) and ``points`` (the learning curve); ``failed`` are the trainings without an error.
+    """
+
+    name: str
+    lead: str
+    source: str
+    networks: pd.DataFrame
+    failed: pd.DataFrame
+    planned: int
+    populations: Sequence[Population]
+    comparisons: Sequence[Comparison]
+    margin: float
+    law: PopulationLaw | None
+    law_reason: str
+    evidence: LawEvidence | None
+    trends: Sequence[Trend]
+    noise: SeedNoise | None
+    standings: Sequence[Standing]
+    plan: Plan | None
+    study_file: str
+    provenance: Mapping[str, Any]
+
+    @property
+    def spaces(self) -> list[str]:
+        return list(dict.fromkeys(self.networks["space"].tolist()))
+
+    def errors(self, space: str) -> list[float]:
+        return list(self.networks.loc[self.networks["space"] == space, "error"])
+
+
+def study_content(plan: Plan, margin: float | None = None) -> Content:
+    """The content of a study; raises ``InputError`` where no training has earned an error yet."""
+    every = study_networks(plan)
+    return _content(
+        every,
+        name=plan.name,
+        lead=_lead(plan, every),
+        source=plan.name,
+        order=[draw.space.name for draw in plan.draws],
+        planned=sum(draw.n for draw in plan.draws) + plan.derived,
+        margin=plan.margin if margin is None else check_margin(margin),
+        standings=study_standings(plan),
+        plan=plan,
+        study_file=plan_toml(plan),
+        provenance=dict(open_store(plan.store).provenance) if plan.store.exists() else {},
+    )
+
+
+def file_content(file: Path, margin: float | None = None) -> Content:
+    """The content of a file of networks (``analysis.networks.read_networks``)."""
+    every = read_networks(file)
+    spaces = every["space"].nunique()
+    return _content(
+        every,
+        name=file.stem,
+        lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {file.name}.",
+        source=f"--from {file.name}",
+        order=[],
+        planned=len(every.drop_duplicates(["space", "index"])),
+        margin=MARGIN if margin is None else check_margin(margin),
+        standings=[],
+        plan=None,
+        study_file="",
+        provenance={},
+    )
+
+
+def _content(every: pd.DataFrame, order: Sequence[str], margin: float, name: str, **facts: Any) -> Content:
+    found = [each for each in populations(every, order) if len(each.errors)]
+    scored = complete(every)
+    if not len(scored):
+        raise InputError(f"{name}: no training has earned an error yet; nothing to report")
+    rank = {space: i for i, space in enumerate([*(each.space for each in found), DERIVED])}
+    scored = scored.sort_values("space", key=lambda names: names.map(rank), kind="stable")
+    networks = _labelled(with_properties(scored.reset_index(drop=True)))
+    law, reason = _law(networks)
+    trends = [
+        trend(drawn[column].to_numpy(float), drawn["error"].to_numpy(float), column)
+        for drawn in [networks[networks["space"] != DERIVED]]
+        for column in PROPERTIES
+    ]
+    return Content(
+        name=name,
+        networks=networks,
+        failed=every[every["error"].isna()],
+        populations=found,
+        comparisons=compare(steps(found), margin),
+        margin=margin,
+        law=law,
+        law_reason=reason,
+        evidence=law_evidence(law.best) if law is not None else None,
+        trends=[each for each in trends if each is not None],
+        noise=seed_noise(every),
+        **facts,
+    )
+
+
+def model_text(row: Mapping[str, Any]) -> str:
+    """The notation that commands take; empty where the config is not known whole."""
+    columns = [row.get(name) for name in ("depths", "widths", "group_widths", "bottleneck_ratios")]
+    if not all(isinstance(each, tuple) for each in columns):
+        return ""
+    return Config(*columns).text
+
+
+def _labelled(networks: pd.DataFrame) -> pd.DataFrame:
+    rows = records(networks)
+    models = [model_text(row) for row in rows]
+    return networks.assign(
+        model=models,
+        label=[m.removeprefix("anynet:") or _label(row) for m, row in zip(models, rows, strict=True)],
+        points=pd.Series([_points(row) for row in rows], index=networks.index, dtype=object),
+    )
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    if not isinstance(row["widths"], tuple):
+        return str(row["name"])
+    return f"d={','.join(map(str, row['depths']))};w={','.join(map(str, row['widths']))}"
+
+
+def _points(row: Mapping[str, Any]) -> list[list[float]]:
+    """The learning curve as [images, train loss, train error, …]; none where the file's is something else."""
+    text = row.get("curve")
+    try:
+        curve = json.loads(text) if isinstance(text, str) and text else []
+        return [[float(point[0]), float(point[1]), float(point[2])] for point in curve]
+    except (ValueError, TypeError, IndexError, RecursionError):
+        return []
+
+
+def _law(networks: pd.DataFrame) -> tuple[PopulationLaw | None, str]:
+    try:
+        return population_law(without_law(networks)), ""
+    except InputError as error:
+        return None, str(error)
+
+
+def _lead(plan: Plan, every: pd.DataFrame) -> str:
+    budget = plan.budget
+    windows = ", ".join(
+        f"{name} {format_count(w.low)} to {format_count(w.high) if math.isfinite(w.high) else 'any'}"
+        for name, w in plan.regime.windows.items()
+    )
+    seconds = pd.to_numeric(every["seconds"], errors="coerce").sum() if "seconds" in every else 0.0
+    return (
+        f"{len(plan.draws)} design spaces on {plan.data}, {budget.images:,} images × {budget.epochs}"
+        f" {'epoch' if budget.epochs == 1 else 'epochs'} a network"
+        + (f", with {windows}" if windows else "")
+        + (f"; {seconds / 3600:.2f} hours of training" if seconds else "")
+        + "."
+    )

@@ -1,0 +1,54 @@
+"""Figures as files for papers and slides: SVG and PNG, drawn by Kaleido with the machine's Chromium."""
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from regnetlab.errors import InputError
+from regnetlab.report.content import Content
+from regnetlab.report.page import drawn_figures
+
+_SIZE = {"width": 900, "height": 540}
+_REMEDY = "pip install 'regnetlab[figures]', and Chromium or Chrome"
+
+
+def write_pictures(content: Content, folder: Path) -> list[Path]:
+    """Write every figure of the page into this folder, made where it is missing, and return the paths.
+
+    Raises ``InputError`` where Kaleido or a browser is not there, or the folder can't be written.
+    """
+    try:
+        import kaleido  # noqa: F401 (an optional package, used by Plotly)
+    except ImportError:
+        raise InputError(f"--figures needs Kaleido: {_REMEDY}") from None
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--figures {folder} is a file; give a folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--figures {folder} can't be made: {error.strerror}") from None
+    written = []
+    for each in drawn_figures(content):
+        for ending in ("svg", "png"):
+            path = folder / f"{each.id}.{ending}"
+            try:
+                _on_paper(each.figure).write_image(path, **_SIZE, scale=2 if ending == "png" else 1)
+            except (RuntimeError, ValueError, OSError) as error:
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise InputError(
+                    f"--figures: {path.name} can't be drawn ({reason}); it needs {_REMEDY}"
+                ) from None
+            written.append(path)
+    return written
+
+
+def _on_paper(figure: go.Figure) -> go.Figure:
+    """White, with grid and legend, which the page has outside of its figures."""
+    paper = go.Figure(figure)
+    paper.update_layout(
+        template="plotly_white",
+        showlegend=sum(trace.showlegend is not False and bool(trace.name) for trace in paper.data) > 1,
+        legend={"orientation": "h", "y": -0.2},
+        height=None,
+    )
+    return paper

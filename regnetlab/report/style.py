@@ -1,0 +1,75 @@
+"""Colours, names and axes that all figures share.
+
+Colours are those of Okabe & Ito (2008), which colour-blind readers can tell apart and which stand out
+on white and on black; dashes and marker shapes say the same again. What follows the page's theme
+(text, grid) is left to the page.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from regnetlab.spaces.regime import format_count
+from regnetlab.study.plan import DERIVED
+
+_STYLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "AnyNetA": ("#E69F00", "dot", "circle"),
+        "AnyNetB": ("#56B4E9", "dash", "square"),
+        "AnyNetC": ("#009E73", "dashdot", "diamond"),
+        "AnyNetD": ("#CC79A7", "longdash", "triangle-up"),
+        "AnyNetE": ("#3B8BD4", "solid", "triangle-down"),
+        "RegNet": ("#D55E00", "solid", "x"),
+        DERIVED: ("#888888", "solid", "star"),
+    }
+)
+_OTHERS = ("#0072B2", "#F0E442", "#999933", "#AA4499", "#44AA99")
+_WEBGL = 1_000
+"""Points of a figure from which on it is drawn by WebGL, which stays smooth."""
+
+
+def style(space: str, position: int = 0) -> tuple[str, str, str]:
+    """Colour, dash and marker of a space; spaces of one's own get one by position."""
+    return _STYLES.get(space, (_OTHERS[position % len(_OTHERS)], "solid", "circle"))
+
+
+def title(space: str) -> str:
+    return "derived RegNets" if space == DERIVED else space
+
+
+def scatter_type(points: int) -> type[go.Scatter] | type[go.Scattergl]:
+    return go.Scattergl if points > _WEBGL else go.Scatter
+
+
+def log_axis(figure: go.Figure, name: str, low: float, high: float) -> None:
+    """A logarithmic x axis from ``low`` to ``high`` with round numbers."""
+    ticks = round_numbers(low, high)
+    figure.update_xaxes(title=name, type="log", tickvals=ticks, ticktext=[format_count(t) for t in ticks])
+
+
+def round_numbers(low: float, high: float) -> list[float]:
+    """Ticks of a logarithmic axis: in equal steps over a narrow range, else 1, 2, 5, 10, …"""
+    if high < 4 * low:
+        rough = max(high - low, 0.02 * low) / 4
+        power = 10.0 ** np.floor(np.log10(rough))
+        step = power * min((each for each in (1, 2, 5, 10) if each * power >= rough), default=10)
+        ticks = step * np.arange(np.ceil(low / step), np.floor(high / step) + 1)
+    else:
+        powers = 10.0 ** np.arange(np.floor(np.log10(low)) - 1, np.ceil(np.log10(high)) + 1)
+        ticks = np.outer(powers, [1, 2, 5]).ravel()
+    return [float(f"{tick:.6g}") for tick in ticks if low / 1.2 <= tick <= high * 1.2]
+
+
+def joined(rows: list[Any]) -> list[Any]:
+    """Several lines as one trace: their points with a gap after each."""
+    return [point for row in rows for point in (*row, None)]
+
+
+def as_json(figure: go.Figure) -> dict[str, Any]:
+    """A figure as plain lists and numbers, without Plotly's default template."""
+    figure.update_layout(template="none", margin={"l": 60, "r": 16, "t": 16, "b": 56})
+    plain: dict[str, Any] = figure.to_plotly_json()
+    return plain
