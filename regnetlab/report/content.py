@@ -129,10 +129,10 @@ def _content(every: pd.DataFrame, order: Sequence[str], margin: float, name: str
 
 def model_text(row: Mapping[str, Any]) -> str:
     """The notation that commands take; empty where the config is not known whole."""
-    columns = [row.get(name) for name in ("depths", "widths", "group_widths", "bottleneck_ratios")]
-    if not all(isinstance(each, tuple) for each in columns):
+    names = ("depths", "widths", "group_widths", "bottleneck_ratios")
+    if not all(isinstance(row.get(name), tuple) for name in names):
         return ""
-    return Config(*columns).text
+    return Config(**{name: row[name] for name in names}).text
 
 
 def _labelled(networks: pd.DataFrame) -> pd.DataFrame:

@@ -61,7 +61,8 @@ def edf_figure(content: Content) -> go.Figure:
         hovermode="x",
         xaxis={"title": "validation error (%)", "hoverformat": ".2f"},
         yaxis={"title": "share of networks with at most this error", "tickformat": ".0%", "range": [0, 1.02]},
-        height=480,
+        legend={"orientation": "h", "y": -0.2, "x": 0},
+        height=520,
         meta={"link": {"kind": "point", "x": "error", "y": "share"}},
     )
     return figure
@@ -143,9 +144,13 @@ def stages_figure(content: Content) -> go.Figure:
                     col=column,
                 )
     stages = max(map(len, drawn["widths"]), default=1)
+    widest, narrowest = max(map(max, drawn["widths"])), min(map(min, drawn["widths"]))
+    deepest = max(map(max, drawn["depths"]))
     figure.update_xaxes(tickvals=list(range(1, stages + 1)), range=[0.8, stages + 0.2])
     figure.update_xaxes(title="stage", row=2)
-    figure.update_yaxes(type="log", tickvals=_WIDTH_TICKS, row=1)
+    reach = [float(np.log10(narrowest / 1.2)), float(np.log10(widest * 1.2))]
+    figure.update_yaxes(type="log", tickvals=_WIDTH_TICKS, range=reach, row=1)
+    figure.update_yaxes(range=[0, deepest + 0.5], row=2)
     figure.update_yaxes(title="width w (log)", row=1, col=1)
     figure.update_yaxes(title="depth d", row=2, col=1)
     figure.update_layout(hovermode="closest", showlegend=False, height=540)

@@ -55,7 +55,7 @@ def overview(content: Content) -> str:
         f"; {_without_error(content)} failed" if _without_error(content) else "",
         f"; {missing} are missing" if missing > 0 else "",
     ]
-    best = networks.loc[networks["error"].idxmin()]
+    best = networks.iloc[int(networks["error"].argmin())]
     return (
         f"{len(networks):,} networks earned an error; the best has {best['error']:.2f} % and is of"
         f" {title(str(best['space']))}{''.join(notes)}."
@@ -71,13 +71,13 @@ def caution(content: Content) -> str:
     seeds = "one training seed per network where not said otherwise"
     if noise is not None:
         seeds = (
-            f"seeds of one network differ by a standard deviation of {noise.seed.estimate:.1f} points, networks"
-            f" of one space by {noise.between.estimate:.1f}"
+            f"seeds of one network differ by a standard deviation of {noise.seed.estimate:.1f} points,"
+            f" networks of one space by {noise.between.estimate:.1f}"
         )
     return (
-        f"Verdicts are of 95 % intervals of the medians' difference and a margin of {content.margin:g} points of"
-        f" error. With {n} networks, a whole error distribution is known to ± {100 * margin:.0f} points of share"
-        f" (Dvoretzky–Kiefer–Wolfowitz); {seeds}; a longer budget may order the spaces differently."
+        f"Verdicts are of 95 % intervals of the medians' difference and a margin of {content.margin:g} points"
+        f" of error. With {n} networks, a whole error distribution is known to ± {100 * margin:.0f} points of"
+        f" share (Dvoretzky–Kiefer–Wolfowitz); {seeds}; a longer budget may order the spaces differently."
     )
 
 
@@ -96,8 +96,8 @@ def law_finding(content: Content) -> Finding:
     return Finding(
         "measured",
         f"The widths of the best {law.n_best} of {law.n} freely drawn networks {grows}: by a factor of"
-        f" {law.growth.estimate:.2f} a stage (95 % interval {law.growth.low:.2f} to {law.growth.high:.2f}). One"
-        f" line explains {_percent(law.r2)} of the variance of their log widths, a line of its own"
+        f" {law.growth.estimate:.2f} a stage (95 % interval {law.growth.low:.2f} to {law.growth.high:.2f})."
+        f" One line explains {_percent(law.r2)} of the variance of their log widths, a line of its own"
         f" {_percent(law.median_r2)} of a typical network's.",
         (_evidence(content.evidence),) if content.evidence is not None else (),
     )
@@ -200,9 +200,8 @@ def _constraint(content: Content, each: Comparison) -> str:
     if a is None or b is None:
         return ""
     before = {constraint.name for constraint in a.constraints}
-    return ", ".join(
-        c.name if len(c.meaning) > 24 else c.meaning for c in b.constraints if c.name not in before
-    )
+    added = (c.name if len(c.meaning) > 24 else c.meaning for c in b.constraints if c.name not in before)
+    return ", ".join(added).replace("_{i+1}", "ᵢ₊₁").replace("_i", "ᵢ")
 
 
 def _evidence(evidence: LawEvidence) -> str:

@@ -44,7 +44,7 @@ FIRST_PROPERTY = "growth"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure's place on the page: its id, what it shows to those who can't see it, and its numbers' command."""
+    """A figure's place on the page: its id, what it shows in words, the command that makes it again."""
 
     id: str
     label: str
@@ -203,7 +203,7 @@ def _space_rows(content: Content) -> list[dict[str, Any]]:
     for i, population in enumerate(content.populations):
         found = summary(population)
         networks = content.networks[content.networks["space"] == population.space]
-        best = networks["error"].idxmin()
+        place = int(networks["error"].argmin())
         median, mean = found.median, found.mean
         rows.append(
             {
@@ -215,8 +215,8 @@ def _space_rows(content: Content) -> list[dict[str, Any]]:
                 "q05": _estimate(found.q05.estimate, found.q05.low, found.q05.high),
                 "median": _estimate(median.estimate, median.low, median.high),
                 "mean": _estimate(mean.estimate, mean.low, mean.high),
-                "best": int(best),
-                "best_label": networks.loc[best, "label"],
+                "best": int(networks.index[place]),
+                "best_label": networks["label"].iloc[place],
             }
         )
     return rows

@@ -1,5 +1,6 @@
 """Figures as files for papers and slides: SVG and PNG, drawn by Kaleido with the machine's Chromium."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -17,10 +18,8 @@ def write_pictures(content: Content, folder: Path) -> list[Path]:
 
     Raises ``InputError`` where Kaleido or a browser is not there, or the folder can't be written.
     """
-    try:
-        import kaleido  # noqa: F401 (an optional package, used by Plotly)
-    except ImportError:
-        raise InputError(f"--figures needs Kaleido: {_REMEDY}") from None
+    if find_spec("kaleido") is None:  # Plotly imports it
+        raise InputError(f"--figures needs Kaleido: {_REMEDY}")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--figures {folder} is a file; give a folder")
     try:

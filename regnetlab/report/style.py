@@ -40,7 +40,8 @@ def title(space: str) -> str:
     return "derived RegNets" if space == DERIVED else space
 
 
-def scatter_type(points: int) -> type[go.Scatter] | type[go.Scattergl]:
+def scatter_type(points: int) -> Any:
+    """The class of a trace with so many points."""
     return go.Scattergl if points > _WEBGL else go.Scatter
 
 

@@ -10,9 +10,11 @@ import pytest
 
 from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.analysis.standings import matches, standings
+from regnetlab.report.content import Content, file_content, study_content
 from regnetlab.report.contest import contest_findings
-from regnetlab.report.findings import caution, findings
-from regnetlab.report.page import default_path, study_page
+from regnetlab.report.findings import caution, step_findings
+from regnetlab.report.page import default_path
+from regnetlab.report.page import page as render
 from regnetlab.study.executors import Setup
 from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan, load_plan
@@ -47,7 +49,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Plan:
 
 @pytest.fixture(scope="module")
 def page(plan: Plan) -> str:
-    return study_page(plan)
+    return render(study_content(plan))
 
 
 def body(page: str) -> str:
@@ -79,7 +81,7 @@ def test_no_id_stands_twice(page: str) -> None:
 
 
 def test_the_same_trials_give_the_same_page(page: str, plan: Plan) -> None:
-    assert study_page(plan) == page
+    assert render(study_content(plan)) == page
 
 
 def test_a_report_lies_in_reports_beside_studies(plan: Plan) -> None:
@@ -90,24 +92,58 @@ def spread(middle: float, n: int = 60) -> list[float]:
     return (middle + np.linspace(-2, 2, n)).tolist()
 
 
-def kinds(errors: Mapping[str, list[float]]) -> list[str]:
-    return [each.kind for each in findings(errors, 120, 0, None, "too few")]
+def content_of(tmp_path: Path, errors: Mapping[str, list[float | None]]) -> Content:
+    """The content of a file with these errors."""
+    lines = ["name,space,depths,widths,flops,error"]
+    for space, values in errors.items():
+        for i, error in enumerate(values):
+            text = "" if error is None else f"{error:.3f}"
+            lines.append(f"{EVIL},{space},1 2,{8 + 8 * (i % 5)} 32,{100_000 + 1_000 * i},{text}")
+    path = tmp_path / "networks.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return file_content(path)
 
 
-def test_a_clear_difference_is_called_better_or_worse_and_no_other() -> None:
-    assert kinds({"AnyNetA": spread(30), "AnyNetB": spread(20)})[1] == "better"
-    assert kinds({"AnyNetA": spread(20), "AnyNetB": spread(30)})[1] == "worse"
-    assert kinds({"AnyNetA": spread(20), "AnyNetB": spread(20.1)})[1] == "open"
-    assert kinds({"AnyNetA": spread(30, 2), "AnyNetB": spread(20, 2)})[1] == "open"
+@pytest.mark.parametrize(
+    ("a", "b", "chip"),
+    [
+        (spread(30), spread(20), "better"),
+        (spread(20), spread(30), "worse"),
+        (spread(20), spread(20.1), "no worse"),
+        (spread(20, 12), spread(20.1, 12), "undecided"),
+        (spread(30, 3), spread(20, 3), "undecided"),
+    ],
+)
+def test_a_step_claims_what_its_interval_allows(
+    tmp_path: Path, a: list[float | None], b: list[float | None], chip: str
+) -> None:
+    (finding,) = step_findings(content_of(tmp_path, {"AnyNetA": a, "AnyNetB": b}))
+    assert finding.chip == chip
+    assert "95 % interval" in finding.text or "too few" in finding.text
 
 
-def test_every_claim_has_its_interval() -> None:
-    errors = {"AnyNetA": spread(30), "AnyNetB": spread(20), "derived": spread(15, 5)}
-    for finding in findings(errors, 130, 5, None, "too few"):
-        if finding.kind in ("better", "worse"):
-            assert "95 % interval" in finding.text
-    assert "5 of 130 networks failed" in findings(errors, 130, 5, None, "")[0].text
-    assert "± 18 points" in caution(errors, 1)
+def test_a_step_names_the_constraint_that_it_adds(tmp_path: Path) -> None:
+    (finding,) = step_findings(content_of(tmp_path, {"AnyNetC": [*spread(30)], "AnyNetD": [*spread(20)]}))
+    assert "wᵢ ≤ wᵢ₊₁" in finding.text
+
+
+def test_failed_networks_are_counted_and_named(tmp_path: Path) -> None:
+    content = content_of(tmp_path, {"AnyNetA": [*spread(30)], "AnyNetB": [*spread(20), None, None]})
+    assert any("0 and 2 networks failed" in each for each in step_findings(content)[0].remarks)
+    assert "2 failed" in render(content)
+
+
+def test_the_caution_says_how_little_so_few_networks_show(tmp_path: Path) -> None:
+    assert "± 18 points" in caution(
+        content_of(tmp_path, {"AnyNetA": [*spread(30)], "AnyNetB": [*spread(20)]})
+    )
+
+
+def test_a_file_of_networks_has_a_page_like_a_study(tmp_path: Path) -> None:
+    text = render(content_of(tmp_path, {"AnyNetA": [*spread(30)], "AnyNetB": [*spread(20)]}))
+    assert "Which constraints hold?" in text
+    assert "<script>alert" not in text
+    assert "study.toml" not in text
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +200,7 @@ def test_a_browser_draws_every_figure_without_sideways_scrolling(
     open_page: OpenPage, width: int, scheme: str
 ) -> None:
     tab = open_page(width, scheme)
-    assert tab.locator(".plot").count() >= 7
+    assert tab.locator(".plot").count() >= 6
     assert tab.locator(".plot .main-svg").count() >= tab.locator(".plot").count()
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
@@ -189,10 +225,108 @@ def test_hovering_the_distributions_shows_every_space_at_that_error(open_page: O
     assert tab.evaluate("document.getElementById('plot-edf').layout.hovermode") == "x"
 
 
-def test_clicking_a_legend_entry_hides_its_space(open_page: OpenPage) -> None:
+def test_a_click_hides_a_space_in_every_figure(open_page: OpenPage) -> None:
     tab = open_page()
-    tab.locator("#plot-edf .legendtoggle").first.click()
-    tab.wait_for_function("document.getElementById('plot-edf').data[0].visible === 'legendonly'")
+    shown = """(id) => document.getElementById(id).data
+        .filter((trace) => trace.meta?.space === 'AnyNetA' && trace.meta?.variant !== 'flops')
+        .some((trace) => trace.visible === true)"""
+    button = tab.locator("[data-space=AnyNetA]")
+    for click in (button, tab.locator("#plot-edf .legendtoggle").first):
+        assert all(tab.evaluate(shown, f"plot-{id}") for id in ("edf", "strip", "property"))
+        click.click()
+        tab.wait_for_function("document.querySelector('[data-space=AnyNetA]').ariaPressed === 'false'")
+        assert not any(tab.evaluate(shown, f"plot-{id}") for id in ("edf", "strip", "property"))
+        button.click()
+
+
+def test_one_space_alone_has_its_band(open_page: OpenPage) -> None:
+    tab = open_page()
+    bands = "document.getElementById('plot-edf').data.filter((t) => t.meta.band && t.visible === true).length"
+    assert tab.evaluate(bands) == 0
+    tab.locator("[data-space=AnyNetA]").click(modifiers=["Shift"])
+    tab.wait_for_function(f"{bands} === 1")
+
+
+def test_hovering_a_network_marks_it_in_every_figure(open_page: OpenPage) -> None:
+    tab = open_page()
+    drawn = tab.locator("#plot-property .scatterlayer .trace").nth(1).locator(".point").nth(2)
+    drawn.scroll_into_view_if_needed()
+    point = drawn.bounding_box()
+    tab.mouse.move(point["x"] + point["width"] / 2 - 2, point["y"] + point["height"] / 2)
+    tab.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
+    tab.wait_for_selector("#panel:not([hidden])")
+    number = tab.evaluate("page.figures.property.data[1].customdata[2]")
+    label, error = tab.evaluate("(n) => [networks.label[n], networks.error[n]]", number)
+    assert label in tab.locator("#panel .numbers").text_content()
+    assert f"{error:.2f} %" in tab.locator("#panel .name").text_content()
+    for figure in ("edf", "property", "strip", "curves"):
+        assert tab.locator(f"#plot-{figure} .overlay").get_attribute("data-network") == str(number)
+    mark = tab.locator("#plot-property .overlay circle").bounding_box()
+    assert mark["x"] + mark["width"] / 2 == pytest.approx(point["x"] + point["width"] / 2, abs=1.5)
+    assert mark["y"] + mark["height"] / 2 == pytest.approx(point["y"] + point["height"] / 2, abs=1.5)
+    tab.keyboard.press("Escape")
+    assert tab.locator("#panel").is_hidden()
+    assert tab.locator(".overlay").count() == 0
+
+
+def test_distributions_can_be_seen_at_equal_complexity(open_page: OpenPage) -> None:
+    tab = open_page()
+    tab.locator("[data-variant=plain]").wait_for()
+    tab.locator("[data-variant=flops]").click()
+    shown = "document.getElementById('plot-edf').data.filter((trace) => trace.visible === true)"
+    tab.wait_for_function(f"{shown}.every((trace) => trace.meta.variant === 'flops')")
+
+
+def test_another_property_can_be_chosen(open_page: OpenPage) -> None:
+    tab = open_page()
+    tab.locator("#property").select_option("depth")
+    tab.wait_for_function(
+        "document.getElementById('plot-property').layout.xaxis.title.text.includes('depth')"
+    )
+    assert tab.evaluate(
+        "document.getElementById('plot-property').data[0].x.every((x, i) =>"
+        " x === networks.depth[document.getElementById('plot-property').data[0].customdata[i]])"
+    )
+
+
+def test_the_table_of_networks_is_searched_sorted_and_reached_by_keyboard(open_page: OpenPage) -> None:
+    tab = open_page()
+    rows = tab.locator("#table tbody tr")
+    total = tab.evaluate("networks.error.length")
+    assert rows.count() == min(total, 25)
+    tab.locator("#query").fill("anyneta")
+    assert all("AnyNetA" in each for each in rows.locator("td:first-child").all_text_contents())
+    tab.locator("#table th button", has_text="flops").click()
+    flops = tab.evaluate("found().map((number) => networks.flops[number])")
+    assert flops == sorted(flops)
+    rows.first.locator("button").focus()
+    assert tab.locator("#panel").is_visible()
+    assert rows.first.get_attribute("aria-selected") == "true"
+
+
+def test_networks_and_figures_can_be_taken_along_as_csv(open_page: OpenPage) -> None:
+    tab = open_page()
+    for name, header in (("networks", "space,label,model,error"), ("edf", "trace,x,y")):
+        with tab.expect_download() as download:
+            tab.locator(f"[data-csv={name}]").click()
+        lines = Path(download.value.path()).read_text().splitlines()
+        assert lines[0].startswith(header)
+        assert len(lines) > 5
+
+
+def test_five_thousand_networks_stay_smooth(browser: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    errors = {f"AnyNet{letter}": random.normal(30 - i, 3, 1_250).tolist() for i, letter in enumerate("ABCD")}
+    text = render(content_of(tmp_path, errors))
+    assert len(text.encode()) < 6e6
+    path = tmp_path / "large.html"
+    path.write_text(text, encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto(path.as_uri())
+    tab.wait_for_selector("body[data-drawn=yes]")
+    assert tab.evaluate("document.getElementById('plot-property').data[0].type") == "scattergl"
+    assert tab.locator("#table tbody tr").count() == 25
+    tab.close()
 
 
 def test_the_contest_says_who_wins_or_why_nobody_can_be_compared(page: str) -> None:
@@ -208,17 +342,17 @@ def test_a_match_is_told_with_its_interval_whoever_wins() -> None:
     rows += contender_rows("r", "RegNet", 100, [12.0, 12.5, 12.1], [12.0, 12.5, 12.1])
     found = standings(rows)
     (finding,) = contest_findings(matches(found), found)
-    assert finding.kind == "worse"
+    assert finding.chip == "worse"
     assert "a beats r" in finding.text
     assert "95 % interval" in finding.text
 
 
 def test_a_click_sorts_the_table_of_contenders(open_page: OpenPage) -> None:
     page = open_page()
-    header = page.locator(".sortable th[scope=col]").nth(5)
+    header = page.locator("#baselines .sortable th[scope=col]").nth(5)
 
     def flops() -> list[float]:
-        cells = page.locator(".sortable tbody tr td:nth-child(6)")
+        cells = page.locator("#baselines tbody tr td:nth-child(6)")
         return [float(cell.get_attribute("data-value")) for cell in cells.all()]
 
     header.locator("button").click()

@@ -40,7 +40,11 @@ function shows(trace, few) {
 
 function visible(traces) {
   const spaces = new Set(traces.map((trace) => trace.meta?.space).filter((space) => space !== undefined && !hidden.has(space)));
-  return traces.map((trace) => shows(trace, spaces.size <= 2));
+  return traces.map((trace) => {
+    const shown = shows(trace, spaces.size <= 2);
+    const inLegend = trace.showlegend !== false && !trace.meta?.band && [undefined, variant].includes(trace.meta?.variant);
+    return shown || !inLegend ? shown : "legendonly";
+  });
 }
 
 function drawFigure(place) {
@@ -130,6 +134,15 @@ function listen() {
       if (number !== undefined) select(number);
     });
     plot.on("plotly_afterplot", mark);
+    // A legend switches its space in every figure, as the buttons do.
+    const clicked = (alone) => ({ curveNumber, data }) => {
+      const space = data[curveNumber].meta?.space;
+      if (space === undefined) return true;
+      toggleSpace(space, alone);
+      return false;
+    };
+    plot.on("plotly_legendclick", clicked(false));
+    plot.on("plotly_legenddoubleclick", clicked(true));
   }
 }
 
