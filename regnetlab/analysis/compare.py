@@ -22,7 +22,8 @@ from regnetlab.analysis.rank_tests import RankTests, holm, rank_tests
 from regnetlab.analysis.verdicts import UNDECIDED, networks_to_decide, verdict
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.arrays import Floats
-from regnetlab.study.plan import DERIVED
+from regnetlab.study.plan import DERIVED, Plan
+from regnetlab.study.store import open_store
 
 COMPLEXITIES = ("flops", "params", "acts")
 WORST = 100.0
@@ -132,6 +133,29 @@ def steps(
         if name not in by_name:
             raise unknown("space", name, by_name)
     return [(by_name[a], by_name[b]) for a, b in pairs]
+
+
+def study_pairs(plan: Plan) -> list[tuple[str, str]]:
+    """The steps of a study: every space and the one before it; one of the study's own and its parent."""
+    names = [draw.space.name for draw in plan.draws]
+    pairs = []
+    for place, draw in enumerate(plan.draws):
+        if draw.space.parent in names:
+            pairs.append((draw.space.parent, draw.space.name))
+        elif place:
+            pairs.append((names[place - 1], draw.space.name))
+    return pairs
+
+
+def stated_margin(plan: Plan) -> float:
+    """The margin that a study states; raises ``InputError`` unless it did before its first training."""
+    began = open_store(plan.store).provenance.get("margin") if plan.store.exists() else None
+    if began is not None and began != plan.margin:
+        raise InputError(
+            f"study {plan.name} began with margin {began:g} and now states {plan.margin:g}; a margin chosen"
+            f" after the errors are known proves nothing: put {began:g} back, or give --margin"
+        )
+    return plan.margin
 
 
 def compare(pairs: Sequence[tuple[Population, Population]], margin: float) -> list[Comparison]:

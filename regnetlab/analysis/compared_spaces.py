@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from regnetlab.analysis.compare import Comparison, Population, compare, populations, steps, summary
+from regnetlab.analysis.compare import (
+    Comparison,
+    Population,
+    compare,
+    populations,
+    steps,
+    study_pairs,
+    summary,
+)
 from regnetlab.analysis.edf import edf
 from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.analysis.matched import Matched
@@ -13,8 +21,7 @@ from regnetlab.analysis.networks import read_networks, study_networks
 from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
 from regnetlab.analysis.verdicts import POWER, check_margin, verdict
 from regnetlab.errors import InputError
-from regnetlab.study.plan import MARGIN, Plan, find_study, load_plan, newest_study
-from regnetlab.study.store import open_store
+from regnetlab.study.plan import MARGIN, find_study, load_plan, newest_study
 
 
 def compared_spaces(
@@ -35,9 +42,10 @@ def compared_spaces(
         plan = load_plan(find_study(study or newest_study()))
         networks = study_networks(plan)
         order = tuple(draw.space.name for draw in plan.draws)
+        pairs = pairs or study_pairs(plan)
         stated = plan.margin
-        _check_unmoved(plan)
-    chosen = check_margin(margin if margin is not None else MARGIN if math.isnan(stated) else stated)
+        margin = stated_margin(plan) if margin is None else margin
+    chosen = check_margin(MARGIN if margin is None else margin)
     found = populations(networks, order)
     pairs_found = steps(found, pairs)
     if not pairs_found:
@@ -85,18 +93,6 @@ def described(each: Comparison) -> dict[str, Any]:
         "networks_to_decide": {claim: _whole(n) for claim, n in each.to_decide.items()},
         "power": POWER,
     }
-
-
-def _check_unmoved(plan: Plan) -> None:
-    """Raise ``InputError`` where the study's margin is another than when its first network was trained."""
-    if not plan.store.exists():
-        return
-    began = open_store(plan.store).provenance.get("margin")
-    if began is not None and began != plan.margin:
-        raise InputError(
-            f"study {plan.name} began with margin {began:g} and now states {plan.margin:g}; a margin chosen"
-            f" after the errors are known proves nothing: put {began:g} back, or give --margin"
-        )
 
 
 def _space(population: Population) -> dict[str, Any]:

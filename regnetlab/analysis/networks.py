@@ -154,5 +154,8 @@ def records(networks: pd.DataFrame) -> list[dict[str, Any]]:
 
 def without_law(networks: pd.DataFrame) -> pd.DataFrame:
     """The networks whose widths were free: those of RegNet spaces already follow the law."""
-    free = networks[~networks["space"].isin([REGNET.name, DERIVED])]
+    follow = networks["space"].isin([REGNET.name, DERIVED])
+    if "wm" in networks:  # drawn from the law's parameters, in a space of a user's too
+        follow |= networks["wm"].fillna("").astype(str) != ""
+    free = networks[~follow]
     return free if len(free) else networks

@@ -16,6 +16,7 @@ import pandas as pd
 from regnetlab.analysis.intervals import Interval, paired_bootstrap
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
+from regnetlab.spaces.law import fit_line
 
 BEST_SHARE = 0.25
 """The share of a population whose law is fitted: its best quarter."""
@@ -62,7 +63,7 @@ def fit_log_linear(widths: Sequence[int], depths: Sequence[int]) -> LogLinearFit
     if len(widths) < 2:
         raise InputError("one stage has no growth; a width law needs two stages or more")
     logs = np.log(np.asarray(widths, np.float64))
-    start, slope = _line(logs)
+    start, slope = fit_line(logs)
     predicted = start + slope * np.arange(len(logs))
     total = float(((logs - logs.mean()) ** 2).sum())
     residual = float(((logs - predicted) ** 2).sum())
@@ -95,7 +96,7 @@ def population_law(networks: pd.DataFrame) -> PopulationLaw:
     if np.ptp(widths, axis=1).max() == 0:
         raise InputError("every network has equal widths in all its stages; there is no growth to fit")
     errors = networks["error"].to_numpy(np.float64)
-    starts, slopes = _line(widths)
+    starts, slopes = fit_line(widths)
     chosen = np.argsort(errors, kind="stable")[: _count_best(n)]
     best = networks.iloc[chosen]
 
@@ -110,7 +111,7 @@ def population_law(networks: pd.DataFrame) -> PopulationLaw:
         growth=_exponential(paired_bootstrap((errors, slopes), _mean_of_best)),
         r2=float(1 - ((observed - predicted) ** 2).sum() / spread) if spread > 0 else math.nan,
         median_r2=float(np.nanmedian([fit.r2 for fit in fits])),
-        depth_growth=math.exp(float(_line(depths[chosen])[1].mean())),
+        depth_growth=math.exp(float(fit_line(depths[chosen])[1].mean())),
         depth=float(np.median([sum(each) for each in best["depths"]])),
         best=best,
     )
@@ -125,13 +126,6 @@ def _mean_of_best(errors: Floats, values: Floats, axis: int = -1) -> Floats:
     order = np.argsort(errors, axis=axis, kind="stable")
     best = np.take(order, np.arange(_count_best(errors.shape[axis])), axis=axis)
     return np.asarray(np.take_along_axis(values, best, axis=axis).mean(axis=axis))
-
-
-def _line(logs: Floats) -> tuple[Floats, Floats]:
-    """Intercept and slope of least squares over the last axis against 0, 1, 2, …"""
-    stages = np.arange(logs.shape[-1]) - (logs.shape[-1] - 1) / 2
-    slope = (logs * stages).sum(-1) / (stages**2).sum()
-    return logs.mean(-1) + slope * stages[0], slope
 
 
 def _exponential(interval: Interval) -> Interval:

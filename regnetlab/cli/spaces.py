@@ -11,6 +11,7 @@ from regnetlab.cli.output import Json, count, print_json, print_table, stages
 from regnetlab.errors import InputError
 from regnetlab.files import check_output, write_atomically
 from regnetlab.spaces.config import network_id, notation
+from regnetlab.spaces.own import named_constraint
 from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import Sample
 from regnetlab.spaces.sampler import sample as draw
@@ -41,6 +42,10 @@ def sample(
     width: Range = None,
     group_width: Values = None,
     bottleneck_ratio: Values = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONSTRAINT", help='Narrow it, as in "w[i] <= w[i+1]"; repeatable.'),
+    ] = None,
     study: Annotated[str | None, typer.Option(help="Take what is not given here from this study.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write .csv, .parquet or .json instead.")
@@ -50,16 +55,21 @@ def sample(
     """Draw networks from a design space: always the same for the same seed, whatever n."""
     if output is not None:
         check_output(output, (".csv", ".parquet", ".json"))
-    chosen, shape, regime = space_named(space), template_named(template or "paper"), Regime()
-    if study is not None:
+    shape, regime = template_named(template or "paper"), Regime()
+    if study is None:
+        chosen = space_named(space)
+    else:
         from regnetlab.study.plan import find_study, load_plan  # pydantic
 
         plan = load_plan(find_study(study))
-        chosen, regime = chosen.within(plan.ranges), plan.regime
+        own = {draw.space.name: draw.space for draw in plan.draws}
+        chosen, regime = (own.get(space) or space_named(space)).within(plan.ranges), plan.regime
         shape = plan.template if template is None else shape
         seed = plan.seed if seed is None else seed
         sizes = {each.space.name: each.n for each in plan.draws}
         n = sizes.get(space) if n is None else n
+    if where:
+        chosen = chosen.child(space, [named_constraint(each) for each in where])
     if n is None:
         raise InputError("--n is missing; say how many networks, as in --n 64")
     ranges = chosen.ranges.changed(

@@ -9,7 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from regnetlab.analysis.compare import Comparison, Population, compare, populations, steps
+from regnetlab.analysis.compare import (
+    Comparison,
+    Population,
+    compare,
+    populations,
+    stated_margin,
+    steps,
+    study_pairs,
+)
 from regnetlab.analysis.law_evidence import LawEvidence, law_evidence
 from regnetlab.analysis.networks import complete, read_networks, records, study_networks, without_law
 from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
@@ -69,8 +77,9 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
         lead=_lead(plan, every),
         source=plan.name,
         order=[draw.space.name for draw in plan.draws],
+        pairs=study_pairs(plan),
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
-        margin=plan.margin if margin is None else check_margin(margin),
+        margin=stated_margin(plan) if margin is None else check_margin(margin),
         standings=study_standings(plan),
         plan=plan,
         study_file=plan_toml(plan),
@@ -88,6 +97,7 @@ def file_content(file: Path, margin: float | None = None) -> Content:
         lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {file.name}.",
         source=f"--from {file.name}",
         order=[],
+        pairs=[],
         planned=len(every.drop_duplicates(["space", "index"])),
         margin=MARGIN if margin is None else check_margin(margin),
         standings=[],
@@ -97,7 +107,14 @@ def file_content(file: Path, margin: float | None = None) -> Content:
     )
 
 
-def _content(every: pd.DataFrame, order: Sequence[str], margin: float, name: str, **facts: Any) -> Content:
+def _content(
+    every: pd.DataFrame,
+    name: str,
+    order: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    margin: float,
+    **facts: Any,
+) -> Content:
     found = [each for each in populations(every, order) if len(each.errors)]
     scored = complete(every)
     if not len(scored):
@@ -116,7 +133,7 @@ def _content(every: pd.DataFrame, order: Sequence[str], margin: float, name: str
         networks=networks,
         failed=every[every["error"].isna()],
         populations=found,
-        comparisons=compare(steps(found), margin),
+        comparisons=compare(_steps(found, pairs), margin),
         margin=margin,
         law=law,
         law_reason=reason,
@@ -125,6 +142,17 @@ def _content(every: pd.DataFrame, order: Sequence[str], margin: float, name: str
         noise=seed_noise(every),
         **facts,
     )
+
+
+def _steps(
+    found: Sequence[Population], pairs: Sequence[tuple[str, str]]
+) -> list[tuple[Population, Population]]:
+    """The study's steps, as far as their networks are there already."""
+    there = {each.space for each in found}
+    if not pairs:
+        return steps(found)
+    ready = [pair for pair in pairs if there.issuperset(pair)]
+    return steps(found, ready) if ready else []
 
 
 def model_text(row: Mapping[str, Any]) -> str:

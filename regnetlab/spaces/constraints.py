@@ -30,14 +30,16 @@ class Link(Enum):
 class Constraint:
     """A name, its meaning in the papers' symbols, and which networks satisfy it.
 
-    ``holds`` maps a population of n networks to a mask of shape (n,). ``link`` may say the same as
-    a relation of neighbouring stages; a test keeps the two equal.
+    ``holds`` maps a population of n networks to a mask of shape (n,); with ``counted`` it takes their
+    complexity as its second argument. ``link`` may say the same as a relation of neighbouring
+    stages; a test keeps the two equal.
     """
 
     name: str
     meaning: str
-    holds: Callable[[Population], Mask]
+    holds: Callable[..., Mask]
     link: Link | None = None
+    counted: bool = False
 
 
 def _each_row(holds: Mask) -> Mask:

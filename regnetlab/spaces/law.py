@@ -75,6 +75,23 @@ def log_linear_widths(w0: float, growth: float, stages: int) -> Floats:
     return np.asarray(w0 * growth ** np.arange(stages), np.float64)
 
 
+def log_linear_fit(widths: Ints) -> tuple[Floats, Floats]:
+    """w_0 and growth of the least-squares line of log w_i on i, for widths of shape (n, stages).
+
+    The growth of a single stage is NaN.
+    """
+    start, slope = fit_line(np.log(np.asarray(widths, np.float64)))
+    return np.exp(start), np.exp(slope)
+
+
+def fit_line(values: Floats) -> tuple[Floats, Floats]:
+    """Intercept and slope of least squares over the last axis against 0, 1, 2, …"""
+    places = np.arange(values.shape[-1]) - (values.shape[-1] - 1) / 2
+    with np.errstate(invalid="ignore"):
+        slope = (values * places).sum(-1) / (places**2).sum()
+    return values.mean(-1) + slope * places[0], slope
+
+
 def log_linear_depths(total: int, growth: float, stages: int) -> tuple[int, ...]:
     """Stage depths that follow d_0 · growth^i, never fall, are at least 1 and sum to ``total``."""
     if total < stages:

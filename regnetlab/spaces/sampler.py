@@ -84,12 +84,17 @@ class _Found:
     def add(self, source: Proposal, words: Words, start: int) -> None:
         population, origin = source.draw(words)
         for constraint in self.space.constraints:
-            kept = constraint.holds(population)
-            if not kept.all():
-                population, origin = population.take(kept), origin[kept]
+            if not constraint.counted:
+                kept = constraint.holds(population)
+                if not kept.all():
+                    population, origin = population.take(kept), origin[kept]
+        counts = complexity(population, self.template)
+        for constraint in self.space.constraints:
+            if constraint.counted:
+                which = np.flatnonzero(constraint.holds(population, counts))
+                population, origin, counts = population.take(which), origin[which], counts.take(which)
         if not len(population):
             return
-        counts = complexity(population, self.template)
         self._observe(counts)
         inside = np.flatnonzero(self.regime.holds(counts))
         new = inside[self._unseen(population.take(inside).rows)]
@@ -122,7 +127,9 @@ class _Found:
         """One line: how many were found of how many drawn, what they had, and what to change."""
         start = f"{self.space.name}: {len(self.rows):,} of {n:,} networks found in {drawn:,} draws"
         if not self.proposed:
-            return f"{start}; no draw satisfied the ranges; widen depth, width, w0, wa or wm"
+            own = ", ".join(each.name for each in self.space.own)
+            remedy = f"loosen {own}, or the ranges" if own else "widen depth, width, w0, wa or wm"
+            return f"{start}; no draw satisfied the ranges and constraints; {remedy}"
         ranges = ", ".join(
             f"{name} {format_count(float(f'{low:.3g}'))} to {format_count(float(f'{high:.3g}'))}"
             for name, (low, high) in self.seen.items()
@@ -135,7 +142,7 @@ class _Found:
 
 def _key(space: DesignSpace, template: Template, seed: int) -> Words:
     """128 bits that differ between spaces, ranges, templates and seeds."""
-    text = f"{space.name}|{space.ranges.text}|{template}|{seed}"
+    text = f"{space.lineage}|{space.ranges.text}|{template}|{seed}"
     return np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], "<u8").astype(np.uint64)
 
 

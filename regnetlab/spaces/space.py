@@ -1,6 +1,6 @@
 """Design spaces: ranges plus constraints. AnyNetA to E and RegNet, each its parent and one more."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -18,15 +18,32 @@ from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
 
 @dataclass(frozen=True, slots=True)
 class DesignSpace:
-    """All networks inside the ranges that satisfy every constraint."""
+    """All networks inside the ranges that satisfy every constraint.
+
+    ``parent`` is the name of the space that it narrows by ``own`` constraints, for a space of a user's.
+    """
 
     name: str
     ranges: Ranges
     constraints: tuple[Constraint, ...] = ()
+    parent: str = ""
+    own: tuple[Constraint, ...] = ()
 
     def narrowed(self, name: str, constraint: Constraint) -> "DesignSpace":
         """This space with one more constraint."""
         return replace(self, name=name, constraints=(*self.constraints, constraint))
+
+    def child(self, name: str, own: Iterable[Constraint]) -> "DesignSpace":
+        """A space of a user's, narrower than this one by these constraints."""
+        more = tuple(own)
+        return DesignSpace(name, self.ranges, (*self.constraints, *more), self.name, more)
+
+    @property
+    def lineage(self) -> str:
+        """What the space's draws depend on beside its ranges: its name, or what a user's demands."""
+        if not self.parent:
+            return self.name
+        return "&".join(each.meaning for each in self.constraints)
 
     def within(self, ranges: Ranges) -> "DesignSpace":
         """This space with other ranges."""

@@ -4,7 +4,7 @@ Sections and their keys are the fields of the dataclasses that the rest of the p
 Recipe, Ranges), so a new key is one new field there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +13,11 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.spaces.own import own_space
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import MAX_N
-from regnetlab.spaces.space import DesignSpace, space_named
+from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.spaces.template import TEMPLATES, Template, parse_input, template_named
 from regnetlab.study.tomlfile import line_of, read_toml, write_value
 from regnetlab.training.budget import Budget, Recipe
@@ -112,6 +113,8 @@ def _section(of: type, **more: Any) -> type[BaseModel]:
 class _Draw(_Section):
     space: str
     n: Annotated[int, Field(ge=1, le=MAX_N)]
+    parent: str | None = None
+    constraints: dict[str, str] | tuple[str, ...] = ()
 
 
 class _Regime(_Section):
@@ -232,11 +235,27 @@ def _plan(
         budget=Budget(**values["budget"]),
         seeds=seeds,
         recipe=Recipe(**values["recipe"]),
-        draws=tuple(Draw(space_named(draw["space"]).within(ranges), draw["n"]) for draw in values["spaces"]),
+        draws=_draws(values["spaces"], ranges),
         derived=values["derive"]["n"],
         margin=values["compare"]["margin"],
         baselines=None if baselines is None else _contest(baselines, Recipe(**values["recipe"])),
     )
+
+
+def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ...]:
+    """The spaces by name, those of the study's own made from their parents and constraints."""
+    known: dict[str, DesignSpace] = dict(SPACES)
+    draws = []
+    for each in given:
+        name, parent = each["space"], each["parent"]
+        if parent is None and each["constraints"]:
+            raise InputError(f'space {name!r} has constraints but no parent; add parent = "AnyNetA"')
+        if parent is not None:
+            known[name] = own_space(name, parent, each["constraints"], known)
+        elif name not in known:
+            raise unknown("space", name, known)
+        draws.append(Draw(known[name].within(ranges), each["n"]))
+    return tuple(draws)
 
 
 def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
@@ -316,6 +335,9 @@ def plan_toml(plan: Plan) -> str:
         ]
     for draw in plan.draws:
         lines += ["", "[[spaces]]", f"space = {write_value(draw.space.name)}", f"n = {draw.n}"]
+        if draw.space.parent:
+            own = (f"{write_value(each.name)} = {write_value(each.meaning)}" for each in draw.space.own)
+            lines += [f"parent = {write_value(draw.space.parent)}", "[spaces.constraints]", *own]
     return "\n".join(lines) + "\n"
 
 
@@ -333,7 +355,7 @@ def _tuples(value: Any) -> Any:
 def _explained(path: Path, text: str, error: ValidationError) -> InputError:
     """One line for the first mistake that pydantic found."""
     found = error.errors()[0]
-    location = tuple(each for each in found["loc"] if each not in ("str", "_Template"))
+    location = tuple(each for each in found["loc"] if each not in _UNIONS)
     line = line_of(text, location)
     where = f"{path}" + (f", line {line}" if line else "")
     key = ".".join(str(each) for each in location)
@@ -350,9 +372,13 @@ def _explained(path: Path, text: str, error: ValidationError) -> InputError:
     return InputError(f"{where}: {key} is {_shown(found['input'])}; {message}")
 
 
+_UNIONS = ("str", "_Template", "dict[str,str]", "tuple[str, ...]")
+"""What pydantic adds to a place where a key may be of several types."""
+
 _ACCEPTS: Mapping[str, str] = MappingProxyType(
     {
         "tuple_type": "it must be a list",
+        "dict_type": "it must be a table of names and texts, or a list of texts",
         "model_type": "it must be a table of keys",
         "too_long": "it must be a list of two: [low, high]",
         "too_short": "it must have at least one entry",
@@ -385,6 +411,13 @@ def _shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def _parts(value: Any) -> list[Any]:
+    """The value, or the texts in a table or list of constraints."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list) else [value]
+
+
 def _line_of_message(text: str, values: Mapping[str, Any], message: str) -> str:
     """Where the key that a message of ``Budget``, ``Recipe``, … speaks of stands in the file."""
     places: list[tuple[str | int, ...]] = []
@@ -397,7 +430,7 @@ def _line_of_message(text: str, values: Mapping[str, Any], message: str) -> str:
                 for i, each in enumerate(inner)
                 if isinstance(each, dict)
                 for key, value in each.items()
-                if repr(value) in message
+                if any(repr(part) in message for part in _parts(value))
             ]
         elif repr(inner) in message:
             places.append((section,))

@@ -6,6 +6,7 @@ import pytest
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.regime import Window
+from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan import find_study, load_plan, newest_study, plan_toml
 from regnetlab.study.tomlfile import line_of, write_value
 
@@ -146,3 +147,57 @@ def test_the_newest_study_is_the_one_with_the_newest_trials(make_study: MakeStud
         (root / name / "trials.csv").write_text("")
         os.utime(root / name / "trials.csv", (time, time))
     assert newest_study(root) == "new"
+
+
+OWN = """
+[[spaces]]
+space = "slim"
+parent = "AnyNetE"
+n = 3
+[spaces.constraints]
+"no bottleneck" = "b == 1"
+
+[[spaces]]
+space = "slimmer"
+parent = "slim"
+n = 3
+constraints = ["depth <= 6"]
+"""
+
+
+def test_a_study_may_have_spaces_of_its_own(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study(MINIMAL + OWN))
+    slim, slimmer = (draw.space for draw in plan.draws[-2:])
+    assert (slim.parent, slimmer.parent) == ("AnyNetE", "slim")
+    assert [each.name for each in slimmer.constraints[-2:]] == ["no bottleneck", "depth <= 6"]
+
+
+def test_spaces_of_its_own_survive_the_dry_run(make_study: MakeStudy, tmp_path: Path) -> None:
+    text = plan_toml(load_plan(make_study(MINIMAL + OWN)))
+    path = tmp_path / "again.toml"
+    path.write_text(text)
+    assert plan_toml(load_plan(path)) == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("depth <= 6", "depht <= 6", "did you mean 'depth'"),
+        ('parent = "slim"', 'parent = "slam"', "did you mean 'slim'"),
+        ('parent = "AnyNetE"\n', "", "has constraints but no parent"),
+        ('"slimmer"', '"AnyNetB"', "can't be used"),
+        ('constraints = ["depth <= 6"]', "constraints = 6", "a table of names and texts, or a list"),
+    ],
+)
+def test_a_wrong_space_of_its_own_is_named(make_study: MakeStudy, old: str, new: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason) as caught:
+        load_plan(make_study(MINIMAL + OWN.replace(old, new)))
+    assert "line " in str(caught.value) or "no parent" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(Path("studies").glob("*/study.toml")), ids=lambda path: path.parent.name
+)
+def test_every_study_that_is_shipped_can_be_drawn(path: Path) -> None:
+    plan = load_plan(path)
+    assert len(planned_jobs(plan)) == sum(draw.n for draw in plan.draws) * plan.seeds
