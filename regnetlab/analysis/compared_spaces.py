@@ -10,6 +10,7 @@ from regnetlab.analysis.compare import (
     Population,
     compare,
     populations,
+    stated_margin,
     steps,
     study_pairs,
     summary,
