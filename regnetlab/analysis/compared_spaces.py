@@ -27,7 +27,7 @@ from regnetlab.study.plan import MARGIN, find_study, load_plan, newest_study
 
 def compared_spaces(
     study: str | None = None,
-    file: Path | None = None,
+    files: Sequence[Path] = (),
     margin: float | None = None,
     pairs: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def compared_spaces(
     """
     order: tuple[str, ...] = ()
     stated = math.nan
-    if file is not None:
-        networks = read_networks(file)
+    if files:
+        networks = read_networks(files)
     else:
         plan = load_plan(find_study(study or newest_study()))
         networks = study_networks(plan)

@@ -1,5 +1,6 @@
 """Everything that ``fit-regnet`` answers, from a study or a CSV of networks, as one document."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,14 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.derive import derive
-from regnetlab.analysis.networks import complete, read_networks, records, study_networks, without_law
+from regnetlab.analysis.networks import (
+    complete,
+    read_networks,
+    records,
+    study_networks,
+    with_widths,
+    without_law,
+)
 from regnetlab.analysis.quantized_fit import fit_quantized
 from regnetlab.analysis.width_law import PopulationLaw, fit_log_linear, population_law
 from regnetlab.errors import InputError
@@ -24,7 +32,7 @@ _DERIVED = 8  # RegNets where neither the study nor the user says how many
 
 def fitted_law(
     study: str | None,
-    file: Path | None,
+    files: Sequence[Path],
     law: str,
     n: int | None = None,
     template: str | None = None,
@@ -35,8 +43,8 @@ def fitted_law(
     A study brings its template, regime and ranges. A file's networks are taken to be on the template
     named, the paper's by default; their regime is the window given, else the flops that they have.
     """
-    if file is not None:
-        networks = read_networks(file)
+    if files:
+        networks = with_widths(read_networks(files))
         shape, ranges, regime = PAPER, PAPER_RANGES, _regime_of(networks)
     else:
         plan = load_plan(find_study(study or newest_study()))

@@ -1,19 +1,20 @@
-"""Networks as a data frame, from any CSV that has them.
+"""Networks as a data frame, from studies and files of many kinds.
 
 Columns of the frame: ``name``, ``space``, ``index``, ``depths``, ``widths`` (tuples), ``group_widths``
-and ``bottleneck_ratios`` (tuples, or ``None`` where the file has none), ``error``, ``flops``, ``params``
+and ``bottleneck_ratios`` (tuples; each ``None`` where the file has none), ``error``, ``flops``, ``params``
 and ``acts`` (floats, NaN where unknown), ``ended`` and whatever else the file has.
 """
 
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from regnetlab.analysis.imports import Row, imported_rows, is_optuna, optuna_rows
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH
 from regnetlab.spaces.space import REGNET
@@ -24,42 +25,81 @@ from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import COMPLETE
 
 _MOST_BYTES = 2**31
-Row = Mapping[str, str]
+_UNNAMED = "networks"
 
 
-def read_networks(path: Path) -> pd.DataFrame:
-    """The networks in this CSV file; an ``InputError`` names the line and column of a mistake."""
+def read_networks(files: Sequence[Path]) -> pd.DataFrame:
+    """The networks in these files; an ``InputError`` names the file and place of a mistake.
+
+    A file is a CSV of networks, the JSON of a pycls sweep or of nds, or an SQLite file with an Optuna
+    study (``imports``; ``FILE#STUDY`` where it has several). Where it names no spaces, it is one itself if
+    there are several files.
+    """
+    frames: list[pd.DataFrame] = []
+    for path in files:
+        frame = _read(path)
+        if len(files) > 1 and set(frame["space"]) == {_UNNAMED}:
+            frame = frame.assign(space=path.stem)
+        known = {space for other in frames for space in other["space"]}
+        if twice := sorted(known & set(frame["space"])):
+            raise InputError(f"space {twice[0]!r} is in {path} and in a file before it; name them apart")
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    whole, _, study = str(path).partition("#")
+    file = Path(whole)
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} is over 2 GiB; split it")
-        text = path.read_text(encoding="utf-8-sig")
+        if file.stat().st_size > _MOST_BYTES:
+            raise InputError(f"{file} is over 2 GiB; split it")
+        if is_optuna(file):
+            return _frame(list(enumerate(optuna_rows(file, study), start=1)), str(path), "trial")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} can't be read as CSV: {error}") from error
-    return parse_networks(text, str(path))
+        raise InputError(f"{path} can't be read: {error}") from error
+    if file.suffix.lower() == ".json" or text.lstrip()[:1] in ("[", "{"):
+        return _frame(list(enumerate(imported_rows(file, text), start=1)), str(file), "network")
+    return parse_networks(text, str(file))
 
 
 def parse_networks(text: str, source: str) -> pd.DataFrame:
     """The networks in this CSV text; ``source`` names it in errors."""
     reader = csv.DictReader(io.StringIO(text))
+    rows: list[tuple[int, Row]] = []
     try:
-        columns = reader.fieldnames or []
-        missing = {"depths", "widths"} - set(columns)
-        if missing:
+        columns = set(reader.fieldnames or [])
+        missing = {"depths", "widths"} - columns
+        if missing and not (len(missing) == 2 and columns & {"error", "top1_err"}):
+            names = ", ".join(reader.fieldnames or []) or "none"
             raise InputError(
                 f"{source}: column {' and '.join(sorted(missing))} missing; a CSV of networks has"
-                f" depths and widths (numbers with spaces between), this has {', '.join(columns) or 'none'}"
+                f" depths and widths (numbers with spaces between), this has {names}"
             )
-        rows: list[dict[str, Any]] = []
         for row in reader:
-            try:
-                rows.append(_network(row, len(rows)))
-            except InputError as error:
-                raise InputError(f"{source}, line {reader.line_num}: {error}") from None
+            rows.append((reader.line_num, row))
     except csv.Error as error:
         raise InputError(f"{source}, line {reader.line_num}: no CSV: {error}") from error
     if not rows:
         raise InputError(f"{source} has no networks; it ends after its first line")
-    return pd.DataFrame(rows)
+    return _frame(rows, source, "line")
+
+
+def _frame(rows: Sequence[tuple[int, Row]], source: str, place: str) -> pd.DataFrame:
+    networks: list[dict[str, Any]] = []
+    for number, row in rows:
+        try:
+            networks.append(_network(row, len(networks)))
+        except InputError as error:
+            raise InputError(f"{source}, {place} {number}: {error}") from None
+    return pd.DataFrame(networks)
+
+
+def with_widths(networks: pd.DataFrame) -> pd.DataFrame:
+    """These networks; raises ``InputError`` where one has no depths and widths."""
+    if networks["widths"].map(lambda widths: not isinstance(widths, tuple)).any():
+        raise InputError("a width law needs the depths and widths of every network; these have errors only")
+    return networks
 
 
 def complete(networks: pd.DataFrame) -> pd.DataFrame:
@@ -76,21 +116,23 @@ def complete(networks: pd.DataFrame) -> pd.DataFrame:
 def _network(row: Row, count: int) -> dict[str, Any]:
     if None in row or None in row.values():
         raise InputError("this line has more or fewer values than the first line has columns")
-    depths = _numbers(row, "depths", MAX_DEPTH)
-    widths = _numbers(row, "widths", MAX_WIDTH)
-    if len(depths) != len(widths):
-        raise InputError(f"depths has {len(depths)} numbers and widths {len(widths)}; one per stage each")
+    known_config = "depths" in row or "widths" in row
+    depths = _numbers(row, "depths", MAX_DEPTH) if known_config else None
+    widths = _numbers(row, "widths", MAX_WIDTH) if known_config else None
+    stages = len(widths or ())
+    if depths is not None and len(depths) != stages:
+        raise InputError(f"depths has {len(depths)} numbers and widths {stages}; one per stage each")
     groups = next((each for each in ("group_widths", "group_width") if row.get(each)), None)
     error = _real(row, "error" if "error" in row else "top1_err", 0, 100)
     known: dict[str, Any] = {
         "name": row.get("name") or row.get("id") or f"network {count + 1}",
-        "space": row.get("space") or "networks",
+        "space": row.get("space") or _UNNAMED,
         "index": int(index) if (index := row.get("index", "")).isdigit() else count,
         "depths": depths,
         "widths": widths,
-        "group_widths": _per_stage(row, groups, len(depths)) if groups else None,
+        "group_widths": _per_stage(row, groups, stages) if groups and stages else None,
         "bottleneck_ratios": (
-            _per_stage(row, "bottleneck_ratios", len(depths)) if row.get("bottleneck_ratios") else None
+            _per_stage(row, "bottleneck_ratios", stages) if row.get("bottleneck_ratios") and stages else None
         ),
         "error": error,
         **{name: _real(row, name, 0, 1e18) for name in ("flops", "params", "acts")},
@@ -101,12 +143,13 @@ def _network(row: Row, count: int) -> dict[str, Any]:
 
 
 def _numbers(row: Row, column: str, most: int) -> tuple[int, ...]:
-    words = row[column].split()
+    text = row.get(column) or ""
+    words = text.split()
     if not 1 <= len(words) <= MAX_STAGES or not all(
         word.isascii() and word.isdigit() and len(word) < 8 and 1 <= int(word) <= most for word in words
     ):
         raise InputError(
-            f"{column} is {row[column][:40]!r}; it must be 1 to {MAX_STAGES} whole numbers of 1 to {most:,}"
+            f"{column} is {text[:40]!r}; it must be 1 to {MAX_STAGES} whole numbers of 1 to {most:,}"
             " with spaces between"
         )
     return tuple(int(word) for word in words)
@@ -143,7 +186,7 @@ def study_networks(plan: Plan) -> pd.DataFrame:
         text = trials_csv(plan, outcome(plan, open_store(plan.store)))
         return parse_networks(text, f"study {plan.name}")
     if plan.trials.exists():
-        return read_networks(plan.trials)
+        return read_networks([plan.trials])
     raise InputError(f"study {plan.name} has no trainings yet; begin with: regnetlab run {plan.name}")
 
 

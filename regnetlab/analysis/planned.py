@@ -1,6 +1,7 @@
 """Everything that ``plan`` answers: networks for a verdict and what they cost, from a pilot or a spread."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from regnetlab.training.devices import usable_cores
 
 def planned(
     study: str | None,
-    file: Path | None,
+    files: Sequence[Path],
     margin: float | None,
     power: float,
     spread: float | None,
@@ -41,8 +42,8 @@ def planned(
         scale = spread * math.sqrt(math.pi / 2)  # of a normal median (David & Nagaraja 2003, section 10.3)
         scales = [("any", 0, scale), ("any", 0, scale)]
     else:
-        if file is not None:
-            networks = read_networks(file)
+        if files:
+            networks = read_networks(files)
         else:
             plan = load_plan(find_study(study or newest_study()))
             networks, seeds, stated = study_networks(plan), plan.seeds, plan.margin

@@ -10,7 +10,8 @@ from regnetlab.errors import InputError
 
 StudyOrNewest = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")]
 From = Annotated[
-    Path | None, typer.Option("--from", help="A file of networks (docs/exchange.md) instead of a study.")
+    list[Path] | None,
+    typer.Option("--from", help="A file of networks (docs/exchange.md) instead of a study; repeatable."),
 ]
 Margin = Annotated[
     float | None, typer.Option(help="Points of error that still count as no worse; the study's by default.")
@@ -28,12 +29,12 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare the error distributions of spaces, step by step, with verdicts."""
-    if study is not None and from_ is not None:
+    if study is not None and from_:
         raise InputError("give a study or --from FILE, not both")
     pairs = [_pair(each) for each in pair or ()]
     from regnetlab.analysis.compared_spaces import compared_spaces  # pandas, SciPy
 
-    document = compared_spaces(study, from_, margin, pairs)
+    document = compared_spaces(study, from_ or (), margin, pairs)
     if json:
         print_json(document)
         return
@@ -55,11 +56,11 @@ def plan(
     json: Json = False,
 ) -> None:
     """Say how many networks per space a verdict needs, and what they cost."""
-    if sum(each is not None for each in (study, from_, spread)) > 1:
+    if sum(map(bool, (study, from_, spread is not None))) > 1:
         raise InputError("give one of a study, --from FILE and --spread SD as the pilot")
     from regnetlab.analysis.planned import planned  # pandas, SciPy
 
-    document = planned(study, from_, margin, power, spread, workers)
+    document = planned(study, from_ or (), margin, power, spread, workers)
     if json:
         print_json(document)
         return

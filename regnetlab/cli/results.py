@@ -25,11 +25,11 @@ def fit_regnet(
     json: Json = False,
 ) -> None:
     """Fit the width law to networks, and derive RegNets from their best."""
-    if study is not None and from_ is not None:
+    if study is not None and from_:
         raise InputError("give a study or --from FILE, not both")
     from regnetlab.analysis.fitted import fitted_law  # pandas, SciPy
 
-    document = fitted_law(study, from_, law, n, template, flops)
+    document = fitted_law(study, from_ or (), law, n, template, flops)
     if json:
         print_json(document)
         return
@@ -63,13 +63,13 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the report of a study: one page that opens without a network."""
-    if study is not None and from_ is not None:
+    if study is not None and from_:
         raise InputError("give a study or --from FILE, not both")
     from regnetlab.study.plan import find_study, load_plan, newest_study
 
-    plan = load_plan(find_study(study or newest_study())) if from_ is None else None
+    plan = load_plan(find_study(study or newest_study())) if not from_ else None
     from regnetlab.files import check_output, write_atomically
-    from regnetlab.report.content import file_content, study_content  # plotly, pandas
+    from regnetlab.report.content import files_content, study_content  # plotly, pandas
     from regnetlab.report.page import default_path, page
     from regnetlab.report.pictures import write_pictures
 
@@ -78,8 +78,8 @@ def report(
     if plan is not None:
         content, path = study_content(plan, margin), output or default_path(plan)
     else:
-        assert from_ is not None
-        content, path = file_content(from_, margin), output or Path(f"{from_.stem}.html")
+        content = files_content(from_ or (), margin)
+        path = output or Path(f"{content.name}.html")
     text = page(content)
     pictures = write_pictures(content, figures) if figures is not None else []
     if output is None:

@@ -19,7 +19,14 @@ from regnetlab.analysis.compare import (
     study_pairs,
 )
 from regnetlab.analysis.law_evidence import LawEvidence, law_evidence
-from regnetlab.analysis.networks import complete, read_networks, records, study_networks, without_law
+from regnetlab.analysis.networks import (
+    complete,
+    read_networks,
+    records,
+    study_networks,
+    with_widths,
+    without_law,
+)
 from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
 from regnetlab.analysis.standings import Standing, study_standings
 from regnetlab.analysis.trends import PROPERTIES, Trend, trend, with_properties
@@ -87,15 +94,16 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
     )
 
 
-def file_content(file: Path, margin: float | None = None) -> Content:
-    """The content of a file of networks (``analysis.networks.read_networks``)."""
-    every = read_networks(file)
+def files_content(files: Sequence[Path], margin: float | None = None) -> Content:
+    """The content of files of networks (``analysis.networks.read_networks``)."""
+    every = read_networks(files)
     spaces = every["space"].nunique()
+    names = ", ".join(file.name for file in files)
     return _content(
         every,
-        name=file.stem,
-        lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {file.name}.",
-        source=f"--from {file.name}",
+        name=" + ".join(file.stem for file in files),
+        lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}.",
+        source=" ".join(f"--from {file.name}" for file in files),
         order=[],
         pairs=[],
         planned=len(every.drop_duplicates(["space", "index"])),
@@ -160,7 +168,10 @@ def model_text(row: Mapping[str, Any]) -> str:
     names = ("depths", "widths", "group_widths", "bottleneck_ratios")
     if not all(isinstance(row.get(name), tuple) for name in names):
         return ""
-    return Config(**{name: row[name] for name in names}).text
+    try:
+        return Config(**{name: row[name] for name in names}).text
+    except InputError:  # a file's widths and groups need not fit each other
+        return ""
 
 
 def _labelled(networks: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +202,7 @@ def _points(row: Mapping[str, Any]) -> list[list[float]]:
 
 def _law(networks: pd.DataFrame) -> tuple[PopulationLaw | None, str]:
     try:
-        return population_law(without_law(networks)), ""
+        return population_law(with_widths(without_law(networks))), ""
     except InputError as error:
         return None, str(error)
 

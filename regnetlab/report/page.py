@@ -111,13 +111,12 @@ def page(content: Content) -> str:
     drawn = drawn_figures(content)
     shown = {each.id: each for each in drawn if not each.id.startswith("property-")}
     first = next((each for each in drawn if each.id == f"property-{FIRST_PROPERTY}"), None)
-    if first is None:
-        first = next(each for each in drawn if each.id.startswith("property-"))
+    first = first or next((each for each in drawn if each.id.startswith("property-")), None)
     contest = contest_findings(matches(content.standings), content.standings)
     data = {
         "networks": _columns(content),
         "figures": {each.id: _figure_json(each.figure) for each in shown.values()}
-        | {"property": _figure_json(first.figure)},
+        | ({"property": _figure_json(first.figure)} if first is not None else {}),
         "properties": {
             each.id.removeprefix("property-"): _view(each.figure)
             for each in drawn
@@ -146,8 +145,8 @@ def page(content: Content) -> str:
         contest_rows=contest_rows(content.standings),
         contest_columns=CONTEST_COLUMNS,
         machine=_machine(content),
-        figures=shown | {"property": first},
-        first_property=first.id.removeprefix("property-"),
+        figures=shown | ({"property": first} if first is not None else {}),
+        first_property=first.id.removeprefix("property-") if first is not None else "",
         data=_script_json(data),
         plotly=_packed_plotly(),
     )

@@ -118,7 +118,7 @@ def test_the_summary_gives_each_number_its_interval() -> None:
 def test_a_file_is_compared_like_a_study(tmp_path: Path) -> None:
     path = tmp_path / "pilot.csv"
     path.write_text(_csv({"A": _normal(0, 30), "B": _normal(1, 25)}))
-    document = compared_spaces(file=path, margin=0.5)
+    document = compared_spaces(files=[path], margin=0.5)
     (found,) = document["comparisons"]
     assert (found["a"], found["b"], found["n_a"], found["n_b"]) == ("A", "B", 60, 60)
     assert found["verdict"] == "better"
@@ -131,7 +131,7 @@ def test_one_space_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
     path = tmp_path / "pilot.csv"
     path.write_text(_csv({"A": _normal(0, 30)}))
     with pytest.raises(InputError, match=r"only one space \(A\)"):
-        compared_spaces(file=path)
+        compared_spaces(files=[path])
 
 
 def test_a_space_without_errors_is_named() -> None:
@@ -143,12 +143,12 @@ def test_a_space_without_errors_is_named() -> None:
 def test_a_plan_asks_for_more_networks_where_the_margin_is_narrower(tmp_path: Path) -> None:
     path = tmp_path / "pilot.csv"
     path.write_text(_csv({"A": _normal(0, 30), "B": _normal(1, 25)}))
-    wide, narrow = (planned(None, path, margin, 0.8, None, 2)["steps"][0]["n"] for margin in (2.0, 1.0))
+    wide, narrow = (planned(None, [path], margin, 0.8, None, 2)["steps"][0]["n"] for margin in (2.0, 1.0))
     assert narrow == pytest.approx(4 * wide, rel=0.05)
 
 
 def test_a_plan_from_a_spread_is_the_textbooks_number() -> None:
-    (step,) = planned(None, None, 1.0, 0.8, 4.0, None)["steps"]
+    (step,) = planned(None, (), 1.0, 0.8, 4.0, None)["steps"]
     assert step["n"] == pytest.approx(2 * (1.96 + 0.8416) ** 2 * 16 * np.pi / 2, rel=0.01)
     assert step["hours"] is None
 
@@ -164,4 +164,4 @@ def test_a_plan_from_a_spread_is_the_textbooks_number() -> None:
 )
 def test_a_plan_that_can_not_be_is_refused(margin: float, power: float, spread: float, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        planned(None, None, margin, power, spread, None)
+        planned(None, (), margin, power, spread, None)

@@ -10,7 +10,7 @@ import pytest
 
 from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.analysis.standings import matches, standings
-from regnetlab.report.content import Content, file_content, study_content
+from regnetlab.report.content import Content, files_content, study_content
 from regnetlab.report.contest import contest_findings
 from regnetlab.report.findings import caution, step_findings
 from regnetlab.report.page import default_path
@@ -101,7 +101,7 @@ def content_of(tmp_path: Path, errors: Mapping[str, list[float | None]]) -> Cont
             lines.append(f"{EVIL},{space},1 2,{8 + 8 * (i % 5)} 32,{100_000 + 1_000 * i},{text}")
     path = tmp_path / "networks.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return file_content(path)
+    return files_content([path])
 
 
 @pytest.mark.parametrize(

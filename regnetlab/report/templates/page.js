@@ -48,7 +48,7 @@ document.getElementById("query").addEventListener("input", (event) => {
   view.rows = PAGE;
   fillTable();
 });
-document.getElementById("property").addEventListener("change", (event) => chooseProperty(event.target.value));
+document.getElementById("property")?.addEventListener("change", (event) => chooseProperty(event.target.value));
 
 for (const place of document.querySelectorAll("[data-drawing]")) {
   const number = Number(place.dataset.drawing);
