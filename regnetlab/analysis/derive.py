@@ -15,7 +15,7 @@ from regnetlab.analysis.networks import complete, parse_networks, without_law
 from regnetlab.analysis.width_law import PopulationLaw, population_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import complexity
-from regnetlab.spaces.config import Config
+from regnetlab.spaces.config import Config, Number
 from regnetlab.spaces.law import log_linear_depths, log_linear_widths
 from regnetlab.spaces.population import Population
 from regnetlab.spaces.ranges import WIDTH_STEP, Ranges
@@ -87,7 +87,7 @@ def _inside(config: Config, ranges: Ranges) -> bool:
     )
 
 
-def _commonest(law: PopulationLaw, column: str, allowed: tuple[int, ...]) -> int:
+def _commonest(law: PopulationLaw, column: str, allowed: tuple[Number, ...]) -> Number:
     """The allowed value that the best networks' stages have most often; the smaller of equals."""
     counts = Counter(value for stages in law.best[column] if stages for value in stages)
     return min(allowed, key=lambda value: (-counts[value], value))

@@ -9,8 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.law import parse_config, regnet_config
+from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, ratio_text
 
 Row = Mapping[str, str]
 _SQLITE = b"SQLite format 3\x00"
@@ -105,17 +108,17 @@ def _pycls(job: Mapping[str, Any], name: str) -> Row:
             float(law["WM"]),
             int(law["DEPTH"]),
             int(law["GROUP_W"]),
-            int(ratio) if ratio else 1,
+            ratio or 1,
         )
         row |= {"depths": _spaced(config.depths), "widths": _spaced(config.widths), "wm": str(law["WM"])}
         row |= {"group_widths": _spaced(config.group_widths)}
-        row |= {"bottleneck_ratios": ratio} if ratio else {}
+        row |= {"bottleneck_ratios": ratio_text(ratio)} if ratio else {}
     elif kind == "anynet":
         net = cfg["ANYNET"]
         row |= {"depths": _spaced(net["DEPTHS"]), "widths": _spaced(net["WIDTHS"])}
         row |= {"group_widths": _spaced(net["GROUP_WS"])} if net.get("GROUP_WS") else {}
         ratios = [_ratio(each) for each in net.get("BOT_MULS") or ()]
-        row |= {"bottleneck_ratios": " ".join(ratios)} if ratios and all(ratios) else {}
+        row |= {"bottleneck_ratios": _spaced(ratios)} if ratios and all(ratios) else {}
     complexity = job.get("complexity", {})
     row |= {each: str(complexity[each]) for each in ("flops", "params", "acts") if each in complexity}
     epochs = job.get("test_ema_epoch") or job.get("test_epoch") or {}
@@ -132,8 +135,8 @@ def _nds(job: Mapping[str, Any], name: str) -> Row:
         ratios = [_ratio(each) for each in net.get("bot_muls") or ()]
         groups = [int(each) for each in net.get("num_gs") or ()]
         if ratios and all(ratios) and groups and all(groups):
-            inner = [int(w) // int(b) for w, b in zip(net["ws"], ratios, strict=True)]
-            row |= {"bottleneck_ratios": " ".join(ratios)}
+            inner = inner_widths(np.array(net["ws"], np.int64), np.array(ratios, np.float64)).tolist()
+            row |= {"bottleneck_ratios": _spaced(ratios)}
             row |= {"group_widths": _spaced([v // n for v, n in zip(inner, groups, strict=True)])}
     row |= {each: str(job[each]) for each in ("flops", "params", "acts") if each in job}
     if "min_test_top1" in job:
@@ -183,11 +186,14 @@ def _numbered(params: Mapping[str, Any], letter: str) -> Iterator[Any]:
         stage += 1
 
 
-def _ratio(multiplier: Any) -> str:
-    """b of pycls' bottleneck multiplier 1 / b; empty where that is no whole number."""
-    ratio = 1 / float(multiplier)
-    return str(round(ratio)) if ratio >= 1 and abs(ratio - round(ratio)) < 1e-6 else ""
+def _ratio(multiplier: Any) -> float:
+    """b of pycls' bottleneck multiplier 1 / b; 0 where neither of the two is a whole number."""
+    try:
+        return bottleneck_ratio(1 / float(multiplier))
+    except InputError:
+        return 0
 
 
 def _spaced(values: Sequence[Any]) -> str:
-    return " ".join(str(int(each)) for each in values)
+    """Numbers with spaces between; depths, widths and group widths are cut to whole ones by the reader."""
+    return " ".join(ratio_text(float(each)) for each in values)

@@ -16,7 +16,8 @@ import pandas as pd
 
 from regnetlab.analysis.imports import Row, imported_rows, is_optuna, optuna_rows
 from regnetlab.errors import InputError
-from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH
+from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Number
+from regnetlab.spaces.ratio import parse_ratio
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.plan import DERIVED, Plan
 from regnetlab.study.runner import outcome
@@ -130,9 +131,13 @@ def _network(row: Row, count: int) -> dict[str, Any]:
         "index": int(index) if (index := row.get("index", "")).isdigit() else count,
         "depths": depths,
         "widths": widths,
-        "group_widths": _per_stage(row, groups, stages) if groups and stages else None,
+        "group_widths": _per_stage(groups, _numbers(row, groups, MAX_WIDTH), stages)
+        if groups and stages
+        else None,
         "bottleneck_ratios": (
-            _per_stage(row, "bottleneck_ratios", stages) if row.get("bottleneck_ratios") and stages else None
+            _per_stage("bottleneck_ratios", _ratios(row["bottleneck_ratios"]), stages)
+            if row.get("bottleneck_ratios") and stages
+            else None
         ),
         "error": error,
         **{name: _real(row, name, 0, 1e18) for name in ("flops", "params", "acts")},
@@ -155,8 +160,14 @@ def _numbers(row: Row, column: str, most: int) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
-def _per_stage(row: Row, column: str, stages: int) -> tuple[int, ...]:
-    values = _numbers(row, column, MAX_WIDTH)
+def _ratios(text: str) -> tuple[float, ...]:
+    words = text.split()
+    if not 1 <= len(words) <= MAX_STAGES:
+        raise InputError(f"bottleneck_ratios is {text[:40]!r}; it must be 1 to {MAX_STAGES} numbers")
+    return tuple(map(parse_ratio, words))
+
+
+def _per_stage(column: str, values: tuple[Number, ...], stages: int) -> tuple[Number, ...]:
     if len(values) not in (1, stages):
         raise InputError(f"{column} has {len(values)} numbers for {stages} stages; give one, or {stages}")
     return values * stages if len(values) == 1 else values

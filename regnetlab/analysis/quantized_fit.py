@@ -18,6 +18,7 @@ from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.law import quantized_widths
 from regnetlab.spaces.ranges import WIDTH_STEP
+from regnetlab.spaces.ratio import inner_widths
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,17 @@ def fit_quantized(
     depths: Sequence[int],
     widths: Sequence[int],
     group_widths: Sequence[int] | None = None,
-    bottleneck_ratios: Sequence[int] | None = None,
+    bottleneck_ratios: Sequence[float] | None = None,
 ) -> QuantizedFit:
     """The law nearest to these stages; e_fit is 0 where it gives them back exactly.
 
     Where no group width is given, every one that divides all widths is tried.
     """
-    ratios = np.array(bottleneck_ratios or [1] * len(depths), np.int64)
+    ratios = np.array(bottleneck_ratios or [1] * len(depths), np.float64)
     if group_widths is not None:
         choices = [np.array(group_widths, np.int64)]
     else:
-        divisor = math.gcd(*(w // int(b) for w, b in zip(widths, ratios, strict=True)))
+        divisor = math.gcd(*inner_widths(np.array(widths, np.int64), ratios).tolist())
         choices = [np.full(len(depths), g) for g in range(1, divisor + 1) if divisor % g == 0]
     for groups in choices:
         exact = _exact(depths, widths, groups, ratios)
@@ -55,14 +56,14 @@ def fit_quantized(
     return _nearest(depths, widths, choices[0], ratios)
 
 
-def _exact(depths: Sequence[int], widths: Sequence[int], groups: Ints, ratios: Ints) -> QuantizedFit | None:
+def _exact(depths: Sequence[int], widths: Sequence[int], groups: Ints, ratios: Floats) -> QuantizedFit | None:
     """A law that gives exactly these stages, or ``None``.
 
     For each w_0 the widths bound w_m from both sides; for each w_m in between, the block at which
     each stage begins bounds w_a. Of all that fit, the line nearest to the widths is taken, and its
     parameters are rounded as far as they still fit.
     """
-    slack = np.maximum(groups * ratios, WIDTH_STEP) / 2 + WIDTH_STEP / 2
+    slack = np.maximum(groups * np.maximum(ratios, 1), WIDTH_STEP) / 2 + WIDTH_STEP / 2
     blocks = np.repeat(widths, depths).astype(np.float64)
     found: list[tuple[float, float, float, float]] = []
     for w0 in _starts(widths[0], float(slack[0])):
@@ -132,11 +133,11 @@ def _roundest(low: float, high: float) -> float:
     return middle
 
 
-def _nearest(depths: Sequence[int], widths: Sequence[int], groups: Ints, ratios: Ints) -> QuantizedFit:
+def _nearest(depths: Sequence[int], widths: Sequence[int], groups: Ints, ratios: Floats) -> QuantizedFit:
     """The law with the least e_fit on a grid that is refined around its best point."""
     blocks = np.repeat(widths, depths).astype(np.float64)
     shared = len(set(groups.tolist())) == 1 and len(set(ratios.tolist())) == 1
-    g, b = (int(groups[0]), int(ratios[0])) if shared else (1, 1)
+    g, b = (int(groups[0]), float(ratios[0])) if shared else (1, 1)
     count = len(blocks)
     steepest = 2 * max(float(blocks.max() - blocks[0]), WIDTH_STEP) / max(1, count - 1)
     ratio = max(2.0, 1.5 * float(blocks.max() / blocks.min()))
@@ -157,7 +158,7 @@ def _nearest(depths: Sequence[int], widths: Sequence[int], groups: Ints, ratios:
 
 
 def _best_of(
-    w0s: Floats, slopes: Floats, multipliers: Floats, blocks: Floats, g: int, b: int
+    w0s: Floats, slopes: Floats, multipliers: Floats, blocks: Floats, g: int, b: float
 ) -> tuple[float, float, float, float]:
     """The grid point with the least e_fit, as (e_fit, w_0, w_a, w_m)."""
     w0, wa, wm = (each[..., None] for each in np.meshgrid(w0s, slopes, multipliers, indexing="ij"))
@@ -180,7 +181,7 @@ def _given(
     depths: Sequence[int],
     widths: Sequence[int],
     groups: Ints,
-    ratios: Ints,
+    ratios: Floats,
 ) -> QuantizedFit:
     """What this law gives, and its e_fit on these stages."""
     blocks = np.repeat(widths, depths)
@@ -188,8 +189,9 @@ def _given(
     starts = [0, *(np.flatnonzero(np.diff(law)) + 1).tolist(), len(law)]
     stage_widths = law[starts[:-1]]
     stages = len(stage_widths)
-    per_stage = (each if len(each) == stages else np.full(stages, each[0]) for each in (groups, ratios))
-    fitted = make_compatible(stage_widths, *per_stage)[0]
+    if stages != len(groups):
+        groups, ratios = np.full(stages, groups[0]), np.full(stages, ratios[0])
+    fitted = make_compatible(stage_widths, groups, ratios)[0]
     lengths = [end - start for start, end in pairwise(starts)]
     predicted = np.repeat(fitted, lengths)
     return QuantizedFit(

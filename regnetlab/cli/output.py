@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from regnetlab.spaces.ratio import ratio_text
+
 COLUMNS = 80
 """What tables fit into."""
 
@@ -68,9 +70,9 @@ def signed(value: float, decimals: int = 2) -> str:
     return text.replace("-", "−")
 
 
-def stages(values: Sequence[int]) -> str:
-    """Numbers of stages with spaces between; one where all are equal."""
-    return " ".join(map(str, values))
+def stages(values: Sequence[float]) -> str:
+    """Numbers of stages with spaces between."""
+    return " ".join(map(ratio_text, values))
 
 
 def _finite(value: Any) -> Any:

@@ -12,6 +12,7 @@ from regnetlab.errors import InputError
 from regnetlab.files import check_output, write_atomically
 from regnetlab.spaces.config import network_id, notation
 from regnetlab.spaces.own import named_constraint
+from regnetlab.spaces.ratio import parse_ratio, plain_rows
 from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import Sample
 from regnetlab.spaces.sampler import sample as draw
@@ -76,7 +77,7 @@ def sample(
         depth=_range("depth", depth),
         width=_range("width", width),
         group_width=_values("group-width", group_width),
-        bottleneck_ratio=_values("bottleneck-ratio", bottleneck_ratio),
+        bottleneck_ratio=_ratios(bottleneck_ratio),
     )
     texts = {"flops": flops, "params": params, "acts": acts}
     windows = regime.windows | {k: parse_window(k, v) for k, v in texts.items() if v is not None}
@@ -110,7 +111,7 @@ def _models(found: Sample) -> list[dict[str, Any]]:
         population.depths.tolist(),
         population.widths.tolist(),
         population.group_widths.tolist(),
-        population.bottleneck_ratios.tolist(),
+        plain_rows(population.bottleneck_ratios),
         counts.flops.tolist(),
         counts.params.tolist(),
         counts.acts.tolist(),
@@ -151,8 +152,8 @@ def _print_models(models: list[dict[str, Any]]) -> None:
     print_table(headers, rows, "rllllrrr")
 
 
-def _shortest(values: list[int]) -> str:
-    return str(values[0]) if len(set(values)) == 1 else stages(values)
+def _shortest(values: list[float]) -> str:
+    return stages(values[:1] if len(set(values)) == 1 else values)
 
 
 def _write(path: Path, document: dict[str, Any], models: list[dict[str, Any]]) -> None:
@@ -193,3 +194,7 @@ def _values(name: str, text: str | None) -> tuple[int, ...] | None:
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise InputError(f"--{name} {text!r} is not a list of whole numbers; write it as in 8,16,32")
     return tuple(int(part[:9]) for part in parts)
+
+
+def _ratios(text: str | None) -> tuple[float, ...] | None:
+    return None if text is None else tuple(map(parse_ratio, text.split(",")))

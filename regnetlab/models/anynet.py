@@ -25,18 +25,18 @@ class AnyNet(nn.Sequential):
             config.depths,
             config.widths,
             config.group_widths,
-            config.bottleneck_ratios,
+            config.inner_widths,
             template.stage_strides(config.stages),
             strict=True,
         )
-        for i, (depth, width, group_width, ratio, stride) in enumerate(columns, start=1):
+        for i, (depth, width, group_width, inner, stride) in enumerate(columns, start=1):
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
             for j in range(depth):
                 block_in = width if j else w_in
                 blocks[f"block{j + 1}"] = BottleneckBlock(
                     w_in=block_in,
                     width=width,
-                    inner=width // ratio,
+                    inner=inner,
                     group_width=group_width,
                     stride=1 if j else stride,
                     squeezed=round(block_in * config.se_ratio),

@@ -13,6 +13,7 @@ import numpy as np
 from regnetlab.spaces.arrays import Ints, Mask
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.population import Population
+from regnetlab.spaces.ratio import inner_widths
 from regnetlab.spaces.template import Template
 
 
@@ -52,7 +53,7 @@ def complexity(population: Population, template: Template, se_ratio: float = 0.0
 
     for i, stride in enumerate(template.stage_strides(population.stages)):
         d, w = population.depths[:, i], population.widths[:, i]
-        v = w // population.bottleneck_ratios[:, i]
+        v = inner_widths(w, population.bottleneck_ratios[:, i])
         area_in, area = area, next(sizes)
         grouped = 9 * v * population.group_widths[:, i]  # 3×3 weights: each output sees g inputs
         norms = 2 * (2 * v + w)

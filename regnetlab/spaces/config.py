@@ -1,21 +1,25 @@
 """One network of a space: its configuration, its identity and its notation.
 
 ``anynet:d=1,2,7,12;w=32,64,160,384;g=16;b=1`` is the written form; g and b are one value or one per
-stage, ``se=0.25`` adds squeeze-and-excitation. It is canonical: equal networks have equal text.
+stage (b=0.25 is an inverted bottleneck, four times as wide inside), ``se=0.25`` adds
+squeeze-and-excitation. It is canonical: equal networks have equal text.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.compatibility import make_compatible
+from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, parse_ratio, plain, ratio_text
 
 MAX_STAGES = 16
 MAX_DEPTH = 1024
 MAX_WIDTH = 65_536
+Number = TypeVar("Number", int, float)
 SE_RATIO = 0.25
 """The squeeze-and-excitation ratio of RegNetY (Radosavovic et al. 2020, section 5)."""
 
@@ -31,7 +35,7 @@ class Config:
     depths: tuple[int, ...]
     widths: tuple[int, ...]
     group_widths: tuple[int, ...]
-    bottleneck_ratios: tuple[int, ...]
+    bottleneck_ratios: tuple[float, ...]
     se_ratio: float = 0.0
 
     def __post_init__(self) -> None:
@@ -47,11 +51,12 @@ class Config:
                 raise InputError(f"depth {depth} is not between 1 and {MAX_DEPTH:,}")
             if not 1 <= width <= MAX_WIDTH:
                 raise InputError(f"width {width} is not between 1 and {MAX_WIDTH:,}")
-            if ratio < 1 or group_width < 1:
-                raise InputError(f"group width {group_width}, bottleneck ratio {ratio}: both ≥ 1")
-            if width % ratio or (width // ratio) % group_width:
+            if bottleneck_ratio(ratio) != ratio or group_width < 1:
+                raise InputError(f"group width {group_width}, bottleneck ratio {ratio}: g is at least 1")
+            inner = width / ratio
+            if abs(inner - round(inner)) > 1e-6 or round(inner) % group_width:
                 raise InputError(
-                    f"width {width} over bottleneck ratio {ratio} does not divide into groups of"
+                    f"width {width} over bottleneck ratio {ratio_text(ratio)} does not divide into groups of"
                     f" {group_width}"
                 )
         if not 0 <= self.se_ratio <= 1:
@@ -63,7 +68,7 @@ class Config:
         depths: Sequence[int],
         widths: Sequence[int],
         group_widths: Sequence[int],
-        bottleneck_ratios: Sequence[int],
+        bottleneck_ratios: Sequence[float],
         se_ratio: float = 0.0,
     ) -> "Config":
         """The config nearest to what is asked for (see ``make_compatible``).
@@ -74,19 +79,25 @@ class Config:
         if len(widths) != stages:
             raise InputError(f"d has {stages} entries and w {len(widths)}; each needs one per stage")
         groups = _per_stage("g", group_widths, stages)
-        ratios = _per_stage("b", bottleneck_ratios, stages)
-        for name, values in (("w", widths), ("g", groups), ("b", ratios)):
+        ratios = plain(map(bottleneck_ratio, _per_stage("b", bottleneck_ratios, stages)))
+        for name, values in (("w", widths), ("g", groups)):
             for value in values:
                 if not 1 <= value <= MAX_WIDTH:
                     raise InputError(f"{name}={value} is not between 1 and {MAX_WIDTH:,}")
         fitted, capped = make_compatible(
-            np.array(widths, np.int64), np.array(groups, np.int64), np.array(ratios, np.int64)
+            np.array(widths, np.int64), np.array(groups, np.int64), np.array(ratios, np.float64)
         )
         return cls(tuple(depths), _ints(fitted), _ints(capped), ratios, se_ratio)
 
     @property
     def stages(self) -> int:
         return len(self.depths)
+
+    @property
+    def inner_widths(self) -> tuple[int, ...]:
+        """Each stage's width between the 1×1 convolutions, w / b."""
+        ratios = np.array(self.bottleneck_ratios, np.float64)
+        return _ints(inner_widths(np.array(self.widths, np.int64), ratios))
 
     @property
     def depth(self) -> int:
@@ -109,13 +120,14 @@ def notation(
     depths: Sequence[int],
     widths: Sequence[int],
     group_widths: Sequence[int],
-    bottleneck_ratios: Sequence[int],
+    bottleneck_ratios: Sequence[float],
     se_ratio: float = 0.0,
 ) -> str:
     """The canonical notation of a network, without making a ``Config`` of it."""
     g = group_widths[:1] if len(set(group_widths)) == 1 else group_widths
     b = bottleneck_ratios[:1] if len(set(bottleneck_ratios)) == 1 else bottleneck_ratios
-    text = f"anynet:d={_joined(depths)};w={_joined(widths)};g={_joined(g)};b={_joined(b)}"
+    ratios = ",".join(map(ratio_text, b))
+    text = f"anynet:d={_joined(depths)};w={_joined(widths)};g={_joined(g)};b={ratios}"
     return f"{text};se={se_ratio:g}" if se_ratio else text
 
 
@@ -131,7 +143,7 @@ def parse_anynet(text: str) -> Config:
         depths=_parse_ints("d", fields["d"]),
         widths=_parse_ints("w", fields["w"]),
         group_widths=_parse_ints("g", fields.get("g", "1")),
-        bottleneck_ratios=_parse_ints("b", fields.get("b", "1")),
+        bottleneck_ratios=[parse_ratio(each) for each in fields.get("b", "1").split(",")],
         se_ratio=parse_number("se", fields.get("se", "0")),
     )
 
@@ -187,7 +199,7 @@ def _parse_ints(name: str, text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts)
 
 
-def _per_stage(name: str, values: Sequence[int], stages: int) -> tuple[int, ...]:
+def _per_stage(name: str, values: Sequence[Number], stages: int) -> tuple[Number, ...]:
     if len(values) == 1:
         return tuple(values) * stages
     if len(values) != stages:

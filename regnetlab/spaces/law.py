@@ -15,6 +15,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints, Mask
 from regnetlab.spaces.config import MAX_DEPTH, Config, parse_anynet, parse_fields, parse_number
 from regnetlab.spaces.ranges import WIDTH_STEP
+from regnetlab.spaces.ratio import parse_ratio
 
 
 def quantized_widths(w0: float, wa: float, wm: float, depth: int) -> Ints:
@@ -55,7 +56,7 @@ def regnet_config(
     wm: float,
     depth: int,
     group_width: int,
-    bottleneck_ratio: int = 1,
+    bottleneck_ratio: float = 1,
     se_ratio: float = 0.0,
 ) -> Config:
     """The network that the quantized-linear law gives; blocks of equal width form a stage."""
@@ -109,8 +110,8 @@ def parse_config(text: str) -> Config:
     if not text.startswith("regnet:"):
         return parse_anynet(text)
     fields = parse_fields(text, "regnet", required=("w0", "wa", "wm", "d", "g"), optional=("b", "se"))
-    numbers = {name: parse_number(name, value) for name, value in fields.items()}
-    for name in ("d", "g", "b"):
+    numbers = {name: parse_number(name, value) for name, value in fields.items() if name != "b"}
+    for name in ("d", "g"):
         if numbers.get(name, 1) != int(numbers.get(name, 1)):
             raise InputError(f"regnet: {name}={fields[name]} is not a whole number")
     return regnet_config(
@@ -119,6 +120,6 @@ def parse_config(text: str) -> Config:
         numbers["wm"],
         int(numbers["d"]),
         int(numbers["g"]),
-        int(numbers.get("b", 1)),
+        parse_ratio(fields.get("b", "1")),
         numbers.get("se", 0.0),
     )

@@ -7,20 +7,21 @@ import numpy as np
 
 from regnetlab.spaces.arrays import Floats, Ints, Mask
 from regnetlab.spaces.config import Config
+from regnetlab.spaces.ratio import plain, widening
 
 
 @dataclass(frozen=True, slots=True)
 class Population:
     """n networks of equally many stages.
 
-    The four columns have shape (n, stages); ``law`` holds, for networks that were drawn from the
+    The columns have shape (n, stages); ``law`` holds, for networks that were drawn from the
     width law, its parameters by name (``w0``, ``wa``, ``wm``), each of shape (n,).
     """
 
     depths: Ints
     widths: Ints
     group_widths: Ints
-    bottleneck_ratios: Ints
+    bottleneck_ratios: Floats
     law: Mapping[str, Floats] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -33,8 +34,9 @@ class Population:
     @property
     def rows(self) -> Ints:
         """What tells networks apart, of shape (n, 4 · stages)."""
-        columns = (self.depths, self.widths, self.group_widths, self.bottleneck_ratios)
-        return np.concatenate(columns, axis=1)
+        ratios = self.bottleneck_ratios
+        whole = np.where(ratios < 1, -widening(ratios), ratios.astype(np.int64))
+        return np.concatenate((self.depths, self.widths, self.group_widths, whole), axis=1)
 
     def take(self, which: Ints | Mask) -> "Population":
         """The networks at these indexes, or where this mask holds."""
@@ -47,11 +49,10 @@ class Population:
         )
 
     def config(self, index: int) -> Config:
-        depths, widths, group_widths, bottleneck_ratios = (
-            tuple(column[index].tolist())
-            for column in (self.depths, self.widths, self.group_widths, self.bottleneck_ratios)
+        depths, widths, group_widths = (
+            tuple(column[index].tolist()) for column in (self.depths, self.widths, self.group_widths)
         )
-        return Config(depths, widths, group_widths, bottleneck_ratios)
+        return Config(depths, widths, group_widths, plain(self.bottleneck_ratios[index].tolist()))
 
     def configs(self) -> Iterator[Config]:
         return (self.config(index) for index in range(len(self)))
@@ -60,10 +61,10 @@ class Population:
     def of(cls, configs: Iterable[Config]) -> "Population":
         """The columns of configs that all have the same number of stages."""
         rows = [(c.depths, c.widths, c.group_widths, c.bottleneck_ratios) for c in configs]
-        depths, widths, group_widths, bottleneck_ratios = (
-            np.array([row[column] for row in rows], np.int64) for column in range(4)
+        depths, widths, group_widths = (
+            np.array([row[column] for row in rows], np.int64) for column in range(3)
         )
-        return cls(depths, widths, group_widths, bottleneck_ratios)
+        return cls(depths, widths, group_widths, np.array([row[3] for row in rows], np.float64))
 
     @classmethod
     def joined(cls, parts: Iterable["Population"]) -> "Population":

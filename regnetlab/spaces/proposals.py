@@ -52,7 +52,7 @@ class _Linked:
     blocks: Chain  # over the compatible (w, g, b) of a stage
     widths: Ints
     group_widths: Ints
-    bottleneck_ratios: Ints
+    bottleneck_ratios: Floats
     depth_values: Ints
     depths: Chain
 
@@ -71,7 +71,7 @@ class _Linked:
 
 
 def _linked_proposal(ranges: Ranges, links: frozenset[Link], stages: int) -> _Linked:
-    weights: dict[tuple[int, int, int], int] = {}
+    weights: dict[tuple[int, int, float], int] = {}
     raw = _multiples(ranges.width)
     for width, weight in zip(raw, log_uniform_weights(raw, WIDTH_STEP), strict=True):
         for g in ranges.group_width:
@@ -87,7 +87,7 @@ def _linked_proposal(ranges: Ranges, links: frozenset[Link], stages: int) -> _Li
         )
 
     # What a stage shares with the next comes first in the order, so that it bounds a slice.
-    def shared(state: tuple[int, int, int]) -> tuple[int, ...]:
+    def shared(state: tuple[int, int, float]) -> tuple[float, ...]:
         _, g, b = state
         ratio = (b,) if Link.SAME_BOTTLENECK_RATIO in links else ()
         return (*ratio, g) if Link.SAME_GROUP_WIDTH in links else ratio
@@ -95,7 +95,7 @@ def _linked_proposal(ranges: Ranges, links: frozenset[Link], stages: int) -> _Li
     states = sorted(weights, key=lambda state: (shared(state), state))
     rising = Link.RISING_WIDTH in links
     low, high = _slices([shared(s) for s in states], [s[0] if rising else 0 for s in states])
-    table = np.array(states, np.int64)
+    widths, groups = (np.array([state[k] for state in states], np.int64) for k in (0, 1))
 
     depth_values = list(range(ranges.depth[0], ranges.depth[1] + 1))
     depth_weights = log_uniform_weights(depth_values, 1)
@@ -106,15 +106,15 @@ def _linked_proposal(ranges: Ranges, links: frozenset[Link], stages: int) -> _Li
         depths = free_chain(depth_weights, stages)
     return _Linked(
         blocks=chain_of([weights[state] for state in states], low, high, stages),
-        widths=table[:, 0],
-        group_widths=table[:, 1],
-        bottleneck_ratios=table[:, 2],
+        widths=widths,
+        group_widths=groups,
+        bottleneck_ratios=np.array([state[2] for state in states], np.float64),
         depth_values=np.array(depth_values, np.int64),
         depths=depths,
     )
 
 
-def _slices(shared: Sequence[tuple[int, ...]], rank: Sequence[int]) -> tuple[Ints, Ints]:
+def _slices(shared: Sequence[tuple[float, ...]], rank: Sequence[int]) -> tuple[Ints, Ints]:
     """For each of the ordered states the slice of those that share as much and rank as high."""
     keys = list(zip(shared, rank, strict=True))
     first = {key: index for index, key in reversed(list(enumerate(keys)))}
@@ -145,8 +145,8 @@ class _FromLaw:
         law_widths, depths, whole = quantized_stages(w0, wa, wm, d.astype(np.int64), self.stages)
         rows = np.flatnonzero(whole)
         shape = (len(rows), self.stages)
-        groups, ratios = (np.broadcast_to(choice(i, rows).astype(np.int64)[:, None], shape) for i in (4, 5))
-        widths, groups = make_compatible(law_widths[rows], groups, ratios)
+        g, ratios = (np.broadcast_to(choice(i, rows)[:, None], shape) for i in (4, 5))
+        widths, groups = make_compatible(law_widths[rows], g.astype(np.int64), ratios)
         law = {"w0": w0[rows], "wa": wa[rows], "wm": wm[rows]}
         population = Population(depths[rows], widths, groups, ratios, law)
         inside = np.ones(len(rows), np.bool_)
@@ -183,7 +183,7 @@ def _law_proposal(ranges: Ranges, stages: int) -> _FromLaw:
     )
 
 
-def _choice(values: Sequence[int] | Sequence[Decimal], weights: Sequence[int]) -> tuple[Chain, Floats]:
+def _choice(values: Sequence[float] | Sequence[Decimal], weights: Sequence[int]) -> tuple[Chain, Floats]:
     return free_chain(weights, 1), np.array([float(value) for value in values])
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields, replace
 
 from regnetlab.errors import InputError
+from regnetlab.spaces.ratio import bottleneck_ratio, plain
 
 WIDTH_STEP = 8
 """Widths are multiples of this (Radosavovic et al. 2020, section 3.2)."""
@@ -19,7 +20,7 @@ class Ranges:
     depth: tuple[int, int] = (1, 16)
     width: tuple[int, int] = (WIDTH_STEP, 1024)
     group_width: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    bottleneck_ratio: tuple[int, ...] = (1, 2, 4)
+    bottleneck_ratio: tuple[float, ...] = (1, 2, 4)
     w0: tuple[int, int] = (WIDTH_STEP, 256)
     wa: tuple[float, float] = (8.0, 256.0)
     wm: tuple[float, float] = (1.5, 3.0)
@@ -55,8 +56,14 @@ class Ranges:
         ):
             if not choices or len(set(choices)) != len(choices):
                 raise InputError(f"{name} needs at least one value, none twice; got {list(choices)}")
-            if min(choices) < 1 or max(choices) > 1_024:
-                raise InputError(f"{name} must be between 1 and 1,024; got {list(choices)}")
+        try:
+            ratios = plain(map(bottleneck_ratio, self.bottleneck_ratio))
+        except InputError as error:
+            raise InputError(f"bottleneck_ratio is {list(self.bottleneck_ratio)}: {error}") from None
+        # A whole ratio is an int, so that equal ranges have equal text.
+        object.__setattr__(self, "bottleneck_ratio", ratios)
+        if min(self.group_width) < 1 or max(self.group_width) > 1_024:
+            raise InputError(f"group_width must be between 1 and 1,024; got {list(self.group_width)}")
 
     def changed(self, **values: object) -> "Ranges":
         """These ranges with the given ones in their place; ``None`` leaves one as it is."""

@@ -15,6 +15,7 @@ from typing import Any
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import MAX_DEPTH, MAX_WIDTH, Config
 from regnetlab.spaces.law import parse_config
+from regnetlab.spaces.ratio import MOST_NARROWING, MOST_WIDENING
 from regnetlab.study.jobs import Job
 from regnetlab.training.budget import COMPLETE, CurvePoint, Score
 
@@ -159,11 +160,16 @@ def _use_write_ahead_log(path: Path) -> None:
         connection.close()
 
 
-def _parameters(config: Config) -> tuple[dict[str, int], dict[str, Any]]:
+def _parameters(config: Config) -> tuple[dict[str, float], dict[str, Any]]:
     """Optuna parameters d1, w1, g1, b1, d2, … and their distributions."""
-    from optuna.distributions import IntDistribution
+    from optuna.distributions import FloatDistribution, IntDistribution
 
-    tops = {"d": MAX_DEPTH, "w": MAX_WIDTH, "g": MAX_WIDTH, "b": MAX_WIDTH}
+    kinds = {
+        "d": IntDistribution(1, MAX_DEPTH, log=True),
+        "w": IntDistribution(1, MAX_WIDTH, log=True),
+        "g": IntDistribution(1, MAX_WIDTH, log=True),
+        "b": FloatDistribution(1 / MOST_WIDENING, MOST_NARROWING, log=True),
+    }
     columns = {
         "d": config.depths,
         "w": config.widths,
@@ -171,7 +177,7 @@ def _parameters(config: Config) -> tuple[dict[str, int], dict[str, Any]]:
         "b": config.bottleneck_ratios,
     }
     params = {f"{name}{i}": v for name, vs in columns.items() for i, v in enumerate(vs, start=1)}
-    return params, {name: IntDistribution(1, tops[name[0]], log=True) for name in params}
+    return params, {name: kinds[name[0]] for name in params}
 
 
 def _point(point: CurvePoint) -> list[float | None]:

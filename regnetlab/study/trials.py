@@ -4,10 +4,11 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from regnetlab.spaces.config import Config
+from regnetlab.spaces.ratio import ratio_text
 from regnetlab.study.jobs import Job
 from regnetlab.study.plan import DERIVED, FINAL, TUNING, Plan
 from regnetlab.study.runner import Outcome
@@ -94,7 +95,7 @@ def _row(plan: Plan, job: Job, config: Config, score: Score) -> Mapping[str, obj
         "depths": _spaced(config.depths),
         "widths": _spaced(config.widths),
         "group_widths": _spaced(config.group_widths),
-        "bottleneck_ratios": _spaced(config.bottleneck_ratios),
+        "bottleneck_ratios": _spaced(map(ratio_text, config.bottleneck_ratios)),
         "flops": job.flops,
         "params": job.params,
         "acts": job.acts,
@@ -126,7 +127,7 @@ def _pending(plan: Plan, state: Outcome) -> dict[str, int]:
     return pending | {DERIVED: 0 if state.derived else plan.derived * plan.seeds}
 
 
-def _spaced(values: tuple[int, ...]) -> str:
+def _spaced(values: Iterable[int | str]) -> str:
     return " ".join(map(str, values))
 
 

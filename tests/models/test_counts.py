@@ -79,6 +79,14 @@ def test_the_summary_adds_up_to_the_closed_form(template: Template) -> None:
         assert total == config_complexity(config, template)
 
 
+def test_inverted_bottlenecks_are_counted_as_they_are_built() -> None:
+    space = SPACES["AnyNetA"].within(
+        Ranges(depth=(1, 3), width=(8, 64), bottleneck_ratio=(1 / 6, 1 / 4, 1 / 2, 1, 2))
+    )
+    for config in sample(space, 10, SMALL).population.configs():
+        assert config_complexity(config, SMALL) == counted_by_fvcore(config, SMALL)
+
+
 def test_other_numbers_of_stages_work() -> None:
     for config in (Config((2,), (16,), (8,), (1,)), Config((1,) * 6, (8,) * 6, (2,) * 6, (2,) * 6)):
         assert config_complexity(config, SMALL) == counted_by_fvcore(config, SMALL)

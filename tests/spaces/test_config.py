@@ -10,7 +10,7 @@ stage = st.tuples(
     st.integers(1, 16),
     st.integers(1, 128).map(lambda k: 8 * k),
     st.sampled_from([1, 2, 4, 8, 16, 32]),
-    st.sampled_from([1, 2, 4]),
+    st.sampled_from([1, 2, 4, 1 / 2, 1 / 3, 1 / 4]),
 )
 configs = st.lists(stage, min_size=1, max_size=5).map(
     lambda rows: Config.compatible(*(list(column) for column in zip(*rows, strict=True)))
@@ -28,6 +28,12 @@ def test_one_value_stands_for_every_stage() -> None:
     long = parse_config("anynet:d=1,2,7,12;w=32,64,160,384;g=16,16,16,16;b=1,1,1,1")
     assert short == long
     assert short.text == "anynet:d=1,2,7,12;w=32,64,160,384;g=16;b=1"
+
+
+def test_a_ratio_below_one_widens_the_block_inside() -> None:
+    config = parse_config("anynet:d=1,1;w=16,24;g=1;b=1/6")
+    assert config.inner_widths == (96, 144)
+    assert config == parse_config("anynet:d=1,1;w=16,24;g=1;b=0.1667") == parse_config(config.text)
 
 
 def test_regnet_notation_is_the_published_network() -> None:
@@ -54,6 +60,13 @@ def test_regnet_notation_is_the_published_network() -> None:
         ("regnet:w0=24,wa=24,wm=2,d=2.5,g=8", "whole number"),
         ("regnet:w0=24,wa=24,wm=2,d=100000,g=8", "depth must be"),
         ("anynet:d=1;w=8;se=2", "not in 0 to 1"),
+        ("anynet:d=1;w=8;b=0.7", "bottleneck ratio 0.7 is not a whole number of 1 to 1,024, or one over"),
+        ("anynet:d=1;w=8;b=1/0", "bottleneck ratio '1/0'"),
+        ("anynet:d=1;w=8;b=nan", "bottleneck ratio nan"),
+        ("anynet:d=1;w=8;b=-1", "bottleneck ratio -1"),
+        ("anynet:d=1;w=8;b=0", "bottleneck ratio 0"),
+        ("anynet:d=1;w=8;b=inf", "bottleneck ratio inf"),
+        ("regnet:w0=24,wa=24,wm=2,d=3,g=8,b=2.5", "bottleneck ratio 2.5"),
     ],
 )
 def test_bad_notation_says_what_is_wrong(text: str, part: str) -> None:
