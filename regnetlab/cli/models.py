@@ -35,6 +35,9 @@ DataDir = Annotated[
     Path | None, typer.Option(help="Folder that holds the data; else REGNETLAB_DATA, else found.")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Kernels = Annotated[
+    str, typer.Option(help="On a CPU: auto, native (this package's own, which need a C compiler) or torch.")
+]
 
 
 def summary(
@@ -168,6 +171,7 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = 64,
     seed: Seed = 0,
     device: Device = "auto",
+    kernels: Kernels = "auto",
     template: Annotated[str, typer.Option(help="paper or small.")] = "small",
     input: Input = None,
     data_dir: DataDir = None,
@@ -183,9 +187,10 @@ def train(
     from regnetlab.training.batches import check_budget, on_device
     from regnetlab.training.budget import Budget, Recipe
     from regnetlab.training.datasets import load_data
-    from regnetlab.training.devices import find_device, set_up
+    from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
     from regnetlab.training.trainer import train as train_model
 
+    check_kernels(kernels)
     found = find_model(model)
     pictures = load_data(data, shape, data_dir)
     shape = shape.changed(classes=len(pictures.classes))
@@ -196,7 +201,8 @@ def train(
     check_budget(pictures, budget)
     where = find_device(device)
     set_up(where)
-    score = train_model(partial(found.build, shape), on_device(pictures, where), budget, Recipe(), seed)
+    build = partial(found.build, shape)
+    score = train_model(build, on_device(pictures, where), budget, Recipe(), seed, kernels)
     if json:
         print_json(
             {
@@ -204,6 +210,7 @@ def train(
                 **score.as_dict(),
                 "seed": seed,
                 "device": str(where),
+                "kernels": kernels_used(kernels, str(where)),
                 "data": data,
             }
         )

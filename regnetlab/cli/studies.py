@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regnetlab.cli.models import DataDir, Device
+from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, number, print_json, print_table
 
 StudyText = Annotated[
@@ -22,6 +22,7 @@ def run(
         int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
     ] = None,
     device: Device = "auto",
+    kernels: Kernels = "auto",
     data_dir: DataDir = None,
     dry_run: Annotated[
         bool,
@@ -54,7 +55,7 @@ def run(
     from regnetlab.cli.progress import make_progress
     from regnetlab.study.session import Means, run_study
 
-    means = Means(executor, workers, device, data_dir)
+    means = Means(executor, workers, device, data_dir, kernels)
     state = run_study(plan, means, make_progress(plan.name), partial(derive_from_trials, plan))
     end = status_of(plan, state, running=0)
     _print_status(end, json)

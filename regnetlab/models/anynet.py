@@ -45,4 +45,5 @@ class AnyNet(nn.Sequential):
             w_in = width
         parts.append(("head", Head(w_in, template.classes)))
         super().__init__(OrderedDict(parts))
+        self.config, self.template = config, template
         self.apply(initialise)

@@ -24,7 +24,7 @@ from regnetlab.spaces.template import Template
 from regnetlab.training.batches import DeviceData, check_budget, on_device
 from regnetlab.training.budget import Budget, Recipe, Score
 from regnetlab.training.datasets import load_data
-from regnetlab.training.devices import find_device, set_up, visible_gpus
+from regnetlab.training.devices import AUTO, find_device, set_up, visible_gpus
 from regnetlab.training.trainer import train
 
 P = ParamSpec("P")
@@ -40,12 +40,14 @@ class Setup:
     data_dir: Path | None
     device: str
     budget: Budget
+    kernels: str = AUTO
 
 
 def work(setup: Setup, model: str, recipe: Recipe, seed: int, final: bool) -> Score:
     """One training, in whatever process this is called; only a ``final`` one has the test split."""
     data = _prepared(setup, final)
-    return train(partial(find_model(model).build, setup.template), data, setup.budget, recipe, seed)
+    build = partial(find_model(model).build, setup.template)
+    return train(build, data, setup.budget, recipe, seed, setup.kernels)
 
 
 @cache

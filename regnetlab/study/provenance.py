@@ -11,13 +11,14 @@ from typing import Any
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
+from regnetlab.study.executors import Setup
 from regnetlab.training.datasets import DataSet
-from regnetlab.training.devices import usable_cores
+from regnetlab.training.devices import kernels_used, usable_cores
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
 
 
-def provenance(folder: Path, data: DataSet, device: str, workers: int) -> dict[str, object]:
+def provenance(folder: Path, data: DataSet, setup: Setup, workers: int) -> dict[str, object]:
     """The facts that a study's end state records, ready for JSON."""
     return {
         "regnetlab": __version__,
@@ -26,7 +27,8 @@ def provenance(folder: Path, data: DataSet, device: str, workers: int) -> dict[s
         "machine": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": usable_cores(),
-        "device": device,
+        "device": setup.device,
+        "kernels": kernels_used(setup.kernels, setup.device),
         "workers": workers,
         "git": _git_state(folder),
         "data": data.name,

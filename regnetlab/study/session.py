@@ -19,7 +19,7 @@ from regnetlab.study.store import Store, open_store
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.batches import check_budget
 from regnetlab.training.datasets import load_data
-from regnetlab.training.devices import default_workers, find_device
+from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.latency import latency
 
 
@@ -31,6 +31,7 @@ class Means:
     workers: int | None = None
     device: str = "auto"
     data_dir: Path | None = None
+    kernels: str = AUTO
 
 
 def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress], derive: Derive) -> Outcome:
@@ -40,26 +41,27 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
     or the executor is not there, or somebody else runs the study.
     """
     check_executor(means.executor)
+    check_kernels(means.kernels)
     device = find_device(means.device)
     workers = 1 if means.executor == "inline" else means.workers or default_workers(device)
     data = load_data(plan.data, plan.template, means.data_dir)
     data.check_fits(plan.template)
     check_budget(data, plan.budget)
-    setup = Setup(plan.template, plan.data, means.data_dir, str(device), plan.budget)
+    setup = Setup(plan.template, plan.data, means.data_dir, str(device), plan.budget, means.kernels)
     hand_designed(plan)  # refuses a baseline that is not known or can't be had
     with locked(plan.lock) as lock:
         store = open_store(plan.store)
         check_same_data(store.provenance, data)
         check_unchanged(plan, store.contest, store.tested)
         stated = {"margin": store.provenance.get("margin", plan.margin)}  # before the first training
-        store.keep_provenance(provenance(plan.folder, data, setup.device, workers) | stated)
+        store.keep_provenance(provenance(plan.folder, data, setup, workers) | stated)
         try:
             with display as progress:
                 state = run(plan, store, setup, lock, progress, derive, means.executor, workers)
                 _measure_latencies(store, state, plan, device, progress)
         finally:
             state = outcome(plan, store)
-            store.keep_provenance(provenance(plan.folder, data, setup.device, workers) | stated)
+            store.keep_provenance(provenance(plan.folder, data, setup, workers) | stated)
             write_atomically(plan.trials, trials_csv(plan, state))
             if state.contest.contenders:
                 write_atomically(plan.contest, contest_csv(plan, state, store.latencies))

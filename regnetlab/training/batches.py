@@ -76,7 +76,7 @@ def training_batches(
     images: Images, budget: Budget, augment: str, generator: torch.Generator
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """One epoch of (batch, labels) in an order drawn from the (CPU) generator."""
-    size = min(budget.images, budget.batch_size)
+    size = budget.images_per_step
     order = torch.randperm(budget.images, generator=generator).to(images.labels.device)
     for step in range(budget.steps_per_epoch):
         which = order[step * size : (step + 1) * size]

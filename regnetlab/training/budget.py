@@ -34,6 +34,10 @@ class Budget:
             raise InputError(f"budget: time_limit is {self.time_limit}; it must be above 0 seconds")
 
     @property
+    def images_per_step(self) -> int:
+        return min(self.images, self.batch_size)
+
+    @property
     def steps_per_epoch(self) -> int:
         return max(1, self.images // self.batch_size)
 

@@ -4,7 +4,9 @@ import os
 
 import torch
 
-from regnetlab.errors import InputError
+from regnetlab.errors import InputError, unknown
+from regnetlab.models.native.build import library
+from regnetlab.models.native.engine import LANES
 
 
 def find_device(name: str = "auto") -> torch.device:
@@ -19,6 +21,25 @@ def find_device(name: str = "auto") -> torch.device:
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
         raise InputError(f"device {name!r}: there are {torch.cuda.device_count()} CUDA devices, from 0")
     return torch.device(name)
+
+
+AUTO, NATIVE, TORCH = "auto", "native", "torch"
+"""What computes on a CPU: this package's own kernels where they can be had, those or an error, torch's."""
+
+
+def check_kernels(name: str) -> None:
+    """Raise ``InputError`` unless these kernels are known and can be had."""
+    if name not in (AUTO, NATIVE, TORCH):
+        raise unknown("kernels", name, (AUTO, NATIVE, TORCH))
+    if name == NATIVE and library(LANES[0]) is None:
+        raise InputError(
+            "kernels 'native' can't be compiled here; install gcc or clang, name it in CC, or use torch"
+        )
+
+
+def kernels_used(name: str, device: str) -> str:
+    """What these kernels come to on this machine: ``native`` or ``torch``."""
+    return NATIVE if name != TORCH and device == "cpu" and library(LANES[0]) is not None else TORCH
 
 
 def set_up(device: torch.device) -> None:

@@ -10,22 +10,30 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.swa_utils import update_bn
 
+from regnetlab.models.flat import FlatParameters, flatten
+from regnetlab.models.native.engine import native
 from regnetlab.training.batches import DeviceData, Images, training_batches
 from regnetlab.training.budget import COMPLETE, Budget, CurvePoint, Recipe, Score
+from regnetlab.training.devices import AUTO, TORCH
 
 AUXILIARY_WEIGHT = 0.3
 """What an auxiliary classifier's loss counts beside the network's own (Szegedy et al. 2015, section 5)."""
 
 _CURVE_POINTS = 10  # per training, whatever its length
-_EVALUATION_BATCH = 250
+_EVALUATION_BATCH = 256
 
 
 def train(
-    build: Callable[[], nn.Module], data: DeviceData, budget: Budget, recipe: Recipe, seed: int
+    build: Callable[[], nn.Module],
+    data: DeviceData,
+    budget: Budget,
+    recipe: Recipe,
+    seed: int,
+    kernels: str = AUTO,
 ) -> Score:
     """Build a model, train it, and return its score; never raises for a model that fails.
 
-    The same seed, budget, recipe and CPU give the same score to the last bit.
+    The same seed, budget, recipe, kernels and CPU give the same score to the last bit.
     """
     started = time.monotonic()
     seen: list[CurvePoint] = []
@@ -33,8 +41,8 @@ def train(
     try:
         with torch.random.fork_rng(devices=_cuda_index(data)), _without_denormals():
             torch.manual_seed(seed)
-            model = build().to(data.train.labels.device)
-            ended = _train(model, data, budget, recipe, seed, seen, started + budget.time_limit)
+            model, flat = prepared(build().to(data.train.labels.device), budget, kernels)
+            ended = _train(model, flat, data, budget, recipe, seed, seen, started + budget.time_limit)
             if ended == COMPLETE and data.test is not None:
                 test_error, _ = evaluate(model, data.test, len(data.test))
     except Exception as problem:  # one failing model must not end a study
@@ -46,6 +54,7 @@ def train(
 
 def _train(
     model: nn.Module,
+    flat: FlatParameters,
     data: DeviceData,
     budget: Budget,
     recipe: Recipe,
@@ -54,10 +63,9 @@ def _train(
     deadline: float,
 ) -> str:
     device = data.train.labels.device
-    model = model.to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(model, recipe)
+    optimizer = make_optimizer(flat, recipe)
     generator = torch.Generator().manual_seed(seed)
-    batch_size = min(budget.images, budget.batch_size)
+    batch_size = budget.images_per_step
     every = max(1, budget.steps // _CURVE_POINTS)
     loss_sum = torch.zeros((), device=device)
     wrong_sum = torch.zeros((), device=device, dtype=torch.int64)
@@ -73,7 +81,7 @@ def _train(
                 loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
                 for other in auxiliary:
                     loss = loss + AUXILIARY_WEIGHT * cross_entropy(other, labels)
-            optimizer.zero_grad()
+            flat.grads.zero_()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
@@ -110,14 +118,27 @@ def _outputs(returned: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.T
     return returned if isinstance(returned, tuple) else (returned,)
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def prepared(model: nn.Module, budget: Budget, kernels: str) -> tuple[nn.Module, FlatParameters]:
+    """The model in the form that trains fastest here, and its parameters.
+
+    On a CPU that is this package's own kernels where they take the model (see ``models.native``), unless
+    ``kernels`` is ``torch``; else torch's modules with weights in channels_last order.
+    """
+    if kernels != TORCH:
+        flat = flatten(model)
+        faster = native(model, flat, budget.images_per_step)
+        if faster is not None:
+            return faster, flat
+    model = model.to(memory_format=torch.channels_last)
+    return model, flatten(model)
+
+
+def make_optimizer(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD; weight decay on the weights of convolutions and linear layers alone."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
     return torch.optim.SGD(
         [
-            {"params": decayed, "weight_decay": recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
+            {"params": [flat.weights], "weight_decay": recipe.weight_decay},
+            {"params": [flat.others], "weight_decay": 0.0},
         ],
         lr=recipe.lr,
         momentum=recipe.momentum,
@@ -157,7 +178,7 @@ def recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: Re
 
     After few steps the running averages still hold the weights of many steps ago.
     """
-    size = min(budget.images, budget.batch_size)
+    size = budget.images_per_step
     batches = min(recipe.precise_bn, budget.steps_per_epoch)
     if batches:
         with _precision(images.labels.device):

@@ -1,0 +1,723 @@
+/* Training and evaluation of AnyNets on one CPU core.
+ *
+ * A tensor is [block][pixel][channel][lane]: LANES images lie side by side in the innermost place, so every
+ * operation on every shape is a loop over full vectors. One convolution routine serves 1x1 and grouped 3x3,
+ * forwards and backwards: each target pixel has a list of (source pixel, tap). Batch norm's sums are taken
+ * while a convolution's results are still in registers. Every sum has one order, whatever the vector width.
+ *
+ * Needs GNU C's vector types (gcc or clang). engine.py describes the network and owns parameters and gradients.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef LANES
+#define LANES 64
+#endif
+#define VECTOR 16
+#define LV (LANES / VECTOR)
+#ifdef __AVX512F__
+#define TILE_V LV /* vectors of a lane row that a tile keeps in registers */
+#define SIDE 4    /* weight gradients are summed in tiles of SIDE x SIDE channels */
+#else
+#define TILE_V 1
+#define SIDE 2
+#endif
+#define TILE 6 /* output channels of a tile */
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float vec __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)));
+typedef int32_t mask __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)));
+
+/* x where `gate` is above 0, else 0. A gate that is no number lets x through: divergence must stay visible. */
+INLINE vec rectified(vec x, vec gate) { return (vec)((mask)x & ~(gate <= 0)); }
+
+typedef struct {
+    int cin, cout, groups, taps, pixels_in, pixels_out;
+    int64_t weight, norm, stat; /* places in the parameters and in the statistics */
+    int *first, *source, *tap;  /* of output pixel t: entries first[t] to first[t + 1] */
+    int *back_first, *back_source, *back_tap;
+    int *pair_first, *pair_target, *pair_source; /* the same by tap: entries pair_first[k] to pair_first[k + 1] */
+    vec *out, *on; /* the convolution's output; on: behind batch norm and ReLU */
+} Conv;
+
+typedef struct {
+    Conv conv1, conv2, conv3, shortcut;
+    int has_shortcut;
+    vec *out;
+} Block;
+
+typedef struct {
+    int n_blocks, most, classes, width, stats;
+    int64_t bias, fc;
+    Conv stem;
+    Block *blocks;
+    vec *image, *pool, *logits;
+    vec *grad[5];     /* scratch: of the block's output and input, and inside a block */
+    float *packed, *folded;
+    vec *sums;        /* two a channel of the widest tensor, times two */
+    float *scale, *shift, *mean, *invstd; /* of every norm's channels */
+    float eps;
+} Net;
+
+static void *reserve(size_t bytes) {
+    size_t rounded = (bytes + 63) / 64 * 64 + 64;
+    return aligned_alloc(64, rounded);
+}
+
+static vec *tensor(int blocks, int pixels, int channels) {
+    return reserve((size_t)blocks * pixels * channels * LANES * sizeof(float));
+}
+
+/* ---- geometry ------------------------------------------------------------------------------------ */
+
+static int size_out(int size, int stride) { return (size + stride - 1) / stride; }
+
+static int lists(Conv *c, int h, int w, int kernel, int stride) {
+    int ho = size_out(h, stride), wo = size_out(w, stride), pad = kernel / 2, n = 0;
+    c->taps = kernel * kernel;
+    c->pixels_in = h * w;
+    c->pixels_out = ho * wo;
+    int most = c->pixels_out * c->taps;
+    c->first = reserve((c->pixels_out + 1) * sizeof(int));
+    c->source = reserve(most * sizeof(int));
+    c->tap = reserve(most * sizeof(int));
+    c->back_first = reserve((c->pixels_in + 1) * sizeof(int));
+    c->back_source = reserve(most * sizeof(int));
+    c->back_tap = reserve(most * sizeof(int));
+    c->pair_first = reserve((c->taps + 1) * sizeof(int));
+    c->pair_target = reserve(most * sizeof(int));
+    c->pair_source = reserve(most * sizeof(int));
+    int *next = reserve((c->pixels_in + 1) * sizeof(int));
+    if (!c->first || !c->source || !c->tap || !c->back_first || !c->back_source || !c->back_tap || !c->pair_first ||
+        !c->pair_target || !c->pair_source || !next) {
+        free(next);
+        return 0;
+    }
+    for (int y = 0; y < ho; y++)
+        for (int x = 0; x < wo; x++) {
+            c->first[y * wo + x] = n;
+            for (int k = 0; k < c->taps; k++) {
+                int sy = y * stride + k / kernel - pad, sx = x * stride + k % kernel - pad;
+                if (sy < 0 || sy >= h || sx < 0 || sx >= w) continue;
+                c->source[n] = sy * w + sx;
+                c->tap[n++] = k;
+            }
+        }
+    c->first[c->pixels_out] = n;
+    memset(c->back_first, 0, (c->pixels_in + 1) * sizeof(int));
+    for (int e = 0; e < n; e++) c->back_first[c->source[e] + 1]++;
+    for (int p = 0; p < c->pixels_in; p++) c->back_first[p + 1] += c->back_first[p];
+    memcpy(next, c->back_first, c->pixels_in * sizeof(int));
+    for (int t = 0; t < c->pixels_out; t++)
+        for (int e = c->first[t]; e < c->first[t + 1]; e++) {
+            int at = next[c->source[e]]++;
+            c->back_source[at] = t;
+            c->back_tap[at] = c->tap[e];
+        }
+    free(next);
+    n = 0;
+    for (int k = 0; k < c->taps; k++) {
+        c->pair_first[k] = n;
+        for (int t = 0; t < c->pixels_out; t++)
+            for (int e = c->first[t]; e < c->first[t + 1]; e++)
+                if (c->tap[e] == k) {
+                    c->pair_target[n] = t;
+                    c->pair_source[n++] = c->source[e];
+                }
+    }
+    c->pair_first[c->taps] = n;
+    return 1;
+}
+
+/* ---- convolution: forwards, and backwards to its input ------------------------------------------- */
+
+enum { PLAIN, STATS, FOLDED, FOLDED_RELU, MASK, ADD };
+
+typedef struct {
+    vec *target;
+    vec *sum, *square;         /* STATS: sums of values and squares; MASK: of values and value * other */
+    const vec *other;          /* MASK: the convolution's output; FOLDED*, ADD: what is added, or none */
+    const float *scale, *shift; /* MASK: the norm's; FOLDED*: shift is the bias */
+} Ending;
+
+/* Where channel counts end a tile early, tiles of one group are as even as can be. */
+INLINE int tile_of(int channels, int at) {
+    int tiles = (channels + TILE - 1) / TILE, small = channels / tiles, large = channels % tiles;
+    return at < large * (small + 1) ? small + 1 : small;
+}
+
+/* Weights of each tile as [tap][input channel][output channel]. `back`: the transpose, for gradients. */
+static void pack(const Conv *c, const float *weight, float *packed, int back) {
+    int cin = c->cin / c->groups, cout = c->cout / c->groups;
+    int from = back ? cout : cin, to = back ? cin : cout;
+    for (int g = 0; g < c->groups; g++)
+        for (int t0 = 0, ct; t0 < to; t0 += ct) {
+            ct = tile_of(to, t0);
+            float *p = packed + ((int64_t)g * to + t0) * from * c->taps;
+            for (int k = 0; k < c->taps; k++)
+                for (int f = 0; f < from; f++)
+                    for (int j = 0; j < ct; j++) {
+                        int out = back ? f : t0 + j, in = back ? t0 + j : f;
+                        *p++ = weight[((int64_t)(g * cout + out) * cin + in) * c->taps + k];
+                    }
+        }
+}
+
+INLINE void finish(const int ending, const Ending *end, int64_t at, int channel, int v0, int v, vec value) {
+    vec *target = end->target + at * LV + v0 + v;
+    if (ending == FOLDED || ending == FOLDED_RELU) {
+        value += end->shift[channel];
+        if (end->other) value += end->other[at * LV + v0 + v];
+        if (ending == FOLDED_RELU) value = rectified(value, value);
+    }
+    if (ending == ADD && end->other) value += end->other[at * LV + v0 + v];
+    *target = value;
+}
+
+INLINE void convolve_tile(const int ct, const int ending, const vec *source, const float *packed, const int *from,
+                          const int *taps, int entries, int64_t stride, int cin, int64_t at, int channel,
+                          const Ending *end) {
+    for (int v0 = 0; v0 < LV; v0 += TILE_V) {
+        vec acc[TILE][TILE_V];
+#pragma GCC unroll 6
+        for (int j = 0; j < ct; j++)
+#pragma GCC unroll 4
+            for (int v = 0; v < TILE_V; v++) acc[j][v] = (vec){0};
+        for (int e = 0; e < entries; e++) {
+            const vec *s = source + from[e] * stride + v0;
+            const float *w = packed + (int64_t)taps[e] * cin * ct;
+            for (int i = 0; i < cin; i++, s += LV, w += ct)
+#pragma GCC unroll 6
+                for (int j = 0; j < ct; j++)
+#pragma GCC unroll 4
+                    for (int v = 0; v < TILE_V; v++) acc[j][v] += w[j] * s[v];
+        }
+#pragma GCC unroll 6
+        for (int j = 0; j < ct; j++) {
+            if (ending == STATS) {
+                vec sum = end->sum[channel + j], square = end->square[channel + j];
+#pragma GCC unroll 4
+                for (int v = 0; v < TILE_V; v++) {
+                    sum += acc[j][v];
+                    square += acc[j][v] * acc[j][v];
+                }
+                end->sum[channel + j] = sum;
+                end->square[channel + j] = square;
+            }
+            if (ending == MASK) {
+                vec sum = end->sum[channel + j], product = end->square[channel + j];
+                float scale = end->scale[channel + j], shift = end->shift[channel + j];
+#pragma GCC unroll 4
+                for (int v = 0; v < TILE_V; v++) {
+                    vec a = end->other[(at + j) * LV + v0 + v];
+                    acc[j][v] = rectified(acc[j][v], a * scale + shift);
+                    sum += acc[j][v];
+                    product += acc[j][v] * a;
+                }
+                end->sum[channel + j] = sum;
+                end->square[channel + j] = product;
+            }
+#pragma GCC unroll 4
+            for (int v = 0; v < TILE_V; v++) finish(ending, end, at + j, channel + j, v0, v, acc[j][v]);
+        }
+    }
+}
+
+INLINE void convolve_all(const int ending, const vec *source, const float *packed, int blocks, int targets,
+                         int sources, const int *first, const int *from, const int *taps, int n_taps, int groups,
+                         int cin, int cout, const Ending *end) {
+    int64_t stride = (int64_t)groups * cin * LV;
+    for (int b = 0; b < blocks; b++)
+        for (int t = 0; t < targets; t++) {
+            int e = first[t], entries = first[t + 1] - e;
+            int64_t pixel = ((int64_t)b * targets + t) * groups * cout;
+            const vec *base = source + (int64_t)b * sources * stride;
+            for (int g = 0; g < groups; g++)
+                for (int c0 = 0, ct; c0 < cout; c0 += ct) {
+                    ct = tile_of(cout, c0);
+                    int channel = g * cout + c0;
+#define CASE(n)                                                                                                      \
+    case n:                                                                                                          \
+        convolve_tile(n, ending, base + (int64_t)g * cin * LV, packed + (int64_t)channel * cin * n_taps, from + e,   \
+                      taps + e, entries, stride, cin, pixel + channel, channel, end);                                \
+        break;
+                    switch (ct) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) }
+#undef CASE
+                }
+        }
+}
+
+#define FORWARD(NAME, ENDING)                                                                                        \
+    static __attribute__((noinline)) void NAME(const Conv *c, const vec *source, const float *packed, int blocks,    \
+                                               const Ending *end) {                                                  \
+        convolve_all(ENDING, source, packed, blocks, c->pixels_out, c->pixels_in, c->first, c->source, c->tap,       \
+                     c->taps, c->groups, c->cin / c->groups, c->cout / c->groups, end);                              \
+    }
+#define BACKWARD(NAME, ENDING)                                                                                       \
+    static __attribute__((noinline)) void NAME(const Conv *c, const vec *source, const float *packed, int blocks,    \
+                                               const Ending *end) {                                                  \
+        convolve_all(ENDING, source, packed, blocks, c->pixels_in, c->pixels_out, c->back_first, c->back_source,     \
+                     c->back_tap, c->taps, c->groups, c->cout / c->groups, c->cin / c->groups, end);                 \
+    }
+FORWARD(forward_stats, STATS)
+FORWARD(forward_folded, FOLDED)
+FORWARD(forward_folded_relu, FOLDED_RELU)
+BACKWARD(backward_mask, MASK)
+BACKWARD(backward_add, ADD)
+
+/* ---- gradients of weights ------------------------------------------------------------------------ */
+
+static float total(vec v) {
+    float sum = 0;
+    for (int i = 0; i < VECTOR; i++) sum += v[i];
+    return sum;
+}
+
+/* `parts` sums a weight: with few channels one sum alone would wait for its own last addition. */
+INLINE void weight_tile(const int outs, const int ins, const int parts, const Conv *c, const vec *grad,
+                        const vec *input, int tap, int blocks, int out, int in, float *target, int64_t row) {
+    vec acc[SIDE][SIDE][LV];
+#pragma GCC unroll 4
+    for (int i = 0; i < outs; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < ins; j++)
+#pragma GCC unroll 4
+            for (int v = 0; v < parts; v++) acc[i][j][v] = (vec){0};
+    for (int b = 0; b < blocks; b++) {
+        const vec *block_grad = grad + ((int64_t)b * c->pixels_out * c->cout + out) * LV;
+        const vec *block_input = input + ((int64_t)b * c->pixels_in * c->cin + in) * LV;
+        for (int e = c->pair_first[tap]; e < c->pair_first[tap + 1]; e++) {
+            const vec *d = block_grad + (int64_t)c->pair_target[e] * c->cout * LV;
+            const vec *x = block_input + (int64_t)c->pair_source[e] * c->cin * LV;
+#pragma GCC unroll 4
+            for (int v = 0; v < LV; v++)
+#pragma GCC unroll 4
+                for (int i = 0; i < outs; i++)
+#pragma GCC unroll 4
+                    for (int j = 0; j < ins; j++) acc[i][j][v % parts] += d[i * LV + v] * x[j * LV + v];
+        }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < outs; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < ins; j++) {
+            vec sum = acc[i][j][0];
+            for (int v = 1; v < parts; v++) sum += acc[i][j][v];
+            target[i * row + j * c->taps] = total(sum);
+        }
+}
+
+static void weight_gradient(const Conv *c, const vec *grad, const vec *input, int blocks, float *target) {
+    int cin = c->cin / c->groups, cout = c->cout / c->groups, few = cin * cout <= 4;
+    int64_t row = (int64_t)cin * c->taps;
+    for (int g = 0; g < c->groups; g++)
+        for (int o = 0; o < cout; o += SIDE)
+            for (int i = 0; i < cin; i += SIDE) {
+                int outs = cout - o < SIDE ? cout - o : SIDE, ins = cin - i < SIDE ? cin - i : SIDE;
+                for (int k = 0; k < c->taps; k++) {
+                    float *at = target + (int64_t)(g * cout + o) * row + (int64_t)i * c->taps + k;
+#define CASE(a, b, parts)                                                                                            \
+    case 8 * a + b:                                                                                                  \
+        weight_tile(a, b, parts, c, grad, input, k, blocks, g *cout + o, g *cin + i, at, row);                       \
+        break;
+                    if (few)
+                        switch (8 * outs + ins) {
+                            CASE(1, 1, LV) CASE(1, 2, LV) CASE(2, 1, LV) CASE(2, 2, LV)
+#if SIDE == 4
+                            CASE(1, 3, LV) CASE(1, 4, LV) CASE(3, 1, LV) CASE(4, 1, LV)
+#endif
+                        }
+                    else
+                        switch (8 * outs + ins) {
+                            CASE(1, 1, 1) CASE(1, 2, 1) CASE(2, 1, 1) CASE(2, 2, 1)
+#if SIDE == 4
+                            CASE(1, 3, 1) CASE(1, 4, 1) CASE(2, 3, 1) CASE(2, 4, 1) CASE(3, 1, 1) CASE(3, 2, 1)
+                            CASE(3, 3, 1) CASE(3, 4, 1) CASE(4, 1, 1) CASE(4, 2, 1) CASE(4, 3, 1) CASE(4, 4, 1)
+#endif
+                        }
+#undef CASE
+                }
+            }
+}
+
+/* ---- batch norm and ReLU ------------------------------------------------------------------------- */
+
+/* Sums behind the convolution become scale and shift; `batch` gets mean and unbiased variance. */
+static void norm_forward(Net *n, const Conv *c, const float *params, int blocks, float *batch) {
+    double m = (double)blocks * c->pixels_out * LANES;
+    for (int k = 0; k < c->cout; k++) {
+        double sum = 0, square = 0;
+        for (int i = 0; i < VECTOR; i++) {
+            sum += n->sums[k][i];
+            square += n->sums[n->most + k][i];
+        }
+        double mean = sum / m, variance = square / m - mean * mean;
+        if (variance < 0) variance = 0;
+        int64_t s = c->stat + k;
+        n->mean[s] = (float)mean;
+        n->invstd[s] = (float)(1 / sqrt(variance + n->eps));
+        n->scale[s] = params[c->norm + k] * n->invstd[s];
+        n->shift[s] = params[c->norm + c->cout + k] - n->mean[s] * n->scale[s];
+        batch[s] = (float)mean;
+        batch[n->stats + s] = (float)(variance * m / (m > 1 ? m - 1 : 1));
+    }
+}
+
+static void norm_relu(const Net *n, const Conv *c, int blocks) {
+    const float *scale = n->scale + c->stat, *shift = n->shift + c->stat;
+    const vec *a = c->out;
+    vec *y = c->on;
+    for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
+        for (int k = 0; k < c->cout; k++, a += LV, y += LV)
+#pragma GCC unroll 4
+            for (int v = 0; v < LV; v++) {
+                vec value = a[v] * scale[k] + shift[k];
+                y[v] = rectified(value, value);
+            }
+}
+
+/* relu(norm3(a) + x), where x is the input or norm4 of the shortcut's convolution. */
+static void join(const Net *n, const Block *block, const vec *x, int blocks) {
+    const Conv *c = &block->conv3;
+    const float *scale = n->scale + c->stat, *shift = n->shift + c->stat;
+    const float *scale4 = n->scale + block->shortcut.stat, *shift4 = n->shift + block->shortcut.stat;
+    const vec *a = c->out, *other = block->has_shortcut ? block->shortcut.out : x;
+    vec *y = block->out;
+    for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
+        for (int k = 0; k < c->cout; k++, a += LV, other += LV, y += LV)
+#pragma GCC unroll 4
+            for (int v = 0; v < LV; v++) {
+                vec value = a[v] * scale[k] + shift[k];
+                value += block->has_shortcut ? other[v] * scale4[k] + shift4[k] : other[v];
+                y[v] = rectified(value, value);
+            }
+}
+
+/* The gradient through the last ReLU, in place, and what the norms in front of it need. */
+static void split(Net *n, const Block *block, vec *grad, int blocks) {
+    const Conv *c = &block->conv3;
+    const vec *y = block->out, *a = c->out, *other = block->has_shortcut ? block->shortcut.out : a;
+    vec *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
+    for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
+        for (int k = 0; k < c->cout; k++, a += LV, other += LV, y += LV, grad += LV) {
+            vec s = sum[k], sa = product[k], s4 = product4[k];
+#pragma GCC unroll 4
+            for (int v = 0; v < LV; v++) {
+                vec d = rectified(grad[v], y[v]);
+                grad[v] = d;
+                s += d;
+                sa += d * a[v];
+                s4 += d * other[v];
+            }
+            sum[k] = s, product[k] = sa, product4[k] = s4;
+        }
+}
+
+/* Gradients of scale and offset from the sums, and the gradient through the norm: c1 d + c2 a + c3. */
+static void norm_backward(Net *n, const Conv *c, const vec *sum, const vec *product, const float *params,
+                          float *grads, const vec *d, vec *target, int blocks) {
+    double m = (double)blocks * c->pixels_out * LANES;
+    float *c2 = n->folded, *c3 = c2 + c->cout;
+    const float *c1 = n->scale + c->stat;
+    (void)params;
+    for (int k = 0; k < c->cout; k++) {
+        double s = 0, sa = 0;
+        for (int i = 0; i < VECTOR; i++) {
+            s += sum[k][i];
+            sa += product[k][i];
+        }
+        int64_t at = c->stat + k;
+        double gamma = (sa - n->mean[at] * s) * n->invstd[at];
+        grads[c->norm + k] = (float)gamma;
+        grads[c->norm + c->cout + k] = (float)s;
+        double second = -n->scale[at] * (double)n->invstd[at] * gamma / m;
+        c2[k] = (float)second;
+        c3[k] = (float)(-n->scale[at] * s / m - second * n->mean[at]);
+    }
+    const vec *a = c->out;
+    for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
+        for (int k = 0; k < c->cout; k++, a += LV, d += LV, target += LV)
+#pragma GCC unroll 4
+            for (int v = 0; v < LV; v++) target[v] = c1[k] * d[v] + (c2[k] * a[v] + c3[k]);
+}
+
+/* ---- the network --------------------------------------------------------------------------------- */
+
+static void clear(Net *n, int channels) {
+    for (int i = 0; i < 3; i++) memset(n->sums + (int64_t)i * n->most, 0, channels * sizeof(vec));
+}
+
+static void conv_norm(Net *n, const Conv *c, const vec *x, const float *params, int blocks, float *batch) {
+    Ending end = {.target = c->out, .sum = n->sums, .square = n->sums + n->most};
+    clear(n, c->cout);
+    pack(c, params + c->weight, n->packed, 0);
+    forward_stats(c, x, n->packed, blocks, &end);
+    norm_forward(n, c, params, blocks, batch);
+}
+
+/* Convolution and norm in one, with the running statistics; `other` is added before a ReLU. */
+static void conv_folded(Net *n, const Conv *c, const vec *x, const float *params, const float *running, vec *target,
+                        const vec *other, int relu) {
+    int64_t row = (int64_t)(c->cin / c->groups) * c->taps;
+    float *bias = n->scale; /* of no use in evaluation otherwise */
+    for (int k = 0; k < c->cout; k++) {
+        float scale = params[c->norm + k] / sqrtf(running[n->stats + c->stat + k] + n->eps);
+        bias[k] = params[c->norm + c->cout + k] - running[c->stat + k] * scale;
+        for (int64_t i = 0; i < row; i++) n->folded[k * row + i] = params[c->weight + k * row + i] * scale;
+    }
+    pack(c, n->folded, n->packed, 0);
+    Ending end = {.target = target, .other = other, .shift = bias};
+    if (relu)
+        forward_folded_relu(c, x, n->packed, 1, &end);
+    else
+        forward_folded(c, x, n->packed, 1, &end);
+}
+
+/* Mean over pixels, then the classifier; logits (images, classes) in the order of the lanes. */
+static void head(Net *n, const vec *x, int pixels, const float *params, int blocks, float *logits) {
+    for (int b = 0; b < blocks; b++) {
+        vec *pool = n->pool + (int64_t)b * n->width * LV;
+        memset(pool, 0, n->width * LANES * sizeof(float));
+        for (int p = 0; p < pixels; p++)
+            for (int k = 0; k < n->width * LV; k++) pool[k] += *x++;
+        float share = 1.0f / pixels;
+        for (int k = 0; k < n->width * LV; k++) pool[k] *= share;
+        for (int k = 0; k < n->classes; k++) {
+            vec sum[LV];
+            for (int v = 0; v < LV; v++) sum[v] = (vec){0} + params[n->bias + k];
+            for (int i = 0; i < n->width; i++)
+                for (int v = 0; v < LV; v++) sum[v] += params[n->fc + (int64_t)k * n->width + i] * pool[i * LV + v];
+            for (int i = 0; i < LANES; i++) logits[((int64_t)b * LANES + i) * n->classes + k] = sum[i / VECTOR][i % VECTOR];
+        }
+    }
+}
+
+/* Logits of `blocks` x LANES images in training mode; `batch` gets every norm's mean and variance. */
+void net_forward(Net *n, const float *image, const float *params, int blocks, float *batch, float *logits) {
+    const vec *x = (const vec *)image;
+    memcpy(n->image, image, (size_t)blocks * n->stem.pixels_in * n->stem.cin * LANES * sizeof(float));
+    conv_norm(n, &n->stem, n->image, params, blocks, batch);
+    norm_relu(n, &n->stem, blocks);
+    x = n->stem.on;
+    int pixels = n->stem.pixels_out;
+    for (int i = 0; i < n->n_blocks; i++) {
+        Block *k = n->blocks + i;
+        conv_norm(n, &k->conv1, x, params, blocks, batch);
+        norm_relu(n, &k->conv1, blocks);
+        conv_norm(n, &k->conv2, k->conv1.on, params, blocks, batch);
+        norm_relu(n, &k->conv2, blocks);
+        conv_norm(n, &k->conv3, k->conv2.on, params, blocks, batch);
+        if (k->has_shortcut) conv_norm(n, &k->shortcut, x, params, blocks, batch);
+        join(n, k, x, blocks);
+        x = k->out;
+        pixels = k->conv3.pixels_out;
+    }
+    head(n, x, pixels, params, blocks, logits);
+}
+
+/* Logits in evaluation mode, one block of lanes after another. */
+void net_evaluate(Net *n, const float *image, const float *params, const float *running, int blocks, float *logits) {
+    for (int b = 0; b < blocks; b++) {
+        size_t size = (size_t)n->stem.pixels_in * n->stem.cin * LANES;
+        memcpy(n->image, image + b * size, size * sizeof(float));
+        conv_folded(n, &n->stem, n->image, params, running, n->stem.on, 0, 1);
+        const vec *x = n->stem.on;
+        int pixels = n->stem.pixels_out;
+        for (int i = 0; i < n->n_blocks; i++) {
+            Block *k = n->blocks + i;
+            conv_folded(n, &k->conv1, x, params, running, k->conv1.on, 0, 1);
+            conv_folded(n, &k->conv2, k->conv1.on, params, running, k->conv2.on, 0, 1);
+            if (k->has_shortcut) conv_folded(n, &k->shortcut, x, params, running, k->shortcut.out, 0, 0);
+            conv_folded(n, &k->conv3, k->conv2.on, params, running, k->out, k->has_shortcut ? k->shortcut.out : x, 1);
+            x = k->out;
+            pixels = k->conv3.pixels_out;
+        }
+        head(n, x, pixels, params, 1, logits + (int64_t)b * LANES * n->classes);
+    }
+}
+
+static void conv_backward(Net *n, const Conv *c, const vec *grad, const vec *input, const float *params, float *grads,
+                          int blocks) {
+    weight_gradient(c, grad, input, blocks, grads + c->weight);
+    pack(c, params + c->weight, n->packed, 1);
+}
+
+/* Gradients of all parameters from those of the logits of the last `net_forward`. */
+void net_backward(Net *n, const float *logits, const float *params, float *grads, int blocks) {
+    int last = n->n_blocks - 1;
+    int pixels = n->blocks[last].conv3.pixels_out;
+    vec *up = n->grad[0], *down = n->grad[1], *inside = n->grad[2], *beside = n->grad[3], *outer = n->grad[4];
+    float share = 1.0f / pixels;
+
+    memset(grads + n->bias, 0, n->classes * sizeof(float));
+    memset(grads + n->fc, 0, (size_t)n->classes * n->width * sizeof(float));
+    for (int b = 0; b < blocks; b++) {
+        for (int k = 0; k < n->classes; k++)
+            for (int i = 0; i < LANES; i++)
+                n->logits[k * LV + i / VECTOR][i % VECTOR] = logits[((int64_t)b * LANES + i) * n->classes + k];
+        const vec *pool = n->pool + (int64_t)b * n->width * LV;
+        for (int k = 0; k < n->classes; k++) {
+            vec sum = {0};
+            for (int v = 0; v < LV; v++) sum += n->logits[k * LV + v];
+            grads[n->bias + k] += total(sum);
+            for (int i = 0; i < n->width; i++) {
+                vec product = {0};
+                for (int v = 0; v < LV; v++) product += n->logits[k * LV + v] * pool[i * LV + v];
+                grads[n->fc + (int64_t)k * n->width + i] += total(product);
+            }
+        }
+        for (int i = 0; i < n->width; i++)
+            for (int v = 0; v < LV; v++) {
+                vec d = {0};
+                for (int k = 0; k < n->classes; k++)
+                    d += params[n->fc + (int64_t)k * n->width + i] * n->logits[k * LV + v];
+                d *= share;
+                for (int p = 0; p < pixels; p++) up[(((int64_t)b * pixels + p) * n->width + i) * LV + v] = d;
+            }
+    }
+
+    for (int i = last; i >= 0; i--) {
+        Block *k = n->blocks + i;
+        const vec *x = i ? n->blocks[i - 1].out : n->stem.on;
+        vec *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
+        clear(n, k->conv3.cout);
+        split(n, k, up, blocks);
+        norm_backward(n, &k->conv3, sum, product, params, grads, up, outer, blocks);
+        if (k->has_shortcut) norm_backward(n, &k->shortcut, sum, product4, params, grads, up, beside, blocks);
+
+        conv_backward(n, &k->conv3, outer, k->conv2.on, params, grads, blocks);
+        Ending masked = {.target = inside, .sum = sum, .square = product, .other = k->conv2.out,
+                         .scale = n->scale + k->conv2.stat, .shift = n->shift + k->conv2.stat};
+        clear(n, k->conv2.cout);
+        backward_mask(&k->conv3, outer, n->packed, blocks, &masked);
+        norm_backward(n, &k->conv2, sum, product, params, grads, inside, inside, blocks);
+
+        conv_backward(n, &k->conv2, inside, k->conv1.on, params, grads, blocks);
+        masked.target = outer, masked.other = k->conv1.out;
+        masked.scale = n->scale + k->conv1.stat, masked.shift = n->shift + k->conv1.stat;
+        clear(n, k->conv1.cout);
+        backward_mask(&k->conv2, inside, n->packed, blocks, &masked);
+        norm_backward(n, &k->conv1, sum, product, params, grads, outer, outer, blocks);
+
+        Ending plain = {.target = down, .other = k->has_shortcut ? 0 : up};
+        if (k->has_shortcut) {
+            conv_backward(n, &k->shortcut, beside, x, params, grads, blocks);
+            backward_add(&k->shortcut, beside, n->packed, blocks, &plain);
+            plain.other = down;
+        }
+        conv_backward(n, &k->conv1, outer, x, params, grads, blocks);
+        backward_add(&k->conv1, outer, n->packed, blocks, &plain);
+        vec *swap = up;
+        up = down, down = swap;
+    }
+
+    vec *sum = n->sums, *product = sum + n->most;
+    clear(n, n->stem.cout);
+    const vec *a = n->stem.out, *y = n->stem.on;
+    vec *d = up;
+    for (int64_t p = (int64_t)blocks * n->stem.pixels_out; p; p--)
+        for (int k = 0; k < n->stem.cout; k++, a += LV, y += LV, d += LV)
+            for (int v = 0; v < LV; v++) {
+                d[v] = rectified(d[v], y[v]);
+                sum[k] += d[v];
+                product[k] += d[v] * a[v];
+            }
+    norm_backward(n, &n->stem, sum, product, params, grads, up, up, blocks);
+    weight_gradient(&n->stem, up, n->image, blocks, grads + n->stem.weight);
+}
+
+/* ---- making and freeing -------------------------------------------------------------------------- */
+
+typedef struct {
+    int64_t weight, norm, stat;
+    int most_channels, most_values, most_weights; /* channels; channels x pixels of a tensor; weights */
+} Places;
+
+static int conv(Conv *c, Places *at, int h, int w, int cin, int cout, int groups, int kernel, int stride, int blocks) {
+    c->cin = cin, c->cout = cout, c->groups = groups;
+    c->weight = at->weight, c->norm = at->norm, c->stat = at->stat;
+    int64_t weights = (int64_t)cout * (cin / groups) * kernel * kernel;
+    at->weight += weights;
+    at->norm += 2 * cout;
+    at->stat += cout;
+    if (!lists(c, h, w, kernel, stride)) return 0;
+    c->out = tensor(blocks, c->pixels_out, cout);
+    if (cout > at->most_channels) at->most_channels = cout;
+    if (cin > at->most_channels) at->most_channels = cin;
+    if (weights > at->most_weights) at->most_weights = (int)weights;
+    if (cout * c->pixels_out > at->most_values) at->most_values = cout * c->pixels_out;
+    if (cin * c->pixels_in > at->most_values) at->most_values = cin * c->pixels_in;
+    return c->out != 0;
+}
+
+static void free_conv(Conv *c) {
+    void *all[] = {c->first, c->source, c->tap, c->back_first, c->back_source, c->back_tap,
+                   c->pair_first, c->pair_target, c->pair_source, c->out, c->on};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+void net_free(Net *n) {
+    if (!n) return;
+    free_conv(&n->stem);
+    for (int i = 0; n->blocks && i < n->n_blocks; i++) {
+        Block *k = n->blocks + i;
+        free_conv(&k->conv1), free_conv(&k->conv2), free_conv(&k->conv3), free_conv(&k->shortcut);
+        free(k->out);
+    }
+    for (int i = 0; i < 5; i++) free(n->grad[i]);
+    free(n->blocks), free(n->image), free(n->pool), free(n->logits), free(n->packed), free(n->folded);
+    free(n->sums), free(n->scale), free(n->shift), free(n->mean), free(n->invstd);
+    free(n);
+}
+
+/* spec: channels, height, width, classes, stem width, stem stride, blocks of lanes, blocks, then for each block
+ * of the network input width, inner width, width, group width, stride, shortcut (0 or 1). NULL: no memory. */
+Net *net_new(const int *spec, int64_t weights, float eps) {
+    Net *n = calloc(1, sizeof(Net));
+    if (!n) return 0;
+    int channels = spec[0], h = spec[1], w = spec[2], blocks = spec[6];
+    n->classes = spec[3], n->n_blocks = spec[7], n->eps = eps;
+    Places at = {.norm = weights};
+    int fine = (n->blocks = calloc(n->n_blocks, sizeof(Block))) != 0;
+    fine = fine && conv(&n->stem, &at, h, w, channels, spec[4], 1, 3, spec[5], blocks);
+    fine = fine && (n->stem.on = tensor(blocks, n->stem.pixels_out, spec[4]));
+    fine = fine && (n->image = tensor(blocks, h * w, channels));
+    h = size_out(h, spec[5]), w = size_out(w, spec[5]);
+    n->width = spec[4];
+    for (int i = 0; fine && i < n->n_blocks; i++) {
+        const int *s = spec + 8 + 6 * i;
+        int w_in = s[0], inner = s[1], width = s[2], stride = s[4];
+        Block *k = n->blocks + i;
+        k->has_shortcut = s[5];
+        fine = conv(&k->conv1, &at, h, w, w_in, inner, 1, 1, 1, blocks) &&
+               conv(&k->conv2, &at, h, w, inner, inner, inner / s[3], 3, stride, blocks);
+        int ho = size_out(h, stride), wo = size_out(w, stride);
+        fine = fine && conv(&k->conv3, &at, ho, wo, inner, width, 1, 1, 1, blocks);
+        fine = fine && (!s[5] || conv(&k->shortcut, &at, h, w, w_in, width, 1, 1, stride, blocks));
+        fine = fine && (k->conv1.on = tensor(blocks, h * w, inner)) && (k->conv2.on = tensor(blocks, ho * wo, inner)) &&
+               (k->out = tensor(blocks, ho * wo, width));
+        h = ho, w = wo, n->width = width;
+    }
+    if (!fine) {
+        net_free(n);
+        return 0;
+    }
+    n->fc = at.weight, n->bias = at.norm;
+    n->most = at.most_channels, n->stats = (int)at.stat;
+    for (int i = 0; i < 5; i++) fine = fine && (n->grad[i] = tensor(blocks, 1, at.most_values));
+    int folded = at.most_weights > 2 * n->most ? at.most_weights : 2 * n->most;
+    fine = fine && (n->pool = tensor(blocks, 1, n->width)) && (n->logits = tensor(1, 1, n->classes));
+    fine = fine && (n->packed = reserve(at.most_weights * sizeof(float))) && (n->folded = reserve(folded * sizeof(float)));
+    fine = fine && (n->sums = reserve(3 * n->most * sizeof(vec)));
+    float **each[] = {&n->scale, &n->shift, &n->mean, &n->invstd};
+    for (int i = 0; i < 4; i++) fine = fine && (*each[i] = reserve((n->stats + n->most) * sizeof(float)));
+    if (!fine) {
+        net_free(n);
+        return 0;
+    }
+    return n;
+}
+
+int net_lanes(void) { return LANES; }
