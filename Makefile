@@ -1,7 +1,8 @@
 # Needs Python 3.11 or newer, pip, git and make; everything else is installed into .venv.
 #   make run    the quick study on Fashion-MNIST, from sampling to the report
+#   make bench  networks an hour against a plain loop; ARGS="--seed 7" for other networks
 #   make test   lint, types, import contracts and all tests
-.PHONY: run test lint bench lock clean data browser
+.PHONY: run test lint bench bench-sampling lock clean data browser
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -23,6 +24,9 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-logo
 
 bench: $(STAMP) data
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/speed.py $(ARGS)
+
+bench-sampling: $(STAMP)
 	$(BIN)/python tests/benchmarks/sampling.py
 
 # Fashion-MNIST: REGNETLAB_DATA, else the Debian package, else torchvision's download when it is used.

@@ -18,7 +18,9 @@ from regnetlab.cli.output import (
     print_table,
 )
 from regnetlab.cli.spaces import Classes, Input, TemplateName
+from regnetlab.errors import InputError
 from regnetlab.spaces.template import template_named
+from regnetlab.training.datasets import DATA_SETS, DEFAULT
 
 if TYPE_CHECKING:
     from regnetlab.models.summary import Layer, Summary
@@ -33,6 +35,12 @@ ModelText = Annotated[
 ]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder that holds the data; else REGNETLAB_DATA, else found.")
+]
+DataName = Annotated[
+    str | None,
+    typer.Option(
+        help=f"{', '.join(DATA_SETS)}; else the images in --data-dir, if there are such, or {DEFAULT}."
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Kernels = Annotated[
@@ -165,7 +173,7 @@ def list_models(json: Json = False) -> None:
 
 def train(
     model: ModelText,
-    data: Annotated[str, typer.Option(help="fashion-mnist or folder:PATH.")] = "fashion-mnist",
+    data: DataName = None,
     images: Annotated[int, typer.Option(help="Training images.")] = 6_400,
     epochs: Annotated[int, typer.Option(help="Times that each is seen.")] = 1,
     batch_size: Annotated[int, typer.Option(help="Images a step.")] = 64,
@@ -186,15 +194,17 @@ def train(
     from regnetlab.models.summary import summarise
     from regnetlab.training.batches import check_budget, on_device
     from regnetlab.training.budget import Budget, Recipe
-    from regnetlab.training.datasets import load_data
+    from regnetlab.training.datasets import default_data, load_data
     from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
     from regnetlab.training.trainer import train as train_model
 
     check_kernels(kernels)
     found = find_model(model)
+    data = data or default_data(data_dir)
     pictures = load_data(data, shape, data_dir)
-    shape = shape.changed(classes=len(pictures.classes))
-    pictures.check_fits(shape)
+    if input is not None and shape.input != pictures.input:
+        raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
+    shape = shape.changed(pictures.input, len(pictures.classes))
     found = settled(found, shape)
     summarise(found, shape)  # refuses an input that is too small for the network
     budget = Budget(images=images, epochs=epochs, batch_size=batch_size)

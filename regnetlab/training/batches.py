@@ -7,7 +7,8 @@ import torch
 
 from regnetlab.errors import InputError
 from regnetlab.training.budget import Budget
-from regnetlab.training.datasets import DataSet, Split
+from regnetlab.training.datasets import DataSet
+from regnetlab.training.sources.parts import Split
 
 
 @dataclass(frozen=True, slots=True)

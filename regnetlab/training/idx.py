@@ -7,13 +7,15 @@ big-endian 32-bit number, then the data.
 import gzip
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
+from regnetlab.training.sources.parts import MOST_BYTES
 
-_MOST_BYTES = 2**31
+_PIECE = 2**22
 
 
 def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -25,12 +27,20 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
                 raise InputError(f"{path} is no IDX file of {dimensions} dimensions; get it anew")
             shape = tuple(int(each) for each in np.frombuffer(header, ">u4", offset=4))
             size = int(np.prod(shape, dtype=object))
-            if not 0 < size <= _MOST_BYTES:
+            if not 0 < size <= MOST_BYTES:
                 raise InputError(f"{path} claims a shape of {shape}; that is empty or over 2 GiB")
-            data = file.read(size + 1)
+            data = _read_up_to(file, size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} can't be read ({error}); it is damaged: get it anew") from error
     if len(data) != size:
         many = "more" if len(data) > size else f"only {len(data):,}"
         raise InputError(f"{path} should hold {size:,} bytes and has {many}; it is damaged: get it anew")
-    return np.frombuffer(data, np.uint8).reshape(shape).copy()  # writable, as torch wants it
+    return np.frombuffer(data, np.uint8).reshape(shape)  # writable, as torch wants it
+
+
+def _read_up_to(file: IO[bytes] | gzip.GzipFile, most: int) -> bytearray:
+    """What is left of the file, in pieces: memory grows with what is there, not with what is claimed."""
+    data = bytearray()
+    while piece := file.read(min(_PIECE, most - len(data))):
+        data += piece
+    return data

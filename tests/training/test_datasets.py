@@ -10,8 +10,9 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.batches import check_budget
 from regnetlab.training.budget import Budget
-from regnetlab.training.datasets import find_fashion_mnist, load_data
+from regnetlab.training.datasets import DATA_SETS, PUBLISHED, default_data, load_data
 from regnetlab.training.idx import read_idx
+from regnetlab.training.sources.published import find
 
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
 
@@ -29,6 +30,13 @@ def test_the_split_is_the_same_every_time(data_dir: Path) -> None:
     assert first.checksum == second.checksum
 
 
+def test_split_and_checksum_are_those_that_committed_trials_were_made_with(data_dir: Path) -> None:
+    data = load_data("fashion-mnist", SMALL, data_dir)
+    assert data.checksum == "554075513543d0c63fc907aa649face43c79565a27938720ed9fb36ba91dffb0"
+    assert data.train.labels[:12].tolist() == [4, 0, 4, 1, 0, 9, 1, 5, 8, 8, 5, 6]
+    assert data.validation.labels[:12].tolist() == [1, 8, 9, 9, 2, 3, 0, 4, 1, 8, 3, 1]
+
+
 def test_a_changed_image_changes_the_checksum(data_dir: Path, tmp_path: Path) -> None:
     changed = tmp_path / "changed"
     shutil.copytree(data_dir, changed)
@@ -41,7 +49,7 @@ def test_a_changed_image_changes_the_checksum(data_dir: Path, tmp_path: Path) ->
 
 def test_the_environment_names_a_folder(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGNETLAB_DATA", str(data_dir))
-    assert find_fashion_mnist() == data_dir
+    assert find("fashion-mnist", PUBLISHED) == data_dir / "."
 
 
 def test_a_folder_without_the_files_is_refused(tmp_path: Path) -> None:
@@ -79,7 +87,7 @@ def test_labels_out_of_range_are_refused(data_dir: Path, tmp_path: Path) -> None
     raw = bytearray(gzip.decompress(path.read_bytes()))
     raw[-1] = 200
     path.write_bytes(gzip.compress(bytes(raw)))
-    with pytest.raises(InputError, match="labels up to 200"):
+    with pytest.raises(InputError, match="labels from 0 to 200"):
         load_data("fashion-mnist", SMALL, changed)
 
 
@@ -119,9 +127,50 @@ def test_a_damaged_image_is_named(pictures: Path) -> None:
         load_data(f"folder:{pictures}", SMALL)
 
 
-def test_an_unknown_data_set_gets_a_hint() -> None:
-    with pytest.raises(InputError, match="did you mean 'fashion-mnist'"):
-        load_data("fasion-mnist", SMALL)
+def test_a_folder_may_be_named_as_the_folder_of_data(pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = SMALL.changed("3x16x24", 2)
+    by_option, by_path = load_data("folder", shape, pictures), load_data(f"folder:{pictures}", shape)
+    assert by_option.checksum == by_path.checksum
+    monkeypatch.setenv("REGNETLAB_DATA", str(pictures))
+    assert load_data("folder", shape).checksum == by_path.checksum
+
+
+@pytest.mark.parametrize("name", ["folder", "folder:"])
+def test_a_folder_that_nothing_names_is_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGNETLAB_DATA", raising=False)
+    with pytest.raises(InputError, match="or write folder:PATH"):
+        load_data(name, SMALL)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere is not a folder"):
+        load_data("folder", SMALL, tmp_path / "nowhere")
+
+
+def test_where_no_data_are_named_images_in_the_folder_are_meant(
+    pictures: Path, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REGNETLAB_DATA", raising=False)
+    for split in ("train", "val"):
+        shutil.copytree(pictures, tmp_path / "split" / split)
+    assert [default_data(each) for each in (pictures, tmp_path / "split")] == ["folder", "folder"]
+    for other in (None, data_dir, tmp_path / "nowhere", pictures / "cat"):
+        assert default_data(other) == "fashion-mnist"
+    monkeypatch.setenv("REGNETLAB_DATA", str(pictures))
+    assert default_data() == "folder"
+
+
+def test_images_where_a_published_set_was_sought_get_a_hint(pictures: Path) -> None:
+    with pytest.raises(InputError, match=r'no MNIST in .*; for these say --data folder, or data = "folder"'):
+        load_data("mnist", SMALL, pictures)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("fasion-mnist", "did you mean 'fashion-mnist'?"), ("zz", "")])
+def test_an_unknown_data_set_gets_a_hint_and_all_names(name: str, hint: str) -> None:
+    with pytest.raises(InputError, match="is not known") as caught:
+        load_data(name, SMALL)
+    assert hint in str(caught.value)
+    assert str(caught.value).endswith(f"there are {', '.join(DATA_SETS)}")
 
 
 def test_a_budget_beyond_the_data_is_refused(data_dir: Path) -> None:

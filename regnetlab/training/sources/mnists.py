@@ -1,0 +1,106 @@
+"""MNIST and those that took over its files: Fashion-MNIST, KMNIST and EMNIST, 28 × 28, one channel.
+
+Four IDX files each, plain or gzipped. EMNIST's names begin with its split, its images lie on their
+side in the files (rows and columns exchanged; Cohen et al. 2017 made them with MATLAB, which stores
+columns first) and are turned upright here, and the labels of its letters begin at 1.
+"""
+
+import string
+from pathlib import Path
+
+import numpy as np
+
+from regnetlab.errors import InputError
+from regnetlab.training.idx import read_idx
+from regnetlab.training.sources.parts import Parts, Split, checked
+from regnetlab.training.sources.published import Published
+
+DIGITS = tuple(string.digits)
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+LETTERS = tuple(string.ascii_uppercase)  # large and small ones are one class
+BY_CLASS = (*DIGITS, *LETTERS, *string.ascii_lowercase)
+BY_MERGE = (*DIGITS, *LETTERS, *"abdefghnqrt")  # the small ones that do not look like their capitals
+
+
+def mnist_like(
+    torchvision: str,
+    classes: tuple[str, ...],
+    title: str | None = None,
+    installed: Path | None = None,
+    package: str | None = None,
+) -> Published:
+    """A set of four files with MNIST's own names; ``torchvision`` is its class there, and its folder."""
+    title = title or torchvision
+    return Published(
+        title=title,
+        places=(f"{torchvision}/raw", title.lower(), "."),
+        marks=_names("train-images-idx3-ubyte"),
+        files=f"{torchvision}/raw with train-images-idx3-ubyte.gz and the three other .gz files",
+        read=lambda folder: Parts(
+            classes, *(_read_split(folder, title, f"{part}-", classes) for part in ("train", "t10k"))
+        ),
+        download=lambda root: _download(root, torchvision),
+        installed=installed,
+        package=package,
+    )
+
+
+def emnist(split: str, classes: tuple[str, ...], first: int = 0) -> Published:
+    """One of EMNIST's six splits; ``first`` is the label of the first class in the files."""
+    title, prefix = f"EMNIST {split}", f"emnist-{split}"
+
+    def read(folder: Path) -> Parts:
+        train, test = (
+            _read_split(folder, title, f"{prefix}-{part}-", classes, first) for part in ("train", "test")
+        )
+        return Parts(classes, _upright(train), _upright(test))
+
+    return Published(
+        title=title,
+        places=("EMNIST/raw", "emnist", "gzip", "."),
+        marks=_names(f"{prefix}-train-images-idx3-ubyte"),
+        files=f"EMNIST/raw with {prefix}-train-images-idx3-ubyte.gz and the three others of its gzip.zip",
+        read=read,
+        download=lambda root: _download(root, "EMNIST", split=split),
+    )
+
+
+def _names(stem: str) -> tuple[str, str]:
+    return f"{stem}.gz", stem
+
+
+def _read_split(folder: Path, title: str, prefix: str, classes: tuple[str, ...], first: int = 0) -> Split:
+    images, labels = (
+        read_idx(_file(folder, title, f"{prefix}{kind}-ubyte"), dimensions)
+        for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1))
+    )
+    return checked(title, folder, images[:, None], labels.astype(np.int64) - first, (1, 28, 28), len(classes))
+
+
+def _file(folder: Path, title: str, stem: str) -> Path:
+    for name in _names(stem):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{folder} has no {stem}.gz; {title} is four files")
+
+
+def _upright(split: Split) -> Split:
+    return Split(np.ascontiguousarray(split.images.transpose(0, 1, 3, 2)), split.labels)
+
+
+def _download(root: Path, torchvision: str, **options: str) -> None:
+    from torchvision import datasets  # seconds to import
+
+    getattr(datasets, torchvision)(str(root), download=True, **options)

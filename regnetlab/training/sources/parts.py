@@ -1,0 +1,61 @@
+"""What every source of images gives: training and test images with their labels, and class names."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regnetlab.errors import InputError
+
+MOST_BYTES = 2**31
+"""The most that one file may hold: everything lies in memory, and a header may lie."""
+_ORDER_SEED = 20200330
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """``images`` (n, channels, height, width) as uint8 and ``labels`` (n,)."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The images as they were published: ``classes`` by label, training images, test images."""
+
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+
+
+def checked(
+    title: str,
+    where: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    shape: tuple[int, int, int],
+    classes: int,
+) -> Split:
+    """These as a split of the data set ``title``, which were found in ``where``.
+
+    Raises ``InputError`` unless there are images, all of this shape, and each has a label below ``classes``.
+    """
+    low, high = labels.min(initial=0), labels.max(initial=0)
+    if not len(images) == len(labels) > 0 or images.shape[1:] != shape or low < 0 or high >= classes:
+        raise InputError(
+            f"{where} does not hold {title}: {len(images):,} images of {'x'.join(map(str, images.shape[1:]))}"
+            f" and {len(labels):,} labels from {low} to {high}, where {'x'.join(map(str, shape))} and 0 to"
+            f" {classes - 1} were expected; it is damaged or something else"
+        )
+    return Split(images, labels)
+
+
+def random_order(n: int) -> NDArray[np.int64]:
+    """A random order of n things that is the same everywhere and with every NumPy."""
+    key = np.array([_ORDER_SEED, n], np.uint64)
+    return np.argsort(np.random.Philox(key=key).random_raw(n), kind="stable").astype(np.int64)

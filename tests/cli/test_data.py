@@ -1,0 +1,115 @@
+"""The commands on other data than Fashion-MNIST: in colour, from a study file, from a folder of images."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.cli.test_commands import NETWORK, answer, complaint
+from tests.conftest import STUDY
+from tests.training.sources.test_cifar import write_cifar_10
+
+Capture = pytest.CaptureFixture[str]
+MakeStudy = Callable[..., Path]
+TRAIN = ("train", NETWORK, "--images", "320", "--epochs", "2", "--batch-size", "32", "--device", "cpu")
+SHORT = STUDY.replace("[derive]\nn = 2\n", "").replace("n = 6", "n = 2")
+COLOUR = 'template = { input = "3x32x32", classes = 10 }'
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """200 dark cats and 200 bright dogs."""
+    random = np.random.default_rng(0)
+    for kind, light in (("cat", 40), ("dog", 120)):
+        (tmp_path / "pets" / kind).mkdir(parents=True)
+        for i in range(200):
+            pixels = (random.integers(0, 100, (12, 16, 3)) + light).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pets" / kind / f"{i}.png")
+    return tmp_path / "pets"
+
+
+def test_train_learns_cifar_10_in_its_own_size(capsys: Capture, tmp_path: Path) -> None:
+    write_cifar_10(tmp_path, n=100)
+    document = answer(capsys, *TRAIN, "--data", "cifar-10", "--data-dir", str(tmp_path))
+    assert (document["data"], document["ended"]) == ("cifar-10", "complete")
+    assert document["error"] < 60  # chance is 90
+
+
+def test_train_refuses_a_size_that_the_images_do_not_have(capsys: Capture, tmp_path: Path) -> None:
+    write_cifar_10(tmp_path)
+    words = (*TRAIN, "--data", "cifar-10", "--data-dir", str(tmp_path), "--input", "1x28x28")
+    assert "the images of cifar-10 are 3x32x32; leave --input away" in complaint(capsys, words)
+
+
+def test_train_takes_a_folder_of_images_that_is_all_it_is_given(capsys: Capture, pets: Path) -> None:
+    words = (
+        "train",
+        NETWORK,
+        "--images",
+        "160",
+        "--batch-size",
+        "32",
+        "--device",
+        "cpu",
+        "--input",
+        "3x12x16",
+    )
+    alone, named, by_path = (
+        answer(capsys, *words, *more)
+        for more in (
+            ("--data-dir", str(pets)),
+            ("--data", "folder", "--data-dir", str(pets)),
+            ("--data", f"folder:{pets}"),
+        )
+    )
+    assert alone["data"] == named["data"] == "folder"
+    assert alone["error"] == named["error"] == by_path["error"]
+
+
+def test_a_study_runs_on_cifar_10(capsys: Capture, make_study: MakeStudy, tmp_path: Path) -> None:
+    write_cifar_10(tmp_path / "data", n=100)
+    study = make_study(f'data = "cifar-10"\n{COLOUR}\n' + SHORT, name="colour")
+    words = (
+        "run",
+        str(study),
+        "--data-dir",
+        str(tmp_path / "data"),
+        "--executor",
+        "inline",
+        "--device",
+        "cpu",
+    )
+    document = answer(capsys, *words)
+    assert document["planned"] == document["complete"] == 6
+    assert pd.read_csv(study.parent / "trials.csv")["error"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        ('data = "cifar-10"', 'write template = { input = "3x32x32", classes = 10 }'),
+        (f'data = "cifar-100"\n{COLOUR}', "no CIFAR-100 in"),
+        (f'data = "cifar"\n{COLOUR}', "there are fashion-mnist, mnist, kmnist, emnist,"),
+        (f'data = "svhn"\n{COLOUR}', "put train_32x32.mat and test_32x32.mat there"),
+    ],
+)
+def test_a_study_that_does_not_fit_its_data_writes_nothing(
+    capsys: Capture, make_study: MakeStudy, tmp_path: Path, head: str, part: str
+) -> None:
+    write_cifar_10(tmp_path / "data")
+    study = make_study(f"{head}\n{STUDY}", name="colour")
+    assert part in complaint(capsys, ("run", str(study), "--data-dir", str(tmp_path / "data")))
+    assert [each.name for each in study.parent.iterdir()] == ["study.toml"]
+
+
+def test_a_study_on_a_folder_of_images_says_so(capsys: Capture, make_study: MakeStudy, pets: Path) -> None:
+    words = ["--data-dir", str(pets), "--executor", "inline", "--device", "cpu"]
+    silent = complaint(capsys, ("run", str(make_study()), *words))
+    assert 'for these say --data folder, or data = "folder" in the study file' in silent
+    head = 'data = "folder"\ntemplate = { input = "3x12x16", classes = 2 }\n'
+    text = head + SHORT.replace("images = 128", "images = 64")
+    study = make_study(text, name="pets")
+    assert answer(capsys, "run", str(study), *words)["complete"] == 6
