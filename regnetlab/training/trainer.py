@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -15,12 +16,13 @@ from regnetlab.models.native.engine import native
 from regnetlab.training.batches import DeviceData, Images, training_batches
 from regnetlab.training.budget import COMPLETE, Budget, CurvePoint, Recipe, Score
 from regnetlab.training.devices import AUTO, TORCH
+from regnetlab.training.graphs import Gradients, graphed
 
 AUXILIARY_WEIGHT = 0.3
 """What an auxiliary classifier's loss counts beside the network's own (Szegedy et al. 2015, section 5)."""
 
 _CURVE_POINTS = 10  # per training, whatever its length
-_EVALUATION_BATCH = 256
+_EVALUATION_BATCH = MappingProxyType({"cpu": 256, "cuda": 2_048})
 
 
 def train(
@@ -71,22 +73,29 @@ def _train(
     wrong_sum = torch.zeros((), device=device, dtype=torch.int64)
     step = since = 0
 
+    def gradients(batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss and number of wrong answers; the gradients are in ``flat``."""
+        with _precision(device):
+            logits, *auxiliary = _outputs(model(batch))
+            loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+            for other in auxiliary:
+                loss = loss + AUXILIARY_WEIGHT * cross_entropy(other, labels)
+        flat.grads.zero_()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach(), (logits.detach().argmax(1) != labels).sum()
+
+    take: Gradients = graphed(gradients) if device.type == "cuda" else gradients
+
     for epoch in range(1, budget.epochs + 1):
         model.train()
         for batch, labels in training_batches(data.train, budget, recipe.augment, generator):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, budget.steps, recipe)
-            with _precision(device):
-                logits, *auxiliary = _outputs(model(batch))
-                loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-                for other in auxiliary:
-                    loss = loss + AUXILIARY_WEIGHT * cross_entropy(other, labels)
-            flat.grads.zero_()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss, wrong = take(batch, labels)
             optimizer.step()
 
-            loss_sum += loss.detach()
-            wrong_sum += (logits.detach().argmax(1) != labels).sum()
+            loss_sum += loss
+            wrong_sum += wrong
             step, since = step + 1, since + 1
             if time.monotonic() > deadline:
                 return f"time limit of {budget.time_limit:g} s"
@@ -161,11 +170,12 @@ def evaluate(model: nn.Module, images: Images, most: int) -> tuple[float, bool]:
     """Error in percent over the first ``most`` images or all, and whether every output was finite."""
     model.eval()
     count = min(most, len(images))
+    size = _EVALUATION_BATCH[images.labels.device.type]
     wrong = torch.zeros((), device=images.labels.device, dtype=torch.int64)
     finite = torch.ones((), device=images.labels.device, dtype=torch.bool)
     with torch.inference_mode():
-        for start in range(0, count, _EVALUATION_BATCH):
-            which = slice(start, min(start + _EVALUATION_BATCH, count))
+        for start in range(0, count, size):
+            which = slice(start, min(start + size, count))
             with _precision(images.labels.device):
                 logits = model(images.normalised(which))
             wrong += (logits.argmax(1) != images.labels[which]).sum()
@@ -188,7 +198,7 @@ def recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: Re
 def _precision(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 arithmetic on a GPU; float32 on a CPU, where bfloat16 was measured slower."""
     if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
+        return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False)
     return nullcontext()
 
 

@@ -178,7 +178,7 @@ def main() -> None:
         speeds = [operations / each / 1e9 for each in (plain_took, took)]
         print(
             f"pair {pair + 1}: plain {rates[0]:,.0f} networks an hour ({speeds[0]:.1f} GFLOP/s), package"
-            f" {rates[1]:,.0f} ({speeds[1]:.1f} GFLOP/s, {100 * speeds[1] / peak:.0f} % of the matrix product)"
+            f" {rates[1]:,.0f} ({speeds[1]:.1f} GFLOP/s, {100 * speeds[1] / peak:.0f} % of matrix products)"
             f": {ratios[-1]:.2f} ×",
             flush=True,
         )
