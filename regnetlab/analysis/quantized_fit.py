@@ -50,14 +50,16 @@ def fit_quantized(
         divisor = math.gcd(*inner_widths(np.array(widths, np.int64), ratios).tolist())
         choices = [np.full(len(depths), g) for g in range(1, divisor + 1) if divisor % g == 0]
     for groups in choices:
-        exact = _exact(depths, widths, groups, ratios)
+        exact = fit_exactly(depths, widths, groups, ratios)
         if exact is not None:
             return exact
     return _nearest(depths, widths, choices[0], ratios)
 
 
-def _exact(depths: Sequence[int], widths: Sequence[int], groups: Ints, ratios: Floats) -> QuantizedFit | None:
-    """A law that gives exactly these stages, or ``None``.
+def fit_exactly(
+    depths: Sequence[int], widths: Sequence[int], groups: Ints, ratios: Floats
+) -> QuantizedFit | None:
+    """A law that gives exactly these stages, or ``None``; groups and ratios have the shape (stages,).
 
     For each w_0 the widths bound w_m from both sides; for each w_m in between, the block at which
     each stage begins bounds w_a. Of all that fit, the line nearest to the widths is taken, and its

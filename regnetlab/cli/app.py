@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from regnetlab import __version__
-from regnetlab.cli import comparison, contest, models, results, spaces, studies
+from regnetlab.cli import comparison, contest, export, models, results, spaces, studies
 from regnetlab.errors import InputError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command()(spaces.sample)
 app.command()(models.summary)
 app.command(name="models")(models.list_models)
+app.command()(export.export)
 app.command()(models.train)
 app.command()(studies.run)
 app.command()(studies.status)

@@ -1,6 +1,7 @@
 """AnyNet: a configuration on a template becomes a module."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from torch import nn
 
@@ -8,42 +9,72 @@ from regnetlab.models.blocks import BottleneckBlock, Head, Stem, initialise
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.template import Template
 
+Stage = tuple[int, int, int, int, int]
+"""Depth, width, inner width, group width, and the stride of the first block."""
+
+
+def assemble(
+    channels: int,
+    stem_width: int,
+    stem_stride: int,
+    stages: Iterable[Stage],
+    se_ratio: float,
+    classes: int,
+) -> OrderedDict[str, nn.Module]:
+    """The stem, the stages and the head, by name.
+
+    A stage is its depth, width, inner width, group width, and the stride of its first block.
+    """
+    parts: OrderedDict[str, nn.Module] = OrderedDict(stem=Stem(channels, stem_width, stem_stride))
+    w_in = stem_width
+    for i, (depth, width, inner, group_width, stride) in enumerate(stages, start=1):
+        blocks: OrderedDict[str, nn.Module] = OrderedDict()
+        for j in range(depth):
+            blocks[f"block{j + 1}"] = BottleneckBlock(
+                w_in=w_in,
+                width=width,
+                inner=inner,
+                group_width=group_width,
+                stride=1 if j else stride,
+                squeezed=round(w_in * se_ratio),
+            )
+            w_in = width
+        parts[f"stage{i}"] = nn.Sequential(blocks)
+    parts["head"] = Head(w_in, classes)
+    return parts
+
+
+def stages_of(config: Config, template: Template) -> tuple[Stage, ...]:
+    """The sizes of each stage, as ``assemble`` takes them."""
+    return tuple(
+        zip(
+            config.depths,
+            config.widths,
+            config.inner_widths,
+            config.group_widths,
+            template.stage_strides(config.stages),
+            strict=True,
+        )
+    )
+
 
 class AnyNet(nn.Sequential):
     """Stem, stages of bottleneck blocks, head (Radosavovic et al. 2020, section 3.1).
 
     Maps (n, channels, height, width) to logits (n, classes); freshly initialised from torch's
-    global random state.
+    global random state. ``config`` and ``template`` are what it was made from.
     """
 
     def __init__(self, config: Config, template: Template) -> None:
-        parts: list[tuple[str, nn.Module]] = [
-            ("stem", Stem(template.channels, template.stem_width, template.stem_stride))
-        ]
-        w_in = template.stem_width
-        columns = zip(
-            config.depths,
-            config.widths,
-            config.group_widths,
-            config.inner_widths,
-            template.stage_strides(config.stages),
-            strict=True,
+        super().__init__(
+            assemble(
+                template.channels,
+                template.stem_width,
+                template.stem_stride,
+                stages_of(config, template),
+                config.se_ratio,
+                template.classes,
+            )
         )
-        for i, (depth, width, group_width, inner, stride) in enumerate(columns, start=1):
-            blocks: OrderedDict[str, nn.Module] = OrderedDict()
-            for j in range(depth):
-                block_in = width if j else w_in
-                blocks[f"block{j + 1}"] = BottleneckBlock(
-                    w_in=block_in,
-                    width=width,
-                    inner=inner,
-                    group_width=group_width,
-                    stride=1 if j else stride,
-                    squeezed=round(block_in * config.se_ratio),
-                )
-            parts.append((f"stage{i}", nn.Sequential(blocks)))
-            w_in = width
-        parts.append(("head", Head(w_in, template.classes)))
-        super().__init__(OrderedDict(parts))
         self.config, self.template = config, template
         self.apply(initialise)

@@ -7,6 +7,7 @@ from torch import nn
 
 from regnetlab.models.scale import Scale
 from regnetlab.spaces.config import Config
+from regnetlab.spaces.law import RegNetLaw
 from regnetlab.spaces.template import PAPER, Template
 
 Network = Callable[[Template, Scale], nn.Module]
@@ -20,7 +21,8 @@ class Model:
     ``text`` is what finds it again, ``paper`` its first author and ``year`` the year that it appeared;
     ``template`` holds the input and classes that it was made for. ``build`` raises ``InputError`` with
     the smallest input that works. ``network`` is what forms are made from; ``config`` is there where it
-    is an AnyNet, ``flops`` where the text asks for a form of so many (``forms``).
+    is an AnyNet, ``law`` where that was given by one; both are of the original, whatever the form.
+    ``flops`` is there where the text asks for a form of so many (``forms``).
     """
 
     text: str
@@ -31,4 +33,5 @@ class Model:
     network: Network
     template: Template = PAPER
     config: Config | None = None
+    law: RegNetLaw | None = None
     flops: int | None = None

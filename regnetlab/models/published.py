@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from regnetlab.spaces.config import SE_RATIO, Config
-from regnetlab.spaces.law import regnet_config
+from regnetlab.spaces.law import RegNetLaw
 
 # By size, the columns w_0, w_a, w_m, d and g of the figures.
 _REGNETX = {
@@ -41,14 +41,17 @@ _REGNETY = {
 }
 
 
-def _configs() -> dict[str, Config]:
+def _laws() -> dict[str, RegNetLaw]:
     families = (("regnetx", _REGNETX, 0.0), ("regnety", _REGNETY, SE_RATIO))
     return {
-        f"{family}_{size}": regnet_config(w0, wa, wm, depth, group_width, se_ratio=se_ratio)
+        f"{family}_{size}": RegNetLaw(w0, wa, wm, depth, group_width, se_ratio=se_ratio)
         for family, table, se_ratio in families
         for size, (w0, wa, wm, depth, group_width) in table.items()
     }
 
 
-PUBLISHED: Mapping[str, Config] = MappingProxyType(_configs())
-"""Config by name: ``regnetx_200mf`` to ``regnety_32gf``."""
+LAWS: Mapping[str, RegNetLaw] = MappingProxyType(_laws())
+"""Law by name: ``regnetx_200mf`` to ``regnety_32gf``."""
+
+PUBLISHED: Mapping[str, Config] = MappingProxyType({name: law.config for name, law in LAWS.items()})
+"""Config by the same names."""

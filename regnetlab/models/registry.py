@@ -20,13 +20,13 @@ from regnetlab.models.googlenet import GOOGLENETS
 from regnetlab.models.lenet import bn_lenet, bn_lenet_scratch
 from regnetlab.models.model import Model, Network
 from regnetlab.models.nin import nin
-from regnetlab.models.published import PUBLISHED
+from regnetlab.models.published import LAWS, PUBLISHED
 from regnetlab.models.resnet import RESNETS, RESNEXTS
 from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import TooSmallError
 from regnetlab.models.vgg import VGGS
-from regnetlab.spaces.config import Config
-from regnetlab.spaces.law import parse_config
+from regnetlab.spaces.config import Config, parse_anynet
+from regnetlab.spaces.law import parse_law
 from regnetlab.spaces.template import PAPER, Template
 
 
@@ -53,8 +53,11 @@ def named_models() -> list[Model]:
 
 
 def _find(text: str) -> Model:
-    if text.startswith(("anynet:", "regnet:")):
-        return model_of(parse_config(text))
+    if text.startswith("anynet:"):
+        return model_of(parse_anynet(text))
+    if text.startswith("regnet:"):
+        law = parse_law(text)
+        return replace(model_of(law.config), law=law)
     name = text.strip().lower().replace("-", "_").replace(".0gf", "gf")
     try:
         return _named()[name]
@@ -93,7 +96,7 @@ def _named() -> Mapping[str, Model]:
     }
     for name, config in PUBLISHED.items():
         family = "RegNetY" if config.se_ratio else "RegNetX"
-        named[name] = replace(model_of(config), text=name, family=family)
+        named[name] = replace(model_of(config), text=name, family=family, law=LAWS[name])
     return MappingProxyType(named)
 
 

@@ -9,6 +9,8 @@
 The way back, from networks to parameters, is ``regnetlab.analysis.width_law``.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from regnetlab.errors import InputError
@@ -16,6 +18,32 @@ from regnetlab.spaces.arrays import Floats, Ints, Mask
 from regnetlab.spaces.config import MAX_DEPTH, Config, parse_anynet, parse_fields, parse_number
 from regnetlab.spaces.ranges import WIDTH_STEP
 from regnetlab.spaces.ratio import parse_ratio
+
+
+@dataclass(frozen=True, slots=True)
+class RegNetLaw:
+    """The six parameters of a RegNet in the quantized-linear law, and its squeeze-and-excitation ratio."""
+
+    w0: float
+    wa: float
+    wm: float
+    depth: int
+    group_width: int
+    bottleneck_ratio: float = 1
+    se_ratio: float = 0.0
+
+    @property
+    def config(self) -> Config:
+        """The network that the law gives; raises ``InputError`` where it gives none."""
+        return regnet_config(
+            self.w0,
+            self.wa,
+            self.wm,
+            self.depth,
+            self.group_width,
+            self.bottleneck_ratio,
+            self.se_ratio,
+        )
 
 
 def quantized_widths(w0: float, wa: float, wm: float, depth: int) -> Ints:
@@ -107,14 +135,17 @@ def log_linear_depths(total: int, growth: float, stages: int) -> tuple[int, ...]
 
 def parse_config(text: str) -> Config:
     """The config written as ``anynet:…`` or ``regnet:w0=…,wa=…,wm=…,d=…,g=…,b=…``."""
-    if not text.startswith("regnet:"):
-        return parse_anynet(text)
+    return parse_law(text).config if text.startswith("regnet:") else parse_anynet(text)
+
+
+def parse_law(text: str) -> RegNetLaw:
+    """The law written as ``regnet:w0=…,wa=…,wm=…,d=…,g=…[,b=…][,se=…]``."""
     fields = parse_fields(text, "regnet", required=("w0", "wa", "wm", "d", "g"), optional=("b", "se"))
     numbers = {name: parse_number(name, value) for name, value in fields.items() if name != "b"}
     for name in ("d", "g"):
         if numbers.get(name, 1) != int(numbers.get(name, 1)):
             raise InputError(f"regnet: {name}={fields[name]} is not a whole number")
-    return regnet_config(
+    return RegNetLaw(
         numbers["w0"],
         numbers["wa"],
         numbers["wm"],
