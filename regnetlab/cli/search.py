@@ -76,12 +76,9 @@ def search(
     size = batch if batch is not None else 8 if sampler == NSGA2 else 4
     wanted = Search(plan, chosen, sampler, trials, seed, size)
 
-    from regnetlab.study.search_alone import make_folder
     from regnetlab.study.search_runner import run_search  # optuna, torch
     from regnetlab.study.session import Means
 
-    if study is None:
-        make_folder(plan.folder)
     steps = run_search(wanted, Means(executor, workers, device, data_dir), _watched(wanted))
     document = _document(wanted, study)
     if json:

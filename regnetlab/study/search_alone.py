@@ -26,7 +26,12 @@ def plan_alone(
     epochs: int = Budget().epochs,
     windows: dict[str, str] | None = None,
 ) -> Plan:
-    """A plan whose only space is this one; ``windows`` are texts by flops, params and acts."""
+    """A plan whose only space is this one; ``windows`` are texts by flops, params and acts.
+
+    Raises ``InputError`` for what can't be, and for a folder that holds a study, whose searches are its own.
+    """
+    if (folder / "study.toml").exists():
+        raise InputError(f"{folder} holds a study; search with its protocol: regnetlab search {folder} …")
     shape = template_named(template)
     small = shape == SMALL
     texts = windows or {"flops": _SMALL_FLOPS if small else _PAPER_FLOPS}
@@ -44,13 +49,3 @@ def plan_alone(
         draws=(Draw(space_named(space).within(ranges), 1),),
         derived=0,
     )
-
-
-def make_folder(folder: Path) -> None:
-    """The folder, made where it is missing; refuses one that holds a study, whose searches are its own."""
-    if (folder / "study.toml").exists():
-        raise InputError(f"{folder} holds a study; search with its protocol: regnetlab search {folder} …")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"folder {folder} can't be made: {error.strerror}") from None

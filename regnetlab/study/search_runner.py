@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
+from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
 from regnetlab.spaces.sampler import sample
 from regnetlab.study.executors import Setup
@@ -104,6 +105,10 @@ def run_search(search: Search, means: Means, display: AbstractContextManager[Pro
     plan = search.plan
     setup, data, workers = prepare(plan, means)
     sample(search.space, 1, plan.template, plan.regime)  # refuses a regime that can't be met
+    try:
+        plan.folder.mkdir(parents=True, exist_ok=True)  # of a search without a study
+    except OSError as error:
+        raise InputError(f"folder {plan.folder} can't be made: {error.strerror}") from None
     with locked(plan.lock) as lock:
         known: dict[str, Score] = {}
         if plan.store.exists():

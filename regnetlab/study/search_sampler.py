@@ -13,7 +13,8 @@ Where a sampler names no such network for long, one is drawn from the space, as 
 """
 
 import hashlib
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,10 @@ from optuna.trial import FrozenTrial, TrialState
 from regnetlab.spaces.sampler import sample
 from regnetlab.study.search import NSGA2, TPE, Proposal, Search, Step
 from regnetlab.study.search_space import distributions, expressed, proposed, with_notes
-from regnetlab.training.budget import Score
 
-WORST = 100.0
-"""The error told to a sampler of a network that earned none: failing is the worst that can happen."""
+WORST: Mapping[str, float] = MappingProxyType({"error": 100.0, "flops": 1e18})
+"""What a sampler is told of a network that earned no error: the worst that can happen, in flops too, or a
+small network that fails would count as one that no other beats."""
 
 _ASKS = 1_000
 """Refusals after which a network is drawn from the space instead."""
@@ -54,7 +55,8 @@ def propose(search: Search, told: Sequence[Step], pending: Sequence[Proposal], n
 
 def values(search: Search, step: Step) -> list[float]:
     """What a sampler is told of a training, in the order of the search's objectives."""
-    known = {"error": _told(step.score), "flops": float(step.proposal.counts["flops"])}
+    error = step.score.error
+    known = WORST if error is None else {"error": error, "flops": float(step.proposal.counts["flops"])}
     return [known[name] for name in search.objectives]
 
 
@@ -125,10 +127,6 @@ def _trial(proposal: Proposal, space: dict[str, BaseDistribution], told: list[fl
         distributions=space,
         system_attrs=dict(proposal.notes),
     )
-
-
-def _told(score: Score) -> float:
-    return WORST if score.error is None else score.error
 
 
 def _only(distribution: BaseDistribution) -> Any:

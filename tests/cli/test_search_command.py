@@ -44,11 +44,8 @@ def test_a_search_without_a_study_has_a_folder_of_its_own(
     text = capsys.readouterr().out
     assert "1 of 1 trainings complete" in text
     assert max(map(len, text.splitlines())) <= 100
-    assert sorted(path.name for path in (tmp_path / "searches").glob("*.*")) == [
-        "searches.csv",
-        "searches.db",
-        "study.lock",
-    ]
+    assert {"searches.csv", "searches.db"} < {path.name for path in (tmp_path / "searches").iterdir()}
+    assert not (tmp_path / "searches" / "study.db").exists()
     assert answer(capsys, *call)["study"] is None
 
 
@@ -59,7 +56,7 @@ def test_a_search_without_a_study_has_a_folder_of_its_own(
         (["--space", "RegNet", "--sampler", "cma"], "there are random, tpe, nsga2"),
         (["--space", "RegNet", "--trials", "0"], "trials is 0"),
         (["--space", "RegNet", "--batch", "0"], "batch is 0"),
-        (["--space", "RegNet", "--flops", "1:2"], "widen or move the window"),
+        (["--space", "RegNet", "--flops", "1:2", "--images", "64"], "widen or move the window"),
         (["--space", "RegNet", "--images", "0"], "images is 0"),
         (["--sampler", "tpe"], "Missing option '--space'"),
         (["nowhere", "--space", "RegNet"], "study 'nowhere' is not known"),
@@ -75,7 +72,7 @@ def test_bad_input_gets_one_line_and_writes_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert expected in complaint(capsys, words(data_dir, *more))
-    assert list(tmp_path.rglob("*.db")) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_study_says_is_not_said_again(capsys: Capture, make_study: MakeStudy, data_dir: Path) -> None:
