@@ -14,9 +14,15 @@ import numpy as np
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.law import parse_config, regnet_config
 from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, ratio_text
+from regnetlab.study.search_store import MARK
 
 Row = Mapping[str, str]
 _SQLITE = b"SQLite format 3\x00"
+NO_SAMPLE = (
+    "{source} holds a search, whose networks are no random sample of a space and can't be compared as one;"
+    " its result: regnetlab search, and the report of its study"
+)
+"""Why a search is refused wherever a population is wanted."""
 
 
 def imported_rows(path: Path, text: str) -> list[Row]:
@@ -75,6 +81,8 @@ def optuna_rows(path: Path, study: str = "") -> list[Row]:
         if study and study not in names:
             raise unknown("study", study, names)
         found = optuna.load_study(study_name=study or names[0], storage=storage)
+        if MARK in found.user_attrs:
+            raise InputError(NO_SAMPLE.format(source=f"{path}#{found.study_name}"))
         trials = found.get_trials(deepcopy=False)
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]

@@ -14,13 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from regnetlab.analysis.imports import Row, imported_rows, is_optuna, optuna_rows
+from regnetlab.analysis.imports import NO_SAMPLE, Row, imported_rows, is_optuna, optuna_rows
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Number
 from regnetlab.spaces.ratio import parse_ratio
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.plan import DERIVED, Plan
 from regnetlab.study.runner import outcome
+from regnetlab.study.search_table import SIGNS
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import COMPLETE
@@ -70,6 +71,8 @@ def parse_networks(text: str, source: str) -> pd.DataFrame:
     rows: list[tuple[int, Row]] = []
     try:
         columns = set(reader.fieldnames or [])
+        if columns >= SIGNS:
+            raise InputError(NO_SAMPLE.format(source=source))
         missing = {"depths", "widths"} - columns
         if missing and not (len(missing) == 2 and columns & {"error", "top1_err"}):
             names = ", ".join(reader.fieldnames or []) or "none"

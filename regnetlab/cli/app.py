@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from regnetlab import __version__
-from regnetlab.cli import comparison, contest, export, models, results, spaces, studies
+from regnetlab.cli import comparison, contest, export, models, results, search, spaces, studies
 from regnetlab.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command()(export.export)
 app.command()(models.train)
 app.command()(studies.run)
 app.command()(studies.status)
+app.command()(search.search)
 app.command()(comparison.plan)
 app.command()(comparison.compare)
 app.command(name="compare-baselines")(contest.compare_baselines)

@@ -27,6 +27,7 @@ from regnetlab.analysis.networks import (
     with_widths,
     without_law,
 )
+from regnetlab.analysis.searches import Trajectory, rivals, study_searches
 from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
 from regnetlab.analysis.standings import Standing, study_standings
 from regnetlab.analysis.trends import PROPERTIES, Trend, trend, with_properties
@@ -45,7 +46,8 @@ class Content:
 
     ``networks`` are those with an error, several seeds averaged, numbered from 0 in the order of their
     spaces, with every property, a ``label`` (the config, or a name), a ``model`` (what commands take, or
-    empty) and ``points`` (the learning curve); ``failed`` are the trainings without an error.
+    empty) and ``points`` (the learning curve); ``failed`` are the trainings without an error. ``searches``
+    stand beside all that and are compared with random search in the populations of ``rivals`` alone.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Content:
     trends: Sequence[Trend]
     noise: SeedNoise | None
     standings: Sequence[Standing]
+    searches: Sequence[Trajectory]
+    rivals: Mapping[str, Population]
     plan: Plan | None
     study_file: str
     provenance: Mapping[str, Any]
@@ -88,6 +92,8 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
         margin=stated_margin(plan) if margin is None else check_margin(margin),
         standings=study_standings(plan),
+        searches=study_searches(plan),
+        rivals=rivals(plan, every),
         plan=plan,
         study_file=plan_toml(plan),
         provenance=dict(open_store(plan.store).provenance) if plan.store.exists() else {},
@@ -109,6 +115,8 @@ def files_content(files: Sequence[Path], margin: float | None = None) -> Content
         planned=len(every.drop_duplicates(["space", "index"])),
         margin=MARGIN if margin is None else check_margin(margin),
         standings=[],
+        searches=[],
+        rivals={},
         plan=None,
         study_file="",
         provenance={},

@@ -21,7 +21,7 @@ from regnetlab.analysis.matched import matched_weights
 from regnetlab.analysis.trends import PROPERTIES, Trend, best_and_worst
 from regnetlab.analysis.width_law import PopulationLaw
 from regnetlab.report.content import Content
-from regnetlab.report.style import joined, scatter_type, style, title
+from regnetlab.report.style import faint, joined, scatter_type, style, title
 from regnetlab.spaces.law import log_linear_widths
 from regnetlab.study.plan import DERIVED
 
@@ -43,7 +43,7 @@ def edf_figure(content: Content) -> go.Figure:
             x=[*curve.errors, *curve.errors[::-1]],
             y=[*high, *low[::-1]],
             fill="toself",
-            fillcolor=_faint(colour),
+            fillcolor=faint(colour),
             line={"width": 0},
             mode="lines",
             hoverinfo="skip",
@@ -208,7 +208,7 @@ def curves_figure(content: Content) -> go.Figure:
             x=[*images, *images[::-1]],
             y=[*high, *low[::-1]],
             fill="toself",
-            fillcolor=_faint(colour, 0.12),
+            fillcolor=faint(colour, 0.12),
             line={"width": 0},
             mode="lines",
             hoverinfo="skip",
@@ -279,7 +279,7 @@ def efficiency_figure(content: Content) -> go.Figure:
             x=[*found.k.tolist(), *found.k[::-1].tolist()],
             y=[*found.high.tolist(), *found.low[::-1].tolist()],
             fill="toself",
-            fillcolor=_faint(colour, 0.1),
+            fillcolor=faint(colour, 0.1),
             line={"width": 0},
             mode="lines",
             hoverinfo="skip",
@@ -332,8 +332,3 @@ def _quantiles(curves: Sequence[Sequence[Sequence[float]]]) -> tuple[list[float]
     errors = np.array([[point[2] for point in curve] for curve in whole])
     images = [point[0] for point in whole[0]]
     return (images, *(np.quantile(errors, share, axis=0).tolist() for share in (0.1, 0.5, 0.9)))
-
-
-def _faint(colour: str, opacity: float = 0.16) -> str:
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{opacity})"

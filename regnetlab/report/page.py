@@ -36,6 +36,7 @@ from regnetlab.report.findings import (
     trend_row,
     trend_sentence,
 )
+from regnetlab.report.search import search_findings, searches_figure
 from regnetlab.report.style import as_json, style, title
 from regnetlab.study.plan import DERIVED, Plan
 
@@ -85,6 +86,9 @@ def drawn_figures(content: Content) -> list[Figure]:
     if content.populations:
         label = "Expected error of the best of k networks"
         drawn.append(Figure("efficiency", label, report, figures.efficiency_figure(content)))
+    if any(each.best is not None for each in content.searches):
+        label = "Best error so far of searches and of random search after k trainings"
+        drawn.append(Figure("searches", label, report, searches_figure(content)))
     if content.law is not None:
         drawn.append(
             Figure("law", "Widths over stages of the best networks", fit, figures.law_figure(content.law))
@@ -131,6 +135,7 @@ def page(content: Content) -> str:
         law=law_finding(content),
         derived=derived_findings(content),
         contest=contest,
+        searches=search_findings(content),
         caution=caution(content),
         trend_sentence=trend_sentence(content),
         trends=[trend_row(each) for each in content.trends],

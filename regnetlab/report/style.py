@@ -69,6 +69,12 @@ def joined(rows: list[Any]) -> list[Any]:
     return [point for row in rows for point in (*row, None)]
 
 
+def faint(colour: str, opacity: float = 0.16) -> str:
+    """The colour, mostly transparent."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity})"
+
+
 def as_json(figure: go.Figure) -> dict[str, Any]:
     """A figure as plain lists and numbers, without Plotly's default template."""
     figure.update_layout(template="none", margin={"l": 60, "r": 16, "t": 16, "b": 56})

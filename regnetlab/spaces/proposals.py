@@ -72,7 +72,7 @@ class _Linked:
 
 def _linked_proposal(ranges: Ranges, links: frozenset[Link], stages: int) -> _Linked:
     weights: dict[tuple[int, int, float], int] = {}
-    raw = _multiples(ranges.width)
+    raw = multiples(ranges.width)
     for width, weight in zip(raw, log_uniform_weights(raw, WIDTH_STEP), strict=True):
         for g in ranges.group_width:
             for b in ranges.bottleneck_ratio:
@@ -158,15 +158,21 @@ class _FromLaw:
         return population.take(inside), rows[inside]
 
 
-def _law_proposal(ranges: Ranges, stages: int) -> _FromLaw:
+def law_bounds(ranges: Ranges, stages: int) -> tuple[int, int, list[int]]:
+    """The least and most depth of a law of so many stages, and the values of its w_0."""
     least = max(stages, stages * ranges.depth[0], ranges.total_depth[0])
     most = min(stages * ranges.depth[1], ranges.total_depth[1])
-    starts = _multiples((max(ranges.w0[0], ranges.width[0]), min(ranges.w0[1], ranges.width[1])))
+    starts = multiples((max(ranges.w0[0], ranges.width[0]), min(ranges.w0[1], ranges.width[1])))
     if least > most or not starts:
         raise InputError(
             f"RegNet: no law has a depth of {least} to {most} and a w_0 inside the ranges of w0 and"
             " width; widen the ranges"
         )
+    return least, most, starts
+
+
+def _law_proposal(ranges: Ranges, stages: int) -> _FromLaw:
+    least, most, starts = law_bounds(ranges, stages)
     tenths = _grid(ranges.wa, Decimal("0.1"))
     thousandths = _grid(ranges.wm, Decimal("0.001"))
     return _FromLaw(
@@ -187,7 +193,7 @@ def _choice(values: Sequence[float] | Sequence[Decimal], weights: Sequence[int])
     return free_chain(weights, 1), np.array([float(value) for value in values])
 
 
-def _multiples(bounds: tuple[int, int]) -> list[int]:
+def multiples(bounds: tuple[int, int]) -> list[int]:
     """The multiples of the width step inside the bounds."""
     return list(range(-(-bounds[0] // WIDTH_STEP) * WIDTH_STEP, bounds[1] + 1, WIDTH_STEP))
 

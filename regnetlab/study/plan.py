@@ -94,6 +94,15 @@ class Plan:
         return self.folder / "baselines.csv"
 
     @property
+    def searches_store(self) -> Path:
+        """Searches have a store of their own: their trainings are no random sample (``search``)."""
+        return self.folder / "searches.db"
+
+    @property
+    def searches(self) -> Path:
+        return self.folder / "searches.csv"
+
+    @property
     def ranges(self) -> Ranges:
         """The ranges that all spaces of the study share."""
         return self.draws[0].space.ranges

@@ -37,13 +37,13 @@ def provenance(folder: Path, data: DataSet, setup: Setup, workers: int) -> dict[
     }
 
 
-def check_same_data(before: Mapping[str, Any], data: DataSet) -> None:
-    """Raise ``InputError`` where a study began with other data than these."""
+def check_same_data(before: Mapping[str, Any], data: DataSet, store: str = "study.db") -> None:
+    """Raise ``InputError`` where a study began with other data than these; ``store`` recorded them."""
     known = before.get("data_checksum", data.checksum)
     if before.get("data") == data.name and known != data.checksum:
         raise InputError(
             f"data {data.name} changed since this study began (checksum {data.checksum[:12]}, was"
-            f" {known[:12]}); bring the old data back, or move study.db away to begin anew"
+            f" {known[:12]}); bring the old data back, or move {store} away to begin anew"
         )
 
 

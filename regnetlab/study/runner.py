@@ -94,7 +94,7 @@ def run(
     workers: int = 1,
 ) -> Outcome:
     """Train what is planned, settle what follows from it, train that, until nothing follows any more."""
-    with _stop_on_signals(progress) as stop:
+    with stop_on_signals(progress) as stop:
         state = outcome(plan, store)
         while not stop.is_set():
             progress.begin(state.jobs, state.scores)
@@ -153,6 +153,20 @@ def _train_missing(
     queue = list(dict.fromkeys(job.identity for job in sorted(state.missing, key=_turn)))
     by_identity = {job.identity: job for job in reversed(state.missing)}
     todo = [by_identity[identity] for identity in queue]
+    train_all(todo, keep, setup, lock, progress, executor, workers, stop)
+
+
+def train_all(
+    todo: list[Job],
+    keep: Callable[[Job, Score], None],
+    setup: Setup,
+    lock: StudyLock,
+    progress: Progress,
+    executor: str,
+    workers: int,
+    stop: threading.Event,
+) -> None:
+    """Train ``todo`` from its front and ``keep`` every score, which may put more at its end."""
     while todo and not stop.is_set():
         lost = _train(todo, make_executor(executor, workers, setup.device), workers, setup, lock, keep, stop)
         # A worker died and took the pool with it. Whoever was in flight is tried again alone, so
@@ -210,7 +224,7 @@ def _train(
 
 
 @contextmanager
-def _stop_on_signals(progress: Progress) -> Iterator[threading.Event]:
+def stop_on_signals(progress: Progress) -> Iterator[threading.Event]:
     """An event that is set by the first Ctrl-C (or SIGTERM): what is in flight is finished, nothing new
     begun. The second one ends at once.
     """

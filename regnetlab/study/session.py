@@ -18,7 +18,7 @@ from regnetlab.study.runner import Derive, Outcome, Progress, outcome, run
 from regnetlab.study.store import Store, open_store
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.batches import check_budget
-from regnetlab.training.datasets import load_data
+from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.latency import latency
 
@@ -40,14 +40,7 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
     Raises ``InputError`` before anything is written where the plan does not fit the data, the device
     or the executor is not there, or somebody else runs the study.
     """
-    check_executor(means.executor)
-    check_kernels(means.kernels)
-    device = find_device(means.device)
-    workers = 1 if means.executor == "inline" else means.workers or default_workers(device)
-    data = load_data(plan.data, plan.template, means.data_dir)
-    data.check_fits(plan.template)
-    check_budget(data, plan.budget)
-    setup = Setup(plan.template, plan.data, means.data_dir, str(device), plan.budget, means.kernels)
+    setup, data, workers = prepare(plan, means)
     hand_designed(plan)  # refuses a baseline that is not known or can't be had
     with locked(plan.lock) as lock:
         store = open_store(plan.store)
@@ -58,7 +51,7 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         try:
             with display as progress:
                 state = run(plan, store, setup, lock, progress, derive, means.executor, workers)
-                _measure_latencies(store, state, plan, device, progress)
+                _measure_latencies(store, state, plan, find_device(means.device), progress)
         finally:
             state = outcome(plan, store)
             store.keep_provenance(provenance(plan.folder, data, setup, workers) | stated)
@@ -66,6 +59,22 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
             if state.contest.contenders:
                 write_atomically(plan.contest, contest_csv(plan, state, store.latencies))
     return state
+
+
+def prepare(plan: Plan, means: Means) -> tuple[Setup, DataSet, int]:
+    """What all trainings share, the data, and how many train at once; writes nothing.
+
+    Raises ``InputError`` where the plan does not fit the data, or the device or executor is not there.
+    """
+    check_executor(means.executor)
+    check_kernels(means.kernels)
+    device = find_device(means.device)
+    workers = 1 if means.executor == "inline" else means.workers or default_workers(device)
+    data = load_data(plan.data, plan.template, means.data_dir)
+    data.check_fits(plan.template)
+    check_budget(data, plan.budget)
+    setup = Setup(plan.template, plan.data, means.data_dir, str(device), plan.budget, means.kernels)
+    return setup, data, workers
 
 
 def _measure_latencies(

@@ -35,9 +35,9 @@ class Store:
         """The score of every finished training, by its identity; the first where there are two."""
         found: dict[str, Score] = {}
         for trial in self.study.get_trials(deepcopy=False):
-            attributes = trial.user_attrs
-            if "identity" in attributes:
-                found.setdefault(attributes["identity"], _score(attributes))
+            facts = trial.user_attrs
+            if "identity" in facts:
+                found.setdefault(facts["identity"], score_of(facts))
         return found
 
     def add(self, job: Job, score: Score) -> None:
@@ -53,23 +53,7 @@ class Store:
                 value=score.error if complete else None,
                 params=params,
                 distributions=distributions,
-                user_attrs={
-                    "identity": job.identity,
-                    "space": job.space,
-                    "index": job.index,
-                    "model": job.model,
-                    "seed": job.seed,
-                    "flops": job.flops,
-                    "params": job.params,
-                    "acts": job.acts,
-                    "error": score.error,
-                    "test_error": score.test_error,
-                    "recipe": json.dumps(asdict(job.recipe)),
-                    "ended": score.ended,
-                    "seconds": score.seconds,
-                    "images": score.images,
-                    "curve": json.dumps([_point(each) for each in score.curve]),
-                },
+                user_attrs=attributes(job, score),
             )
         )
 
@@ -118,28 +102,25 @@ class Store:
 
 
 def open_store(path: Path) -> Store:
-    """The store in this SQLite file, made where there is none.
+    """The store in this SQLite file, made where there is none; raises as ``open_study`` does."""
+    return Store(open_study(path, _STUDY))
+
+
+def open_study(path: Path, name: str, objectives: int = 1) -> Any:
+    """The Optuna study of that name in this SQLite file, made where there is none.
 
     Raises ``InputError`` where the file is something else or from a newer version.
     """
-    import optuna  # seconds to import
+    import optuna
     from sqlalchemy.exc import DatabaseError
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = open_storage(path)
     try:
-        _use_write_ahead_log(path)
-        storage = optuna.storages.RDBStorage(
-            f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
-        )
         study = optuna.create_study(
-            storage=storage, study_name=_STUDY, direction="minimize", load_if_exists=True
+            storage=storage, study_name=name, directions=["minimize"] * objectives, load_if_exists=True
         )
-    except (DatabaseError, sqlite3.DatabaseError) as error:
-        reason = str(getattr(error, "orig", error))
-        raise InputError(f"store {path} can't be opened ({reason}); move it away to begin anew") from None
-    except RuntimeError as error:
-        line = str(error).splitlines()[0]
-        raise InputError(f"store {path} is of another version of Optuna: {line}") from None
+    except DatabaseError as error:
+        raise _not_opened(path, error) from None
     schema = study.user_attrs.get("schema")
     if schema is None:
         study.set_user_attr("schema", SCHEMA)
@@ -148,7 +129,63 @@ def open_store(path: Path) -> Store:
             f"store {path} was written by a newer regnetlab (schema {schema}, this one knows {SCHEMA});"
             " upgrade regnetlab, or move the store away to begin anew"
         )
-    return Store(study)
+    return study
+
+
+def open_storage(path: Path) -> Any:
+    """Optuna's storage in this SQLite file, made where there is none; ``InputError`` where it is none."""
+    import optuna  # seconds to import
+    from sqlalchemy.exc import DatabaseError
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        _use_write_ahead_log(path)
+        return optuna.storages.RDBStorage(
+            f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
+        )
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        raise _not_opened(path, error) from None
+    except RuntimeError as error:
+        line = str(error).splitlines()[0]
+        raise InputError(f"store {path} is of another version of Optuna: {line}") from None
+
+
+def attributes(job: Job, score: Score) -> dict[str, Any]:
+    """The user attributes that say everything about a finished training; ``score_of`` reads its score."""
+    return {
+        "identity": job.identity,
+        "space": job.space,
+        "index": job.index,
+        "model": job.model,
+        "seed": job.seed,
+        "flops": job.flops,
+        "params": job.params,
+        "acts": job.acts,
+        "error": score.error,
+        "test_error": score.test_error,
+        "recipe": json.dumps(asdict(job.recipe)),
+        "ended": score.ended,
+        "seconds": score.seconds,
+        "images": score.images,
+        "curve": json.dumps([_point(each) for each in score.curve]),
+    }
+
+
+def score_of(attributes: Mapping[str, Any]) -> Score:
+    """The score in these user attributes."""
+    return Score(
+        error=attributes["error"],
+        curve=tuple(CurvePoint(*values) for values in json.loads(attributes["curve"])),
+        seconds=attributes["seconds"],
+        images=attributes["images"],
+        ended=attributes["ended"],
+        test_error=attributes.get("test_error"),
+    )
+
+
+def _not_opened(path: Path, error: BaseException) -> InputError:
+    reason = str(getattr(error, "orig", error))
+    return InputError(f"store {path} can't be opened ({reason}); move it away to begin anew")
 
 
 def _use_write_ahead_log(path: Path) -> None:
@@ -182,14 +219,3 @@ def _parameters(config: Config) -> tuple[dict[str, float], dict[str, Any]]:
 
 def _point(point: CurvePoint) -> list[float | None]:
     return [point.images, point.train_loss, point.train_error, point.error]
-
-
-def _score(attributes: Mapping[str, Any]) -> Score:
-    return Score(
-        error=attributes["error"],
-        curve=tuple(CurvePoint(*values) for values in json.loads(attributes["curve"])),
-        seconds=attributes["seconds"],
-        images=attributes["images"],
-        ended=attributes["ended"],
-        test_error=attributes.get("test_error"),
-    )

@@ -1,0 +1,197 @@
+"""``regnetlab search``."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regnetlab.cli.models import DataDir, Device
+from regnetlab.cli.output import Json, Seed, count, number, print_json, print_table
+from regnetlab.cli.spaces import WindowText
+from regnetlab.errors import InputError
+
+if TYPE_CHECKING:
+    from regnetlab.study.jobs import Job
+    from regnetlab.study.plan import Plan
+    from regnetlab.study.runner import Progress
+    from regnetlab.study.search import Search
+    from regnetlab.training.budget import Score
+
+_LINE_EVERY = 15.0  # seconds between lines
+
+
+def search(
+    space: Annotated[str, typer.Option(help="The space to search in: AnyNetA, …, RegNet, or a study's own.")],
+    study: Annotated[
+        str | None,
+        typer.Argument(metavar="[STUDY]", help="A study whose protocol and folder are used."),
+    ] = None,
+    sampler: Annotated[str, typer.Option(help="random, tpe, or nsga2 (error and flops at once).")] = "tpe",
+    trials: Annotated[int, typer.Option(help="Trainings, those of earlier calls among them.")] = 40,
+    seed: Seed = 0,
+    batch: Annotated[
+        int | None, typer.Option(help="Networks proposed before their errors are told; 4, nsga2 8.")
+    ] = None,
+    template: Annotated[str | None, typer.Option(help="small (28 px, the default) or paper.")] = None,
+    data: Annotated[str | None, typer.Option(help="fashion-mnist (the default) or folder:PATH.")] = None,
+    images: Annotated[int | None, typer.Option(help="Training images; 6,400 by default.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Times that each is seen; 1 by default.")] = None,
+    flops: WindowText = None,
+    params: WindowText = None,
+    acts: WindowText = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of a search without a study: searches.")
+    ] = None,
+    executor: Annotated[str, typer.Option(help="local (processes) or inline.")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
+    ] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Search a space for its best network with one of Optuna's samplers; go on where it was left."""
+    alone = {
+        "template": template,
+        "data": data,
+        "images": images,
+        "epochs": epochs,
+        "flops": flops,
+        "params": params,
+        "acts": acts,
+        "output": output,
+    }
+    plan = _plan(study, space, {name: value for name, value in alone.items() if value is not None})
+    from regnetlab.study.search import NSGA2, Search
+
+    chosen = next((draw.space for draw in plan.draws if draw.space.name == space), None)
+    if chosen is None:
+        from regnetlab.spaces.space import space_named
+
+        chosen = space_named(space).within(plan.ranges)
+    size = batch if batch is not None else 8 if sampler == NSGA2 else 4
+    wanted = Search(plan, chosen, sampler, trials, seed, size)
+
+    from regnetlab.study.search_runner import run_search  # optuna, torch
+    from regnetlab.study.session import Means
+
+    steps = run_search(wanted, Means(executor, workers, device, data_dir), _watched(wanted))
+    document = _document(wanted, study)
+    if json:
+        print_json(document)
+    else:
+        _print(document)
+    if len(steps) < trials:
+        print(f"{trials - len(steps)} trainings left; run again to go on", file=sys.stderr)
+        raise typer.Exit(130)
+    if not json:
+        report = f"; next: regnetlab report {study}" if study is not None else ""
+        print(f"\nwrote {plan.searches}{report}")
+
+
+def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":
+    if study is not None:
+        if alone:
+            names = ", ".join("-o" if name == "output" else f"--{name}" for name in alone)
+            raise InputError(
+                f"study {study} says what {names} would; leave it out, or search without a study"
+            )
+        from regnetlab.study.plan import find_study, load_plan
+
+        return load_plan(find_study(study))
+    from regnetlab.study.search_alone import FOLDER, plan_alone
+
+    windows: dict[str, str] = {name: alone.pop(name) for name in ("flops", "params", "acts") if name in alone}
+    return plan_alone(space, alone.pop("output", FOLDER), windows=windows, **alone)
+
+
+def _document(search: "Search", study: str | None) -> dict[str, Any]:
+    """The result, as far as the search has come."""
+    from regnetlab.analysis.networks import study_networks  # pandas
+    from regnetlab.analysis.searches import all_searches, rivals, searched
+
+    plan = search.plan
+    known = {} if study is None or not _has_population(plan) else rivals(plan, study_networks(plan))
+    facts = (search.space.name, search.sampler, search.seed, search.batch, search.protocol)
+    for each in all_searches(plan):
+        if (each.space, each.sampler, each.seed, each.batch, each.protocol) == facts:
+            name = None if study is None else plan.name
+            return searched(each.first(search.trials), name, known.get(each.space))
+    raise InputError("no training is finished yet; run the same command again to go on")
+
+
+def _has_population(plan: "Plan") -> bool:
+    from regnetlab.study.store import open_store
+
+    return bool(open_store(plan.store).scores()) if plan.store.exists() else plan.trials.exists()
+
+
+class _Lines:
+    """A line every few seconds."""
+
+    def __init__(self, search: "Search") -> None:
+        self.search = search
+        self.started = time.monotonic()
+        self.printed = 0.0
+        self.trained = 0
+        self.best: float | None = None
+
+    def begin(self, jobs: "Sequence[Job]", scores: "dict[str, Score]") -> None:
+        plan, s = self.search.plan, self.search
+        budget = f"{plan.budget.images:,} images × {plan.budget.epochs}"
+        regime = f", {plan.regime.text}" if plan.regime.windows else ""
+        self.note(f"{s.sampler} in {s.space.name}: {s.trials} trainings of {budget} on {plan.data}{regime}")
+
+    def finished(self, job: "Job", score: "Score") -> None:
+        self.trained += 1
+        if score.error is not None:
+            self.best = score.error if self.best is None else min(self.best, score.error)
+        if time.monotonic() - self.printed > _LINE_EVERY:
+            self.printed = time.monotonic()
+            rate = self.trained / (self.printed - self.started) * 3600
+            best = f"; best of these {self.best:.2f} %" if self.best is not None else ""
+            self.note(f"{self.trained} trained now, {rate:,.0f} models/h{best}")
+
+    def note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _watched(search: "Search") -> "Iterator[Progress]":
+    yield _Lines(search)
+
+
+def _print(document: dict[str, Any]) -> None:
+    print(
+        f"{document['sampler']} in {document['space']}, seed {document['seed']}:"
+        f" {document['complete']} of {document['trials']} trainings complete, {document['failed']} failed\n"
+    )
+    best, front = document["best"], document.get("front")
+    if best is None:
+        print("no network earned an error")
+        return
+    headers = ("", "error %", "flops", "params", "acts", "network")
+    rows = [_row("best" if each == best else "", each) for each in front or [best]]
+    if front is not None:
+        print("no other network of the search has both less error and fewer flops than one of these\n")
+    print_table(headers, rows, "lrrrrl")
+    random = document["random"]
+    if random is not None:
+        low, high = random["interval"]
+        share = 100 * random["as_good"]
+        chance = "under 1" if share < 1 else "over 99" if share > 99 else f"{share:.0f}"
+        print(
+            f"\nafter {random['k']} trainings the search's best has {number(random['search'])} %; the best of"
+            f" {random['k']} drawn at random\nhas {random['expected']:.2f} % on average, 95 % of such draws"
+            f" {low:.2f} to {high:.2f} (the study's {random['population']} networks);\nanother random"
+            f" search of {random['k']} is as good with a chance of {chance} %"
+        )
+
+
+def _row(label: str, each: dict[str, Any]) -> tuple[str, ...]:
+    counts = (count(each[name]) for name in ("flops", "params", "acts"))
+    return label, number(each["error"]), *counts, each["model"]
