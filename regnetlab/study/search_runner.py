@@ -117,7 +117,7 @@ def run_search(search: Search, means: Means, display: AbstractContextManager[Pro
             known = population.scores()
         store = open_search(search)
         check_same_data(store.provenance, data, plan.searches_store.name)
-        store.keep_provenance(provenance(plan.folder, data, setup.device, workers))
+        store.keep_provenance(provenance(plan.folder, data, setup, workers))
         known = known_scores(plan.searches_store) | known
         course = Course(store, known)
         try:
