@@ -69,7 +69,11 @@ def optuna_rows(path: Path, study: str = "") -> list[Row]:
             skip_compatibility_check=True,
             skip_table_creation=True,
         )
-        names = [each.study_name for each in optuna.get_all_study_summaries(storage)]
+        summaries = optuna.get_all_study_summaries(storage)
+        searches = {each.study_name for each in summaries if MARK in each.user_attrs}
+        if summaries and (study in searches or len(searches) == len(summaries)):
+            raise InputError(NO_SAMPLE.format(source=path))
+        names = [each.study_name for each in summaries if each.study_name not in searches]
         if not study and "regnetlab" in names:
             study = "regnetlab"
         if not study and len(names) > 1:
@@ -81,8 +85,6 @@ def optuna_rows(path: Path, study: str = "") -> list[Row]:
         if study and study not in names:
             raise unknown("study", study, names)
         found = optuna.load_study(study_name=study or names[0], storage=storage)
-        if MARK in found.user_attrs:
-            raise InputError(NO_SAMPLE.format(source=f"{path}#{found.study_name}"))
         trials = found.get_trials(deepcopy=False)
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         reason = str(error.__cause__ or error).splitlines()[0]

@@ -141,6 +141,7 @@ def test_a_population_of_another_budget_is_no_rival(plan: Plan) -> None:
 def test_no_population_takes_in_a_search(plan: Plan) -> None:
     before, frame = trials_csv(plan, outcome(plan, open_store(plan.store))), study_networks(plan)
     search = kept(a_search(plan, TPE, 8))
+    kept(a_search(plan, TPE, 4, seed=1))  # a second study in the store
     text = searches_csv(kept_searches(plan.searches_store))
     plan.searches.write_text(text)
     assert trials_csv(plan, outcome(plan, open_store(plan.store))) == before
