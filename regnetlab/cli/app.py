@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from regnetlab import __version__
-from regnetlab.cli import comparison, contest, models, results, spaces, studies
+from regnetlab.cli import comparison, contest, fidelity, latency, models, results, spaces, studies
 from regnetlab.errors import InputError
 
 app = typer.Typer(
@@ -28,6 +28,8 @@ app.command()(studies.status)
 app.command()(comparison.plan)
 app.command()(comparison.compare)
 app.command(name="compare-baselines")(contest.compare_baselines)
+app.command()(fidelity.fidelity)
+app.command()(latency.latency)
 app.command(name="fit-regnet")(results.fit_regnet)
 app.command()(results.report)
 
