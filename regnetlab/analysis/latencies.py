@@ -81,22 +81,27 @@ def fit(group: Group) -> Fit:
 
     Non-negative least squares (Lawson & Hanson 1974, chapter 23).
     """
-    if len(group.rows) < FEWEST_TO_FIT:
-        raise InputError(
-            f"--fit needs {FEWEST_TO_FIT} measured networks, {len(group.rows)} are; ask for more with --n"
-        )
+    check_enough(len(group.rows))
     counts, times = group.counts, group.milliseconds
     columns = np.column_stack([np.ones(len(times)), counts.flops, counts.acts])
     base, flop, act = (float(f"{each:.6g}") for each in _line(columns, times))
     if flop == act == 0:
         raise InputError(
-            f"--fit: latencies of a batch of {group.batch} grow with neither flops nor acts here; try a larger"
-            " batch, or networks of more different sizes"
+            f"--fit: latencies of a batch of {group.batch} grow with neither flops nor acts here; try a"
+            " larger batch, or networks of more different sizes"
         )
     everyone = np.arange(len(times))
     predicted = [columns[i] @ _line(columns[everyone != i], times[everyone != i]) for i in everyone]
     model = LatencyModel(base, flop, act, group.batch, group.place.device, group.place.processor)
     return Fit(model, times / np.array(predicted) - 1)
+
+
+def check_enough(networks: int) -> None:
+    """Raise ``InputError`` where so many networks are too few for ``fit``."""
+    if networks < FEWEST_TO_FIT:
+        raise InputError(
+            f"--fit needs {FEWEST_TO_FIT} networks, these are {networks}; raise --n, or n in the study file"
+        )
 
 
 def confirmation(found: Sequence[Group], regime: Regime) -> Confirmation | None:

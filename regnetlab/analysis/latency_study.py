@@ -9,6 +9,7 @@ import torch
 from regnetlab.analysis.latencies import (
     Confirmation,
     Fit,
+    check_enough,
     confirmation,
     described,
     described_residuals,
@@ -35,6 +36,8 @@ def latency_study(
     ``fits`` has one for each batch size where one is asked for.
     """
     jobs = networks_to_time(plan, n)
+    if with_fit:
+        check_enough(len(jobs))
     rows = measure(plan, jobs, device, batches, seconds, tell)
     wanted = set(map(network_of, jobs))
     found = groups([row for row in rows if row.network in wanted])

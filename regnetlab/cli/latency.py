@@ -182,11 +182,10 @@ def _time_study(
 def _show_confirmation(found: dict[str, Any] | None) -> None:
     if found is None:
         return
-    residuals = found["residuals"]
+    middle, low, high = (_percent(found["residuals"][name]) for name in ("median", "q05", "q95"))
     print(
-        f"\nthe study's [latency] at a batch of {found['batch']}: measured is {_percent(residuals['median'])}"
-        f" of predicted in the median,\n{_percent(residuals['q05'])} to {_percent(residuals['q95'])} for 90 % of"
-        f" {found['n']} networks"
+        f"\nthe study's [latency] at a batch of {found['batch']}: measured is {middle} of predicted in the"
+        f" median,\n{low} to {high} for 90 % of {found['n']} networks"
     )
     if found["inside"] is not None:
         print(f"{found['inside']} of {found['n']} measured latencies lie in the window {found['window']}")

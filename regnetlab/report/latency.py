@@ -56,7 +56,7 @@ def latency_figure(found: Sequence[Group], networks: pd.DataFrame) -> go.Figure:
                         mode="markers",
                         marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.8},
                         customdata=[numbers.get((space, each.model)) for each in rows],
-                        hovertemplate=f"<b>{title(space)}</b> %{{y:.3g}} ms, %{{x:.3s}} {name}<extra></extra>",
+                        hovertemplate=f"{title(space)}: %{{y:.3g}} ms, %{{x:.3s}} {name}<extra></extra>",
                         showlegend=False,
                         meta={"space": space},
                     ),
@@ -70,10 +70,8 @@ def latency_figure(found: Sequence[Group], networks: pd.DataFrame) -> go.Figure:
             )
         times = group.milliseconds
         ticks = round_numbers(float(times.min()), float(times.max()))
-        figure.update_yaxes(
-            type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks], row=row, col=1
-        )
-        figure.update_yaxes(type="log", row=row, col=2)
+        texts = [f"{tick:g}" for tick in ticks]
+        figure.update_yaxes(type="log", tickvals=ticks, ticktext=texts, row=row)
         figure.update_yaxes(title=f"ms, batch of {group.batch} (log)", row=row, col=1)
     for column, name in enumerate(_COUNTS, start=1):
         figure.update_xaxes(title=f"{name} (log)", row=len(shown), col=column)
