@@ -71,9 +71,9 @@ def evidence(validity: Floats, seconds: Floats) -> Floats:
     3600 / seconds · validity². A comparison of means or medians through a measure that correlates ρ with
     the one meant needs 1 / ρ² times as many networks for the same power: its asymptotic relative
     efficiency (Lehmann 1999, section 3.4; the same rule in genetics, Pritchard & Przeworski 2001).
-    A budget that ranks backwards tells nothing.
+    A budget that ranks backwards tells nothing, and none more than everything.
     """
-    return np.asarray(3600 / seconds * np.maximum(validity, 0.0) ** 2)
+    return np.asarray(3600 / seconds * np.clip(validity, 0.0, 1.0) ** 2)
 
 
 def resampled(strata: Ints, resamples: int = RESAMPLES) -> Ints:

@@ -128,7 +128,7 @@ def fidelity(measured: Measured, margin: float, pairs: Sequence[tuple[str, str]]
             overall=_correlation(*overall, r),
             within=_correlation(*within, r),
             validity=_capped(_interval(within[0].validity[r], within[1].validity[:, r])),
-            evidence=_interval(hourly[0][r], hourly[1][:, r]),
+            evidence=_interval(hourly[0][r], hourly[1][:, r], 0.0, float(3600 / mean[r])),
             relative=relative[r],
             may_be_best=bool(possible[r]),
             medians=tuple(_median(measured, r, space) for space in range(len(measured.spaces))),
@@ -168,7 +168,7 @@ def _best(
     beats = (drawn >= drawn[:, [place]]).mean(0)
     possible = beats >= (1 - LEVEL) / 2 / max(len(gains) - 1, 1)
     ratios = drawn / np.where(drawn[:, [place]] > 0, drawn[:, [place]], np.nan)
-    shares = [_interval(gains[r] / gains[place], ratios[:, r]) for r in range(len(gains))]
+    shares = [_interval(gains[r] / gains[place], ratios[:, r], 0.0, np.inf) for r in range(len(gains))]
     return place, possible, shares
 
 
@@ -229,10 +229,11 @@ def _capped(interval: Interval) -> Interval:
     return Interval(*(min(each, 1.0) for each in (interval.estimate, interval.low, interval.high)))
 
 
-def _interval(estimate: float, drawn: Floats) -> Interval:
-    """A percentile interval over the resamples that have a value."""
-    known = drawn[np.isfinite(drawn)]
-    if not len(known):
-        return Interval(float(estimate), np.nan, np.nan)
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+def _interval(estimate: float, drawn: Floats, least: float = -1.0, most: float = 1.0) -> Interval:
+    """A percentile interval; a resample without a value counts as the least at the low end and the most at
+    the high one, for it may be anything.
+    """
+    unknown = np.isnan(drawn)
+    low = np.quantile(np.where(unknown, least, drawn), (1 - LEVEL) / 2, method="lower")
+    high = np.quantile(np.where(unknown, most, drawn), (1 + LEVEL) / 2, method="higher")
     return Interval(float(estimate), float(low), float(high))

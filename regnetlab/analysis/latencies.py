@@ -20,6 +20,7 @@ COUNTS = ("flops", "params", "acts")
 FEWEST_TO_FIT = 10
 """Networks without which no line is fitted: three coefficients, and enough left to see how wrong it is."""
 _FEWEST_TO_CORRELATE = 6
+_REWEIGHTED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,9 @@ def groups(rows: Sequence[Timed]) -> list[Group]:
 def fit(group: Group) -> Fit:
     """Base, flop and act ≥ 0 with the least squared relative error, for a window is missed by a share of it.
 
-    Non-negative least squares (Lawson & Hanson 1974, chapter 23).
+    Non-negative least squares (Lawson & Hanson 1974, chapter 23), weighted by the predicted times again and
+    again: errors that grow with the mean (McCullagh & Nelder 1989, chapter 8). Weights of the measured
+    times would draw the line below the slow networks.
     """
     check_enough(len(group.rows))
     counts, times = group.counts, group.milliseconds
@@ -162,5 +165,8 @@ def _group(place: Place, batch: int, rows: Sequence[Timed]) -> Group:
 
 def _line(columns: Floats, times: Floats) -> Floats:
     scale = np.abs(columns).max(axis=0)  # flops are a million times the constant column
-    found, _ = optimize.nnls(columns / scale / times[:, None], np.ones(len(times)))
+    predicted = times
+    for _ in range(_REWEIGHTED):
+        found, _ = optimize.nnls(columns / scale / predicted[:, None], times / predicted)
+        predicted = columns @ (found / scale)
     return np.asarray(found / scale)

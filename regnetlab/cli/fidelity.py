@@ -21,10 +21,14 @@ def fidelity(
         Path | None, typer.Option("--from", help="Judge this fidelity.csv instead; trains nothing.")
     ] = None,
     ladder: Annotated[
-        str,
-        typer.Option(help="Budgets: IMAGES[xEPOCHS][@BATCH][/VALIDATION], …; the study's own joins them."),
-    ] = "1600,3200,6400",
-    networks: Annotated[int, typer.Option(help="Networks of each space.")] = 10,
+        str | None,
+        typer.Option(
+            metavar="BUDGET,…",
+            help="Budgets beside the study's own, as in 1600,3200 or 1600x4@16/1000 (images x epochs"
+            " @ batch size / validation images); 1600,3200,6400 by default.",
+        ),
+    ] = None,
+    networks: Annotated[int | None, typer.Option(help="Of each space, its first; 10 by default.")] = None,
     margin: Margin = None,
     executor: Annotated[str, typer.Option(help="local (processes) or inline.")] = "local",
     workers: Annotated[
@@ -55,12 +59,12 @@ def fidelity(
     if margin is not None:
         check_margin(margin)
     budgets = parse_ladder(LADDER if ladder is None else ladder, plan.budget)
-    networks = NETWORKS if networks is None else networks
+    count = NETWORKS if networks is None else networks
     if dry_run:
-        _show_plan(plan_ladder(plan, budgets, networks), json)
+        _show_plan(plan_ladder(plan, budgets, count), json)
         return
     means = Means(executor, workers, device, data_dir)
-    state = run_fidelity(plan, means, make_progress(plan.name), budgets, networks)
+    state = run_fidelity(plan, means, make_progress(plan.name), budgets, count)
     if state.missing:
         print(f"{len(state.missing)} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
@@ -150,4 +154,4 @@ def _verdict(step: dict[str, Any]) -> str:
 
 def _estimate(interval: dict[str, Any], decimals: int = 2) -> str:
     low, high = (number(interval[end], decimals) for end in ("low", "high"))
-    return f"{number(interval['estimate'], decimals)} ({low}–{high})"
+    return f"{number(interval['estimate'], decimals)} ({low}–{high})".replace("-", "−")

@@ -29,9 +29,7 @@ def latency(
     n: Annotated[
         int | None, typer.Option(min=1, help="Of a study the first so many networks of each space.")
     ] = None,
-    fit: Annotated[
-        bool, typer.Option("--fit", help="Also fit a [latency] section for the study file.")
-    ] = False,
+    fit: Annotated[bool, typer.Option("--fit", help="Also fit the section latency of a study file.")] = False,
     template: TemplateName = None,
     input: Input = None,
     classes: Classes = None,
@@ -215,7 +213,8 @@ def _milliseconds(value: float) -> str:
 def _correlation(found: dict[str, Any] | None) -> str:
     if found is None:
         return "–"
-    return f"{number(found['estimate'])} ({number(found['low'])}–{number(found['high'])})"
+    low, high = number(found["low"]), number(found["high"])
+    return f"{number(found['estimate'])} ({low}–{high})".replace("-", "−")
 
 
 def _where(device: str, processor: str, threads: int) -> str:

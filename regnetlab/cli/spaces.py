@@ -40,7 +40,7 @@ def sample(
     params: WindowText = None,
     acts: WindowText = None,
     latency: Annotated[
-        str | None, typer.Option(metavar="LOW:HIGH", help="Window, as in :2ms, by the study's [latency].")
+        str | None, typer.Option(metavar="LOW:HIGH", help="Window, as in :2ms, predicted as the study says.")
     ] = None,
     depth: Range = None,
     width: Range = None,

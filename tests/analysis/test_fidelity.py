@@ -79,6 +79,16 @@ def test_few_networks_leave_verdicts_undecided_and_no_interval_of_the_change() -
     assert found.rungs[0].steps[0].change.low == -np.inf
 
 
+def test_resamples_that_allow_no_correction_widen_the_interval_to_everything() -> None:
+    random = np.random.default_rng(2)
+    errors = 50 + random.normal(size=(8, 1, 1)) + 1.5 * random.normal(size=(8, 3, 2))
+    found = fidelity(measured(errors, 1), 1.0)
+    assert found.best is not None
+    for rung in found.rungs:
+        assert rung.within.corrected.high == 1
+        assert (rung.evidence.low, rung.evidence.high) == (0, 3600 / rung.seconds.estimate)
+
+
 def test_seeds_of_the_largest_that_disagree_leave_no_recommendation() -> None:
     errors = population(0.9, np.zeros(3))
     errors[:, -1, 1] = 100 - errors[:, -1, 0]

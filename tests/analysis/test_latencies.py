@@ -61,6 +61,13 @@ def test_noise_shows_in_the_residuals_of_networks_left_out() -> None:
     assert described["q05"] < described["median"] < described["q95"]
 
 
+def test_the_line_runs_through_the_middle_of_noise_that_grows_with_the_time() -> None:
+    noise = np.random.default_rng(2).gamma(4, 1 / 4, 60)  # mean 1, standard deviation a half
+    (group,) = groups(rows(exact() * noise))
+    predicted = fit(group).model.predicted(group.counts)
+    assert np.mean(group.milliseconds / predicted) == pytest.approx(1, abs=0.03)
+
+
 def test_no_coefficient_is_ever_negative() -> None:
     times = 3 - 5e-7 * FLOPS + 1e-5 * ACTS
     model = fit(groups(rows(times))[0]).model

@@ -1,15 +1,18 @@
 """``fidelity`` and ``latency`` as a user meets them."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from regnetlab.cli import main
 from regnetlab.report.content import study_content
 from regnetlab.report.page import page as render
+from regnetlab.study.latencies import Timed, latencies_csv, network_of, networks_to_time, this_place
 from regnetlab.study.plan import load_plan
 from tests.cli.test_commands import answer, complaint
 from tests.study.test_fidelity import SMALL
@@ -78,35 +81,52 @@ def test_models_are_timed(capsys: Capture) -> None:
     assert all(0 < each["low_ms"] <= each["median_ms"] <= each["high_ms"] for each in document["latencies"])
 
 
-def test_a_study_is_timed_fitted_drawn_from_and_confirmed(
+def test_a_study_is_timed(capsys: Capture, study: Path) -> None:
+    words = ["latency", str(study), "--batch", "1,8", "--seconds", "0.001", "--device", "cpu"]
+    document = answer(capsys, *words)
+    assert [(each["n"], each["batch"]) for each in document["groups"]] == [(8, 1), (8, 8)]
+    assert set(document["groups"][0]["correlations"]) == {"flops", "params", "acts"}
+    assert (document["confirmation"], document["fits"]) == (None, [])
+    assert main(words) == 0
+    assert "Spearman's correlation of latency" in capsys.readouterr().out
+
+
+def keep_times(study: Path) -> None:
+    """A latency.csv of this machine whose times lie on a line."""
+    place = this_place(torch.device("cpu"))
+    plan = load_plan(study)
+    rows = [
+        Timed(
+            *(*network_of(job), place.device, place.processor, place.threads, 64),  # type: ignore[arg-type]
+            *(0.5 + 1e-6 * job.flops + 2e-5 * job.acts, 1.0, 1.0, 9, "host"),
+        )
+        for job in networks_to_time(plan)
+    ]
+    plan.latencies.write_text(latencies_csv(rows))
+
+
+def test_a_line_is_fitted_pasted_drawn_from_and_confirmed(
     capsys: Capture, make_study: MakeStudy, data_dir: Path
 ) -> None:
     study = make_study(SMALL.replace("n = 4", "n = 6"))
-    words = ["latency", str(study), "--batch", "64", "--seconds", "0.02", "--device", "cpu", "--fit"]
-    document = answer(capsys, *words)
-    (group,), (fit,) = document["groups"], document["fits"]
-    assert (group["n"], group["batch"], document["confirmation"]) == (12, 64, None)
-    assert set(group["correlations"]) == {"flops", "params", "acts"}
-    assert min(fit["base"], fit["flop"], fit["act"]) >= 0
-    assert max(fit["flop"], fit["act"]) > 0
+    keep_times(study)
+    words = ["latency", str(study), "--batch", "64", "--device", "cpu", "--fit"]
+    (fit,) = answer(capsys, *words)["fits"]
+    assert (fit["base"], fit["flop"], fit["act"]) == pytest.approx((0.5, 1e-6, 2e-5), rel=1e-3)
 
     study.write_text(study.read_text() + "\n" + fit["toml"] + "\n")
     confirmed = answer(capsys, *words[:-1])["confirmation"]
     assert (confirmed["n"], confirmed["same_processor"], confirmed["inside"]) == (12, True, None)
-    assert abs(confirmed["residuals"]["median"]) < 0.5
+    assert abs(confirmed["residuals"]["median"]) < 0.01
 
-    limit = fit["base"] + fit["flop"] * 200_000 + fit["act"] * 10_000
-    drawn = answer(
-        capsys,
-        *("sample", "--space", "AnyNetA", "--n", "5", "--study", str(study), "--latency", f":{limit:.6f}ms"),
-    )
-    for each in drawn["models"]:
+    sample = ["sample", "--space", "AnyNetA", "--n", "5", "--study", str(study), "--latency", ":0.9ms"]
+    for each in answer(capsys, *sample)["models"]:
         expected = fit["base"] + fit["flop"] * each["flops"] + fit["act"] * each["acts"]
         assert each["latency"] == pytest.approx(expected)
-        assert each["latency"] <= limit + 1e-6
+        assert each["latency"] <= 0.9
 
     assert main(words) == 0
-    assert "[latency]" in capsys.readouterr().out
+    assert fit["toml"] in capsys.readouterr().out
     run = ["run", str(study), "--executor", "inline", "--device", "cpu", "--data-dir", str(data_dir)]
     assert main(run) == 0
     assert "Do flops or acts tell how fast a network is?" in render(study_content(load_plan(study)))
@@ -159,6 +179,15 @@ def test_a_fit_of_too_few_networks_is_refused(capsys: Capture, study: Path) -> N
     words = ["latency", str(study), "--batch", "1", "--seconds", "0.001", "--device", "cpu", "--fit"]
     assert "needs 10 networks, these are 8" in complaint(capsys, words)
     assert not (study.parent / "latency.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("fidelity", "1600x4@16/1000"), ("latency", "section latency"), ("sample", "--latency")],
+)
+def test_help_is_shown(capsys: Capture, command: str, words: str) -> None:
+    assert main([command, "--help"]) == 0
+    assert words in " ".join(re.sub("│", " ", capsys.readouterr().out).split())
 
 
 def test_json_has_no_number_that_json_lacks(capsys: Capture, study: Path, data_dir: Path) -> None:
