@@ -96,9 +96,9 @@ def resampled_agreement(errors: Floats, strata: Ints, rows: Ints) -> Agreement:
 
 
 def _root(correlation: Floats) -> Floats:
-    """Its square root, NaN where there is none."""
+    """Its square root, NaN where there is none or nothing but rounding."""
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.sqrt(np.where(correlation > 0, correlation, np.nan)))
+        return np.asarray(np.sqrt(np.where(correlation > 1e-9, correlation, np.nan)))
 
 
 def _rank_correlations(columns: Floats, strata: Ints) -> Floats:

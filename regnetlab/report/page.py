@@ -96,10 +96,9 @@ def drawn_figures(content: Content) -> list[Figure]:
         command = f"regnetlab compare-baselines {source} --json"
         drawn.append(Figure("contest", label, command, contest_figure(content.networks, content.standings)))
     if content.fidelity is not None:
-        label, command = (
-            "Rank correlation of each budget with the largest",
-            f"regnetlab fidelity {source} --json",
-        )
+        table = content.plan.fidelity if content.plan is not None else "fidelity.csv"
+        command = f"regnetlab fidelity --from {table} --json"  # of a study it would climb its default ladder
+        label = "Rank correlation of each budget with the largest"
         drawn.append(Figure("fidelity", label, command, fidelity_figure(content.fidelity)))
         label = "Median error of every space at each budget"
         drawn.append(Figure("fidelity-medians", label, command, medians_figure(content.fidelity)))

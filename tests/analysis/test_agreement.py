@@ -80,6 +80,10 @@ def test_seeds_that_agree_by_nothing_leave_no_correction() -> None:
     errors = np.stack([np.arange(8.0), -np.arange(8.0)], axis=-1)[:, None].repeat(2, axis=1)
     found = agreement(errors + 1e-9 * random.normal(size=errors.shape), np.zeros(8, np.int64))
     assert np.isnan(found.corrected).all()
+    orders = np.array([[0.0, 1, 2, 3, 4], [0, 1, 4, 3, 2]]).T  # agree a little
+    swapped = np.array([[0.0, 1, 2, 3], [1, 3, 0, 2]]).T  # and of 0, but for rounding
+    assert np.isfinite(agreement(np.stack([orders, orders], axis=1), np.zeros(5, np.int64)).corrected).all()
+    assert np.isnan(agreement(np.stack([swapped, swapped], axis=1), np.zeros(4, np.int64)).corrected).all()
     assert np.isnan(found.validity).all()
 
 
