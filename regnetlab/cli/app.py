@@ -8,7 +8,18 @@ import typer
 from typer.exceptions import TyperException
 
 from regnetlab import __version__
-from regnetlab.cli import comparison, contest, export, models, results, search, spaces, studies
+from regnetlab.cli import (
+    comparison,
+    contest,
+    export,
+    fidelity,
+    latency,
+    models,
+    results,
+    search,
+    spaces,
+    studies,
+)
 from regnetlab.errors import InputError
 
 app = typer.Typer(
@@ -30,6 +41,8 @@ app.command()(search.search)
 app.command()(comparison.plan)
 app.command()(comparison.compare)
 app.command(name="compare-baselines")(contest.compare_baselines)
+app.command()(fidelity.fidelity)
+app.command()(latency.latency)
 app.command(name="fit-regnet")(results.fit_regnet)
 app.command()(results.report)
 

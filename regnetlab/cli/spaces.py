@@ -39,6 +39,9 @@ def sample(
     flops: WindowText = None,
     params: WindowText = None,
     acts: WindowText = None,
+    latency: Annotated[
+        str | None, typer.Option(metavar="LOW:HIGH", help="Window, as in :2ms, predicted as the study says.")
+    ] = None,
     depth: Range = None,
     width: Range = None,
     group_width: Values = None,
@@ -79,12 +82,16 @@ def sample(
         group_width=_values("group-width", group_width),
         bottleneck_ratio=_ratios(bottleneck_ratio),
     )
-    texts = {"flops": flops, "params": params, "acts": acts}
+    texts = {"flops": flops, "params": params, "acts": acts, "latency": latency}
     windows = regime.windows | {k: parse_window(k, v) for k, v in texts.items() if v is not None}
     shape = shape.changed(input, classes)
-    found = draw(chosen.within(ranges), n, shape, Regime(**windows), seed or 0)
+    regime = Regime(**windows, model=regime.model)
+    found = draw(chosen.within(ranges), n, shape, regime, seed or 0)
 
     models = _models(found)
+    if regime.model is not None:
+        times = regime.model.predicted(found.complexity).tolist()
+        models = [model | {"latency": time} for model, time in zip(models, times, strict=True)]
     document = {
         "space": space,
         "seed": seed or 0,

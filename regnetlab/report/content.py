@@ -18,6 +18,10 @@ from regnetlab.analysis.compare import (
     steps,
     study_pairs,
 )
+from regnetlab.analysis.fidelity import Fidelity
+from regnetlab.analysis.judged_budgets import finding, study_fidelity
+from regnetlab.analysis.ladders import UnfinishedError
+from regnetlab.analysis.latencies import Group, groups
 from regnetlab.analysis.law_evidence import LawEvidence, law_evidence
 from regnetlab.analysis.networks import (
     complete,
@@ -35,7 +39,7 @@ from regnetlab.analysis.verdicts import check_margin
 from regnetlab.analysis.width_law import PopulationLaw, population_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
-from regnetlab.spaces.regime import format_count
+from regnetlab.study.latencies import read_latencies
 from regnetlab.study.plan import DERIVED, MARGIN, Plan, plan_toml
 from regnetlab.study.store import open_store
 
@@ -70,6 +74,12 @@ class Content:
     plan: Plan | None
     study_file: str
     provenance: Mapping[str, Any]
+    fidelity: Fidelity | None = None
+    latency: Sequence[Group] = ()
+
+    @property
+    def fidelity_finding(self) -> str:
+        return finding(self.fidelity) if self.fidelity is not None else ""
 
     @property
     def spaces(self) -> list[str]:
@@ -97,6 +107,8 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
         plan=plan,
         study_file=plan_toml(plan),
         provenance=dict(open_store(plan.store).provenance) if plan.store.exists() else {},
+        fidelity=_fidelity(plan, margin),
+        latency=groups(read_latencies(plan.latencies)) if plan.latencies.exists() else (),
     )
 
 
@@ -160,6 +172,14 @@ def _content(
     )
 
 
+def _fidelity(plan: Plan, margin: float | None) -> Fidelity | None:
+    """What the ladder of budgets says, once enough of it was trained."""
+    try:
+        return study_fidelity(plan, margin) if plan.fidelity.exists() else None
+    except UnfinishedError:
+        return None
+
+
 def _steps(
     found: Sequence[Population], pairs: Sequence[tuple[str, str]]
 ) -> list[tuple[Population, Population]]:
@@ -218,7 +238,7 @@ def _law(networks: pd.DataFrame) -> tuple[PopulationLaw | None, str]:
 def _lead(plan: Plan, every: pd.DataFrame) -> str:
     budget = plan.budget
     windows = ", ".join(
-        f"{name} {format_count(w.low)} to {format_count(w.high) if math.isfinite(w.high) else 'any'}"
+        f"{name} {w.shown(w.low)} to {w.shown(w.high) if math.isfinite(w.high) else 'any'}"
         for name, w in plan.regime.windows.items()
     )
     seconds = pd.to_numeric(every["seconds"], errors="coerce").sum() if "seconds" in every else 0.0

@@ -27,6 +27,7 @@ from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.report import figures
 from regnetlab.report.content import Content, model_text
 from regnetlab.report.contest import CONTEST_COLUMNS, contest_figure, contest_findings, contest_rows
+from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
 from regnetlab.report.findings import (
     caution,
     derived_findings,
@@ -36,6 +37,7 @@ from regnetlab.report.findings import (
     trend_row,
     trend_sentence,
 )
+from regnetlab.report.latency import latency_figure, latency_rows
 from regnetlab.report.search import search_findings, searches_figure
 from regnetlab.report.style import as_json, style, title
 from regnetlab.study.plan import DERIVED, Plan
@@ -97,6 +99,17 @@ def drawn_figures(content: Content) -> list[Figure]:
         label = "Validation error against flops of drawn, derived and hand-designed networks"
         command = f"regnetlab compare-baselines {source} --json"
         drawn.append(Figure("contest", label, command, contest_figure(content.networks, content.standings)))
+    if content.fidelity is not None:
+        table = content.plan.fidelity if content.plan is not None else "fidelity.csv"
+        command = f"regnetlab fidelity --from {table} --json"  # of a study it would climb its default ladder
+        label = "Rank correlation of each budget with the largest"
+        drawn.append(Figure("fidelity", label, command, fidelity_figure(content.fidelity)))
+        label = "Median error of every space at each budget"
+        drawn.append(Figure("fidelity-medians", label, command, medians_figure(content.fidelity)))
+    if content.latency:
+        label, command = "Latency against flops and acts", f"regnetlab latency {source} --json"
+        figure = latency_figure(content.latency, content.networks)
+        drawn.append(Figure("latency", label, command, figure))
     if content.networks["points"].map(len).any():
         label = "Training error over images seen"
         drawn.append(Figure("curves", label, report, figures.curves_figure(content)))
@@ -150,6 +163,8 @@ def page(content: Content) -> str:
         contest_rows=contest_rows(content.standings),
         contest_columns=CONTEST_COLUMNS,
         machine=_machine(content),
+        rungs=rung_rows(content.fidelity) if content.fidelity is not None else [],
+        latencies=latency_rows(content.latency),
         figures=shown | ({"property": first} if first is not None else {}),
         first_property=first.id.removeprefix("property-") if first is not None else "",
         data=_script_json(data),

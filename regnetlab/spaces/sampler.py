@@ -17,7 +17,7 @@ from regnetlab.spaces.arrays import Ints, Words
 from regnetlab.spaces.complexity import Complexity, complexity
 from regnetlab.spaces.population import Population
 from regnetlab.spaces.proposals import Proposal, proposal
-from regnetlab.spaces.regime import Regime, format_count
+from regnetlab.spaces.regime import Regime, Window
 from regnetlab.spaces.space import DesignSpace
 from regnetlab.spaces.template import Template
 
@@ -79,7 +79,7 @@ class _Found:
         self.rows: set[bytes] = set()
         self.last = 0  # the raw draw of the newest network
         self.proposed = 0
-        self.seen: dict[str, tuple[int, int]] = {}  # the least and most of each count, any regime
+        self.seen: dict[str, tuple[float, float]] = {}  # the least and most of each count, any regime
 
     def add(self, source: Proposal, words: Words, start: int) -> None:
         population, origin = source.draw(words)
@@ -119,7 +119,7 @@ class _Found:
     def _observe(self, counts: Complexity) -> None:
         self.proposed += len(counts.flops)
         for name in ("flops", *self.regime.windows):
-            values = getattr(counts, name)
+            values = self.regime.values(name, counts)
             low, high = self.seen.get(name, (values.min(), values.max()))
             self.seen[name] = min(low, values.min()), max(high, values.max())
 
@@ -130,11 +130,13 @@ class _Found:
             own = ", ".join(each.name for each in self.space.own)
             remedy = f"loosen {own}, or the ranges" if own else "widen depth, width, w0, wa or wm"
             return f"{start}; no draw satisfied the ranges and constraints; {remedy}"
+        windows = self.regime.windows
         ranges = ", ".join(
-            f"{name} {format_count(float(f'{low:.3g}'))} to {format_count(float(f'{high:.3g}'))}"
+            f"{name} {shown(float(f'{low:.3g}'))} to {shown(float(f'{high:.3g}'))}"
             for name, (low, high) in self.seen.items()
+            for shown in [windows.get(name, Window()).shown]
         )
-        if not self.regime.windows:
+        if not windows:
             return f"{start}; there seem to be no more different ones: ask for fewer or widen the ranges"
         remedy = "widen or move the window, change the ranges, or ask for fewer"
         return f"{start} at {self.regime.text}; what was drawn had {ranges}; {remedy}"

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.own import own_space
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime, parse_window
@@ -103,6 +104,14 @@ class Plan:
         return self.folder / "searches.csv"
 
     @property
+    def fidelity(self) -> Path:
+        return self.folder / "fidelity.csv"
+
+    @property
+    def latencies(self) -> Path:
+        return self.folder / "latency.csv"
+
+    @property
     def ranges(self) -> Ranges:
         """The ranges that all spaces of the study share."""
         return self.draws[0].space.ranges
@@ -130,6 +139,16 @@ class _Regime(_Section):
     flops: str | None = None
     params: str | None = None
     acts: str | None = None
+    latency: str | None = None
+
+
+class _Latency(_Section):
+    base: float
+    flop: float
+    act: float
+    batch: int = 1
+    device: str = "cpu"
+    processor: str = ""
 
 
 class _Template(_Section):
@@ -169,6 +188,7 @@ _Study = create_model(
     data=(str, "fashion-mnist"),
     seed=(Annotated[int, Field(ge=0, lt=2**63)], 0),
     regime=(_Regime, _Regime()),
+    latency=(_Latency | None, None),
     ranges=(_section(Ranges), Field(default_factory=dict, validate_default=True)),
     budget=(
         _section(Budget, seeds=(_Seeds, 1)),
@@ -239,7 +259,8 @@ def _plan(
                 name: parse_window(name, window)
                 for name, window in values["regime"].items()
                 if window is not None
-            }
+            },
+            model=None if values["latency"] is None else LatencyModel(**values["latency"]),
         ),
         budget=Budget(**values["budget"]),
         seeds=seeds,
@@ -336,6 +357,8 @@ def plan_toml(plan: Plan) -> str:
         del contest["recipes"]
         sections["baselines"] = contest
         sections |= {f"baselines.recipe.{name}": dict(part) for name, part in plan.baselines.recipes}
+    if plan.regime.model is not None:
+        sections["latency"] = _fields(plan.regime.model)
     for name, section in sections.items():
         lines += [
             "",
@@ -401,6 +424,7 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
     sections: dict[str, type[BaseModel]] = {
         "template": _Template,
         "regime": _Regime,
+        "latency": _Latency,
         "ranges": _section(Ranges),
         "budget": _section(Budget, seeds=(_Seeds, 1)),
         "recipe": _section(Recipe),

@@ -25,7 +25,7 @@ def provenance(folder: Path, data: DataSet, setup: Setup, workers: int) -> dict[
         "python": platform.python_version(),
         **{name: _version(name) for name in _PACKAGES},
         "machine": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": usable_cores(),
         "device": setup.device,
         "kernels": kernels_used(setup.kernels, setup.device),
@@ -54,7 +54,8 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -106,6 +106,28 @@ def run(
     return state
 
 
+def run_apart(
+    parts: Sequence[tuple[Setup, Sequence[Job]]],
+    store: Store,
+    lock: StudyLock,
+    progress: Progress,
+    executor: str = "local",
+    workers: int = 1,
+) -> None:
+    """Train what is missing of jobs beside the plan's own, each part under the budget of its setup."""
+    with stop_on_signals(progress) as stop:
+        for setup, jobs in parts:
+            wanted = {job.identity for job in jobs}
+            scores = {key: score for key, score in store.scores().items() if key in wanted}
+            state = Outcome(tuple(jobs), scores)
+            if not state.missing:
+                continue
+            if stop.is_set():
+                return
+            progress.begin(state.jobs, dict(scores))
+            _train_missing(state, store, setup, lock, progress, executor, workers, stop)
+
+
 def _settle_next(plan: Plan, store: Store, state: Outcome, progress: Progress, derive: Derive) -> bool:
     """Keep the next decision that the finished trainings allow; whether there was one."""
     if plan.derived and not state.derived:

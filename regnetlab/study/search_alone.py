@@ -42,7 +42,7 @@ def plan_alone(
         template=shape,
         data=data,
         seed=0,
-        regime=Regime(**{name: parse_window(name, text) for name, text in texts.items()}),
+        regime=Regime(**{name: parse_window(name, text) for name, text in texts.items()}, model=None),
         budget=Budget(images=images, epochs=epochs),
         seeds=1,
         recipe=Recipe(),

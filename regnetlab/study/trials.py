@@ -83,10 +83,6 @@ def status(plan: Plan, state: Outcome, running: int) -> dict[str, Any]:
 
 
 def _row(plan: Plan, job: Job, config: Config, score: Score) -> Mapping[str, object]:
-    curve = [
-        [point.images, _short(point.train_loss), _short(point.train_error), point.error]
-        for point in score.curve
-    ]
     return {
         "space": job.space,
         "index": job.index,
@@ -107,8 +103,17 @@ def _row(plan: Plan, job: Job, config: Config, score: Score) -> Mapping[str, obj
         "epochs": plan.budget.epochs,
         "batch_size": plan.budget.batch_size,
         "seconds": f"{score.seconds:.2f}",
-        "curve": json.dumps(curve, separators=(",", ":")),
+        "curve": curve_text(score),
     }
+
+
+def curve_text(score: Score) -> str:
+    """The learning curve as it stands in tables: JSON, see ``COLUMNS``."""
+    points = [
+        [point.images, _short(point.train_loss), _short(point.train_error), point.error]
+        for point in score.curve
+    ]
+    return json.dumps(points, separators=(",", ":"))
 
 
 def _pending(plan: Plan, state: Outcome) -> dict[str, int]:

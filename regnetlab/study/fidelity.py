@@ -1,0 +1,191 @@
+"""The trainings behind ``regnetlab fidelity``: some networks of a study, each at a ladder of budgets.
+
+They lie in the study's store, whose identities hold the budget, so a killed run goes on, what the study
+itself has trained is used again, and no population can come to hold them: a population consists of the
+identities that its plan asks for. The design and its reasons: docs/fidelity.md.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+
+from regnetlab.errors import InputError
+from regnetlab.files import write_atomically
+from regnetlab.study.jobs import Job, identity_of, planned_jobs
+from regnetlab.study.lock import locked
+from regnetlab.study.plan import Plan
+from regnetlab.study.provenance import check_same_data, provenance
+from regnetlab.study.runner import Progress, run_apart
+from regnetlab.study.session import Means, prepare
+from regnetlab.study.store import open_store
+from regnetlab.study.trials import curve_text
+from regnetlab.training.batches import check_budget
+from regnetlab.training.budget import Budget, Score
+
+LADDER = "1600,3200,6400"
+"""Training images of the budgets that are tried where nothing else is said; the study's own joins them."""
+NETWORKS = 10
+"""Networks of each space that are trained at every budget, where nothing else is said."""
+FEWEST_NETWORKS = 3
+SEEDS = 2
+"""Trainings of a network at each budget: the least that shows what seeds alone do to a ranking."""
+
+COLUMNS = (
+    "images",
+    "epochs",
+    "batch_size",
+    "validation",
+    "space",
+    "index",
+    "replicate",
+    "model",
+    "flops",
+    "params",
+    "acts",
+    "error",
+    "ended",
+    "seed",
+    "seconds",
+    "curve",
+)
+"""Columns of fidelity.csv, one row a training; the first four are its budget, ``curve`` as in trials.csv."""
+
+_MOST_RUNGS = 20
+_RUNG = re.compile(r"\s*(\d{1,9})(?:x(\d{1,5}))?(?:@(\d{1,7}))?(?:/(\d{1,9}))?\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The jobs of each budget, smallest budget first, and the scores that they have, by identity."""
+
+    rungs: tuple[tuple[Budget, tuple[Job, ...]], ...]
+    scores: Mapping[str, Score]
+
+    @property
+    def jobs(self) -> list[Job]:
+        return [job for _, jobs in self.rungs for job in jobs]
+
+    @property
+    def missing(self) -> list[Job]:
+        return [job for job in self.jobs if job.identity not in self.scores]
+
+
+def parse_ladder(text: str, own: Budget) -> tuple[Budget, ...]:
+    """The budgets written ``IMAGES[xEPOCHS][@BATCH][/VALIDATION]`` with commas between, and the ``own`` one.
+
+    What a budget does not say is as in the study's own; the time limit grows with the images seen.
+    Smallest first: by images seen, then steps, then validation images.
+    """
+    found = {own}
+    for part in text.split(","):
+        match = _RUNG.fullmatch(part)
+        if match is None:
+            raise InputError(
+                f"--ladder {part.strip()[:40]!r} is no budget; write IMAGES[xEPOCHS][@BATCH][/VALIDATION],"
+                " as in 1600,3200 or 1600x4@16/1000"
+            )
+        names = ("images", "epochs", "batch_size", "validation")
+        given = {name: int(each) for name, each in zip(names, match.groups(), strict=True) if each}
+        found.add(_in_time(replace(own, **given), own))
+    if len(found) < 2:
+        raise InputError("--ladder has the study's own budget alone; add a smaller or a larger one")
+    if len(found) > _MOST_RUNGS:
+        raise InputError(f"--ladder has {len(found)} budgets; {_MOST_RUNGS} at most")
+    return tuple(sorted(found, key=_size))
+
+
+def ladder(plan: Plan, budgets: Sequence[Budget], networks: int) -> Ladder:
+    """The jobs of the first ``networks`` of each space at every budget, and what the store has of them."""
+    if networks < FEWEST_NETWORKS:
+        raise InputError(f"--networks is {networks}; {FEWEST_NETWORKS} of each space are the least to rank")
+    few = tuple(replace(draw, n=min(draw.n, networks)) for draw in plan.draws)
+    jobs = planned_jobs(replace(plan, draws=few, seeds=SEEDS))
+    rungs = []
+    for budget in budgets:
+        here = replace(plan, budget=budget)
+        there = [replace(job, identity=identity_of(here, job.model, job.recipe, job.seed)) for job in jobs]
+        rungs.append((budget, tuple(there)))
+    known = open_store(plan.store).scores() if plan.store.exists() else {}
+    wanted = {job.identity for _, there in rungs for job in there}
+    return Ladder(tuple(rungs), {key: score for key, score in known.items() if key in wanted})
+
+
+def run_fidelity(
+    plan: Plan,
+    means: Means,
+    display: AbstractContextManager[Progress],
+    budgets: Sequence[Budget],
+    networks: int,
+) -> Ladder:
+    """Train what the ladder has not yet, and leave store and fidelity.csv behind, however it ends.
+
+    Raises ``InputError`` before anything is written, as ``session.run_study`` does.
+    """
+    state = ladder(plan, budgets, networks)
+    if not state.missing:
+        write_atomically(plan.fidelity, fidelity_csv(state))
+        return state
+    setup, data, workers = prepare(plan, means)
+    for budget in budgets:
+        check_budget(data, budget)
+    with locked(plan.lock) as lock:
+        store = open_store(plan.store)
+        check_same_data(store.provenance, data)
+        # A margin stated after errors are known proves nothing; these are errors too.
+        stated = {"margin": store.provenance.get("margin", plan.margin)}
+        store.keep_provenance(provenance(plan.folder, data, setup, workers) | stated)
+        parts = [(replace(setup, budget=budget), jobs) for budget, jobs in state.rungs]
+        try:
+            with display as progress:
+                run_apart(parts, store, lock, progress, means.executor, workers)
+        finally:
+            state = ladder(plan, budgets, networks)
+            if state.scores:
+                write_atomically(plan.fidelity, fidelity_csv(state))
+    return state
+
+
+def fidelity_csv(state: Ladder) -> str:
+    """The finished trainings of the ladder as CSV, smallest budget first."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for budget, jobs in state.rungs:
+        for job in jobs:
+            score = state.scores.get(job.identity)
+            if score is not None:
+                writer.writerow(_row(budget, job, score))
+    return text.getvalue()
+
+
+def _row(budget: Budget, job: Job, score: Score) -> Mapping[str, object]:
+    return {
+        "images": budget.images,
+        "epochs": budget.epochs,
+        "batch_size": budget.batch_size,
+        "validation": budget.validation,
+        "space": job.space,
+        "index": job.index,
+        "replicate": job.replicate,
+        "model": job.model,
+        "flops": job.flops,
+        "params": job.params,
+        "acts": job.acts,
+        "error": "" if score.error is None else repr(score.error),
+        "ended": score.ended,
+        "seed": job.seed,
+        "seconds": f"{score.seconds:.3f}",
+        "curve": curve_text(score),
+    }
+
+
+def _in_time(budget: Budget, own: Budget) -> Budget:
+    longer = budget.images * budget.epochs / (own.images * own.epochs)
+    return replace(budget, time_limit=own.time_limit * max(1.0, longer))
+
+
+def _size(budget: Budget) -> tuple[int, int, int]:
+    return budget.images * budget.epochs, budget.steps, budget.validation

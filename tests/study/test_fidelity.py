@@ -1,0 +1,162 @@
+"""The ladder of budgets: trained once, resumed, and never part of a population."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from regnetlab.analysis.judged_budgets import described, study_fidelity
+from regnetlab.analysis.networks import study_networks
+from regnetlab.errors import InputError
+from regnetlab.study import runner
+from regnetlab.study.fidelity import ladder, parse_ladder, run_fidelity
+from regnetlab.study.plan import Plan, load_plan
+from regnetlab.study.session import Means
+from regnetlab.study.store import open_store
+from regnetlab.study.trials import trials_csv
+from regnetlab.training.budget import Budget
+from tests.study.test_contest import Shown, ran
+
+MakeStudy = Callable[..., Path]
+SMALL = """
+seed = 3
+[regime]
+flops = "0.05M:0.4M"
+[ranges]
+depth = [1, 2]
+width = [8, 32]
+[budget]
+images = 64
+batch_size = 32
+validation = 50
+[recipe]
+precise_bn = 1
+[[spaces]]
+space = "AnyNetA"
+n = 4
+[[spaces]]
+space = "AnyNetE"
+n = 4
+"""
+
+
+@pytest.fixture
+def plan(make_study: MakeStudy) -> Plan:
+    return load_plan(make_study(SMALL))
+
+
+def climb(plan: Plan, data_dir: Path, text: str = "32", networks: int = 3) -> int:
+    """Run the ladder; returns how many trainings the store has."""
+    means = Means("inline", device="cpu", data_dir=data_dir)
+    state = run_fidelity(plan, means, Shown(), parse_ladder(text, plan.budget), networks)  # type: ignore[arg-type]
+    assert not state.missing
+    return trainings(plan)
+
+
+def trainings(plan: Plan) -> int:
+    return len(open_store(plan.store).study.get_trials())
+
+
+def test_a_ladder_says_what_differs_from_the_studys_own_budget() -> None:
+    own = Budget(images=128, batch_size=32, validation=100, time_limit=10)
+    found = parse_ladder("64x4@16/50, 128, 32,1024", own)
+    assert [(b.images, b.epochs, b.batch_size, b.validation) for b in found] == [
+        (32, 1, 32, 100),
+        (128, 1, 32, 100),
+        (64, 4, 16, 50),
+        (1024, 1, 32, 100),
+    ]
+    assert found[1] == own
+    assert [b.time_limit for b in found] == [10, 10, 20, 80]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "64,", "-64", "64x", "64@", "64x0", "1", "64@1", "64/0", "1e3", "64;128"]
+)
+def test_a_ladder_that_can_not_be_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_ladder(text, Budget(images=128))
+
+
+def test_a_ladder_of_one_or_of_too_many_is_refused() -> None:
+    with pytest.raises(InputError, match="own budget alone"):
+        parse_ladder("128", Budget(images=128))
+    with pytest.raises(InputError, match="20 at most"):
+        parse_ladder(",".join(map(str, range(2, 40))), Budget(images=128))
+
+
+def test_nothing_is_trained_twice_and_the_studys_trainings_are_used(plan: Plan, data_dir: Path) -> None:
+    ran(plan, data_dir)
+    assert trainings(plan) == 8
+    # Two spaces, three networks, two budgets and seeds, of which the study has one seed at its own.
+    assert climb(plan, data_dir) == 8 + 2 * 3 * 2 * 2 - 2 * 3
+    written = plan.fidelity.read_text()
+    assert climb(plan, data_dir) == 26
+    assert plan.fidelity.read_text() == written
+    trials = {
+        (row["space"], row["index"]): row["error"]
+        for row in csv.DictReader(plan.trials.read_text().splitlines())
+    }
+    for row in csv.DictReader(plan.fidelity.read_text().splitlines()):
+        if row["images"] == "64" and row["replicate"] == "0":
+            assert row["error"] == trials[row["space"], row["index"]]
+
+
+def test_the_populations_are_the_same_with_and_without_it(
+    make_study: MakeStudy, plan: Plan, data_dir: Path
+) -> None:
+    calm = load_plan(make_study(SMALL, name="calm"))
+    assert climb(plan, data_dir) == 24
+    ran(plan, data_dir)
+    ran(calm, data_dir)
+    texts = [trials_csv(each, runner.outcome(each, open_store(each.store))) for each in (plan, calm)]
+    rows = [[{**row, "seconds": ""} for row in csv.DictReader(text.splitlines())] for text in texts]
+    assert rows[0] == rows[1]
+    assert len(study_networks(plan)) == 8
+
+
+def test_one_that_was_stopped_goes_on(plan: Plan, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, calls = runner.work, []
+
+    def stopping(*words: object) -> object:
+        calls.append(words)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return work(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "work", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        climb(plan, data_dir)
+    assert trainings(plan) == 5
+    assert len(plan.fidelity.read_text().splitlines()) == 6
+    monkeypatch.setattr(runner, "work", work)
+    assert climb(plan, data_dir) == 24
+
+
+def test_the_margin_counts_as_stated_before_the_first_training(plan: Plan, data_dir: Path) -> None:
+    climb(plan, data_dir)
+    with pytest.raises(InputError, match="began with margin 1"):
+        study_fidelity(replace(plan, margin=5.0))
+    document = described(study_fidelity(plan), plan.name)
+    assert [rung["rung"] for rung in document["rungs"]] == ["32", "64"]
+    assert document["networks"] == 6
+
+
+def test_more_images_than_there_are_are_refused_before_anything_is_written(
+    plan: Plan, data_dir: Path
+) -> None:
+    with pytest.raises(InputError, match="to train on"):
+        climb(plan, data_dir, "32,99999")
+    assert not plan.store.exists()
+    assert not plan.fidelity.exists()
+
+
+def test_too_few_networks_to_rank_are_refused(plan: Plan) -> None:
+    with pytest.raises(InputError, match="3 of each space"):
+        ladder(plan, parse_ladder("32", plan.budget), 2)
+
+
+def test_a_space_with_fewer_networks_gives_what_it_has(plan: Plan) -> None:
+    assert len(ladder(plan, parse_ladder("32", plan.budget), 50).jobs) == 2 * 4 * 2 * 2

@@ -1,0 +1,125 @@
+"""latency.csv: measured once a network, device and batch size; other machines' rows stay."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.latency import LatencyModel
+from regnetlab.spaces.regime import Window
+from regnetlab.study import latencies
+from regnetlab.study.jobs import planned_jobs
+from regnetlab.study.latencies import latencies_csv, measure, networks_to_time, read_latencies
+from regnetlab.study.lock import locked
+from regnetlab.study.plan import Plan, load_plan, plan_toml
+from tests.study.test_fidelity import SMALL
+
+MakeStudy = Callable[..., Path]
+CPU = torch.device("cpu")
+SECTION = '[latency]\nbase = 0.1\nflop = 1e-7\nact = 2e-6\nbatch = 8\nprocessor = "x"\n'
+
+
+@pytest.fixture
+def plan(make_study: MakeStudy) -> Plan:
+    return load_plan(make_study(SMALL))
+
+
+def timed(plan: Plan, most: int, batches: tuple[int, ...] = (1,)) -> list[str]:
+    """Measure; returns what was told."""
+    told: list[str] = []
+    measure(plan, networks_to_time(plan, most), CPU, batches, 0.001, told.append)
+    return told
+
+
+def test_what_is_measured_is_not_measured_again(plan: Plan) -> None:
+    assert timed(plan, 1) == ["measuring 2 latencies, about 0.0 min"]
+    first = plan.latencies.read_text()
+    assert timed(plan, 1) == []
+    assert plan.latencies.read_text() == first
+    timed(plan, 2, (1, 4))
+    rows = read_latencies(plan.latencies)
+    assert len(rows) == 8
+    assert set(first.splitlines()) <= set(plan.latencies.read_text().splitlines())
+    assert all(0 < row.low_ms <= row.median_ms <= row.high_ms and row.runs >= 5 for row in rows)
+    assert all((row.device, row.threads) == ("cpu", 1) for row in rows)
+
+
+def test_another_machines_rows_stay_and_do_not_count_here(plan: Plan) -> None:
+    timed(plan, 1)
+    other = [replace(row, processor="another", median_ms=1.0) for row in read_latencies(plan.latencies)]
+    plan.latencies.write_text(latencies_csv(other))
+    assert timed(plan, 1) != []
+    rows = read_latencies(plan.latencies)
+    assert len(rows) == 4
+    assert set(other) <= set(rows)
+
+
+def test_an_interrupted_one_keeps_what_it_has(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = latencies.latency, []
+
+    def stopping(*words: object) -> object:
+        calls.append(words)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(latencies, "latency", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        timed(plan, 2)
+    assert len(read_latencies(plan.latencies)) == 2
+
+
+def test_it_does_not_measure_beside_a_run(plan: Plan) -> None:
+    with locked(plan.lock), pytest.raises(InputError, match="being run already"):
+        timed(plan, 1)
+    assert not plan.latencies.exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("median_ms", "median"), (",cpu,", ",cpu"), ("AnyNetA,0", "AnyNetA,zero"), ("space,index", "x,y")],
+)
+def test_another_table_is_refused(plan: Plan, old: str, new: str) -> None:
+    timed(plan, 1)
+    text = plan.latencies.read_text()
+    assert old in text
+    plan.latencies.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=r"latency.csv, line \d: not what `regnetlab latency` writes"):
+        read_latencies(plan.latencies)
+
+
+def test_a_studys_regime_may_be_of_predicted_latency(make_study: MakeStudy) -> None:
+    text = SMALL.replace("[ranges]", 'latency = "0.15ms:0.2ms"\n' + SECTION + "[ranges]")
+    plan = load_plan(make_study(text, name="timed"))
+    assert plan.regime.latency == Window(0.15, 0.2, "ms")
+    assert plan.regime.model == LatencyModel(0.1, 1e-7, 2e-6, 8, "cpu", "x")
+    for job in planned_jobs(plan):
+        assert 0.15 <= 0.1 + 1e-7 * job.flops + 2e-6 * job.acts <= 0.2
+    again = load_plan(make_study(plan_toml(plan), name="again"))
+    assert again.regime == plan.regime
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "part"),
+    [
+        ('latency = ":1ms"\n', 5, "[latency] section"),
+        ('latency = ":1"\n' + SECTION, 5, "not a time"),
+        (SECTION.replace("flop = 1e-7", "flop = -1e-7"), 7, "flop is -1e-07"),
+        (SECTION.replace("act = 2e-6", "act = inf"), 8, "act is inf"),
+        (SECTION.replace("act = 2e-6\n", ""), None, "latency.act is missing"),
+        (SECTION + "threads = 2\n", 11, "key 'threads' of [latency] is not known"),
+        (SECTION.replace("batch = 8", "batch = 0"), 9, "batch is 0"),
+        (SECTION.replace("0.1", '"a"'), 6, "latency.base is 'a'"),
+    ],
+)
+def test_mistakes_in_the_sections_are_named(
+    make_study: MakeStudy, text: str, line: int | None, part: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        load_plan(make_study(SMALL.replace("[ranges]", text + "[ranges]")))
+    assert part in str(caught.value)
+    if line is not None:
+        assert f", line {line}:" in str(caught.value)
