@@ -150,7 +150,8 @@ class _FromLaw:
     def draw(self, words: Words) -> tuple[Population, Ints]:
         def choice(i: int, which: Ints | slice) -> Floats:
             chain, values = self.choices[i]
-            return values[chain.draw(words[i : i + 1, which])[0]]
+            drawn: Ints = chain.draw(words[i : i + 1, which])[0]
+            return values.take(drawn)
 
         d, w0, wa, wm = (choice(i, slice(None)) for i in range(4))
         law_widths, depths, whole = quantized_stages(w0, wa, wm, d.astype(np.int64), self.stages)

@@ -5,13 +5,9 @@ merged as they grow (as in a log-structured merge tree, O'Neil et al. 1996), so 
 sorted a logarithmic number of times. Equal hashes are only a hint; rows decide.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
-
 import numpy as np
-from numpy.typing import NDArray
 
-from regnetlab.spaces.arrays import Ints, Mask, Words
+from regnetlab.spaces.arrays import Ints, Words
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ over the golden ratio (Knuth 1998, section 6.4)
 
