@@ -19,8 +19,8 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Number
 from regnetlab.spaces.ratio import parse_ratio
 from regnetlab.spaces.space import REGNET
+from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import DERIVED, Plan
-from regnetlab.study.runner import outcome
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import COMPLETE
