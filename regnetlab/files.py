@@ -1,17 +1,27 @@
 """Writing files whole or not at all."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from regnetlab.errors import InputError
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all; raises ``InputError`` where it can't be written."""
-    data = content.encode() if isinstance(content, str) else content
+    with open_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write in pieces, which is there only once all are written; errors as above."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            yield file
         part.replace(path)
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror or error}") from error

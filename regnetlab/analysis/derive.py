@@ -22,8 +22,8 @@ from regnetlab.spaces.ranges import WIDTH_STEP, Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.template import Template
 from regnetlab.study.jobs import Job
+from regnetlab.study.outcome import Outcome
 from regnetlab.study.plan import Plan
-from regnetlab.study.runner import Outcome
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import Score
 

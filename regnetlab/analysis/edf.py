@@ -23,8 +23,26 @@ class Edf:
     errors: Floats
     shares: Floats
     margin: float
-    low: Floats
-    high: Floats
+
+    @property
+    def low(self) -> Floats:
+        return self._end((1 - LEVEL) / 2)
+
+    @property
+    def high(self) -> Floats:
+        return self._end((1 + LEVEL) / 2)
+
+    def _end(self, chance: float) -> Floats:
+        n = len(self.errors)
+        return np.asarray(stats.binom.ppf(chance, n, self.shares)) / n
+
+    def thinned(self, points: int) -> "Edf":
+        """At most so many steps, each on the curve, at equal distances of share, with both ends."""
+        n = len(self.errors)
+        if n <= points:
+            return self
+        kept = np.unique(np.linspace(0, n - 1, points).round().astype(np.int64))
+        return Edf(self.errors[kept], self.shares[kept], self.margin)
 
 
 def edf(errors: Floats) -> Edf:
@@ -34,11 +52,7 @@ def edf(errors: Floats) -> Edf:
         raise InputError("an error distribution needs at least one network with an error")
     n = len(ordered)
     margin = float(np.sqrt(np.log(2 / (1 - LEVEL)) / (2 * n)))
-    shares = np.arange(1, n + 1) / n
-    low, high = (
-        np.asarray(stats.binom.ppf(end, n, shares)) / n for end in ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-    )
-    return Edf(ordered, shares, margin, low, high)
+    return Edf(ordered, np.arange(1, n + 1) / n, margin)
 
 
 def weighted_edf(errors: Floats, weights: Floats) -> tuple[Floats, Floats]:

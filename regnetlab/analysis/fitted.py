@@ -18,7 +18,7 @@ from regnetlab.analysis.networks import (
     without_law,
 )
 from regnetlab.analysis.quantized_fit import fit_quantized
-from regnetlab.analysis.width_law import PopulationLaw, fit_log_linear, population_law
+from regnetlab.analysis.width_law import ONE_STAGE, PopulationLaw, fits_of_all, population_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config
@@ -27,6 +27,7 @@ from regnetlab.spaces.regime import Regime, Window, parse_window
 from regnetlab.spaces.template import PAPER, Template, template_named
 from regnetlab.study.plan import find_study, load_plan, newest_study
 
+_CONFIG = ("depths", "widths", "group_widths", "bottleneck_ratios")
 _DERIVED = 8  # RegNets where neither the study nor the user says how many
 
 
@@ -57,7 +58,7 @@ def fitted_law(
     population, derived, reason = _population(networks, n or _DERIVED, shape, regime, ranges)
     return {
         "law": law,
-        "models": [_fit(law, row) for row in _networks(networks)],
+        "models": _fits(law, _networks(networks)),
         "population": population,
         "derived": [described(config, shape) for config in derived],
         "derived_reason": reason,
@@ -77,29 +78,40 @@ def described(config: Config, template: Template) -> dict[str, Any]:
     }
 
 
-def _networks(networks: pd.DataFrame) -> list[dict[str, Any]]:
+def _networks(networks: pd.DataFrame) -> pd.DataFrame:
     """One row per network; those without an error too."""
-    keys = [key for key in ("space", "index") if key in networks]
-    return records(networks.drop_duplicates(keys))
+    return networks.drop_duplicates([key for key in ("space", "index") if key in networks])
 
 
-def _fit(law: str, row: dict[str, Any]) -> dict[str, Any]:
-    error = float(row["error"])
-    known = {
-        "name": row["name"],
-        "space": row["space"],
-        "error": error if np.isfinite(error) else None,
-        "depths": row["depths"],
-        "widths": row["widths"],
-    }
+def _fits(law: str, networks: pd.DataFrame) -> list[dict[str, Any]]:
+    """Every network and its own law."""
+    rows = records(networks[["name", "space", "error", *_CONFIG]])
+    known = [
+        {
+            "name": row["name"],
+            "space": row["space"],
+            "error": row["error"] if np.isfinite(row["error"]) else None,
+            "depths": row["depths"],
+            "widths": row["widths"],
+        }
+        for row in rows
+    ]
     if law == "quantized":
-        columns = (row["depths"], row["widths"], row["group_widths"], row["bottleneck_ratios"])
-        return known | asdict(fit_quantized(*columns))
-    try:
-        return known | asdict(fit_log_linear(row["widths"], row["depths"]))
-    except InputError as reason:
-        empty = dict.fromkeys(("w0", "growth", "r2", "e_fit"))
-        return known | empty | {"reason": str(reason)}
+        return [
+            each | asdict(fit_quantized(*(row[column] for column in _CONFIG)))
+            for each, row in zip(known, rows, strict=True)
+        ]
+    fits = fits_of_all(networks)
+    columns = {name: getattr(fits, name).tolist() for name in ("w0", "growth", "r2", "e_fit")}
+    return [
+        each
+        | (
+            dict(zip(columns, own, strict=True))
+            if len(each["widths"]) > 1
+            else dict.fromkeys(columns) | {"reason": ONE_STAGE}
+        )
+        for each, own in zip(known, zip(*columns.values(), strict=True), strict=True)
+    ]
 
 
 def _population(

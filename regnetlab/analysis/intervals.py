@@ -5,7 +5,6 @@ error at place U_(k), the k-th order statistic of n uniform numbers, which has a
 distribution (David & Nagaraja 2003, section 2.2); so one Beta number is one bootstrap quantile, whatever n.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,21 +92,27 @@ def median_scale(errors: Floats) -> float:
     return float(np.std(_medians(ordered, np.random.default_rng(_SEED))) * np.sqrt(len(ordered)))
 
 
-def paired_bootstrap(columns: tuple[Floats, ...], statistic: Callable[..., Floats]) -> Interval:
-    """A statistic of rows of several columns, rows resampled together; ``statistic(…, axis)``."""
-    result = stats.bootstrap(
-        columns,
-        statistic,
-        n_resamples=_RESAMPLES,
-        batch=200,
-        vectorized=True,
-        paired=True,
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(_SEED),
-    )
-    low, high = result.confidence_interval
-    return Interval(float(statistic(*columns, axis=-1)), float(low), float(high))
+def best_mean(errors: Floats, values: Floats, best: int) -> Interval:
+    """The mean value of the ``best`` networks with the least errors, percentile bootstrap over networks.
+
+    The choice of the best is made anew in every resample, without making one: of n draws the ``best``-th
+    least is at place U_(best), and those before it are drawn from the places below (David & Nagaraja
+    2003, section 2.5).
+    """
+    n = len(errors)
+    random = np.random.default_rng(_SEED)
+    # Networks in a random order before they are ranked: equal errors must not favour the first.
+    shuffled = random.permutation(n)
+    ordered = values[shuffled[np.argsort(errors[shuffled], kind="stable")]]
+    estimate = values[np.argsort(errors, kind="stable")[:best]].mean()
+    last = random.beta(best, n + 1 - best, _RESAMPLES)
+    means = np.empty(_RESAMPLES)
+    for resample, place in enumerate(last):
+        places = random.random(best) * place
+        places[0] = place
+        means[resample] = ordered.take((places * n).astype(np.int64), mode="clip").mean()
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(estimate), float(low), float(high))
 
 
 def _medians(ordered: Floats, random: np.random.Generator) -> Floats:

@@ -16,7 +16,9 @@ from regnetlab.spaces.arrays import Floats, Ints
 
 _BINS = 10
 _FEWEST = 5
-_CELLS = 20_000_000
+_MANY = 2_000
+"""Networks of a population from which on resampled medians are sought by bisection, not made whole."""
+_RESAMPLES = 2_000
 _SEED = 20200330
 
 
@@ -106,15 +108,63 @@ def _weighted_median(errors: Floats, weights: Floats) -> float:
 
 
 def _bootstrap_medians(errors: Floats, bins: Ints, count: int, random: np.random.Generator) -> Floats:
+    """Weighted medians of resamples within bins."""
     inside = np.flatnonzero(bins >= 0)
     order = inside[np.argsort(errors[inside], kind="stable")]
-    members = [np.flatnonzero(bins[order] == place) for place in range(count)]
-    resamples = int(np.clip(_CELLS // len(order), 200, 2_000))
-    weights = np.zeros((resamples, len(order)))
-    for each in members:
+    if len(order) > _MANY:
+        return _bisected_medians(errors[order], bins[order], count, random)
+    return _resampled_medians(errors[order], bins[order], count, random)
+
+
+def _resampled_medians(ordered: Floats, bins: Ints, count: int, random: np.random.Generator) -> Floats:
+    """How often each network is drawn, written out: (resamples, n) weights."""
+    weights = np.zeros((_RESAMPLES, len(ordered)))
+    for each in (np.flatnonzero(bins == place) for place in range(count)):
         shares = np.full(len(each), 1 / len(each))
-        weights[:, each] = random.multinomial(len(each), shares, size=resamples) / (len(each) * count)
-    return _medians_of_rows(errors[order], weights)
+        weights[:, each] = random.multinomial(len(each), shares, size=_RESAMPLES) / (len(each) * count)
+    return _medians_of_rows(ordered, weights)
+
+
+def _bisected_medians(ordered: Floats, bins: Ints, count: int, random: np.random.Generator) -> Floats:
+    """The same distribution in log n steps of one binomial number a bin.
+
+    How many of a bin's draws fall below the middle of a stretch of networks, of those inside the stretch,
+    is binomial with the share of the bin's networks there; so a resample is made only as far as its
+    median asks.
+    """
+    members = np.zeros((len(ordered) + 1, count), np.int64)  # of each bin among the first k
+    np.add.at(members, (np.arange(1, len(ordered) + 1), bins), 1)
+    members = np.cumsum(members, axis=0)
+    sizes = members[-1]
+    low = np.zeros(_RESAMPLES, np.int64)
+    drawn_low = np.zeros((_RESAMPLES, count), np.int64)  # draws of each bin among the first ``low``
+    first, drawn = _bisect(members, low, drawn_low, 0.5 - 1e-9, random)
+    after = first.copy()
+    tied = np.flatnonzero((drawn / sizes).mean(axis=1) <= 0.5 + 1e-9)  # half of the weight exactly
+    after[tied], _ = _bisect(members, first[tied], drawn[tied], 0.5 + 1e-9, random)
+    return np.asarray((ordered[first - 1] + ordered[after - 1]) / 2)
+
+
+def _bisect(
+    members: Ints, low: Ints, drawn_low: Ints, half: float, random: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """The least number of networks whose draws weigh ``half`` or more, and the draws of each bin among them.
+
+    Below ``half`` is the weight of the first ``low``, of which the draws are known.
+    """
+    sizes = members[-1]
+    low, drawn_low = low.copy(), drawn_low.copy()
+    high, drawn_high = np.full_like(low, len(members) - 1), np.tile(sizes, (len(low), 1))
+    while (open_ := np.flatnonzero(high - low > 1)).size:
+        middle = (low[open_] + high[open_]) // 2
+        below = members[middle] - members[low[open_]]
+        stretch = members[high[open_]] - members[low[open_]]
+        waiting = drawn_high[open_] - drawn_low[open_]
+        found = drawn_low[open_] + random.binomial(waiting, below / np.maximum(stretch, 1))
+        enough = (found / sizes).mean(axis=1) >= half
+        high[open_[enough]], drawn_high[open_[enough]] = middle[enough], found[enough]
+        low[open_[~enough]], drawn_low[open_[~enough]] = middle[~enough], found[~enough]
+    return high, drawn_high
 
 
 def _medians_of_rows(ordered: Floats, weights: Floats) -> Floats:

@@ -9,6 +9,8 @@ from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.spaces.arrays import Floats, Ints
 
 _RESAMPLES = 2_000
+_CELLS = 10_000_000
+"""Networks times resamples: what many networks are resampled within, and a portion of it held at once."""
 _SEED = 20200330
 
 
@@ -43,9 +45,14 @@ def seed_noise(networks: pd.DataFrame) -> SeedNoise | None:
     sizes, means, variances = (repeated[name].to_numpy(np.float64) for name in ("size", "mean", "var"))
     random = np.random.default_rng(_SEED)
     everyone = np.arange(len(repeated))[None]
-    again = random.integers(len(repeated), size=(_RESAMPLES, len(repeated)))
+    resamples = int(np.clip(2 * _CELLS // len(repeated), 200, _RESAMPLES))
     estimates = _components(sizes, means, variances, spaces, everyone)
-    draws = _components(sizes, means, variances, spaces, again)
+    portion = max(1, _CELLS // 10 // len(repeated))
+    parts = []
+    for done in range(0, resamples, portion):
+        again = random.integers(len(repeated), size=(min(portion, resamples - done), len(repeated)))
+        parts.append(_components(sizes, means, variances, spaces, again))
+    draws = [np.concatenate(each) for each in zip(*parts, strict=True)]
     between, seed, agreement = (
         Interval(
             float(estimate[0]),

@@ -17,8 +17,8 @@ from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.study.contest_table import COLUMNS, LATENCY_BATCHES, contest_csv
+from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import FINAL, TUNING, Plan
-from regnetlab.study.runner import outcome
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import COMPLETE
 

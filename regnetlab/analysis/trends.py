@@ -9,8 +9,8 @@ import pandas as pd
 from scipy import stats
 
 from regnetlab.analysis.intervals import LEVEL, Interval
-from regnetlab.analysis.networks import records
-from regnetlab.analysis.width_law import fit_log_linear
+from regnetlab.analysis.networks import by_stages
+from regnetlab.analysis.width_law import fits_of_all
 from regnetlab.spaces.arrays import Floats
 
 PROPERTIES: Mapping[str, str] = MappingProxyType(
@@ -29,6 +29,7 @@ PROPERTIES: Mapping[str, str] = MappingProxyType(
 )
 """The properties of a network that errors are set against, and their titles."""
 
+COMPLEXITIES = ("flops", "params", "acts")
 TENTH = 0.1
 _SHARE = 0.25
 _RESAMPLES = 10_000
@@ -52,8 +53,19 @@ class Trend:
 
 def with_properties(networks: pd.DataFrame) -> pd.DataFrame:
     """These networks with a column for each of ``PROPERTIES``, NaN where a network has none."""
-    rows = [_properties(row) for row in records(networks)]
-    return networks.assign(**{name: [row[name] for row in rows] for name in rows[0]}) if rows else networks
+    found = {name: np.full(len(networks), np.nan) for name in PROPERTIES}
+    for name in COMPLEXITIES:
+        if name in networks:
+            found[name] = pd.to_numeric(networks[name], errors="coerce").to_numpy(np.float64)
+    for places, (widths, depths) in by_stages(networks, ("widths", "depths")):
+        found["depth"][places] = depths.sum(axis=1)
+        found["width_ratio"][places] = widths[:, -1] / widths[:, 0]
+    for name, column in (("group_width", "group_widths"), ("bottleneck_ratio", "bottleneck_ratios")):
+        if column in networks:
+            for places, (_, values) in by_stages(networks, ("widths", column)):
+                found[name][places] = values.mean(axis=1)
+    fits = fits_of_all(networks)
+    return networks.assign(**found | {"w0": fits.w0, "growth": fits.growth, "e_fit": fits.e_fit})
 
 
 def trend(values: Floats, errors: Floats, name: str) -> Trend | None:
@@ -92,24 +104,3 @@ def _best(x: Floats, errors: Floats) -> Interval:
     ranks = np.minimum(random.beta(1, m, _RESAMPLES) * n, n - 1).astype(np.int64)
     low, middle, high = np.quantile(x[order[ranks]], [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
     return Interval(float(middle), float(low), float(high))
-
-
-def _properties(row: Mapping[str, object]) -> dict[str, float]:
-    widths, depths = row["widths"], row["depths"]
-    known = {name: _number(row.get(name)) for name in ("flops", "params", "acts")}
-    empty = dict.fromkeys((name for name in PROPERTIES if name not in known), np.nan)
-    if not isinstance(widths, tuple) or not isinstance(depths, tuple):
-        return known | empty
-    own = {"depth": float(sum(depths)), "width_ratio": widths[-1] / widths[0]}
-    if len(widths) > 1:
-        fit = fit_log_linear(widths, depths)
-        own |= {"w0": fit.w0, "growth": fit.growth, "e_fit": fit.e_fit}
-    for name, column in (("group_width", "group_widths"), ("bottleneck_ratio", "bottleneck_ratios")):
-        values = row.get(column)
-        if isinstance(values, tuple):
-            own[name] = float(np.mean(values))
-    return known | empty | own
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else np.nan

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.intervals import Interval, paired_bootstrap
+from regnetlab.analysis.intervals import Interval, best_mean
+from regnetlab.analysis.networks import by_stages
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.law import fit_line
 
 BEST_SHARE = 0.25
 """The share of a population whose law is fitted: its best quarter."""
+ONE_STAGE = "one stage has no growth; a width law needs two stages or more"
 FEWEST = 12
 """Networks that a population needs for a law: fewer leave less than three in its best quarter."""
 
@@ -55,24 +57,47 @@ class PopulationLaw:
     best: pd.DataFrame
 
 
+@dataclass(frozen=True, slots=True)
+class LogLinearFits:
+    """The same of n networks at once, each of shape (n,)."""
+
+    w0: Floats
+    growth: Floats
+    r2: Floats
+    e_fit: Floats
+
+
 def fit_log_linear(widths: Sequence[int], depths: Sequence[int]) -> LogLinearFit:
     """Least squares of log w_i on i, each stage once; e_fit is over blocks.
 
     Raises ``InputError`` where there is only one stage.
     """
     if len(widths) < 2:
-        raise InputError("one stage has no growth; a width law needs two stages or more")
-    logs = np.log(np.asarray(widths, np.float64))
+        raise InputError(ONE_STAGE)
+    fits = fit_log_linears(np.array([widths], np.float64), np.array([depths], np.float64))
+    return LogLinearFit(*(float(each[0]) for each in (fits.w0, fits.growth, fits.r2, fits.e_fit)))
+
+
+def fit_log_linears(widths: Floats, depths: Floats) -> LogLinearFits:
+    """``fit_log_linear`` of n networks of the same number of stages, two or more; arrays (n, stages)."""
+    logs = np.log(widths)
     start, slope = fit_line(logs)
-    predicted = start + slope * np.arange(len(logs))
-    total = float(((logs - logs.mean()) ** 2).sum())
-    residual = float(((logs - predicted) ** 2).sum())
-    return LogLinearFit(
-        w0=math.exp(start),
-        growth=math.exp(slope),
-        r2=1 - residual / total if total > 1e-12 else math.nan,
-        e_fit=float(np.average(np.abs(logs - predicted), weights=np.asarray(depths))),
-    )
+    away = logs - (start[:, None] + slope[:, None] * np.arange(logs.shape[1]))
+    total = ((logs - logs.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r2 = np.where(total > 1e-12, 1 - (away**2).sum(axis=1) / total, np.nan)
+    e_fit = (np.abs(away) * depths).sum(axis=1) / depths.sum(axis=1)
+    return LogLinearFits(np.exp(start), np.exp(slope), r2, e_fit)
+
+
+def fits_of_all(networks: pd.DataFrame) -> LogLinearFits:
+    """The fits of all networks of a frame; NaN where one has a single stage, or no widths and depths."""
+    columns = np.full((4, len(networks)), np.nan)
+    for places, (widths, depths) in by_stages(networks, ("widths", "depths")):
+        if widths.shape[1] > 1:
+            fits = fit_log_linears(widths, depths)
+            columns[:, places] = fits.w0, fits.growth, fits.r2, fits.e_fit
+    return LogLinearFits(*columns)
 
 
 def population_law(networks: pd.DataFrame) -> PopulationLaw:
@@ -103,29 +128,22 @@ def population_law(networks: pd.DataFrame) -> PopulationLaw:
     predicted = starts[chosen].mean() + slopes[chosen].mean() * np.arange(widths.shape[1])
     observed = widths[chosen]
     spread = ((observed - observed.mean()) ** 2).sum()
-    fits = [fit_log_linear(w, d) for w, d in zip(best["widths"], best["depths"], strict=True)]
+    own = fit_log_linears(np.exp(observed), np.exp(depths[chosen]))
     return PopulationLaw(
         n=n,
         n_best=len(chosen),
-        w0=_exponential(paired_bootstrap((errors, starts), _mean_of_best)),
-        growth=_exponential(paired_bootstrap((errors, slopes), _mean_of_best)),
+        w0=_exponential(best_mean(errors, starts, len(chosen))),
+        growth=_exponential(best_mean(errors, slopes, len(chosen))),
         r2=float(1 - ((observed - predicted) ** 2).sum() / spread) if spread > 0 else math.nan,
-        median_r2=float(np.nanmedian([fit.r2 for fit in fits])),
+        median_r2=float(np.nanmedian(own.r2)),
         depth_growth=math.exp(float(fit_line(depths[chosen])[1].mean())),
-        depth=float(np.median([sum(each) for each in best["depths"]])),
+        depth=float(np.median(np.exp(depths[chosen]).round().sum(axis=1))),
         best=best,
     )
 
 
 def _count_best(n: int) -> int:
     return max(3, round(BEST_SHARE * n))
-
-
-def _mean_of_best(errors: Floats, values: Floats, axis: int = -1) -> Floats:
-    """Mean of ``values`` over the rows with the least errors, along the last axis."""
-    order = np.argsort(errors, axis=axis, kind="stable")
-    best = np.take(order, np.arange(_count_best(errors.shape[axis])), axis=axis)
-    return np.asarray(np.take_along_axis(values, best, axis=axis).mean(axis=axis))
 
 
 def _exponential(interval: Interval) -> Interval:

@@ -2,12 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
-
-from regnetlab.spaces.ratio import ratio_text
 
 COLUMNS = 80
 """What tables fit into."""
@@ -26,12 +25,15 @@ def print_json(document: Any) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:
-    """Columns as wide as they need to be; ``right`` has an r for each one to align right."""
-    cells = [tuple(headers), *(tuple(row) for row in rows)]
+    """Columns as wide as they need to be; ``right`` has an r for each one to align right.
+
+    Rows that can be gone through twice are not kept.
+    """
+    rows = list(rows) if isinstance(rows, Iterator) else rows
     sides = right.ljust(len(headers), "l")
-    widths = column_widths(cells)
+    widths = column_widths(chain([headers], rows))
     gap = "  " if sum(widths) + 2 * len(widths) - 2 <= COLUMNS else " "
-    for row in cells:
+    for row in chain([headers], rows):
         padded = (
             cell.rjust(width) if side == "r" else cell.ljust(width)
             for cell, width, side in zip(row, widths, sides, strict=True)
@@ -39,9 +41,13 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: st
         print(gap.join(padded).rstrip())
 
 
-def column_widths(cells: Sequence[Sequence[str]]) -> list[int]:
+def column_widths(cells: Iterable[Sequence[str]]) -> list[int]:
     """The width of each column's longest cell."""
-    return [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths: list[int] = []
+    for row in cells:
+        lengths = list(map(len, row))
+        widths = list(map(max, widths, lengths)) if widths else lengths
+    return widths
 
 
 def count(value: float) -> str:
@@ -72,7 +78,7 @@ def signed(value: float, decimals: int = 2) -> str:
 
 def stages(values: Sequence[float]) -> str:
     """Numbers of stages with spaces between."""
-    return " ".join(map(ratio_text, values))
+    return " ".join([f"{value:.6g}" for value in values])
 
 
 def _finite(value: Any) -> Any:

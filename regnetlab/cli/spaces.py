@@ -1,22 +1,14 @@
 """``regnetlab sample``."""
 
-import io
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from regnetlab.cli.output import Json, count, print_json, print_table, stages
+from regnetlab.cli.output import Json
 from regnetlab.errors import InputError
-from regnetlab.files import check_output, write_atomically
-from regnetlab.spaces.config import network_id, notation
-from regnetlab.spaces.own import named_constraint
-from regnetlab.spaces.ratio import parse_ratio, plain_rows
-from regnetlab.spaces.regime import Regime, parse_window
-from regnetlab.spaces.sampler import Sample
-from regnetlab.spaces.sampler import sample as draw
-from regnetlab.spaces.space import space_named
+from regnetlab.files import check_output
 from regnetlab.spaces.template import template_named
 
 Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Range; the paper's by default.")]
@@ -59,6 +51,13 @@ def sample(
     """Draw networks from a design space: always the same for the same seed, whatever n."""
     if output is not None:
         check_output(output, (".csv", ".parquet", ".json"))
+    # NumPy, which other commands and --help do without
+    from regnetlab.cli.drawn import json_pieces, print_sample, write_sample
+    from regnetlab.spaces.own import named_constraint
+    from regnetlab.spaces.regime import Regime, parse_window
+    from regnetlab.spaces.sampler import sample as draw
+    from regnetlab.spaces.space import space_named
+
     shape, regime = template_named(template or "paper"), Regime()
     if study is None:
         chosen = space_named(space)
@@ -88,11 +87,7 @@ def sample(
     regime = Regime(**windows, model=regime.model)
     found = draw(chosen.within(ranges), n, shape, regime, seed or 0)
 
-    models = _models(found)
-    if regime.model is not None:
-        times = regime.model.predicted(found.complexity).tolist()
-        models = [model | {"latency": time} for model, time in zip(models, times, strict=True)]
-    document = {
+    facts = {
         "space": space,
         "seed": seed or 0,
         "n": n,
@@ -100,89 +95,14 @@ def sample(
         "input": shape.input,
         "classes": shape.classes,
         "drawn": found.drawn,
-        "models": models,
     }
     if output is not None:
-        _write(output, document, models)
+        write_sample(output, facts, found)
         print(f"wrote {n:,} networks of {space} to {output}", file=sys.stderr)
     if json:
-        print_json(document)
+        sys.stdout.writelines(json_pieces(facts, found))
     elif output is None:
-        _print_models(models)
-
-
-def _models(found: Sample) -> list[dict[str, Any]]:
-    """The networks as the JSON contract describes them, straight from the columns."""
-    population, counts = found.population, found.complexity
-    rows = zip(
-        population.depths.tolist(),
-        population.widths.tolist(),
-        population.group_widths.tolist(),
-        plain_rows(population.bottleneck_ratios),
-        counts.flops.tolist(),
-        counts.params.tolist(),
-        counts.acts.tolist(),
-        strict=True,
-    )
-    laws = {name: values.tolist() for name, values in population.law.items()}
-    return [
-        {
-            "id": network_id(notation(d, w, g, b)),
-            "depths": d,
-            "widths": w,
-            "group_widths": g,
-            "bottleneck_ratios": b,
-            "flops": flops,
-            "params": params,
-            "acts": acts,
-            **{name: values[index] for name, values in laws.items()},
-        }
-        for index, (d, w, g, b, flops, params, acts) in enumerate(rows)
-    ]
-
-
-def _print_models(models: list[dict[str, Any]]) -> None:
-    headers = ("#", "depths", "widths", "g", "b", "flops", "params", "acts")
-    rows = (
-        (
-            str(index),
-            stages(model["depths"]),
-            stages(model["widths"]),
-            _shortest(model["group_widths"]),
-            _shortest(model["bottleneck_ratios"]),
-            count(model["flops"]),
-            count(model["params"]),
-            count(model["acts"]),
-        )
-        for index, model in enumerate(models)
-    )
-    print_table(headers, rows, "rllllrrr")
-
-
-def _shortest(values: list[float]) -> str:
-    return stages(values[:1] if len(set(values)) == 1 else values)
-
-
-def _write(path: Path, document: dict[str, Any], models: list[dict[str, Any]]) -> None:
-    import json
-
-    if path.suffix == ".json":
-        write_atomically(path, json.dumps(document, indent=1) + "\n")
-        return
-    import pandas as pd
-
-    rows = [
-        {"space": document["space"], "index": index}
-        | {key: stages(value) if isinstance(value, list) else value for key, value in model.items()}
-        for index, model in enumerate(models)
-    ]
-    frame = pd.DataFrame(rows)
-    buffer = io.BytesIO()
-    if path.suffix == ".parquet":
-        frame.to_parquet(buffer, index=False)
-    else:
-        frame.to_csv(buffer, index=False, lineterminator="\n")
-    write_atomically(path, buffer.getvalue())
+        print_sample(found)
 
 
 def _range(name: str, text: str | None) -> tuple[int, int] | None:
@@ -204,4 +124,8 @@ def _values(name: str, text: str | None) -> tuple[int, ...] | None:
 
 
 def _ratios(text: str | None) -> tuple[float, ...] | None:
-    return None if text is None else tuple(map(parse_ratio, text.split(",")))
+    if text is None:
+        return None
+    from regnetlab.spaces.ratio import parse_ratio
+
+    return tuple(map(parse_ratio, text.split(",")))

@@ -35,7 +35,7 @@ def run(
 
     plan = load_plan(find_study(study))
     from regnetlab.study.jobs import planned_jobs
-    from regnetlab.study.runner import Outcome
+    from regnetlab.study.outcome import Outcome
     from regnetlab.study.trials import status as status_of
 
     jobs = planned_jobs(plan)  # also finds a regime that can't be met before anything is written
@@ -71,8 +71,8 @@ def status(study: StudyText, json: Json = False) -> None:
     """Show how far a study is."""
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.lock import running_models
+    from regnetlab.study.outcome import Outcome, outcome
     from regnetlab.study.plan import find_study, load_plan
-    from regnetlab.study.runner import Outcome, outcome
     from regnetlab.study.store import open_store
     from regnetlab.study.trials import status as status_of
 

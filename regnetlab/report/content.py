@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.compare import (
@@ -43,13 +44,17 @@ from regnetlab.study.latencies import read_latencies
 from regnetlab.study.plan import DERIVED, MARGIN, Plan, plan_toml
 from regnetlab.study.store import open_store
 
+MOST_SHOWN = 4_000
+"""Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
     """Everything on one page.
 
     ``networks`` are those with an error, several seeds averaged, numbered from 0 in the order of their
-    spaces, with every property, a ``label`` (the config, or a name), a ``model`` (what commands take, or
+    spaces, with every property. The first of them, ``shown``, are on the page one by one (all, unless
+    they are very many) and have a ``label`` (the config, or a name), a ``model`` (what commands take, or
     empty) and ``points`` (the learning curve); ``failed`` are the trainings without an error. ``searches``
     stand beside all that and are compared with random search in the populations of ``rivals`` alone.
     """
@@ -58,6 +63,7 @@ class Content:
     lead: str
     source: str
     networks: pd.DataFrame
+    shown: pd.DataFrame
     failed: pd.DataFrame
     planned: int
     populations: Sequence[Population]
@@ -149,7 +155,7 @@ def _content(
         raise InputError(f"{name}: no training has earned an error yet; nothing to report")
     rank = {space: i for i, space in enumerate([*(each.space for each in found), DERIVED])}
     scored = scored.sort_values("space", key=lambda names: names.map(rank), kind="stable")
-    networks = _labelled(with_properties(scored.reset_index(drop=True)))
+    networks, shown = _shown_first(with_properties(scored.reset_index(drop=True)))
     law, reason = _law(networks)
     trends = [
         trend(drawn[column].to_numpy(float), drawn["error"].to_numpy(float), column)
@@ -159,6 +165,7 @@ def _content(
     return Content(
         name=name,
         networks=networks,
+        shown=_labelled(networks.head(shown)),
         failed=every[every["error"].isna()],
         populations=found,
         comparisons=compare(_steps(found, pairs), margin),
@@ -178,6 +185,27 @@ def _fidelity(plan: Plan, margin: float | None) -> Fidelity | None:
         return study_fidelity(plan, margin) if plan.fidelity.exists() else None
     except UnfinishedError:
         return None
+
+
+def _shown_first(networks: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """These networks with those that the page shows one by one at the front, and how many these are.
+
+    Of very many every derived RegNet is shown, and of each space those at equal distances in the order of
+    their errors, the least and the largest among them.
+    """
+    if len(networks) <= MOST_SHOWN:
+        return networks, len(networks)
+    groups = [np.flatnonzero(networks["space"] == space) for space in dict.fromkeys(networks["space"])]
+    errors = networks["error"].to_numpy(np.float64)
+    drawn = sum(len(each) for each in groups if networks["space"].iloc[each[0]] != DERIVED)
+    chosen = np.zeros(len(networks), np.bool_)
+    for each in groups:
+        derived = networks["space"].iloc[each[0]] == DERIVED
+        few = len(each) if derived else max(2, MOST_SHOWN * len(each) // drawn)
+        ranked = each[np.argsort(errors[each], kind="stable")]
+        chosen[ranked[np.linspace(0, len(each) - 1, few).round().astype(np.int64)]] = True
+    order = np.argsort(~chosen, kind="stable")
+    return networks.iloc[order].reset_index(drop=True), int(chosen.sum())
 
 
 def _steps(

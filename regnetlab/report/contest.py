@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from regnetlab.analysis.networks import records
 from regnetlab.analysis.standings import Match, Spread, Standing, pareto_front
 from regnetlab.analysis.verdicts import UNDECIDED
 from regnetlab.report.findings import Finding, signed
@@ -52,10 +51,16 @@ def contest_findings(found: Sequence[Match], standings: Sequence[Standing]) -> l
     return [_finding(each) for each in found]
 
 
-def contest_figure(scored: pd.DataFrame, standings: Sequence[Standing]) -> go.Figure:
-    """Validation error against flops: every drawn network, the derived RegNets, the contenders, the front."""
+def contest_figure(
+    scored: pd.DataFrame, standings: Sequence[Standing], single: pd.DataFrame | None = None
+) -> go.Figure:
+    """Validation error against flops: drawn networks, the derived RegNets, the contenders, the front.
+
+    ``single`` are the networks drawn as points, all of them where not said otherwise.
+    """
     figure = go.Figure()
-    drawn = scored[scored["space"] != DERIVED]
+    points = scored if single is None else single
+    drawn = points[points["space"] != DERIVED]
     figure.add_trace(
         scatter_type(len(drawn))(
             x=drawn["flops"].tolist(),
@@ -148,9 +153,9 @@ def _add_contenders(figure: go.Figure, side: Sequence[Standing], name: str, colo
 
 
 def _add_front(figure: go.Figure, scored: pd.DataFrame, shown: Sequence[Standing]) -> None:
-    points = [(float(row["flops"]), float(row["error"])) for row in records(scored)]
-    points += [(float(each.flops), each.validation.mean) for each in shown if each.validation is not None]
-    flops, errors = np.array(points).T
+    own = [(float(each.flops), each.validation.mean) for each in shown if each.validation is not None]
+    drawn = scored[["flops", "error"]].to_numpy(np.float64)
+    flops, errors = np.concatenate([drawn, np.array(own).reshape(-1, 2)]).T
     front = pareto_front(flops, errors)
     figure.add_scatter(
         x=flops[front].tolist(),

@@ -22,10 +22,17 @@ from regnetlab.analysis.trends import PROPERTIES, Trend, best_and_worst
 from regnetlab.analysis.width_law import PopulationLaw
 from regnetlab.report.content import Content
 from regnetlab.report.style import faint, joined, scatter_type, style, title
+from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.law import log_linear_widths
 from regnetlab.study.plan import DERIVED
 
 LOGARITHMIC = ("flops", "params", "acts", "w0", "growth", "width_ratio", "group_width")
+_MOST_STEPS = 2_000
+"""Steps of a distribution that are drawn: more than a screen has points across."""
+MOST_LINES = 300
+"""Thin lines, one a network, in one panel: more are one grey."""
+_MOST_BOXED = 2_000
+"""Errors of a box; those of more are drawn from their quartiles."""
 _WIDTH_TICKS = (2.0 ** np.arange(3, 15)).tolist()
 
 
@@ -35,7 +42,7 @@ def edf_figure(content: Content) -> go.Figure:
     most = float(content.networks["error"].max())
     for i, space in enumerate(content.spaces):
         errors = np.array(content.errors(space))
-        curve = edf(errors)
+        curve = edf(errors).thinned(_MOST_STEPS)
         _add_steps(figure, space, i, curve.errors, curve.shares, most, "plain")
         colour = style(space, i)[0]
         low, high = (np.clip(curve.shares + sign * curve.margin, 0, 1) for sign in (-1, 1))
@@ -55,7 +62,7 @@ def edf_figure(content: Content) -> go.Figure:
         drawn = [each for each in content.populations if name in each.complexity]
         weights = matched_weights([each.complexity[name] for each in drawn]) if len(drawn) > 1 else None
         for i, (population, weight) in enumerate(zip(drawn, weights or (), strict=False)):
-            errors, shares = weighted_edf(population.errors, weight)
+            errors, shares = _thinned(*weighted_edf(population.errors, weight))
             _add_steps(figure, population.space, i, errors, shares, most, name)
     figure.update_layout(
         hovermode="x",
@@ -71,9 +78,9 @@ def edf_figure(content: Content) -> go.Figure:
 def property_figure(content: Content, name: str, found: Trend | None) -> go.Figure:
     """Error of every network against one of its properties, and where the best ones lie."""
     figure = go.Figure()
-    add = scatter_type(len(content.networks))
+    add = scatter_type(len(content.shown))
     for i, space in enumerate(content.spaces):
-        rows = content.networks[content.networks["space"] == space]
+        rows = content.shown[content.shown["space"] == space]
         colour, _, symbol = style(space, i)
         figure.add_trace(
             add(
@@ -120,7 +127,8 @@ def stages_figure(content: Content) -> go.Figure:
         zip(best_and_worst(drawn), ("#0072B2", "#D55E00"), strict=True), 1
     ):
         for row, name in enumerate(("widths", "depths"), 1):
-            values = rows[name].tolist()
+            every = rows[name].tolist()
+            values = _some(every)
             figure.add_scatter(
                 x=joined([range(1, len(each) + 1) for each in values]),
                 y=joined(values),
@@ -132,8 +140,8 @@ def stages_figure(content: Content) -> go.Figure:
                 row=row,
                 col=column,
             )
-            if len({len(each) for each in values}) == 1:
-                middle = np.median(np.array(values, np.float64), axis=0)
+            if len({len(each) for each in every}) == 1:
+                middle = np.median(np.array(every, np.float64), axis=0)
                 figure.add_scatter(
                     x=np.arange(1, len(middle) + 1).tolist(),
                     y=middle.tolist(),
@@ -157,11 +165,13 @@ def stages_figure(content: Content) -> go.Figure:
     return figure
 
 
-def law_figure(law: PopulationLaw) -> go.Figure:
+def law_figure(content: Content, law: PopulationLaw) -> go.Figure:
     """Widths over stages of the best networks, with the line that they share."""
     figure = go.Figure()
     stages = np.arange(len(law.best["widths"].iloc[0]))
-    for i, (space, rows) in enumerate(law.best.groupby("space", sort=False)):
+    single = law.best[law.best.index < len(content.shown)]  # those that the page can point at
+    lines = single.iloc[_some(range(len(single)))]
+    for i, (space, rows) in enumerate(lines.groupby("space", sort=False)):
         colour, _, symbol = style(str(space), i)
         figure.add_scatter(
             x=joined([(stages + 1).tolist()] * len(rows)),
@@ -199,7 +209,7 @@ def curves_figure(content: Content) -> go.Figure:
     """Training error over the images seen: each space's median, and its middle four fifths."""
     figure = go.Figure()
     for i, space in enumerate(content.spaces):
-        curves = [row for row in content.networks.loc[content.networks["space"] == space, "points"] if row]
+        curves = [row for row in content.shown.loc[content.shown["space"] == space, "points"] if row]
         if not curves:
             continue
         images, low, middle, high = _quantiles(curves)
@@ -241,14 +251,15 @@ def strip_figure(content: Content) -> go.Figure:
     for i, space in enumerate(content.spaces):
         colour, _, symbol = style(space, i)
         rows = content.networks[content.networks["space"] == space]
+        many = len(rows) > _MOST_BOXED
         figure.add_box(
-            y=rows["error"].tolist(),
-            x=[title(space)] * len(rows),
+            **(_quartiles(rows["error"].to_numpy()) if many else {"y": rows["error"].tolist()}),
+            x=[title(space)] * (1 if many else len(rows)),
             name=title(space),
             boxpoints="all" if len(rows) <= 400 else False,
             jitter=0.5,
             pointpos=0,
-            customdata=rows.index.tolist(),
+            customdata=None if many else rows.index.tolist(),
             marker={"color": colour, "symbol": symbol, "size": 6},
             line={"color": colour, "width": 1.5},
             fillcolor="rgba(0,0,0,0)",
@@ -332,3 +343,28 @@ def _quantiles(curves: Sequence[Sequence[Sequence[float]]]) -> tuple[list[float]
     errors = np.array([[point[2] for point in curve] for curve in whole])
     images = [point[0] for point in whole[0]]
     return (images, *(np.quantile(errors, share, axis=0).tolist() for share in (0.1, 0.5, 0.9)))
+
+
+def _quartiles(errors: Floats) -> dict[str, list[float]]:
+    """A box of these errors, its whiskers at most 1.5 times as long as the box (Tukey 1977)."""
+    q1, median, q3 = np.quantile(errors, [0.25, 0.5, 0.75])
+    reach = 1.5 * (q3 - q1)
+    low = errors[errors >= q1 - reach].min()
+    high = errors[errors <= q3 + reach].max()
+    named = {"q1": q1, "median": median, "q3": q3, "lowerfence": low, "upperfence": high}
+    return {name: [float(value)] for name, value in named.items()}
+
+
+def _some(rows: Sequence[Any]) -> list[Any]:
+    """At most so many of these rows as lines can be told apart, at equal distances."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), MOST_LINES)).round().astype(np.int64)
+    return [rows[place] for place in places]
+
+
+def _thinned(errors: Floats, shares: Floats) -> tuple[Floats, Floats]:
+    """A weighted distribution in at most so many steps, each on the curve."""
+    if len(errors) <= _MOST_STEPS:
+        return errors, shares
+    kept = np.unique(np.searchsorted(shares, np.linspace(shares[0], shares[-1], _MOST_STEPS)))
+    kept = kept[kept < len(errors)]
+    return errors[kept], shares[kept]

@@ -62,6 +62,16 @@ def overview(content: Content) -> str:
     )
 
 
+def selection(content: Content) -> str:
+    """Which networks the page shows one by one, where these are not all; else empty."""
+    if len(content.shown) == len(content.networks):
+        return ""
+    return (
+        f"Single networks, in figures and table, are {len(content.shown):,} of these: of each space those at"
+        " equal distances in the order of their errors. Distributions, verdicts, trends and laws are of all."
+    )
+
+
 def caution(content: Content) -> str:
     """How much so many networks can show at all."""
     fewest = min(content.populations, key=lambda each: len(each.errors), default=None)

@@ -33,6 +33,7 @@ from regnetlab.report.findings import (
     derived_findings,
     law_finding,
     overview,
+    selection,
     step_findings,
     trend_row,
     trend_sentence,
@@ -43,6 +44,7 @@ from regnetlab.report.style import as_json, style, title
 from regnetlab.study.plan import DERIVED, Plan
 
 FIRST_PROPERTY = "growth"
+_MOST_FAILURES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,21 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("searches", label, report, searches_figure(content)))
     if content.law is not None:
         drawn.append(
-            Figure("law", "Widths over stages of the best networks", fit, figures.law_figure(content.law))
+            Figure(
+                "law",
+                "Widths over stages of the best networks",
+                fit,
+                figures.law_figure(content, content.law),
+            )
         )
     if any(each.validation is not None for each in content.standings):
         label = "Validation error against flops of drawn, derived and hand-designed networks"
         command = f"regnetlab compare-baselines {source} --json"
-        drawn.append(Figure("contest", label, command, contest_figure(content.networks, content.standings)))
+        drawn.append(
+            Figure(
+                "contest", label, command, contest_figure(content.networks, content.standings, content.shown)
+            )
+        )
     if content.fidelity is not None:
         table = content.plan.fidelity if content.plan is not None else "fidelity.csv"
         command = f"regnetlab fidelity --from {table} --json"  # of a study it would climb its default ladder
@@ -110,7 +121,7 @@ def drawn_figures(content: Content) -> list[Figure]:
         label, command = "Latency against flops and acts", f"regnetlab latency {source} --json"
         figure = latency_figure(content.latency, content.networks)
         drawn.append(Figure("latency", label, command, figure))
-    if content.networks["points"].map(len).any():
+    if content.shown["points"].map(len).any():
         label = "Training error over images seen"
         drawn.append(Figure("curves", label, report, figures.curves_figure(content)))
     return drawn
@@ -160,6 +171,8 @@ def page(content: Content) -> str:
         best_derived=_best_derived(content),
         derived_rows=_derived_rows(content),
         failures=_failure_rows(content),
+        selection=selection(content),
+        most_lines=figures.MOST_LINES,
         contest_rows=contest_rows(content.standings),
         contest_columns=CONTEST_COLUMNS,
         machine=_machine(content),
@@ -180,9 +193,10 @@ def _packed_plotly() -> Markup:
 
 
 def _columns(content: Content) -> dict[str, list[Any]]:
-    """The networks as columns, in the order of their numbers."""
-    networks = content.networks
-    shares = networks.groupby("space", sort=False)["error"].rank(method="max", pct=True)
+    """The networks shown one by one as columns, in the order of their numbers."""
+    networks = content.shown
+    ranks = content.networks.groupby("space", sort=False)["error"].rank(method="max", pct=True)
+    shares = ranks.head(len(networks))
     columns: dict[str, list[Any]] = {
         "space": networks["space"].tolist(),
         "title": [title(space) for space in networks["space"]],
@@ -221,7 +235,7 @@ def _space_rows(content: Content) -> list[dict[str, Any]]:
     rows = []
     for i, population in enumerate(content.populations):
         found = summary(population)
-        networks = content.networks[content.networks["space"] == population.space]
+        networks = content.shown[content.shown["space"] == population.space]
         place = int(networks["error"].argmin())
         median, mean = found.median, found.mean
         rows.append(
@@ -254,9 +268,8 @@ def _best_derived(content: Content) -> dict[str, Any] | None:
 
 
 def _derived_rows(content: Content) -> list[dict[str, Any]]:
-    networks = content.networks
-    rows = networks[networks["space"] == DERIVED].sort_values("error")
-    drawn = networks.loc[networks["space"] != DERIVED, "error"]
+    rows = content.shown[content.shown["space"] == DERIVED].sort_values("error")
+    drawn = content.networks.loc[content.networks["space"] != DERIVED, "error"]
     return [
         {
             "number": int(number),
@@ -285,7 +298,7 @@ def _failure_rows(content: Content) -> list[dict[str, Any]]:
             "ended": row["ended"],
             "seed": row.get("seed", ""),
         }
-        for row in records(content.failed)
+        for row in records(content.failed.head(_MOST_FAILURES))
     ]
 
 

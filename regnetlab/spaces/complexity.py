@@ -28,6 +28,10 @@ class Complexity:
     def take(self, which: Ints | Mask) -> "Complexity":
         return Complexity(self.flops[which], self.params[which], self.acts[which])
 
+    def slice(self, start: int, stop: int) -> "Complexity":
+        """Those of the networks from ``start`` up to ``stop``, without a copy."""
+        return Complexity(self.flops[start:stop], self.params[start:stop], self.acts[start:stop])
+
     @classmethod
     def joined(cls, parts: "list[Complexity]") -> "Complexity":
         return cls(

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regnetlab.spaces.arrays import Floats, Ints, Mask
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.ratio import plain, widening
+
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,31 @@ class Population:
 
     def take(self, which: Ints | Mask) -> "Population":
         """The networks at these indexes, or where this mask holds."""
+        if which.dtype == np.bool_:
+            which = np.flatnonzero(which)
+
+        # np.take is ten times as fast as indexing, along the axis that lies whole in memory.
+        def taken(column: NDArray[Number]) -> NDArray[Number]:
+            if column.flags.f_contiguous:
+                return column.T.take(which, axis=-1).T
+            return column.take(which, axis=0)
+
         return Population(
-            self.depths[which],
-            self.widths[which],
-            self.group_widths[which],
-            self.bottleneck_ratios[which],
-            {name: values[which] for name, values in self.law.items()},
+            taken(self.depths),
+            taken(self.widths),
+            taken(self.group_widths),
+            taken(self.bottleneck_ratios),
+            {name: taken(values) for name, values in self.law.items()},
+        )
+
+    def slice(self, start: int, stop: int) -> "Population":
+        """The networks from ``start`` up to ``stop``, without a copy."""
+        return Population(
+            self.depths[start:stop],
+            self.widths[start:stop],
+            self.group_widths[start:stop],
+            self.bottleneck_ratios[start:stop],
+            {name: values[start:stop] for name, values in self.law.items()},
         )
 
     def config(self, index: int) -> Config:

@@ -9,6 +9,7 @@ section 3.3: d uniform, w_0, w_a and w_m log-uniform.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import product
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints, Words
 from regnetlab.spaces.chain import Chain, chain_of, free_chain, log_uniform_weights
 from regnetlab.spaces.compatibility import make_compatible
-from regnetlab.spaces.constraints import QUANTIZED_LINEAR, Link
+from regnetlab.spaces.constraints import QUANTIZED_LINEAR, Constraint, Link
 from regnetlab.spaces.law import quantized_stages
 from regnetlab.spaces.population import Population
 from regnetlab.spaces.ranges import WIDTH_STEP, Ranges
@@ -25,11 +26,14 @@ from regnetlab.spaces.space import DesignSpace
 
 
 class Proposal(Protocol):
-    """``draw`` maps 32-bit words of shape (n, ``words``) to at most n networks.
+    """``draw`` maps 32-bit words of shape (``words``, n) to at most n networks.
 
-    The second result holds the row that each network came from, ascending; a row whose words
-    give no network is left out.
+    The second result holds the column that each network came from, ascending; one whose words give no
+    network is left out. Every network satisfies the constraints that are ``built_in``.
     """
+
+    @property
+    def built_in(self) -> frozenset[Constraint]: ...
 
     @property
     def words(self) -> int: ...
@@ -41,8 +45,8 @@ def proposal(space: DesignSpace, stages: int) -> Proposal:
     """How to draw networks of ``stages`` stages from this space."""
     if QUANTIZED_LINEAR in space.constraints:
         return _law_proposal(space.ranges, stages)
-    links = frozenset(each.link for each in space.constraints if each.link is not None)
-    return _linked_proposal(space.ranges, links, stages)
+    linked = frozenset(each for each in space.constraints if each.link is not None)
+    return _linked_proposal(space.ranges, linked, stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +59,33 @@ class _Linked:
     bottleneck_ratios: Floats
     depth_values: Ints
     depths: Chain
+    built_in: frozenset[Constraint]
 
     @property
     def words(self) -> int:
-        return 2 * len(self.depths.steps)
+        return 2 * len(self.depths.stages)
 
     def draw(self, words: Words) -> tuple[Population, Ints]:
-        stages = len(self.depths.steps)
-        states = self.blocks.draw(words[:, :stages])
-        depths = self.depth_values[self.depths.draw(words[:, stages:])]
+        stages = len(self.depths.stages)
+        states = self.blocks.draw(words[:stages]).T
+        depths = self.depth_values[self.depths.draw(words[stages:])].T
         population = Population(
             depths, self.widths[states], self.group_widths[states], self.bottleneck_ratios[states]
         )
-        return population, np.arange(len(words))
+        return population, np.arange(words.shape[1])
 
 
-def _linked_proposal(ranges: Ranges, links: frozenset[Link], stages: int) -> _Linked:
+def _linked_proposal(ranges: Ranges, linked: frozenset[Constraint], stages: int) -> _Linked:
+    links = {each.link for each in linked}
     weights: dict[tuple[int, int, float], int] = {}
     raw = multiples(ranges.width)
-    for width, weight in zip(raw, log_uniform_weights(raw, WIDTH_STEP), strict=True):
-        for g in ranges.group_width:
-            for b in ranges.bottleneck_ratio:
-                fitted, capped = make_compatible(*(np.array([each]) for each in (width, g, b)))
-                state = int(fitted[0]), int(capped[0]), b
-                if ranges.width[0] <= state[0] <= ranges.width[1]:
-                    weights[state] = weights.get(state, 0) + weight
+    drawn = list(product(raw, ranges.group_width, ranges.bottleneck_ratio))
+    asked = [np.array(column) for column in zip(*drawn, strict=True)]
+    fitted, capped = (column.tolist() for column in make_compatible(*asked))
+    share = dict(zip(raw, log_uniform_weights(raw, WIDTH_STEP), strict=True))
+    for (width, _, b), w, g in zip(drawn, fitted, capped, strict=True):
+        if ranges.width[0] <= w <= ranges.width[1]:
+            weights[w, g, b] = weights.get((w, g, b), 0) + share[width]
     if not weights:
         raise InputError(
             f"no width of {ranges.width[0]} to {ranges.width[1]} fits the group widths"
@@ -111,6 +117,7 @@ def _linked_proposal(ranges: Ranges, links: frozenset[Link], stages: int) -> _Li
         bottleneck_ratios=np.array([state[2] for state in states], np.float64),
         depth_values=np.array(depth_values, np.int64),
         depths=depths,
+        built_in=linked,
     )
 
 
@@ -133,13 +140,18 @@ class _FromLaw:
     choices: tuple[tuple[Chain, Floats], ...]  # of d, w_0, w_a, w_m, g and b
 
     @property
+    def built_in(self) -> frozenset[Constraint]:
+        return frozenset({QUANTIZED_LINEAR})
+
+    @property
     def words(self) -> int:
         return len(self.choices)
 
     def draw(self, words: Words) -> tuple[Population, Ints]:
         def choice(i: int, which: Ints | slice) -> Floats:
             chain, values = self.choices[i]
-            return values[chain.draw(words[which, i : i + 1])[:, 0]]
+            drawn: Ints = chain.draw(words[i : i + 1, which])[0]
+            return values.take(drawn)
 
         d, w0, wa, wm = (choice(i, slice(None)) for i in range(4))
         law_widths, depths, whole = quantized_stages(w0, wa, wm, d.astype(np.int64), self.stages)

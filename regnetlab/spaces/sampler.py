@@ -8,16 +8,16 @@ the networks of ``--n 64``.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.arrays import Ints, Words
+from regnetlab.spaces.arrays import Floats, Words
 from regnetlab.spaces.complexity import Complexity, complexity
 from regnetlab.spaces.population import Population
 from regnetlab.spaces.proposals import Proposal, proposal
 from regnetlab.spaces.regime import Regime, Window
+from regnetlab.spaces.seen import Seen
 from regnetlab.spaces.space import DesignSpace
 from regnetlab.spaces.template import Template
 
@@ -29,11 +29,15 @@ _MOST_BLOCKS = 8  # drawn at a time: columns that fit the cache; never changes t
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """n different networks, their counts, and how many raw draws it took to find them."""
+    """n different networks, their counts, and how many raw draws it took to find them.
+
+    ``latency`` (n,) are the predicted milliseconds where the regime has a model of them.
+    """
 
     population: Population
     complexity: Complexity
     drawn: int
+    latency: Floats | None = None
 
 
 def sample(
@@ -54,78 +58,70 @@ def sample(
         raise InputError(f"seed is {seed}; it must be between 0 and 2^63 − 1")
     source = proposal(space, len(template.strides))
     key = _key(space, template, seed)
-    found = _Found(space, template, regime)
+    found = _Found(space, source, template, regime)
     block, blocks = 0, 1
-    while len(found.rows) < n:
-        found.add(source, _words(key, block, blocks, source.words), block * _BLOCK)
+    while len(found.seen) < n:
+        found.add(_words(key, block, blocks, source.words), block * _BLOCK)
         block += blocks
         if block * _BLOCK - found.last >= _PATIENCE:
             raise InputError(found.shortfall(n, block * _BLOCK))
-        rate = max(len(found.rows), 1) / (block * _BLOCK)
-        wanted = (n - len(found.rows)) / rate / _BLOCK * 1.1
+        rate = max(len(found.seen), 1) / (block * _BLOCK)
+        wanted = (n - len(found.seen)) / rate / _BLOCK * 1.1
         blocks = int(min(max(wanted, 1), 2 * block, _MOST_BLOCKS))
-    first = np.arange(n)
-    population = Population.joined(found.populations).take(first)
-    return Sample(population, Complexity.joined(found.complexities).take(first), block * _BLOCK)
+    population = Population.joined(found.populations).slice(0, n)
+    counts = Complexity.joined(found.complexities).slice(0, n)
+    latency = None if regime.model is None else regime.model.predicted(counts)
+    return Sample(population, counts, block * _BLOCK, latency)
 
 
 class _Found:
     """The different networks found so far, in the order of their draws."""
 
-    def __init__(self, space: DesignSpace, template: Template, regime: Regime) -> None:
-        self.space, self.template, self.regime = space, template, regime
+    def __init__(self, space: DesignSpace, source: Proposal, template: Template, regime: Regime) -> None:
+        self.space, self.source, self.template, self.regime = space, source, template, regime
         self.populations: list[Population] = []
         self.complexities: list[Complexity] = []
-        self.rows: set[bytes] = set()
+        self.seen = Seen()
         self.last = 0  # the raw draw of the newest network
         self.proposed = 0
-        self.seen: dict[str, tuple[float, float]] = {}  # the least and most of each count, any regime
+        self.extremes: dict[str, tuple[float, float]] = {}  # the least and most of each count, any regime
 
-    def add(self, source: Proposal, words: Words, start: int) -> None:
-        population, origin = source.draw(words)
-        for constraint in self.space.constraints:
+    def add(self, words: Words, start: int) -> None:
+        population, origin = self.source.draw(words)
+        judged = [each for each in self.space.constraints if each not in self.source.built_in]
+        for constraint in judged:
             if not constraint.counted:
                 kept = constraint.holds(population)
                 if not kept.all():
                     population, origin = population.take(kept), origin[kept]
         counts = complexity(population, self.template)
-        for constraint in self.space.constraints:
+        for constraint in judged:
             if constraint.counted:
                 which = np.flatnonzero(constraint.holds(population, counts))
                 population, origin, counts = population.take(which), origin[which], counts.take(which)
         if not len(population):
             return
         self._observe(counts)
-        inside = np.flatnonzero(self.regime.holds(counts))
-        new = inside[self._unseen(population.take(inside).rows)]
+        inside = self.regime.holds(counts)
+        if not inside.all():
+            population, origin, counts = population.take(inside), origin[inside], counts.take(inside)
+        new = self.seen.add(population.rows)
         if len(new):
             self.last = start + int(origin[new[-1]])
-            self.populations.append(population.take(new))
-            self.complexities.append(counts.take(new))
-
-    def _unseen(self, rows: Ints) -> Ints:
-        """Indexes of the rows met for the first time, ascending; remembers them."""
-        packed = np.ascontiguousarray(rows.astype(np.int32))
-        width = packed.itemsize * packed.shape[1]
-        keys: list[Any] = packed.view(np.dtype((np.void, width))).ravel().tolist()
-        before = self.rows
-        fresh: list[int] = []
-        for index, key in enumerate(keys):
-            if key not in before:
-                before.add(key)
-                fresh.append(index)
-        return np.array(fresh, np.int64)
+            some = len(new) < len(population)
+            self.populations.append(population.take(new) if some else population)
+            self.complexities.append(counts.take(new) if some else counts)
 
     def _observe(self, counts: Complexity) -> None:
         self.proposed += len(counts.flops)
         for name in ("flops", *self.regime.windows):
             values = self.regime.values(name, counts)
-            low, high = self.seen.get(name, (values.min(), values.max()))
-            self.seen[name] = min(low, values.min()), max(high, values.max())
+            low, high = self.extremes.get(name, (values.min(), values.max()))
+            self.extremes[name] = min(low, values.min()), max(high, values.max())
 
     def shortfall(self, n: int, drawn: int) -> str:
         """One line: how many were found of how many drawn, what they had, and what to change."""
-        start = f"{self.space.name}: {len(self.rows):,} of {n:,} networks found in {drawn:,} draws"
+        start = f"{self.space.name}: {len(self.seen):,} of {n:,} networks found in {drawn:,} draws"
         if not self.proposed:
             own = ", ".join(each.name for each in self.space.own)
             remedy = f"loosen {own}, or the ranges" if own else "widen depth, width, w0, wa or wm"
@@ -133,7 +129,7 @@ class _Found:
         windows = self.regime.windows
         ranges = ", ".join(
             f"{name} {shown(float(f'{low:.3g}'))} to {shown(float(f'{high:.3g}'))}"
-            for name, (low, high) in self.seen.items()
+            for name, (low, high) in self.extremes.items()
             for shown in [windows.get(name, Window()).shown]
         )
         if not windows:
@@ -149,11 +145,11 @@ def _key(space: DesignSpace, template: Template, seed: int) -> Words:
 
 
 def _words(key: Words, block: int, blocks: int, words: int) -> Words:
-    """32-bit words of shape (blocks · _BLOCK, words) for the raw draws from ``block`` on."""
+    """32-bit words of shape (words, blocks · _BLOCK) for the raw draws from ``block`` on."""
     size = _BLOCK * words // 2
     parts = [
         np.random.Philox(key=key, counter=np.array([0, k, 0, 0], np.uint64)).random_raw(size)
         for k in range(block, block + blocks)
     ]
     halves = np.concatenate(parts).astype("<u8", copy=False).view("<u4")
-    return halves.reshape(blocks * _BLOCK, words).astype(np.uint64)
+    return np.ascontiguousarray(halves.reshape(blocks * _BLOCK, words).T, np.uint64)

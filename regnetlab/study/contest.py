@@ -17,9 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from regnetlab.errors import InputError, unknown
-from regnetlab.models.forms import settled
-from regnetlab.models.registry import find_model, named_models
-from regnetlab.models.summary import summarise
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.jobs import Job, identity_of, training_seed
 from regnetlab.study.plan import DERIVED, FINAL, TUNING, Baselines, Plan
@@ -77,6 +74,8 @@ def hand_designed(plan: Plan) -> list[Contender]:
     """The plan's baselines in each of its forms; raises ``InputError`` for one that can't be."""
     if plan.baselines is None:
         return []
+    from regnetlab.models.registry import named_models  # torch
+
     families = sorted({model.family for model in named_models()})
     for family, _ in plan.baselines.recipes:
         if family not in families:
@@ -171,6 +170,10 @@ def _recipe(plan: Plan, family: str, lr: float) -> Recipe:
 
 
 def _contender(plan: Plan, name: str, text: str) -> Contender:
+    from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.registry import find_model
+    from regnetlab.models.summary import summarise
+
     model = settled(find_model(text), plan.template)
     counts = summarise(model, plan.template)
     family = "RegNet" if model.family == "AnyNet" else model.family

@@ -7,8 +7,8 @@ from typing import Any
 
 from regnetlab.study.contest import Contender
 from regnetlab.study.jobs import Job
+from regnetlab.study.outcome import Outcome
 from regnetlab.study.plan import FINAL, TUNING, Plan
-from regnetlab.study.runner import Outcome
 from regnetlab.training.budget import Score
 
 LATENCY_BATCHES = (1, 256)

@@ -6,14 +6,16 @@ once and counts for both.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.sampler import sample
+from regnetlab.spaces.template import Template
 from regnetlab.study.plan import DERIVED, Plan
-from regnetlab.training.budget import Recipe
+from regnetlab.training.budget import Budget, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +44,27 @@ class Job:
 
 def planned_jobs(plan: Plan) -> list[Job]:
     """The trainings of every space, in the plan's order of spaces."""
+    return list(_planned(plan))
+
+
+@lru_cache(maxsize=1)  # a run asks again after each of its phases, and drawing takes seconds at 100,000
+def _planned(plan: Plan) -> tuple[Job, ...]:
     jobs: list[Job] = []
     for draw in plan.draws:
         drawn = sample(draw.space, draw.n, plan.template, plan.regime, plan.seed)
         laws = drawn.population.law
         for index, config in enumerate(drawn.population.configs()):
             law = tuple((name, float(values[index])) for name, values in laws.items())
-            jobs += _replicates(plan, draw.space.name, index, config, law)
-    return jobs
+            jobs += _replicates(plan, draw.space.name, index, config, law, drawn.complexity.row(index))
+    return tuple(jobs)
 
 
 def derived_jobs(plan: Plan, configs: Sequence[Config]) -> list[Job]:
     """The trainings of the derived RegNets."""
     return [
-        job for index, config in enumerate(configs) for job in _replicates(plan, DERIVED, index, config, ())
+        job
+        for index, config in enumerate(configs)
+        for job in _replicates(plan, DERIVED, index, config, (), config_complexity(config, plan.template))
     ]
 
 
@@ -71,18 +80,23 @@ def training_seed(study_seed: int, model: str, replicate: int) -> int:
 
 
 def _replicates(
-    plan: Plan, space: str, index: int, config: Config, law: tuple[tuple[str, float], ...]
+    plan: Plan,
+    space: str,
+    index: int,
+    config: Config,
+    law: tuple[tuple[str, float], ...],
+    counts: Mapping[str, int],
 ) -> list[Job]:
-    counts = config_complexity(config, plan.template)
     jobs = []
+    model = config.text
     for replicate in range(plan.seeds):
-        seed = training_seed(plan.seed, config.text, replicate)
-        identity = identity_of(plan, config.text, plan.recipe, seed)
+        seed = training_seed(plan.seed, model, replicate)
+        identity = identity_of(plan, model, plan.recipe, seed)
         job = Job(
             space,
             index,
             replicate,
-            config.text,
+            model,
             plan.recipe,
             seed,
             identity,
@@ -97,7 +111,14 @@ def _replicates(
 
 def identity_of(plan: Plan, model: str, recipe: Recipe, seed: int, final: bool = False) -> str:
     """A hash of everything that decides the errors: network, template, data, budget, recipe, seed, splits."""
-    budget = {name: value for name, value in asdict(plan.budget).items() if name != "time_limit"}
-    facts = [model, asdict(plan.template), plan.data, budget, asdict(recipe), seed]
-    facts += ["test"] if final else []
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+    shared = _shared_facts(plan.template, plan.data, plan.budget, recipe)
+    split = ', "test"' if final else ""
+    text = f"[{json.dumps(model)}, {shared}, {seed}{split}]"
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+@lru_cache(maxsize=64)  # the same for all trainings of a plan with one recipe
+def _shared_facts(template: Template, data: str, budget: Budget, recipe: Recipe) -> str:
+    """What an identity depends on beside network and seed, as JSON without its brackets."""
+    counted = {name: value for name, value in asdict(budget).items() if name != "time_limit"}
+    return json.dumps([asdict(template), data, counted, asdict(recipe)], sort_keys=True)[1:-1]

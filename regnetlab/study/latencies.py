@@ -20,9 +20,9 @@ from regnetlab.files import write_atomically
 from regnetlab.models.registry import find_model
 from regnetlab.study.jobs import Job, planned_jobs
 from regnetlab.study.lock import locked
+from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import processor
-from regnetlab.study.runner import outcome
 from regnetlab.study.store import open_store
 from regnetlab.training.devices import set_up
 from regnetlab.training.latency import Latency, latency

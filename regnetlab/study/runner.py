@@ -11,24 +11,21 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
 from regnetlab.study.contest import (
-    NO_CONTEST,
     Contest,
     choose,
-    final_jobs,
     hand_designed,
-    kept_contest,
     regnets,
     tuning_jobs,
 )
 from regnetlab.study.executors import Setup, make_executor, sheltered, stop_at_once, work
-from regnetlab.study.jobs import Job, derived_jobs, planned_jobs, population_hash
+from regnetlab.study.jobs import Job, planned_jobs, population_hash
 from regnetlab.study.lock import StudyLock
+from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.store import Store
 from regnetlab.training.budget import Score
@@ -50,37 +47,6 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Something the user should know."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The jobs of a study and the scores they have so far, by identity.
-
-    ``derived`` tells whether the derived RegNets were chosen already and are among the jobs, ``contest``
-    what was settled of the comparison with the baselines.
-    """
-
-    jobs: tuple[Job, ...]
-    scores: dict[str, Score]
-    derived: bool = False
-    contest: Contest = NO_CONTEST
-
-    @property
-    def missing(self) -> list[Job]:
-        return [job for job in self.jobs if job.identity not in self.scores]
-
-
-def outcome(plan: Plan, store: Store) -> Outcome:
-    """Where a study stands."""
-    population = planned_jobs(plan)
-    configs = store.derived(population_hash(population)) if plan.derived else None
-    jobs = [*population, *derived_jobs(plan, configs or [])]
-    contest = kept_contest(plan, store.contest)
-    if contest.contenders:
-        jobs += [*tuning_jobs(plan, contest.contenders), *final_jobs(plan, contest)]
-    wanted = {job.identity for job in jobs}
-    scores = {key: score for key, score in store.scores().items() if key in wanted}
-    return Outcome(tuple(jobs), scores, derived=configs is not None, contest=contest)
 
 
 def run(

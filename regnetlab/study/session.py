@@ -12,9 +12,10 @@ from regnetlab.study.contest import check_unchanged, hand_designed
 from regnetlab.study.contest_table import LATENCY_BATCHES, contest_csv
 from regnetlab.study.executors import Setup, check_executor
 from regnetlab.study.lock import locked
+from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import check_same_data, provenance
-from regnetlab.study.runner import Derive, Outcome, Progress, outcome, run
+from regnetlab.study.runner import Derive, Progress, run
 from regnetlab.study.store import Store, open_store
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.batches import check_budget

@@ -17,12 +17,14 @@ from regnetlab.spaces.config import MAX_DEPTH, MAX_WIDTH, Config
 from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.ratio import MOST_NARROWING, MOST_WIDENING
 from regnetlab.study.jobs import Job
+from regnetlab.study.sql_trials import add_trial, trial_attributes
 from regnetlab.training.budget import COMPLETE, CurvePoint, Score
 
 SCHEMA = 1
 """Version of what the user attributes mean; a store with a higher one is refused."""
 
 _STUDY = "regnetlab"
+_SCORE = ("error", "test_error", "curve", "seconds", "images", "ended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,7 @@ class Store:
     def scores(self) -> dict[str, Score]:
         """The score of every finished training, by its identity; the first where there are two."""
         found: dict[str, Score] = {}
-        for trial in self.study.get_trials(deepcopy=False):
-            facts = trial.user_attrs
+        for _, facts in trial_attributes(self.study, ("identity", *_SCORE)):
             if "identity" in facts:
                 found.setdefault(facts["identity"], score_of(facts))
         return found
@@ -47,14 +48,15 @@ class Store:
         state = optuna.trial.TrialState
         complete = score.ended == COMPLETE
         params, distributions = _parameters(job.config) if job.config is not None else ({}, {})
-        self.study.add_trial(
+        add_trial(
+            self.study,
             optuna.trial.create_trial(
                 state=state.COMPLETE if complete else state.FAIL,
                 value=score.error if complete else None,
                 params=params,
                 distributions=distributions,
                 user_attrs=attributes(job, score),
-            )
+            ),
         )
 
     def derived(self, population: str) -> list[Config] | None:

@@ -10,8 +10,8 @@ from typing import Any
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.ratio import ratio_text
 from regnetlab.study.jobs import Job
+from regnetlab.study.outcome import Outcome
 from regnetlab.study.plan import DERIVED, FINAL, TUNING, Plan
-from regnetlab.study.runner import Outcome
 from regnetlab.training.budget import COMPLETE, Score
 
 COLUMNS = (

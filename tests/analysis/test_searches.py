@@ -15,8 +15,8 @@ from regnetlab.analysis.efficiency import best_at_random, random_search
 from regnetlab.analysis.networks import parse_networks, read_networks, study_networks
 from regnetlab.analysis.searches import at_random, rivals, searched, study_searches, trajectories
 from regnetlab.errors import InputError
+from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan, load_plan
-from regnetlab.study.runner import outcome
 from regnetlab.study.search import NSGA2, TPE, Search
 from regnetlab.study.search_store import kept_searches
 from regnetlab.study.search_table import searches_csv

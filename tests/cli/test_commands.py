@@ -293,7 +293,7 @@ def test_an_unexpected_failure_is_one_line_and_status_1(
     def broken(*_: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr("regnetlab.cli.spaces.draw", broken)
+    monkeypatch.setattr("regnetlab.spaces.sampler.sample", broken)
     words = ["sample", "--space", "AnyNetA", "--n", "1"]
     assert "unexpected RuntimeError: first line (--debug" in complaint(capsys, words, status=1)
     with pytest.raises(RuntimeError):

@@ -11,8 +11,8 @@ from regnetlab.report.findings import overview, step_findings
 from regnetlab.report.page import drawn_figures
 from regnetlab.report.page import page as render
 from regnetlab.report.search import search_findings, searches_figure
+from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan, load_plan
-from regnetlab.study.runner import outcome
 from regnetlab.study.search import NSGA2, TPE
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score

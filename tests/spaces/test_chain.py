@@ -21,7 +21,7 @@ def test_rising_sequences_have_the_weight_of_their_product() -> None:
     weights, stages = [5, 1, 3], 3
     count = np.arange(3)
     chain = chain_of(weights, count, np.full(3, 3), stages)
-    drawn = chain.draw(words(60_000, stages))
+    drawn = chain.draw(words(60_000, stages).T).T
     sequences = [s for s in product(range(3), repeat=stages) if list(s) == sorted(s)]
     chances = np.array([float(np.prod([weights[i] for i in s])) for s in sequences])
     seen = [int((drawn == s).all(axis=1).sum()) for s in sequences]
@@ -30,7 +30,7 @@ def test_rising_sequences_have_the_weight_of_their_product() -> None:
 
 
 def test_free_stages_do_not_depend_on_each_other() -> None:
-    drawn = free_chain([1, 2, 3, 4], 2).draw(words(40_000, 2))
+    drawn = free_chain([1, 2, 3, 4], 2).draw(words(40_000, 2).T).T
     table = np.zeros((4, 4))
     np.add.at(table, (drawn[:, 0], drawn[:, 1]), 1)
     assert stats.chi2_contingency(table).pvalue > 1e-3
@@ -60,7 +60,7 @@ def test_drawing_a_space_equals_drawing_anynet_a_and_rejecting(name: str) -> Non
 
 def _frequencies(space: DesignSpace, n: int, seed: int, keep: DesignSpace | None = None) -> dict[bytes, int]:
     source = proposal(space, stages=2)
-    population, _ = source.draw(words(n, source.words, seed))
+    population, _ = source.draw(words(n, source.words, seed).T)
     for constraint in (keep or space).constraints:
         population = population.take(constraint.holds(population))
     rows, counts = np.unique(population.rows, axis=0, return_counts=True)

@@ -1,0 +1,128 @@
+"""A sample as ``regnetlab sample`` gives it: JSON, CSV, Parquet or a table.
+
+All of them are made a portion at a time from the columns, so that a million networks take little more
+memory than their columns do.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from regnetlab.cli.output import count, print_table, stages
+from regnetlab.files import open_atomically
+from regnetlab.spaces.config import network_id, notation
+from regnetlab.spaces.ratio import plain_rows
+from regnetlab.spaces.sampler import Sample
+
+_PORTION = 20_000
+_LISTS = ("depths", "widths", "group_widths", "bottleneck_ratios")
+_COUNTS = ("flops", "params", "acts")
+
+Columns = dict[str, Sequence[Any]]
+
+
+def json_pieces(facts: dict[str, Any], found: Sample, one_a_line: bool = False) -> Iterator[str]:
+    """The document of the JSON contract, in pieces: these facts, then ``models``."""
+    head = json.dumps(facts, indent=1 if one_a_line else None).rstrip("}\n")
+    lead, between, end = (
+        (',\n "models": [\n  ', ",\n  ", "\n ]\n}") if one_a_line else (', "models": [', ", ", "]}")
+    )
+    yield head + lead
+    for number, columns in enumerate(_portions(found)):
+        models = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        yield (between if number else "") + between.join(map(json.dumps, models))
+    yield f"{end}\n"
+
+
+def write_sample(path: Path, facts: dict[str, Any], found: Sample) -> None:
+    """Write it in the format that the ending says, whole or not at all."""
+    with open_atomically(path) as file:
+        if path.suffix == ".json":
+            for piece in json_pieces(facts, found, one_a_line=True):
+                file.write(piece.encode())
+        elif path.suffix == ".parquet":
+            _write_parquet(file, facts["space"], found)
+        else:
+            _write_csv(file, facts["space"], found)
+
+
+def print_sample(found: Sample) -> None:
+    """A table of the networks."""
+    print_table(("#", "depths", "widths", "g", "b", *_COUNTS), _Rows(found), "rllllrrr")
+
+
+class _Rows:
+    """The table's rows, made anew whenever they are gone through."""
+
+    def __init__(self, found: Sample) -> None:
+        self.found = found
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        index = 0
+        for columns in _portions(self.found, ids=False):
+            rows = zip(*(columns[name] for name in (*_LISTS, *_COUNTS)), strict=True)
+            for depths, widths, groups, ratios, *counts in rows:
+                shape = stages(depths), stages(widths), _shortest(groups), _shortest(ratios)
+                yield (str(index), *shape, *map(count, counts))
+                index += 1
+
+
+def _portions(found: Sample, ids: bool = True) -> Iterator[Columns]:
+    """The columns of a few networks after the other, in the contract's order."""
+    for start in range(0, len(found.population), _PORTION):
+        population = found.population.slice(start, start + _PORTION)
+        counts = found.complexity.slice(start, start + _PORTION)
+        lists: tuple[Sequence[Any], ...] = (
+            population.depths.tolist(),
+            population.widths.tolist(),
+            population.group_widths.tolist(),
+            plain_rows(population.bottleneck_ratios),
+        )
+        times = {} if found.latency is None else {"latency": found.latency[start : start + _PORTION].tolist()}
+        known = {"id": [network_id(notation(*row)) for row in zip(*lists, strict=True)]} if ids else {}
+        yield {
+            **known,
+            **dict(zip(_LISTS, lists, strict=True)),
+            **{name: getattr(counts, name).tolist() for name in _COUNTS},
+            **{name: values.tolist() for name, values in population.law.items()},
+            **times,
+        }
+
+
+def _tables(space: str, found: Sample) -> Iterator[Columns]:
+    """Columns of files: the space, the index, and lists as numbers with spaces between."""
+    index = 0
+    for columns in _portions(found):
+        size = len(columns["id"])
+        texts = {name: list(map(stages, columns[name])) for name in _LISTS}
+        yield {"space": [space] * size, "index": list(range(index, index + size)), **columns, **texts}
+        index += size
+
+
+def _write_csv(file: BinaryIO, space: str, found: Sample) -> None:
+    for number, columns in enumerate(_tables(space, found)):
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if not number:
+            writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+        file.write(text.getvalue().encode())
+
+
+def _write_parquet(file: BinaryIO, space: str, found: Sample) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    writer: Any = None
+    for columns in _tables(space, found):
+        table = pa.table(columns)
+        writer = writer or parquet.ParquetWriter(file, table.schema)
+        writer.write_table(table)
+    writer.close()
+
+
+def _shortest(values: list[float]) -> str:
+    return stages(values[:1] if len(set(values)) == 1 else values)
