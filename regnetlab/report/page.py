@@ -119,7 +119,7 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("fidelity-medians", label, command, medians_figure(content.fidelity)))
     if content.latency:
         label, command = "Latency against flops and acts", f"regnetlab latency {source} --json"
-        figure = latency_figure(content.latency, content.networks)
+        figure = latency_figure(content.latency, content.shown)
         drawn.append(Figure("latency", label, command, figure))
     if content.shown["points"].map(len).any():
         label = "Training error over images seen"
