@@ -1,7 +1,7 @@
 # Needs Python 3.11 or newer, pip, git and make; everything else is installed into .venv.
 #   make run    the quick study on Fashion-MNIST, from sampling to the report
 #   make test   lint, types, import contracts and all tests
-.PHONY: run test lint bench lock clean data browser
+.PHONY: run test lint bench bench-scale lock clean data browser
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -24,6 +24,10 @@ lint: $(STAMP)
 
 bench: $(STAMP) data
 	$(BIN)/python tests/benchmarks/sampling.py
+
+# Time and memory against size, from 100 to 100,000 networks: docs/scale.md, about 15 minutes.
+bench-scale: $(STAMP) browser
+	$(BIN)/python tests/benchmarks/scale.py -o docs/scale.md
 
 # Fashion-MNIST: REGNETLAB_DATA, else the Debian package, else torchvision's download when it is used.
 data:

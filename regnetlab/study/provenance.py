@@ -11,8 +11,8 @@ from typing import Any
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
+from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import DataSet
-from regnetlab.training.devices import usable_cores
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
 

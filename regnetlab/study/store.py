@@ -43,37 +43,7 @@ class Store:
 
     def add(self, job: Job, score: Score) -> None:
         """Keep one finished training."""
-        import optuna
-
-        state = optuna.trial.TrialState
-        complete = score.ended == COMPLETE
-        params, distributions = _parameters(job.config) if job.config is not None else ({}, {})
-        add_trial(
-            self.study,
-            optuna.trial.create_trial(
-                state=state.COMPLETE if complete else state.FAIL,
-                value=score.error if complete else None,
-                params=params,
-                distributions=distributions,
-                user_attrs={
-                    "identity": job.identity,
-                    "space": job.space,
-                    "index": job.index,
-                    "model": job.model,
-                    "seed": job.seed,
-                    "flops": job.flops,
-                    "params": job.params,
-                    "acts": job.acts,
-                    "error": score.error,
-                    "test_error": score.test_error,
-                    "recipe": json.dumps(asdict(job.recipe)),
-                    "ended": score.ended,
-                    "seconds": score.seconds,
-                    "images": score.images,
-                    "curve": json.dumps([_point(each) for each in score.curve]),
-                },
-            ),
-        )
+        add_trial(self.study, trial_of(job, score))
 
     def derived(self, population: str) -> list[Config] | None:
         """The RegNets derived from this population (its hash), if they were derived already."""
@@ -117,6 +87,38 @@ class Store:
 
     def keep_provenance(self, facts: Mapping[str, Any]) -> None:
         self.study.set_user_attr("provenance", dict(facts))
+
+
+def trial_of(job: Job, score: Score) -> Any:
+    """The Optuna trial that keeps this training."""
+    import optuna
+
+    state = optuna.trial.TrialState
+    complete = score.ended == COMPLETE
+    params, distributions = _parameters(job.config) if job.config is not None else ({}, {})
+    return optuna.trial.create_trial(
+        state=state.COMPLETE if complete else state.FAIL,
+        value=score.error if complete else None,
+        params=params,
+        distributions=distributions,
+        user_attrs={
+            "identity": job.identity,
+            "space": job.space,
+            "index": job.index,
+            "model": job.model,
+            "seed": job.seed,
+            "flops": job.flops,
+            "params": job.params,
+            "acts": job.acts,
+            "error": score.error,
+            "test_error": score.test_error,
+            "recipe": json.dumps(asdict(job.recipe)),
+            "ended": score.ended,
+            "seconds": score.seconds,
+            "images": score.images,
+            "curve": json.dumps([_point(each) for each in score.curve]),
+        },
+    )
 
 
 def open_store(path: Path) -> Store:

@@ -5,6 +5,7 @@ import os
 import torch
 
 from regnetlab.errors import InputError
+from regnetlab.training.cores import usable_cores
 
 
 def find_device(name: str = "auto") -> torch.device:
@@ -32,13 +33,6 @@ def set_up(device: torch.device) -> None:
     else:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def visible_gpus() -> tuple[str, ...]:
