@@ -2,7 +2,7 @@
 #   make run    the quick study on Fashion-MNIST, from sampling to the report
 #   make bench  networks an hour against a plain loop; ARGS="--seed 7" for other networks
 #   make test   lint, types, import contracts and all tests
-.PHONY: run test lint bench bench-sampling lock clean data browser
+.PHONY: run test lint bench bench-sampling bench-scale lock clean data browser
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,6 +28,10 @@ bench: $(STAMP) data
 
 bench-sampling: $(STAMP)
 	$(BIN)/python tests/benchmarks/sampling.py
+
+# Time and memory against size, from 100 to 100,000 networks: docs/scale.md, about 15 minutes.
+bench-scale: $(STAMP) browser
+	$(BIN)/python tests/benchmarks/scale.py -o docs/scale.md
 
 # Fashion-MNIST: REGNETLAB_DATA, else the Debian package, else torchvision's download when it is used.
 data:

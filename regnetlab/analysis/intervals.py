@@ -101,16 +101,19 @@ def best_mean(errors: Floats, values: Floats, best: int) -> Interval:
     """
     n = len(errors)
     random = np.random.default_rng(_SEED)
-    # Networks in a random order before they are ranked: equal errors must not favour the first.
-    shuffled = random.permutation(n)
-    ordered = values[shuffled[np.argsort(errors[shuffled], kind="stable")]]
-    estimate = values[np.argsort(errors, kind="stable")[:best]].mean()
-    last = random.beta(best, n + 1 - best, _RESAMPLES)
+    order = np.argsort(errors, kind="stable")
+    ranked, ordered = errors[order], values[order]
     means = np.empty(_RESAMPLES)
-    for resample, place in enumerate(last):
-        places = random.random(best) * place
-        places[0] = place
-        means[resample] = ordered.take((places * n).astype(np.int64), mode="clip").mean()
+    for resample, last in enumerate(random.beta(best, n + 1 - best, _RESAMPLES)):
+        places = np.append(random.random(best - 1) * last, last)
+        chosen = np.minimum(places * n, n - 1).astype(np.int64)
+        # Of networks as bad as the last that is taken, any may be.
+        first, end = (np.searchsorted(ranked, ranked[chosen[-1]], side) for side in ("left", "right"))
+        if end - first > 1:
+            tied = np.flatnonzero(chosen >= first)
+            chosen[tied] = random.integers(first, end, len(tied))
+        means[resample] = ordered.take(chosen).mean()
+    estimate = ordered[:best].mean()
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(estimate), float(low), float(high))
 

@@ -15,7 +15,7 @@ from regnetlab.analysis.networks import read_networks, study_networks
 from regnetlab.analysis.verdicts import check_margin, networks_needed
 from regnetlab.errors import InputError
 from regnetlab.study.plan import MARGIN, find_study, load_plan, newest_study
-from regnetlab.training.devices import usable_cores
+from regnetlab.training.cores import usable_cores
 
 
 def planned(

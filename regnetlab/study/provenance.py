@@ -12,8 +12,9 @@ from typing import Any
 from regnetlab import __version__
 from regnetlab.errors import InputError
 from regnetlab.study.executors import Setup
+from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import DataSet
-from regnetlab.training.devices import kernels_used, usable_cores
+from regnetlab.training.devices import kernels_used
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
 

@@ -43,21 +43,7 @@ class Store:
 
     def add(self, job: Job, score: Score) -> None:
         """Keep one finished training."""
-        import optuna
-
-        state = optuna.trial.TrialState
-        complete = score.ended == COMPLETE
-        params, distributions = _parameters(job.config) if job.config is not None else ({}, {})
-        add_trial(
-            self.study,
-            optuna.trial.create_trial(
-                state=state.COMPLETE if complete else state.FAIL,
-                value=score.error if complete else None,
-                params=params,
-                distributions=distributions,
-                user_attrs=attributes(job, score),
-            ),
-        )
+        add_trial(self.study, trial_of(job, score))
 
     def derived(self, population: str) -> list[Config] | None:
         """The RegNets derived from this population (its hash), if they were derived already."""
@@ -101,6 +87,22 @@ class Store:
 
     def keep_provenance(self, facts: Mapping[str, Any]) -> None:
         self.study.set_user_attr("provenance", dict(facts))
+
+
+def trial_of(job: Job, score: Score) -> Any:
+    """The Optuna trial that keeps this training."""
+    import optuna
+
+    state = optuna.trial.TrialState
+    complete = score.ended == COMPLETE
+    params, distributions = _parameters(job.config) if job.config is not None else ({}, {})
+    return optuna.trial.create_trial(
+        state=state.COMPLETE if complete else state.FAIL,
+        value=score.error if complete else None,
+        params=params,
+        distributions=distributions,
+        user_attrs=attributes(job, score),
+    )
 
 
 def open_store(path: Path) -> Store:

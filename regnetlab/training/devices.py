@@ -7,6 +7,7 @@ import torch
 from regnetlab.errors import InputError, unknown
 from regnetlab.models.native.build import library
 from regnetlab.models.native.engine import LANES
+from regnetlab.training.cores import usable_cores
 
 
 def find_device(name: str = "auto") -> torch.device:
@@ -53,13 +54,6 @@ def set_up(device: torch.device) -> None:
     else:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def visible_gpus() -> tuple[str, ...]:

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from regnetlab.analysis.matched import matched
+from regnetlab.analysis.matched import _bisected_medians, _resampled_medians, matched
 
 
 def _larger_is_better(random: np.random.Generator, n: int, low: float, shift: float) -> tuple:
@@ -56,3 +57,29 @@ def test_populations_without_common_complexity_can_not_be_matched() -> None:
     assert matched(errors, (random.uniform(1, 2, 50), random.uniform(3, 4, 50))) is None
     assert matched(errors, (np.ones(50), np.ones(50))) is None
     assert matched((errors[0][:4], errors[1]), (np.linspace(1, 2, 4), np.linspace(1, 2, 50))) is None
+
+
+@pytest.mark.parametrize(("n", "ties"), [(30, False), (31, True), (400, False)])
+def test_bisection_finds_the_medians_that_whole_resamples_have(n: int, ties: bool) -> None:
+    random = np.random.default_rng(4)
+    errors = np.sort(random.normal(25, 4, n))
+    errors = np.round(errors) if ties else errors
+    bins = random.permutation(np.arange(n) % 3)  # bins of as many networks: half a weight exactly is common
+    whole, sought = (
+        make(errors, bins, 3, np.random.default_rng(seed))
+        for make, seed in ((_resampled_medians, 5), (_bisected_medians, 6))
+    )
+    assert len(whole) == len(sought)
+    assert stats.ks_2samp(whole, sought).pvalue > 1e-3
+    assert np.std(sought) == pytest.approx(np.std(whole), rel=0.12)
+
+
+def test_many_networks_give_the_interval_that_few_would_give_by_hand() -> None:
+    random = np.random.default_rng(7)
+    (a, flops_a), (b, flops_b) = (
+        _larger_is_better(random, 20_000, low, shift) for low, shift in ((5.0, 0.0), (5.3, 1.0))
+    )
+    found = matched((a, b), (flops_a, flops_b))
+    assert found is not None
+    assert found.difference.low < 1 < found.difference.high
+    assert found.difference.high - found.difference.low < 0.3

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regnetlab.analysis.quantized_fit import fit_quantized
-from regnetlab.analysis.width_law import fit_log_linear, population_law
+from regnetlab.analysis.width_law import fit_log_linear, fits_of_all, population_law
 from regnetlab.errors import InputError
 from regnetlab.models.published import PUBLISHED
 from regnetlab.spaces.law import regnet_config
@@ -36,6 +36,19 @@ def test_the_fit_is_that_of_least_squares_and_e_fit_is_over_blocks() -> None:
     assert (fit.growth, fit.w0) == (pytest.approx(math.exp(slope)), pytest.approx(math.exp(start)))
     away = np.abs(np.log(widths) - start - slope * np.arange(4))
     assert fit.e_fit == pytest.approx(np.repeat(away, depths).mean())
+
+
+def test_all_networks_at_once_have_the_fits_that_each_has_alone() -> None:
+    widths = [(8, 16, 64), (16,), (32, 32), None, (24, 8), (8, 16, 40)]
+    depths = [(1, 2, 3), (4,), (2, 1), None, (1, 9), (3, 2, 1)]
+    fits = fits_of_all(pd.DataFrame({"widths": widths, "depths": depths}))
+    for i, (w, d) in enumerate(zip(widths, depths, strict=True)):
+        found = [each[i] for each in (fits.w0, fits.growth, fits.r2, fits.e_fit)]
+        if w is None or len(w) < 2:
+            assert np.isnan(found).all()
+        else:
+            alone = fit_log_linear(w, d)
+            assert found == pytest.approx([alone.w0, alone.growth, alone.r2, alone.e_fit], nan_ok=True)
 
 
 @published

@@ -32,8 +32,9 @@ from regnetlab.study.executors import Setup, make_executor, work
 from regnetlab.training import trainer
 from regnetlab.training.batches import Images, on_device
 from regnetlab.training.budget import Budget, Recipe, Score
+from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import load_data
-from regnetlab.training.devices import default_workers, find_device, kernels_used, usable_cores
+from regnetlab.training.devices import default_workers, find_device, kernels_used
 from tests.benchmarks.plain import plain_sets, train_plainly
 
 RECIPE = Recipe()

@@ -300,17 +300,61 @@ def test_an_unexpected_failure_is_one_line_and_status_1(
         main([*words, "--debug"])
 
 
+HEAVY = {"torch", "torchvision", "fvcore", "optuna", "sqlalchemy", "plotly", "jinja2", "pandas", "scipy"}
+HEAVY |= {"pyarrow", "numpy"}
+
+
 @pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["sample", "--space", "RegNet", "--n", "4"], ["models", "--help"]]
+    ("words", "needed"),
+    [
+        ("--help", ""),
+        ("--version", ""),
+        ("run --help", ""),
+        ("models --help", ""),
+        ("sample --space RegNet --n 4", "numpy"),
+        ("sample --space AnyNetC --n 4 --flops 300M:400M --where depth<=30 --json", "numpy"),
+        ("sample --space AnyNetC --n 4 -o {folder}/x.csv", "numpy"),
+        ("sample --space AnyNetC --n 4 -o {folder}/x.json", "numpy"),
+        ("sample --space AnyNetC --n 4 -o {folder}/x.parquet", "numpy pyarrow pandas"),
+        ("sample --space AnyNetA --study {study}", "numpy"),
+        ("status {study}", "numpy"),
+        ("run {study} --dry-run", "numpy"),
+        ("plan --spread 4", "numpy pandas pyarrow scipy"),
+        ("plan --from {networks}", "numpy pandas pyarrow scipy"),
+        ("compare --from {networks}", "numpy pandas pyarrow scipy"),
+        ("fit-regnet --from {networks}", "numpy pandas pyarrow scipy"),
+        ("report --from {networks} -o {folder}/x.html", "numpy pandas pyarrow scipy plotly jinja2"),
+    ],
 )
-def test_light_commands_import_nothing_heavy(words: list[str]) -> None:
+def test_a_command_imports_only_what_it_uses(
+    tmp_path: Path, make_study: MakeStudy, words: str, needed: str
+) -> None:
+    places = {"folder": tmp_path, "study": make_study(), "networks": _pilot(tmp_path)}
     code = (
-        "import sys; from regnetlab.cli import main; main(sys.argv[1:]);"
-        "heavy = {'torch', 'torchvision', 'pandas', 'plotly', 'optuna', 'scipy'};"
-        "print(*(set(sys.modules) & heavy), file=sys.stderr)"
+        "import sys; from regnetlab.cli import main; status = main(sys.argv[1:]);"
+        f"print(*(set(sys.modules) & {HEAVY}), file=sys.stderr); sys.exit(status)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
-    assert done.stderr.split() == []
+    command = [sys.executable, "-c", code, *words.format(**places).split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(done.stderr.splitlines()[-1].split()) <= set(needed.split())
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "json"])
+def test_a_sample_is_the_same_in_whatever_portions_it_is_written(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    words = ["sample", "--space", "RegNet", "--n", "7"]
+    outputs = []
+    for portion in (100, 3):
+        monkeypatch.setattr("regnetlab.cli.drawn._PORTION", portion)
+        path = tmp_path / f"{portion}.{ending}"
+        assert main([*words, "-o", str(path)]) == 0
+        file = pd.read_parquet(path).to_dict() if ending == "parquet" else path.read_text()
+        capsys.readouterr()
+        assert main(words) == 0
+        table = capsys.readouterr().out
+        outputs.append((file, table, answer(capsys, *words)))
+    assert outputs[0] == outputs[1]
 
 
 @pytest.mark.parametrize("package", ["spaces", "models", "training"])

@@ -329,6 +329,35 @@ def test_five_thousand_networks_stay_smooth(browser: Any, tmp_path: Path) -> Non
     tab.close()
 
 
+def test_a_page_of_very_many_networks_shows_some_and_says_so(browser: Any, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    sizes = {"AnyNetA": 9_000, "AnyNetB": 3_000, "derived": 8}
+    errors = {name: random.normal(30, 3, n).tolist() for name, n in sizes.items()}
+    content = content_of(tmp_path, errors)
+    assert len(content.networks) == sum(sizes.values())
+    shown = content.shown.groupby("space")["error"].agg(["size", "min", "max"])
+    assert shown["size"].to_dict() == {"AnyNetA": 3_000, "AnyNetB": 1_000, "derived": 8}
+    every = content.networks.groupby("space")["error"].agg(["min", "max"])
+    assert shown[["min", "max"]].equals(every)
+    assert content.networks.head(len(content.shown))["error"].equals(content.shown["error"])
+    text = render(content)
+    assert "4,008 of these" in body(text)
+    assert len(text.encode()) < 6e6
+    path = tmp_path / "many.html"
+    path.write_text(text, encoding="utf-8")
+    tab = browser.new_page()
+    tab.goto(path.as_uri())
+    tab.wait_for_selector("body[data-drawn=yes]")
+    assert tab.evaluate("networks.error.length") == len(content.shown)
+    shares = tab.evaluate(
+        "(({ x, y }) => x.map((error, i) => [error, y[i]]))(document.getElementById('plot-edf').data[0])"
+    )
+    a = np.sort(errors["AnyNetA"]).round(3)
+    for error, share in shares[1:-1:97]:
+        assert share == pytest.approx((a <= error + 1e-9).mean(), abs=2e-3)
+    tab.close()
+
+
 def test_the_contest_says_who_wins_or_why_nobody_can_be_compared(page: str) -> None:
     text = body(page)
     assert "Are they better than networks designed by hand?" in text

@@ -5,6 +5,8 @@ from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from regnetlab.spaces.chain import chain_of, free_chain, log_uniform_weights
@@ -34,6 +36,17 @@ def test_free_stages_do_not_depend_on_each_other() -> None:
     table = np.zeros((4, 4))
     np.add.at(table, (drawn[:, 0], drawn[:, 1]), 1)
     assert stats.chi2_contingency(table).pvalue > 1e-3
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=40).filter(any), st.integers(0, 2**32))
+@settings(max_examples=50, deadline=None)
+def test_the_guide_finds_what_a_search_finds(weights: list[int], seed: int) -> None:
+    (stage,) = free_chain(weights, 1).stages
+    random = np.random.default_rng(seed)
+    edges = stage.steps[:-1]
+    points = np.concatenate([random.integers(0, 2**63, 500, np.uint64), edges, edges - (edges > 0)])
+    points = points[points < 2**63].astype(np.uint64)
+    assert (stage.at(points) == np.searchsorted(stage.steps, points, side="right") - 1).all()
 
 
 def test_log_uniform_weights_are_those_of_logarithms() -> None:

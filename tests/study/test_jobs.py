@@ -2,7 +2,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from regnetlab.study.jobs import planned_jobs, training_seed
+from regnetlab.study.jobs import identity_of, planned_jobs, training_seed
 from regnetlab.study.plan import load_plan
 
 MakeStudy = Callable[..., Path]
@@ -36,6 +36,14 @@ def test_identity_changes_with_whatever_decides_the_error(make_study: MakeStudy)
     ]
     first = [planned_jobs(each)[0] for each in plans]
     assert len({(job.identity) for job in first}) == len(plans)
+
+
+def test_identities_are_the_same_on_every_machine(make_study: MakeStudy) -> None:
+    """Pinned: with another identity every study would be trained anew."""
+    plan = load_plan(make_study())
+    job = planned_jobs(plan)[0]
+    assert job.identity == "71c47f34d8626a37384aa9d9"
+    assert identity_of(plan, job.model, job.recipe, job.seed, final=True) == "3656801f85e03b63967d44b6"
 
 
 def test_a_time_limit_does_not_change_an_identity(make_study: MakeStudy) -> None:
