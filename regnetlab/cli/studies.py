@@ -15,14 +15,32 @@ StudyText = Annotated[
 ]
 
 
+Storage = Annotated[
+    str | None,
+    typer.Option(help="Where trainings are kept: a file, journal:FILE or postgresql://…; else study.db."),
+]
+
+
 def run(
     study: StudyText,
-    executor: Annotated[str, typer.Option(help="local (processes) or inline.")] = "local",
+    executor: Annotated[
+        str | None, typer.Option(help="local (processes), inline or dask; else the study's, or local.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler, or local, ssh, slurm, …")
+    ] = None,
+    storage: Storage = None,
+    send_data: Annotated[
+        bool, typer.Option("--send-data", help="Send the data to workers that have none (dask).")
+    ] = False,
+    accept_change: Annotated[
+        bool, typer.Option("--accept-change", help="Go on with a changed study or data, and record it.")
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the whole plan with its defaults; train nothing."),
@@ -30,9 +48,9 @@ def run(
     json: Json = False,
 ) -> None:
     """Train what a study asks for and does not have yet; go on where it was left."""
-    from regnetlab.study.plan import find_study, load_plan, plan_toml
+    from regnetlab.study.plan import find_study, load_plan, plan_toml, stored_at
 
-    plan = load_plan(find_study(study))
+    plan = stored_at(load_plan(find_study(study)), storage)
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.runner import Outcome
     from regnetlab.study.trials import status as status_of
@@ -54,7 +72,7 @@ def run(
     from regnetlab.cli.progress import make_progress
     from regnetlab.study.session import Means, run_study
 
-    means = Means(executor, workers, device, data_dir)
+    means = Means(executor, workers, device, data_dir, scheduler, send_data, accept_change)
     state = run_study(plan, means, make_progress(plan.name), partial(derive_from_trials, plan))
     end = status_of(plan, state, running=0)
     _print_status(end, json)
@@ -66,16 +84,16 @@ def run(
         print(f"\nwrote {plan.trials}; next: " + ", ".join(f"regnetlab {each} {study}" for each in commands))
 
 
-def status(study: StudyText, json: Json = False) -> None:
+def status(study: StudyText, storage: Storage = None, json: Json = False) -> None:
     """Show how far a study is."""
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.lock import running_models
-    from regnetlab.study.plan import find_study, load_plan
+    from regnetlab.study.plan import find_study, load_plan, stored_at
     from regnetlab.study.runner import Outcome, outcome
     from regnetlab.study.store import open_store
     from regnetlab.study.trials import status as status_of
 
-    plan = load_plan(find_study(study))
+    plan = stored_at(load_plan(find_study(study)), storage)
     if plan.store.exists():
         state = outcome(plan, open_store(plan.store))
     else:

@@ -3,21 +3,18 @@
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from regnetlab import __version__
-from regnetlab.errors import InputError
 from regnetlab.training.datasets import DataSet
 from regnetlab.training.devices import usable_cores
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
 
 
-def provenance(folder: Path, data: DataSet, device: str, workers: int) -> dict[str, object]:
+def provenance(folder: Path, data: DataSet, device: str, workers: int | None) -> dict[str, object]:
     """The facts that a study's end state records, ready for JSON."""
     return {
         "regnetlab": __version__,
@@ -33,16 +30,6 @@ def provenance(folder: Path, data: DataSet, device: str, workers: int) -> dict[s
         "data_checksum": data.checksum,
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def check_same_data(before: Mapping[str, Any], data: DataSet) -> None:
-    """Raise ``InputError`` where a study began with other data than these."""
-    known = before.get("data_checksum", data.checksum)
-    if before.get("data") == data.name and known != data.checksum:
-        raise InputError(
-            f"data {data.name} changed since this study began (checksum {data.checksum[:12]}, was"
-            f" {known[:12]}); bring the old data back, or move study.db away to begin anew"
-        )
 
 
 def _version(package: str) -> str:

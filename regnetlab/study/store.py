@@ -1,15 +1,14 @@
 """The store: an Optuna study that keeps finished trainings, and nothing else.
 
 One trial is one training, added in one call when it is over, so a killed run leaves no half trial.
-The coordinator is the only writer (``lock``). What a trial holds is in its user attributes; its
-parameters are the network's, for Optuna's own tools.
+The coordinator is the only writer (``lock``, ``stores.lease``). What a trial holds is in its user
+attributes; its parameters are the network's, for Optuna's own tools.
 """
 
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from regnetlab.errors import InputError
@@ -17,9 +16,12 @@ from regnetlab.spaces.config import MAX_DEPTH, MAX_WIDTH, Config
 from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.ratio import MOST_NARROWING, MOST_WIDENING
 from regnetlab.study.jobs import Job
+from regnetlab.study.stores.backends import open_storage, patiently, study_name, why, written
+from regnetlab.study.stores.location import Location
+from regnetlab.study.stores.migrate import check_schema
 from regnetlab.training.budget import COMPLETE, CurvePoint, Score
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of what the user attributes mean; a store with a higher one is refused."""
 
 _STUDY = "regnetlab"
@@ -32,66 +34,95 @@ class Store:
     study: Any  # optuna.Study, whose import is put off until a store is opened
 
     def scores(self) -> dict[str, Score]:
-        """The score of every finished training, by its identity; the first where there are two."""
+        """The score of every finished training, by its identity; the first where there are two.
+
+        Trainings on data that were changed since (``changes``) no longer count.
+        """
         found: dict[str, Score] = {}
-        for trial in self.study.get_trials(deepcopy=False):
+        first = self._facts("changes").get("counts_from", 0)
+        for trial in patiently(lambda: self.study.get_trials(deepcopy=False)):
+            if trial.number < first:
+                continue
             attributes = trial.user_attrs
             if "identity" in attributes:
                 found.setdefault(attributes["identity"], _score(attributes))
         return found
 
     def add(self, job: Job, score: Score) -> None:
-        """Keep one finished training."""
+        """Keep one finished training; raises ``InputError`` where the store can't be written."""
         import optuna
 
         state = optuna.trial.TrialState
         complete = score.ended == COMPLETE
         params, distributions = _parameters(job.config) if job.config is not None else ({}, {})
-        self.study.add_trial(
-            optuna.trial.create_trial(
-                state=state.COMPLETE if complete else state.FAIL,
-                value=score.error if complete else None,
-                params=params,
-                distributions=distributions,
-                user_attrs={
-                    "identity": job.identity,
-                    "space": job.space,
-                    "index": job.index,
-                    "model": job.model,
-                    "seed": job.seed,
-                    "flops": job.flops,
-                    "params": job.params,
-                    "acts": job.acts,
-                    "error": score.error,
-                    "test_error": score.test_error,
-                    "recipe": json.dumps(asdict(job.recipe)),
-                    "ended": score.ended,
-                    "seconds": score.seconds,
-                    "images": score.images,
-                    "curve": json.dumps([_point(each) for each in score.curve]),
-                },
-            )
+        trial = optuna.trial.create_trial(
+            state=state.COMPLETE if complete else state.FAIL,
+            value=score.error if complete else None,
+            params=params,
+            distributions=distributions,
+            user_attrs={
+                "identity": job.identity,
+                "space": job.space,
+                "index": job.index,
+                "model": job.model,
+                "seed": job.seed,
+                "flops": job.flops,
+                "params": job.params,
+                "acts": job.acts,
+                "error": score.error,
+                "test_error": score.test_error,
+                "recipe": json.dumps(asdict(job.recipe)),
+                "ended": score.ended,
+                "seconds": score.seconds,
+                "images": score.images,
+                "curve": json.dumps([_point(each) for each in score.curve]),
+            },
         )
+        written(
+            lambda: self.study.add_trial(trial),
+            lambda: True if job.identity in self.scores() else None,
+        )
+
+    def _facts(self, name: str) -> Mapping[str, Any]:
+        kept: Mapping[str, Any] = patiently(lambda: self.study.user_attrs).get(name) or {}
+        return kept
+
+    def _keep(self, name: str, facts: Mapping[str, Any]) -> None:
+        written(lambda: self.study.set_user_attr(name, dict(facts)))
+
+    def lease(self) -> Mapping[str, Any]:
+        """Who holds this store (see ``stores.lease``); empty where nobody does."""
+        return self._facts("lease")
+
+    def keep_lease(self, facts: Mapping[str, Any]) -> None:
+        self._keep("lease", facts)
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """What the study was when it began, and which changes were accepted (see ``changes``)."""
+        return self._facts("changes")
+
+    def keep_changes(self, facts: Mapping[str, Any]) -> None:
+        self._keep("changes", facts)
 
     def derived(self, population: str) -> list[Config] | None:
         """The RegNets derived from this population (its hash), if they were derived already."""
-        kept = self.study.user_attrs.get("derived")
-        if kept is None or kept["population"] != population:
+        kept = self._facts("derived")
+        if not kept or kept["population"] != population:
             return None
         return [parse_config(text) for text in kept["configs"]]
 
     def keep_derived(self, population: str, configs: Sequence[Config]) -> None:
         kept = {"population": population, "configs": [config.text for config in configs]}
-        self.study.set_user_attr("derived", kept)
+        self._keep("derived", kept)
 
     @property
     def contest(self) -> Mapping[str, Any]:
         """What was settled of the comparison with the baselines (see ``contest``); empty before."""
-        kept: Mapping[str, Any] = self.study.user_attrs.get("contest", {})
-        return kept
+        return self._facts("contest")
 
     def keep_contest(self, facts: Mapping[str, Any]) -> None:
-        self.study.set_user_attr("contest", dict(facts))
+        self._keep("contest", facts)
 
     @property
     def tested(self) -> bool:
@@ -101,63 +132,48 @@ class Store:
     @property
     def latencies(self) -> Mapping[str, Any]:
         """By model and batch size the median, lower and upper quartile in milliseconds."""
-        kept: Mapping[str, Any] = self.study.user_attrs.get("latencies", {})
-        return kept
+        return self._facts("latencies")
 
     def keep_latencies(self, facts: Mapping[str, Any]) -> None:
-        self.study.set_user_attr("latencies", dict(facts))
+        self._keep("latencies", facts)
 
     @property
     def provenance(self) -> Mapping[str, Any]:
         """What the last run recorded of its circumstances; empty before the first."""
-        kept: Mapping[str, Any] = self.study.user_attrs.get("provenance", {})
-        return kept
+        return self._facts("provenance")
 
     def keep_provenance(self, facts: Mapping[str, Any]) -> None:
-        self.study.set_user_attr("provenance", dict(facts))
+        self._keep("provenance", facts)
 
 
-def open_store(path: Path) -> Store:
-    """The store in this SQLite file, made where there is none.
+def open_store(location: Location) -> Store:
+    """The store at this place, made where there is none.
 
-    Raises ``InputError`` where the file is something else or from a newer version.
+    Raises ``InputError`` where it is something else, from a newer version, or does not answer.
     """
     import optuna  # seconds to import
     from sqlalchemy.exc import DatabaseError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        _use_write_ahead_log(path)
-        storage = optuna.storages.RDBStorage(
-            f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
-        )
+        storage = open_storage(location)
+        name = study_name(location)
         study = optuna.create_study(
-            storage=storage, study_name=_STUDY, direction="minimize", load_if_exists=True
+            storage=storage, study_name=name, direction="minimize", load_if_exists=True
         )
-    except (DatabaseError, sqlite3.DatabaseError) as error:
-        reason = str(getattr(error, "orig", error))
-        raise InputError(f"store {path} can't be opened ({reason}); move it away to begin anew") from None
+        schema = study.user_attrs.get("schema")
+        if schema is None:
+            study.set_user_attr("schema", SCHEMA)
+    except (DatabaseError, sqlite3.DatabaseError, optuna.exceptions.StorageInternalError) as error:
+        raise InputError(
+            f"store {location} can't be opened ({why(error)}); move it away to begin anew"
+        ) from None
     except RuntimeError as error:
         line = str(error).splitlines()[0]
-        raise InputError(f"store {path} is of another version of Optuna: {line}") from None
-    schema = study.user_attrs.get("schema")
-    if schema is None:
-        study.set_user_attr("schema", SCHEMA)
-    elif schema > SCHEMA:
-        raise InputError(
-            f"store {path} was written by a newer regnetlab (schema {schema}, this one knows {SCHEMA});"
-            " upgrade regnetlab, or move the store away to begin anew"
-        )
+        raise InputError(f"store {location} is of another version of Optuna: {line}") from None
+    if schema is not None:
+        check_schema(study, str(location), schema, SCHEMA)
     return Store(study)
-
-
-def _use_write_ahead_log(path: Path) -> None:
-    """Readers then never wait for the writer; the setting stays in the file."""
-    connection = sqlite3.connect(path)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-    finally:
-        connection.close()
 
 
 def _parameters(config: Config) -> tuple[dict[str, float], dict[str, Any]]:
