@@ -22,7 +22,7 @@ TRIES = 3
 """How often a training that is lost with its worker is tried before it counts as failed."""
 
 OUT_OF_MEMORY = "out of memory"  # how the trainer names it
-_HARD_MARGIN = 60.0  # seconds after the budget's own time limit, which the trainer looks at itself
+_HARD_MARGIN = 10.0  # seconds that the trainer, which looks at the time limit itself, may take to notice
 _SLOWER = 10.0  # how many times longer than predicted a first try may take
 _LOOK_EVERY = 0.5
 
@@ -60,7 +60,7 @@ class Pace:
 
     def limit(self, job: Job, tries: int) -> float:
         """Hard limit in seconds: predicted on the first try, the whole time limit on later ones."""
-        most = self._budget.time_limit + _HARD_MARGIN
+        most = 1.1 * self._budget.time_limit + _HARD_MARGIN
         if tries or self._seen < 3:
             return most
         predicted = self._slowest * job.acts * self._budget.images * self._budget.epochs

@@ -16,7 +16,7 @@ from regnetlab.spaces.config import MAX_DEPTH, MAX_WIDTH, Config
 from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.ratio import MOST_NARROWING, MOST_WIDENING
 from regnetlab.study.jobs import Job
-from regnetlab.study.stores.backends import open_storage, patiently, study_name, why, written
+from regnetlab.study.stores.backends import again_if, open_storage, patiently, study_name, why, written
 from regnetlab.study.stores.location import Location
 from regnetlab.study.stores.migrate import check_schema
 from regnetlab.training.budget import COMPLETE, CurvePoint, Score
@@ -152,18 +152,13 @@ def open_store(location: Location) -> Store:
     Raises ``InputError`` where it is something else, from a newer version, or does not answer.
     """
     import optuna  # seconds to import
-    from sqlalchemy.exc import DatabaseError
+    from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Of two who make the same store at once, such as a run and a status, one may find it half made.
+    busy = (IntegrityError, OperationalError, optuna.exceptions.StorageInternalError)
     try:
-        storage = open_storage(location)
-        name = study_name(location)
-        study = optuna.create_study(
-            storage=storage, study_name=name, direction="minimize", load_if_exists=True
-        )
-        schema = study.user_attrs.get("schema")
-        if schema is None:
-            study.set_user_attr("schema", SCHEMA)
+        study, schema = again_if(busy, lambda: _made_or_found(location))
     except (DatabaseError, sqlite3.DatabaseError, optuna.exceptions.StorageInternalError) as error:
         raise InputError(
             f"store {location} can't be opened ({why(error)}); move it away to begin anew"
@@ -174,6 +169,22 @@ def open_store(location: Location) -> Store:
     if schema is not None:
         check_schema(study, str(location), schema, SCHEMA)
     return Store(study)
+
+
+def _made_or_found(location: Location) -> tuple[Any, int | None]:
+    """The Optuna study and the schema that it had, ``None`` where it is new."""
+    import optuna
+
+    study = optuna.create_study(
+        storage=open_storage(location),
+        study_name=study_name(location),
+        direction="minimize",
+        load_if_exists=True,
+    )
+    schema: int | None = study.user_attrs.get("schema")
+    if schema is None:
+        study.set_user_attr("schema", SCHEMA)
+    return study, schema
 
 
 def _parameters(config: Config) -> tuple[dict[str, float], dict[str, Any]]:

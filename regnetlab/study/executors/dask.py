@@ -104,6 +104,8 @@ class DaskPlace(Place):
                         " what was trained is kept"
                     ) from None
                 time.sleep(_TRY_EVERY)
+            except (TypeError, RuntimeError) as error:  # how Dask speaks of encryption
+                raise InputError(f"the scheduler can't be used: {_first_line(error)}") from None
         if self._wanted.payload is not None:
             from regnetlab.study.executors.delivery import Delivery
 
@@ -133,10 +135,7 @@ def make_dask(wanted: Wanted) -> Place:
 
 def check_answers(address: str) -> None:
     """Raise ``InputError`` at once for an address that can't be right or where nobody listens."""
-    kind, _, rest = address.partition("://")
-    host, _, port = rest.rpartition(":")
-    if kind not in ("tcp", "tls") or not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise InputError(f"scheduler {address!r} is no address; write tcp://HOST:PORT or tls://HOST:PORT")
+    host, port = check_address(address)
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except OSError as error:
@@ -144,6 +143,16 @@ def check_answers(address: str) -> None:
             f"scheduler {address} does not answer ({error.strerror or error}); start one with: dask scheduler"
             f" --host {host}"
         ) from None
+
+
+def check_address(address: str) -> tuple[str, str]:
+    """Host and port of a scheduler's address; raises ``InputError`` for anything else."""
+    kind, _, rest = address.partition("://")
+    host, _, port = rest.rpartition(":")
+    known = kind in ("tcp", "tls") and host and port.isascii() and port.isdigit()
+    if not known or len(port) > 5 or not 0 < int(port) < 65_536:
+        raise InputError(f"scheduler {address!r} is no address; write tcp://HOST:PORT or tls://HOST:PORT")
+    return host, port
 
 
 def remote(theirs: dict[str, str], payload: str | None, arguments: bytes) -> Report:

@@ -64,6 +64,16 @@ def patiently(call: Callable[[], T], again: Callable[[], T | None] = lambda: Non
                 return kept
 
 
+def again_if(errors: tuple[type[Exception], ...], call: Callable[[], T], tries: int = 4) -> T:
+    """Call, and after one of these errors up to ``tries`` times in all, half a second apart."""
+    for _ in range(tries - 1):
+        try:
+            return call()
+        except errors:
+            time.sleep(0.5)
+    return call()
+
+
 def written(call: Callable[[], object], again: Callable[[], object | None] = lambda: None) -> None:
     """Write to the store as ``patiently`` does; raises ``InputError`` where it can't be written."""
     import optuna
