@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from regnetlab import __version__
-from regnetlab.cli import cluster, comparison, contest, models, results, spaces, studies
+from regnetlab.cli import cluster, comparison, contest, models, results, spaces, stores, studies
 from regnetlab.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command()(models.train)
 app.command()(studies.run)
 app.command()(studies.status)
 app.command()(cluster.worker)
+app.add_typer(stores.app, name="store")
 app.command()(comparison.plan)
 app.command()(comparison.compare)
 app.command(name="compare-baselines")(contest.compare_baselines)

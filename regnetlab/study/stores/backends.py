@@ -131,6 +131,9 @@ def _database(location: Database) -> Any:
     from sqlalchemy import event
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+    from sqlalchemy.pool import (
+        NullPool,  # none is left open; connecting takes milliseconds, a training seconds
+    )
 
     try:
         import psycopg
@@ -157,7 +160,7 @@ def _database(location: Database) -> Any:
 
     try:
         storage = optuna.storages.RDBStorage(
-            location.url, engine_kwargs={"creator": connect, "pool_pre_ping": True}
+            location.url, engine_kwargs={"creator": connect, "poolclass": NullPool}
         )
     except (SQLAlchemyError, psycopg.Error, optuna.exceptions.StorageInternalError) as error:
         raise InputError(
@@ -167,7 +170,7 @@ def _database(location: Database) -> Any:
 
     @event.listens_for(storage.engine, "handle_error")
     def _broken(context: Any) -> None:
-        if context.is_disconnect and not context.is_pre_ping:
+        if context.is_disconnect:
             raise ConnectionGoneError(why(context.sqlalchemy_exception or context.original_exception))
 
     return storage
