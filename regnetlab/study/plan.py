@@ -97,6 +97,10 @@ class Plan:
         return self.folder / "study.lock"
 
     @property
+    def log(self) -> Path:
+        return self.folder / "study.log.jsonl"
+
+    @property
     def trials(self) -> Path:
         return self.folder / "trials.csv"
 

@@ -15,6 +15,7 @@ from regnetlab.models.registry import find_model
 from regnetlab.study.changes import check_changes
 from regnetlab.study.contest import check_unchanged, hand_designed
 from regnetlab.study.contest_table import LATENCY_BATCHES, contest_csv
+from regnetlab.study.events import Logged, log_writer
 from regnetlab.study.executors import check_executor
 from regnetlab.study.executors.dask import check_answers
 from regnetlab.study.executors.place import Wanted
@@ -25,6 +26,7 @@ from regnetlab.study.provenance import provenance
 from regnetlab.study.runner import Derive, Outcome, Progress, outcome, run
 from regnetlab.study.store import Store, open_store
 from regnetlab.study.stores.lease import leased
+from regnetlab.study.stores.location import mask
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.batches import check_budget
 from regnetlab.training.datasets import DataSet, load_data
@@ -73,10 +75,16 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         stated = {"margin": store.provenance.get("margin", plan.margin)}  # before the first training
         facts = {"executor": executor}
         store.keep_provenance(provenance(plan.folder, data, name, workers) | facts | stated)
+        write = log_writer(plan.log)
         try:
-            with display as progress:
+            write({"event": "run", "executor": executor, "workers": workers, "store": str(plan.store)})
+            with display as shown:
+                progress = Logged(shown, write)
                 state = run(plan, store, setup, lock, progress, derive, executor, workers or 1, wanted)
                 _measure_latencies(store, state, plan, device, progress)
+        except BaseException as error:
+            write({"event": "broken off", "why": mask(f"{type(error).__name__}: {error}".splitlines()[0])})
+            raise
         finally:
             lock.check()
             state = outcome(plan, store)
@@ -84,6 +92,7 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
             write_atomically(plan.trials, trials_csv(plan, state))
             if state.contest.contenders:
                 write_atomically(plan.contest, contest_csv(plan, state, store.latencies))
+        write({"event": "end", "left": len(state.missing)})
     return state
 
 

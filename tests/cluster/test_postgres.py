@@ -41,7 +41,8 @@ def test_a_study_goes_on_when_its_database_comes_back_and_nobody_learns_the_pass
     calm, disturbed = make_study(name="calm"), make_study(name="disturbed")
     words = ["--data-dir", str(data_dir)]
     assert processes.run(calm, *words, "--executor", "inline").returncode == 0
-    env = environment(REGNETLAB_STORAGE=server.url)
+    slow = processes.with_fault(tmp_path / "slow", "time.sleep(2)")  # time for what comes between
+    env = environment(first=slow, REGNETLAB_STORAGE=server.url)
     more = ["--device", "cpu", "--workers", "1"]
     process = processes.start("run", str(disturbed), *words, *more, env=env)
     stored = place(server, disturbed)

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -216,21 +215,3 @@ def test_trainings_on_data_that_changed_since_no_longer_count(
     assert len(after) == 4
     assert [row["error"] for row in after] != [row["error"] for row in before]
     assert len(processes.identities_of(study)) == 8
-
-
-def test_killed_at_any_point_the_coordinator_takes_its_children_along(
-    make_study: MakeStudy, data_dir: Path, calm: list[dict[str, str]]
-) -> None:
-    study = make_study(SMALL)
-    words = ["--data-dir", str(data_dir), "--device", "cpu", "--workers", "2"]
-    for wanted in (1, 2):
-        process = processes.start("run", str(study), *words)
-        processes.wait_for(partial(lambda n: kept(study) >= n, wanted))
-        children = processes.children_of(process.pid)
-        process.kill()
-        process.communicate()
-        processes.wait_for(partial(lambda pids: not any(map(processes.alive, pids)), children), 30)
-    assert run(study, data_dir).returncode == 0
-    assert processes.trials_of(study) == calm
-    identities = processes.identities_of(study)
-    assert len(identities) == len(set(identities)) == 4
