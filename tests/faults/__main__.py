@@ -47,7 +47,8 @@ def main() -> int:
     lines.append(f"| **all** | {' | '.join(map(str, total))} |")
     print("\n".join(lines))
     if given.write:
-        measured = f"Seed {given.seed}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}."
+        python = platform.python_version()
+        measured = f"Seed {given.seed}, {os.cpu_count()} cores, {platform.system()}, Python {python}."
         text = given.write.read_text(encoding="utf-8")
         before, rest = text.split(BEGIN)
         after = rest.split(END)[1]
