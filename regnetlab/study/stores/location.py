@@ -97,5 +97,8 @@ def mask(text: str) -> str:
 
 
 def _file(text: str, folder: Path) -> Path:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # of a user who is not known here
+        path = Path(text)
     return path if path.is_absolute() else folder / path
