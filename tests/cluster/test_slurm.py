@@ -38,15 +38,21 @@ def at_least(study: Path, wanted: int) -> bool:
 
 
 def test_a_run_asks_slurm_for_its_workers_and_gives_them_back(
-    make_study: MakeStudy, data_dir: Path, cluster: slurm.Slurm, calm: list[dict[str, str]]
+    make_study: MakeStudy,
+    data_dir: Path,
+    tmp_path: Path,
+    cluster: slurm.Slurm,
+    calm: list[dict[str, str]],
 ) -> None:
-    text = """
+    text = f"""
 [run]
 scheduler = "slurm"
 executor = "dask"
 workers = 1
 [run.cluster]
 interface = "lo"
+tls = true
+shared_temp_directory = "{tmp_path}"
 memory = "900MB"
 walltime = "00:10:00"
 """
