@@ -5,6 +5,7 @@ listens beyond the loopback interface; where a scheduler must be reached from ot
 connections are encrypted with a key made for the run.
 """
 
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from types import MappingProxyType
@@ -25,7 +26,11 @@ def start_cluster(kind: str, wanted: Wanted) -> Any:
     if kind not in starters:
         raise unknown("scheduler", kind, [*starters, "tcp://HOST:PORT"])
     try:
-        return starters[kind](wanted)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of ports that other runs have
+            return starters[kind](wanted)
+    except InputError:
+        raise
     except (TypeError, ValueError, RuntimeError, OSError) as error:
         line = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"a {kind} cluster can't be started: {line}; look at [run.cluster]") from error
