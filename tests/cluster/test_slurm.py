@@ -53,6 +53,7 @@ workers = 1
 interface = "lo"
 tls = true
 shared_temp_directory = "{tmp_path}"
+log_directory = "{tmp_path}"
 memory = "900MB"
 walltime = "00:10:00"
 """
