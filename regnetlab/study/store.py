@@ -8,7 +8,7 @@ parameters are the network's, for Optuna's own tools.
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,23 @@ class Store:
     """An open store. Make one with ``open_store``."""
 
     study: Any  # optuna.Study, whose import is put off until a store is opened
+    known: list[tuple[int, str, Score]] = field(default_factory=list, repr=False, compare=False)
+    """Trial number, identity and score of the trainings read so far; a finished trial never changes."""
 
     def scores(self) -> dict[str, Score]:
         """The score of every finished training, by its identity; the first where there are two."""
         found: dict[str, Score] = {}
-        for _, attributes in trial_attributes(self.study, ("identity", *_SCORE)):
-            if "identity" in attributes:
-                found.setdefault(attributes["identity"], _score(attributes))
+        for _, identity, score in self._finished():
+            found.setdefault(identity, score)
         return found
+
+    def _finished(self) -> list[tuple[int, str, Score]]:
+        """Everything finished, of which only what is new is read."""
+        last = self.known[-1][0] if self.known else -1
+        for number, attributes in trial_attributes(self.study, ("identity", *_SCORE), last):
+            if "identity" in attributes:
+                self.known.append((number, attributes["identity"], _score(attributes)))
+        return self.known
 
     def add(self, job: Job, score: Score) -> None:
         """Keep one finished training."""
