@@ -2,7 +2,8 @@
 #   make run    the quick study on Fashion-MNIST, from sampling to the report
 #   make bench  networks an hour against a plain loop; ARGS="--seed 7" for other networks
 #   make test   lint, types, import contracts and all tests
-.PHONY: run test lint bench bench-sampling bench-scale lock clean data browser
+#   make test-cluster, test-faults, fuzz, audit   the long ones: real clusters, injected faults, odd input
+.PHONY: run test lint bench bench-sampling bench-scale lock clean data browser test-cluster test-faults fuzz audit
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,6 +23,22 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# Dask, PostgreSQL and Slurm in processes of their own, on the loopback interface alone.
+test-cluster: $(STAMP)
+	@.ci/apt-install /usr/lib/postgresql postgresql
+	@.ci/apt-install /usr/sbin/slurmctld slurm-wlm
+	REGNETLAB_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster
+
+test-faults: $(STAMP)
+	@.ci/apt-install /usr/lib/postgresql postgresql
+	$(BIN)/python -m tests.faults --write docs/reliability.md
+
+fuzz: $(STAMP)
+	REGNETLAB_FUZZ=20000 $(BIN)/pytest tests/fuzz -o timeout=7200
+
+audit: $(STAMP)
+	$(BIN)/python .ci/audit
 
 bench: $(STAMP) data
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/speed.py $(ARGS)

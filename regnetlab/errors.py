@@ -8,9 +8,29 @@ that is raised is a fault of the program.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST = 1_000
+
 
 class InputError(ValueError):
-    """Input that can't be used; the message is one line that says how to mend it."""
+    """Input that can't be used; the message is one line that says how to mend it.
+
+    What a message quotes may be as long as a file, or steer a terminal: of more than 1,000 characters the
+    middle is left out, and characters that are not printed become spaces or are written out.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        text = (
+            message
+            if len(message) <= _LONGEST
+            else f"{message[: _LONGEST // 2]} … {message[-_LONGEST // 2 :]}"
+        )
+        super().__init__("".join(map(_printable, text)))
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return " " if character.isspace() else ascii(character)[1:-1]
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

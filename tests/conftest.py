@@ -18,10 +18,8 @@ def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
     path.write_bytes(gzip.compress(header + array.tobytes(), compresslevel=1))
 
 
-@pytest.fixture(scope="session")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def write_bars(folder: Path) -> None:
     """1,200 training and 200 test images of 28 × 28 in 10 classes: a bright bar whose row is the class."""
-    folder = tmp_path_factory.mktemp("data")
     random = np.random.default_rng(0)
     for stem, n in (("train", 1_200), ("t10k", 200)):
         labels = random.integers(0, 10, n).astype(np.uint8)
@@ -30,6 +28,13 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             images[i, 2 * label + 4 : 2 * label + 7, 4:24] += 150
         write_idx(folder / f"{stem}-images-idx3-ubyte.gz", images)
         write_idx(folder / f"{stem}-labels-idx1-ubyte.gz", labels)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fashion-MNIST's four files with the images of ``write_bars``."""
+    folder = tmp_path_factory.mktemp("data")
+    write_bars(folder)
     return folder
 
 

@@ -16,7 +16,7 @@ from regnetlab.spaces.arrays import Floats, Ints
 
 _BINS = 10
 _FEWEST = 5
-_MANY = 2_000
+_MANY = 500
 """Networks of a population from which on resampled medians are sought by bisection, not made whole."""
 _RESAMPLES = 2_000
 _SEED = 20200330

@@ -8,6 +8,7 @@ and ``acts`` (floats, NaN where unknown), ``ended`` and whatever else the file h
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,7 @@ from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import COMPLETE
 
 _MOST_BYTES = 2**31
+_INDEX = re.compile("[0-9]{1,12}")
 _UNNAMED = "networks"
 
 
@@ -137,7 +139,7 @@ def _network(row: Row, count: int) -> dict[str, Any]:
     known: dict[str, Any] = {
         "name": row.get("name") or row.get("id") or f"network {count + 1}",
         "space": row.get("space") or _UNNAMED,
-        "index": int(index) if (index := row.get("index", "")).isdigit() else count,
+        "index": int(index) if _INDEX.fullmatch(index := row.get("index", "")) else count,
         "depths": depths,
         "widths": widths,
         "group_widths": _per_stage(groups, _numbers(row, groups, MAX_WIDTH), stages)

@@ -12,8 +12,6 @@ from regnetlab.cli.output import Json, print_json
 from regnetlab.cli.spaces import Classes, Input, TemplateName
 from regnetlab.errors import InputError
 from regnetlab.files import check_output, write_atomically
-from regnetlab.models.export.formats import FORMATS, format_named
-from regnetlab.models.export.onnx import check_onnx
 from regnetlab.spaces.template import template_named
 
 if TYPE_CHECKING:
@@ -22,7 +20,9 @@ if TYPE_CHECKING:
 
 def export(
     model: ModelText,
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=", ".join(FORMATS) + ".")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="torchvision, timm, pytorch, pycls or onnx.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write this file; stdout by default, not for onnx.")
     ] = None,
@@ -36,6 +36,9 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a network for torchvision, timm, PyTorch alone, pycls or ONNX."""
+    from regnetlab.models.export.formats import format_named
+    from regnetlab.models.export.onnx import check_onnx
+
     form = format_named(to)
     if form.write is None:
         check_onnx()

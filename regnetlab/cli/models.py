@@ -20,7 +20,6 @@ from regnetlab.cli.output import (
 from regnetlab.cli.spaces import Classes, Input, TemplateName
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import template_named
-from regnetlab.training.datasets import DATA_SETS, DEFAULT
 
 if TYPE_CHECKING:
     from regnetlab.models.summary import Layer, Summary
@@ -39,7 +38,9 @@ DataDir = Annotated[
 DataName = Annotated[
     str | None,
     typer.Option(
-        help=f"{', '.join(DATA_SETS)}; else the images in --data-dir, if there are such, or {DEFAULT}."
+        help="fashion-mnist, mnist, kmnist, emnist, emnist-letters (-digits, -mnist, -byclass, -bymerge),"
+        " cifar-10, cifar-100, svhn, folder or folder:PATH; else the images in --data-dir, if there are such,"
+        " or fashion-mnist."
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

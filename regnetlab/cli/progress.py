@@ -1,10 +1,12 @@
 """How a run is watched: a live table on a terminal, plain lines elsewhere, both on stderr."""
 
+import json
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,9 +14,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from regnetlab.errors import unknown
+from regnetlab.study.events import finished_facts
 from regnetlab.study.jobs import Job
 from regnetlab.study.runner import Progress
 from regnetlab.training.budget import Score
+
+FORMS = ("auto", "plain", "json")
+"""Ways to show a run."""
 
 _LINE_EVERY = 15.0  # seconds between plain lines
 
@@ -132,11 +139,38 @@ class LiveTable:
         return Group(Text(line), table)
 
 
+class JsonLines:
+    """For machines: an object a line on stderr, with what is planned and done so far."""
+
+    def __init__(self, study: str) -> None:
+        self.tally = Tally(study)
+
+    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+        self.tally.begin(jobs, scores)
+        self._print({"event": "begin"})
+
+    def finished(self, job: Job, score: Score) -> None:
+        self.tally.finished(job, score)
+        self._print(finished_facts(job, score))
+
+    def note(self, text: str) -> None:
+        self._print({"event": "note", "text": text})
+
+    def _print(self, facts: dict[str, Any]) -> None:
+        counts = {"study": self.tally.study, "planned": self.tally.planned, "done": self.tally.done}
+        print(json.dumps(facts | counts), file=sys.stderr, flush=True)
+
+
 @contextmanager
-def make_progress(study: str) -> Iterator[Progress]:
-    """The display that suits where stderr goes."""
+def make_progress(study: str, form: str = "auto") -> Iterator[Progress]:
+    """The display that suits where stderr goes, or the ``json`` or ``plain`` one."""
+    if form not in FORMS:
+        raise unknown("progress", form, FORMS)
+    if form == "json":
+        yield JsonLines(study)
+        return
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or form == "plain":
         yield Lines(study)
         return
     display = LiveTable(study, console)

@@ -8,6 +8,7 @@ import typer
 
 from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, number, print_json, print_table
+from regnetlab.errors import unknown
 
 StudyText = Annotated[
     str,
@@ -15,15 +16,34 @@ StudyText = Annotated[
 ]
 
 
+Storage = Annotated[
+    str | None,
+    typer.Option(help="Where trainings are kept: a file, journal:FILE or postgresql://…; else study.db."),
+]
+
+
 def run(
     study: StudyText,
-    executor: Annotated[str, typer.Option(help="local (processes) or inline.")] = "local",
+    executor: Annotated[
+        str | None, typer.Option(help="local (processes), inline or dask; else the study's, or local.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
     ] = None,
     device: Device = "auto",
     kernels: Kernels = "auto",
     data_dir: DataDir = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler, or local, ssh, slurm, …")
+    ] = None,
+    storage: Storage = None,
+    send_data: Annotated[
+        bool, typer.Option("--send-data", help="Send the data to workers that have none (dask).")
+    ] = False,
+    accept_change: Annotated[
+        bool, typer.Option("--accept-change", help="Go on with a changed study or data, and record it.")
+    ] = False,
+    progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the whole plan with its defaults; train nothing."),
@@ -31,9 +51,9 @@ def run(
     json: Json = False,
 ) -> None:
     """Train what a study asks for and does not have yet; go on where it was left."""
-    from regnetlab.study.plan import find_study, load_plan, plan_toml
+    from regnetlab.study.plan import find_study, load_plan, plan_toml, stored_at
 
-    plan = load_plan(find_study(study))
+    plan = stored_at(load_plan(find_study(study)), storage)
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.outcome import Outcome
     from regnetlab.study.trials import status as status_of
@@ -52,11 +72,15 @@ def run(
         return
 
     from regnetlab.analysis.derive import derive_from_trials  # pandas, SciPy
-    from regnetlab.cli.progress import make_progress
+    from regnetlab.cli.progress import FORMS, make_progress
     from regnetlab.study.session import Means, run_study
 
-    means = Means(executor, workers, device, data_dir, kernels)
-    state = run_study(plan, means, make_progress(plan.name), partial(derive_from_trials, plan))
+    means = Means(
+        executor, workers, device, data_dir, kernels, scheduler, send_data, accept_change=accept_change
+    )
+    if progress not in FORMS:
+        raise unknown("progress", progress, FORMS)
+    state = run_study(plan, means, make_progress(plan.name, progress), partial(derive_from_trials, plan))
     end = status_of(plan, state, running=0)
     _print_status(end, json)
     if left := end["planned"] - end["complete"] - end["failed"]:
@@ -67,21 +91,49 @@ def run(
         print(f"\nwrote {plan.trials}; next: " + ", ".join(f"regnetlab {each} {study}" for each in commands))
 
 
-def status(study: StudyText, json: Json = False) -> None:
+def status(
+    study: StudyText,
+    storage: Storage = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again until it is complete.")] = False,
+    every: Annotated[float, typer.Option(min=0.2, max=3_600, help="Seconds between looks.")] = 5.0,
+    json: Json = False,
+) -> None:
     """Show how far a study is."""
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.lock import running_models
     from regnetlab.study.outcome import Outcome, outcome
-    from regnetlab.study.plan import find_study, load_plan
+    from regnetlab.study.plan import find_study, load_plan, stored_at
     from regnetlab.study.store import open_store
     from regnetlab.study.trials import status as status_of
+    from regnetlab.training.budget import COMPLETE
 
-    plan = load_plan(find_study(study))
-    if plan.store.exists():
-        state = outcome(plan, open_store(plan.store))
+    plan = stored_at(load_plan(find_study(study)), storage)
+
+    def look() -> tuple[dict[str, Any], list[str]]:
+        state, running = Outcome(tuple(planned_jobs(plan)), {}), running_models(plan.lock)
+        if plan.store.exists():
+            store = open_store(plan.store)
+            state = outcome(plan, store)
+            running = running or int(store.lease().get("running", 0))
+        endings = [score.ended for score in state.scores.values() if score.ended != COMPLETE]
+        return status_of(plan, state, running), endings
+
+    def show(document: dict[str, Any], lines: list[str]) -> None:
+        if console.is_terminal and not json:
+            console.clear()
+        _print_status(document | ({"lines": lines} if json else {}), json)
+        if not json:
+            print("\n" + "\n".join(lines), flush=True)
+
+    if watch:
+        from rich.console import Console
+
+        from regnetlab.cli.watch import watch as keep_watching
+
+        console = Console()
+        keep_watching(look, show, every)
     else:
-        state = Outcome(tuple(planned_jobs(plan)), {})
-    _print_status(status_of(plan, state, running_models(plan.lock)), json)
+        _print_status(look()[0], json)
 
 
 def _print_status(document: dict[str, Any], json: bool) -> None:

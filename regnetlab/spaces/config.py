@@ -8,6 +8,7 @@ squeeze-and-excitation. It is canonical: equal networks have equal text.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -46,19 +47,8 @@ class Config:
                 f"depths, widths, group widths and bottleneck ratios have {counts} entries;"
                 f" each needs one per stage, 1 to {MAX_STAGES}"
             )
-        for depth, width, group_width, ratio in zip(*columns, strict=True):
-            if not 1 <= depth <= MAX_DEPTH:
-                raise InputError(f"depth {depth} is not between 1 and {MAX_DEPTH:,}")
-            if not 1 <= width <= MAX_WIDTH:
-                raise InputError(f"width {width} is not between 1 and {MAX_WIDTH:,}")
-            if bottleneck_ratio(ratio) != ratio or group_width < 1:
-                raise InputError(f"group width {group_width}, bottleneck ratio {ratio}: g is at least 1")
-            inner = width / ratio
-            if abs(inner - round(inner)) > 1e-6 or round(inner) % group_width:
-                raise InputError(
-                    f"width {width} over bottleneck ratio {ratio_text(ratio)} does not divide into groups of"
-                    f" {group_width}"
-                )
+        for stage in zip(*columns, strict=True):
+            _check_stage(*stage)
         if not 0 <= self.se_ratio <= 1:
             raise InputError(f"squeeze-and-excitation ratio {self.se_ratio} is not in 0 to 1")
 
@@ -114,6 +104,22 @@ class Config:
     def id(self) -> str:
         """Twelve hexadecimal digits that equal networks share, on any machine."""
         return network_id(self.text)
+
+
+@lru_cache(maxsize=2**14)  # populations repeat few stages, and are made of hundreds of thousands
+def _check_stage(depth: int, width: int, group_width: int, ratio: float) -> None:
+    if not 1 <= depth <= MAX_DEPTH:
+        raise InputError(f"depth {depth} is not between 1 and {MAX_DEPTH:,}")
+    if not 1 <= width <= MAX_WIDTH:
+        raise InputError(f"width {width} is not between 1 and {MAX_WIDTH:,}")
+    if bottleneck_ratio(ratio) != ratio or group_width < 1:
+        raise InputError(f"group width {group_width}, bottleneck ratio {ratio}: g is at least 1")
+    inner = width / ratio
+    if abs(inner - round(inner)) > 1e-6 or round(inner) % group_width:
+        raise InputError(
+            f"width {width} over bottleneck ratio {ratio_text(ratio)} does not divide into groups of"
+            f" {group_width}"
+        )
 
 
 def notation(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
@@ -18,12 +19,13 @@ from regnetlab.study.jobs import Job, identity_of, planned_jobs
 from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import check_same_data, provenance
-from regnetlab.study.runner import Progress, run_apart
-from regnetlab.study.session import Means, prepare
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import curve_text
-from regnetlab.training.batches import check_budget
 from regnetlab.training.budget import Budget, Score
+
+if TYPE_CHECKING:
+    from regnetlab.study.runner import Progress
+    from regnetlab.study.session import Means
 
 LADDER = "1600,3200,6400"
 """Training images of the budgets that are tried where nothing else is said; the study's own joins them."""
@@ -115,8 +117,8 @@ def ladder(plan: Plan, budgets: Sequence[Budget], networks: int) -> Ladder:
 
 def run_fidelity(
     plan: Plan,
-    means: Means,
-    display: AbstractContextManager[Progress],
+    means: "Means",
+    display: "AbstractContextManager[Progress]",
     budgets: Sequence[Budget],
     networks: int,
 ) -> Ladder:
@@ -124,11 +126,16 @@ def run_fidelity(
 
     Raises ``InputError`` before anything is written, as ``session.run_study`` does.
     """
+    from regnetlab.study.runner import run_apart  # torch, which whoever reads fidelity.csv does without
+    from regnetlab.study.session import prepare
+    from regnetlab.training.batches import check_budget
+
     state = ladder(plan, budgets, networks)
     if not state.missing:
         write_atomically(plan.fidelity, fidelity_csv(state))
         return state
-    setup, data, workers = prepare(plan, means)
+    ready = prepare(plan, means)
+    setup, data = ready.setup, ready.data
     for budget in budgets:
         check_budget(data, budget)
     with locked(plan.lock) as lock:
@@ -136,11 +143,11 @@ def run_fidelity(
         check_same_data(store.provenance, data)
         # A margin stated after errors are known proves nothing; these are errors too.
         stated = {"margin": store.provenance.get("margin", plan.margin)}
-        store.keep_provenance(provenance(plan.folder, data, setup, workers) | stated)
+        store.keep_provenance(provenance(plan.folder, data, setup, ready.wanted.workers) | stated)
         parts = [(replace(setup, budget=budget), jobs) for budget, jobs in state.rungs]
         try:
             with display as progress:
-                run_apart(parts, store, lock, progress, means.executor, workers)
+                run_apart(parts, store, lock, progress, ready.executor, ready.wanted)
         finally:
             state = ladder(plan, budgets, networks)
             if state.scores:

@@ -11,21 +11,21 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
-from regnetlab.models.registry import find_model
 from regnetlab.study.jobs import Job, planned_jobs
 from regnetlab.study.lock import locked
 from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import processor
 from regnetlab.study.store import open_store
-from regnetlab.training.devices import set_up
-from regnetlab.training.latency import Latency, latency
+
+if TYPE_CHECKING:  # whoever only reads latency.csv does without torch
+    import torch
+
+    from regnetlab.training.latency import Latency
 
 _WRITE_EVERY = 5.0  # seconds
 _MOST_BYTES = 2**30
@@ -84,8 +84,12 @@ _TEXTS = ("space", "model", "device", "processor", "host")
 _TIMES = ("median_ms", "low_ms", "high_ms")
 
 
-def this_place(device: torch.device) -> Place:
+def this_place(device: "torch.device") -> Place:
     """This machine, as ``latency`` uses it."""
+    import torch
+
+    from regnetlab.training.devices import set_up
+
     if device.type == "cuda":
         return Place("cuda", torch.cuda.get_device_name(device), 1)
     set_up(device)
@@ -113,7 +117,7 @@ def network_of(job: Job) -> tuple[object, ...]:
 def measure(
     plan: Plan,
     jobs: Sequence[Job],
-    device: torch.device,
+    device: "torch.device",
     batches: Sequence[int],
     seconds: float,
     tell: Callable[[str], None],
@@ -122,6 +126,9 @@ def measure(
 
     Alone: it holds the study's lock, for trainings beside it would be in its times.
     """
+    from regnetlab.models.registry import find_model
+    from regnetlab.training.latency import latency
+
     place = this_place(device)
     rows = read_latencies(plan.latencies) if plan.latencies.exists() else []
     known = {row.key for row in rows}
@@ -187,7 +194,7 @@ def _row(row: dict[str, Any]) -> Timed:
     return timed
 
 
-def _timed(job: Job, found: Latency, place: Place) -> Timed:
+def _timed(job: Job, found: "Latency", place: Place) -> Timed:
     median, low, high = (float(f"{time:.5g}") for time in (found.median, found.low, found.high))
     return Timed(
         space=job.space,

@@ -7,9 +7,19 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from regnetlab.errors import InputError
+
+
+class Lock(Protocol):
+    """A study held by this coordinator: on this machine, or in a shared store (``stores.lease``)."""
+
+    def say(self, running: int) -> None:
+        """Write down, for ``status``, how many models are in training."""
+
+    def check(self) -> None:
+        """Raise ``InputError`` where somebody else holds the study by now; called before a write."""
 
 
 class StudyLock:
@@ -17,15 +27,22 @@ class StudyLock:
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
+        self._said = -1
         self.say(0)
 
     def say(self, running: int) -> None:
         """Write down, for ``status``, how many models are in training."""
+        if running == self._said:
+            return
+        self._said = running
         text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "running": running})
         self._file.seek(0)
         self._file.truncate()
         self._file.write(text)
         self._file.flush()
+
+    def check(self) -> None:
+        """The system holds the lock for as long as this process lives: nothing to look at."""
 
 
 @contextmanager

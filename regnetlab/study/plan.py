@@ -5,7 +5,7 @@ Recipe, Ranges), so a new key is one new field there.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
@@ -20,6 +20,15 @@ from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import MAX_N
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.spaces.template import TEMPLATES, Template, parse_input, template_named
+from regnetlab.study.running import Running
+from regnetlab.study.stores.location import (
+    Location,
+    check_no_password,
+    from_environment,
+    from_here,
+    location_of,
+    mask,
+)
 from regnetlab.study.tomlfile import line_of, read_toml, write_value
 from regnetlab.training.budget import Budget, Recipe
 
@@ -77,14 +86,20 @@ class Plan:
     derived: int
     margin: float = MARGIN
     baselines: Baselines | None = None
+    running: Running = field(default_factory=Running)
 
     @property
-    def store(self) -> Path:
-        return self.folder / "study.db"
+    def store(self) -> Location:
+        """Where the trainings are kept: study.db beside the file, if nothing else is said."""
+        return location_of(self.running.storage, self.folder, self.name)
 
     @property
     def lock(self) -> Path:
         return self.folder / "study.lock"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "study.log.jsonl"
 
     @property
     def trials(self) -> Path:
@@ -164,6 +179,16 @@ class _Derive(_Section):
     n: Annotated[int, Field(ge=0, le=1_000)] = 0
 
 
+class _Run(_Section):
+    executor: str = "local"
+    workers: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    scheduler: str | None = None
+    storage: str | None = None
+    send_data: bool = False
+    memory: str | None = None
+    cluster: dict[str, Any] = Field(default_factory=dict)
+
+
 class _Compare(_Section):
     margin: Annotated[float, Field(ge=0, le=100)] = MARGIN
 
@@ -198,6 +223,7 @@ _Study = create_model(
     spaces=(Annotated[tuple[_Draw, ...], Field(min_length=1)], ...),
     derive=(_Derive, _Derive()),
     compare=(_Compare, _Compare()),
+    run=(_Run, _Run()),
     baselines=(_Baselines | None, None),
 )
 
@@ -239,6 +265,13 @@ def load_plan(path: Path) -> Plan:
         raise InputError(f"{path}{_line_of_message(text, values, str(error))}: {error}") from None
 
 
+def stored_at(plan: Plan, storage: str | None) -> Plan:
+    """The plan with its trainings kept elsewhere than its file says, if anything is said."""
+    if storage is None:
+        return plan
+    return replace(plan, running=replace(plan.running, storage=from_here(storage)))
+
+
 def _plan(
     path: Path, values: dict[str, Any], template: str | _Template, baselines: _Baselines | None
 ) -> Plan:
@@ -248,6 +281,8 @@ def _plan(
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"space {name!r} is listed twice; list it once, with the larger n")
+    check_no_password(values["run"]["storage"])
+    values["run"]["storage"] = from_environment() or values["run"]["storage"]
     return Plan(
         name=path.resolve().parent.name,
         folder=path.parent,
@@ -268,6 +303,7 @@ def _plan(
         draws=_draws(values["spaces"], ranges),
         derived=values["derive"]["n"],
         margin=values["compare"]["margin"],
+        running=Running(**values["run"]),
         baselines=None if baselines is None else _contest(baselines, Recipe(**values["recipe"])),
     )
 
@@ -351,6 +387,7 @@ def plan_toml(plan: Plan) -> str:
         "recipe": _fields(plan.recipe),
         "derive": {"n": plan.derived},
         "compare": {"margin": plan.margin},
+        "run": _told(plan.running),
     }
     if plan.baselines is not None:
         contest = _fields(plan.baselines)
@@ -359,6 +396,8 @@ def plan_toml(plan: Plan) -> str:
         sections |= {f"baselines.recipe.{name}": dict(part) for name, part in plan.baselines.recipes}
     if plan.regime.model is not None:
         sections["latency"] = _fields(plan.regime.model)
+    if plan.running.cluster:
+        sections["run.cluster"] = plan.running.cluster
     for name, section in sections.items():
         lines += [
             "",
@@ -371,6 +410,12 @@ def plan_toml(plan: Plan) -> str:
             own = (f"{write_value(each.name)} = {write_value(each.meaning)}" for each in draw.space.own)
             lines += [f"parent = {write_value(draw.space.parent)}", "[spaces.constraints]", *own]
     return "\n".join(lines) + "\n"
+
+
+def _told(running: Running) -> dict[str, object]:
+    """What [run] says, without the table of the cluster; TOML has no way to write that nothing is said."""
+    told = {key: value for key, value in _fields(running).items() if value is not None and key != "cluster"}
+    return told | ({"storage": mask(running.storage)} if running.storage else {})
 
 
 def _fields(of: object) -> dict[str, object]:
@@ -431,6 +476,7 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
         "spaces": _Draw,
         "derive": _Derive,
         "compare": _Compare,
+        "run": _Run,
         "baselines": _Baselines,
     }
     if location[:2] == ("baselines", "recipe"):

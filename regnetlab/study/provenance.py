@@ -7,20 +7,23 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
-from regnetlab.study.executors import Setup
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import DataSet
-from regnetlab.training.devices import kernels_used
+
+if TYPE_CHECKING:
+    from regnetlab.study.executors.work import Setup
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
 
 
-def provenance(folder: Path, data: DataSet, setup: Setup, workers: int) -> dict[str, object]:
+def provenance(folder: Path, data: DataSet, setup: "Setup", workers: int | None) -> dict[str, object]:
     """The facts that a study's end state records, ready for JSON."""
+    from regnetlab.training.devices import kernels_used  # torch, which whoever only reads does without
+
     return {
         "regnetlab": __version__,
         "python": platform.python_version(),

@@ -1,16 +1,16 @@
 """The runner: train what a plan asks for and the store does not have yet.
 
-The coordinator hands jobs to an executor, at most as many as there are workers, and keeps each
-score as it comes. Killed at any moment it loses the models in flight and nothing else; run again,
-it goes on with what is missing.
+The coordinator hands jobs to an executor (``dispatch``) and keeps each score as it comes. Killed at any
+moment it loses the models in flight and nothing else; run again, it goes on with what is missing.
 """
 
 import signal
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from regnetlab.errors import InputError
@@ -22,15 +22,19 @@ from regnetlab.study.contest import (
     regnets,
     tuning_jobs,
 )
-from regnetlab.study.executors import Setup, make_executor, sheltered, stop_at_once, work
+from regnetlab.study.dispatch import Stop, dispatch
+from regnetlab.study.executors import make_executor
+from regnetlab.study.executors.place import Place, Wanted
+from regnetlab.study.executors.work import Report, Setup
 from regnetlab.study.jobs import Job, planned_jobs, population_hash
-from regnetlab.study.lock import StudyLock
+from regnetlab.study.lock import Lock
 from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.store import Store
 from regnetlab.training.budget import Score
 
-WORKER_DIED = "failed: its worker process died twice"
+GRACE = 20.0
+"""Seconds that trainings in flight get after SIGTERM; batch systems commonly kill after 30."""
 
 Derive = Callable[[Sequence[tuple[Job, Score]]], list[Config]]
 """From a finished population to the RegNets derived from it; an ``InputError`` says why there are none."""
@@ -53,18 +57,23 @@ def run(
     plan: Plan,
     store: Store,
     setup: Setup,
-    lock: StudyLock,
+    lock: Lock,
     progress: Progress,
     derive: Derive,
     executor: str = "local",
     workers: int = 1,
+    wanted: Wanted | None = None,
 ) -> Outcome:
-    """Train what is planned, settle what follows from it, train that, until nothing follows any more."""
-    with stop_on_signals(progress) as stop:
+    """Train what is planned, settle what follows from it, train that, until nothing follows any more.
+
+    ``wanted`` says more about the executor than its number of ``workers``.
+    """
+    wanted = wanted or Wanted(workers, setup.device)
+    with stop_on_signals(progress) as stop, training_place(executor, wanted, progress, stop) as place:
         state = outcome(plan, store)
         while not stop.is_set():
             progress.begin(state.jobs, state.scores)
-            _train_missing(state, store, setup, lock, progress, executor, workers, stop)
+            _train_missing(state, store, setup, lock, progress, place, stop)
             state = outcome(plan, store)
             if state.missing or not _settle_next(plan, store, state, progress, derive):
                 break
@@ -75,23 +84,23 @@ def run(
 def run_apart(
     parts: Sequence[tuple[Setup, Sequence[Job]]],
     store: Store,
-    lock: StudyLock,
+    lock: Lock,
     progress: Progress,
-    executor: str = "local",
-    workers: int = 1,
+    executor: str,
+    wanted: Wanted,
 ) -> None:
     """Train what is missing of jobs beside the plan's own, each part under the budget of its setup."""
-    with stop_on_signals(progress) as stop:
+    with stop_on_signals(progress) as stop, training_place(executor, wanted, progress, stop) as place:
         for setup, jobs in parts:
-            wanted = {job.identity for job in jobs}
-            scores = {key: score for key, score in store.scores().items() if key in wanted}
+            asked = {job.identity for job in jobs}
+            scores = {key: score for key, score in store.scores().items() if key in asked}
             state = Outcome(tuple(jobs), scores)
             if not state.missing:
                 continue
             if stop.is_set():
                 return
             progress.begin(state.jobs, dict(scores))
-            _train_missing(state, store, setup, lock, progress, executor, workers, stop)
+            _train_missing(state, store, setup, lock, progress, place, stop)
 
 
 def _settle_next(plan: Plan, store: Store, state: Outcome, progress: Progress, derive: Derive) -> bool:
@@ -127,105 +136,100 @@ def _train_missing(
     state: Outcome,
     store: Store,
     setup: Setup,
-    lock: StudyLock,
+    lock: Lock,
     progress: Progress,
-    executor: str,
-    workers: int,
-    stop: threading.Event,
+    place: Callable[[], Place],
+    stop: Stop,
 ) -> None:
-    def keep(job: Job, score: Score) -> None:
-        store.add(job, score)
-        progress.finished(job, score)
+    known = set(state.scores)
+
+    def keep(job: Job, report: Report) -> None:
+        if job.identity not in known:
+            lock.check()
+            known.add(job.identity)
+            store.add(job, report.score)
+            progress.finished(job, report.score)
 
     # One network of each space in turn, so that an interrupted study is an even one.
     queue = list(dict.fromkeys(job.identity for job in sorted(state.missing, key=_turn)))
     by_identity = {job.identity: job for job in reversed(state.missing)}
     todo = [by_identity[identity] for identity in queue]
-    train_all(todo, keep, setup, lock, progress, executor, workers, stop)
+    train_all(deque(todo), keep, setup, lock, progress, place, stop)
 
 
 def train_all(
-    todo: list[Job],
-    keep: Callable[[Job, Score], None],
+    todo: deque[Job],
+    keep: Callable[[Job, Report], None],
     setup: Setup,
-    lock: StudyLock,
+    lock: Lock,
     progress: Progress,
-    executor: str,
-    workers: int,
-    stop: threading.Event,
+    place: Callable[[], Place],
+    stop: Stop,
 ) -> None:
     """Train ``todo`` from its front and ``keep`` every score, which may put more at its end."""
-    while todo and not stop.is_set():
-        lost = _train(todo, make_executor(executor, workers, setup.device), workers, setup, lock, keep, stop)
-        # A worker died and took the pool with it. Whoever was in flight is tried again alone, so
-        # that one poisonous network costs nobody else anything.
-        for job in lost:
-            if stop.is_set():
-                return
-            progress.note(f"a worker died; trying {job.space} {job.index} again, alone")
-            if _train([job], make_executor(executor, 1, setup.device), 1, setup, lock, keep, stop):
-                keep(job, Score(None, (), 0.0, 0, WORKER_DIED))
+    if todo and not stop.is_set():
+        dispatch(todo, place(), setup, keep, stop, lock.say, progress.note, lock.check)
 
 
 def _turn(job: Job) -> tuple[int, int]:
     return job.replicate, job.index
 
 
-def _train(
-    todo: list[Job],
-    pool: Executor,
-    workers: int,
-    setup: Setup,
-    lock: StudyLock,
-    keep: Callable[[Job, Score], None],
-    stop: threading.Event,
-) -> list[Job]:
-    """Work ``todo`` off from its front; returns the jobs that were in flight when the pool broke."""
-    flying: dict[Future[Score], Job] = {}
-    lost: list[Job] = []
-    try:
-        while flying or (todo and not lost and not stop.is_set()):
-            while todo and not lost and len(flying) < workers and not stop.is_set():
-                job = todo.pop(0)
-                try:
-                    with sheltered():
-                        call = job.model, job.recipe, job.seed, job.final
-                        flying[pool.submit(work, setup, *call)] = job
-                except BrokenProcessPool:
-                    lost.append(job)
-            lock.say(len(flying))
-            done, _ = wait(flying, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in done:
-                job = flying.pop(future)
-                try:
-                    score = future.result()
-                except BrokenProcessPool:
-                    lost.append(job)
-                else:
-                    keep(job, score)
-    except BaseException:
-        stop_at_once(pool)
-        raise
-    pool.shutdown(wait=not lost, cancel_futures=True)
-    lock.say(0)
-    return lost
+class _Opened:
+    """The place to train, made when something is to be trained, and closed with the run."""
+
+    def __init__(self, make: Callable[[], Place]) -> None:
+        self._make = make
+        self._place: Place | None = None
+
+    def __call__(self) -> Place:
+        if self._place is None:
+            self._place = self._make()
+        return self._place
+
+    def close(self, wait: bool) -> None:
+        if self._place is not None:
+            self._place.shutdown(wait=wait, cancel_futures=not wait)
 
 
 @contextmanager
-def stop_on_signals(progress: Progress) -> Iterator[threading.Event]:
-    """An event that is set by the first Ctrl-C (or SIGTERM): what is in flight is finished, nothing new
-    begun. The second one ends at once.
+def training_place(
+    executor: str, wanted: Wanted, progress: Progress, stop: Stop
+) -> Iterator[Callable[[], Place]]:
+    """The place to train, made when it is first asked for; what is in flight after an error is ended."""
+    place = _Opened(lambda: make_executor(executor, replace(wanted, note=progress.note)))
+    whole = False
+    try:
+        yield place
+        whole = True
+    finally:
+        place.close(wait=whole and not stop.out_of_time())
+
+
+@contextmanager
+def stop_on_signals(progress: Progress) -> Iterator[Stop]:
+    """What is in flight is finished, nothing new begun, after the first Ctrl-C; the second ends at once.
+
+    SIGTERM comes from a batch system that will soon kill: what is not finished within ``GRACE`` seconds
+    is handed back.
     """
-    stop = threading.Event()
+    stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
     def ask(number: int, frame: object) -> None:
-        if stop.is_set():
+        if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.set()
-        progress.note("stopping: the models in flight are finished first (again to stop at once)")
+        if number == signal.SIGTERM and stop.deadline is None:
+            stop.deadline = time.monotonic() + GRACE
+        if stop.is_set():
+            return
+        stop.asked.set()
+        if number == signal.SIGTERM:
+            progress.note(f"stopping: what is in flight has {GRACE:.0f} s to finish, else it is handed back")
+        else:
+            progress.note("stopping: the models in flight are finished first (again to stop at once)")
 
     kept = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -4,18 +4,20 @@ The trainings go through the same executors as a study's (``runner.train_all``).
 search loses what was in flight; run again it makes the same proposals and trains what is missing.
 """
 
-import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
 from regnetlab.spaces.sampler import sample
-from regnetlab.study.executors import Setup
+from regnetlab.study.dispatch import Stop
+from regnetlab.study.executors.place import Place
+from regnetlab.study.executors.work import Report, Setup
 from regnetlab.study.jobs import Job
-from regnetlab.study.lock import StudyLock, locked
+from regnetlab.study.lock import Lock, locked
 from regnetlab.study.provenance import check_same_data, provenance
-from regnetlab.study.runner import Progress, stop_on_signals, train_all
+from regnetlab.study.runner import Progress, stop_on_signals, train_all, training_place
 from regnetlab.study.search import Proposal, Search, Step, search_job
 from regnetlab.study.search_sampler import propose
 from regnetlab.study.search_store import SearchStore, kept_searches, known_scores, open_search
@@ -80,21 +82,21 @@ class Course:
 def run_course(
     course: Course,
     setup: Setup,
-    lock: StudyLock,
+    lock: Lock,
     progress: Progress,
-    executor: str,
-    workers: int,
-    stop: threading.Event,
+    place: Callable[[], Place],
+    stop: Stop,
 ) -> None:
     """Train until the search is complete or stopped."""
-    todo = course.advance()
+    todo = deque(course.advance())
 
-    def keep(job: Job, score: Score) -> None:
-        more = course.finish(job, score)
-        progress.finished(job, score)
+    def keep(job: Job, report: Report) -> None:
+        lock.check()
+        more = course.finish(job, report.score)
+        progress.finished(job, report.score)
         todo.extend(more)
 
-    train_all(todo, keep, setup, lock, progress, executor, workers, stop)
+    train_all(todo, keep, setup, lock, progress, place, stop)
 
 
 def run_search(search: Search, means: Means, display: AbstractContextManager[Progress]) -> list[Step]:
@@ -103,7 +105,8 @@ def run_search(search: Search, means: Means, display: AbstractContextManager[Pro
     Raises ``InputError`` before anything is written where plan, data, device or space do not allow it.
     """
     plan = search.plan
-    setup, data, workers = prepare(plan, means)
+    ready = prepare(plan, means)
+    setup, data = ready.setup, ready.data
     sample(search.space, 1, plan.template, plan.regime)  # refuses a regime that can't be met
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)  # of a search without a study
@@ -117,13 +120,17 @@ def run_search(search: Search, means: Means, display: AbstractContextManager[Pro
             known = population.scores()
         store = open_search(search)
         check_same_data(store.provenance, data, plan.searches_store.name)
-        store.keep_provenance(provenance(plan.folder, data, setup, workers))
+        store.keep_provenance(provenance(plan.folder, data, setup, ready.wanted.workers))
         known = known_scores(plan.searches_store) | known
         course = Course(store, known)
         try:
-            with display as progress, stop_on_signals(progress) as stop:
+            with (
+                display as progress,
+                stop_on_signals(progress) as stop,
+                training_place(ready.executor, ready.wanted, progress, stop) as place,
+            ):
                 progress.begin([], {})
-                run_course(course, setup, lock, progress, means.executor, workers, stop)
+                run_course(course, setup, lock, progress, place, stop)
         finally:
             write_atomically(plan.searches, searches_csv(kept_searches(plan.searches_store)))
     return [course.steps[k] for k in sorted(course.steps)]

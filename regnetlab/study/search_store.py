@@ -14,7 +14,8 @@ from typing import Any
 
 from regnetlab.spaces.law import parse_config
 from regnetlab.study.search import Proposal, Search, Step, search_job
-from regnetlab.study.store import attributes, open_storage, open_study, score_of
+from regnetlab.study.store import attributes, open_study, score_of
+from regnetlab.study.stores.backends import open_storage
 from regnetlab.training.budget import COMPLETE, Score
 
 MARK = "search"

@@ -1,22 +1,34 @@
 """One sitting of a study: everything around the runner, from checking the data to writing trials.csv."""
 
-from contextlib import AbstractContextManager
+import pickle
+import re
+import sys
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
+from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
 from regnetlab.models.registry import find_model
+from regnetlab.study.changes import check_changes
 from regnetlab.study.contest import check_unchanged, hand_designed
 from regnetlab.study.contest_table import LATENCY_BATCHES, contest_csv
-from regnetlab.study.executors import Setup, check_executor
-from regnetlab.study.lock import locked
+from regnetlab.study.events import Logged, log_writer
+from regnetlab.study.executors import check_executor
+from regnetlab.study.executors.dask import check_answers
+from regnetlab.study.executors.place import Wanted
+from regnetlab.study.executors.work import Setup
+from regnetlab.study.jobs import planned_jobs
+from regnetlab.study.lock import Lock, locked
 from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan
-from regnetlab.study.provenance import check_same_data, provenance
+from regnetlab.study.provenance import provenance
 from regnetlab.study.runner import Derive, Progress, run
 from regnetlab.study.store import Store, open_store
+from regnetlab.study.stores.lease import leased
+from regnetlab.study.stores.location import mask
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.batches import check_budget
 from regnetlab.training.datasets import DataSet, load_data
@@ -26,13 +38,16 @@ from regnetlab.training.latency import latency
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a study is run with: ``workers`` trainings at once (``None``: one per core or GPU)."""
+    """What a study is run with; ``None`` is what its file says in [run] (see ``Running``)."""
 
-    executor: str = "local"
+    executor: str | None = None
     workers: int | None = None
     device: str = "auto"
     data_dir: Path | None = None
     kernels: str = AUTO
+    scheduler: str | None = None
+    send_data: bool = False
+    accept_change: bool = False
 
 
 def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress], derive: Derive) -> Outcome:
@@ -41,41 +56,106 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
     Raises ``InputError`` before anything is written where the plan does not fit the data, the device
     or the executor is not there, or somebody else runs the study.
     """
-    setup, data, workers = prepare(plan, means)
+    ready = prepare(plan, means)
+    setup, data, wanted = ready.setup, ready.data, ready.wanted
     hand_designed(plan)  # refuses a baseline that is not known or can't be had
-    with locked(plan.lock) as lock:
+    with ExitStack() as held:
+        lock: Lock = held.enter_context(locked(plan.lock))
         store = open_store(plan.store)
-        check_same_data(store.provenance, data)
+        if not isinstance(plan.store, Path):
+            lock = held.enter_context(leased(store, lock, _tell))
         check_unchanged(plan, store.contest, store.tested)
+        check_changes(plan, store, data.checksum, means.accept_change)
         stated = {"margin": store.provenance.get("margin", plan.margin)}  # before the first training
-        store.keep_provenance(provenance(plan.folder, data, setup, workers) | stated)
+        facts = {"executor": ready.executor}
+        store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
+        write = log_writer(plan.log)
         try:
-            with display as progress:
-                state = run(plan, store, setup, lock, progress, derive, means.executor, workers)
-                _measure_latencies(store, state, plan, find_device(means.device), progress)
+            write({"event": "run", **facts, "workers": wanted.workers, "store": str(plan.store)})
+            with display as shown:
+                progress = Logged(shown, write)
+                at_once = wanted.workers or 1
+                state = run(plan, store, setup, lock, progress, derive, ready.executor, at_once, wanted)
+                there = find_device("cpu" if ready.executor == "dask" else setup.device)
+                _measure_latencies(store, state, plan, there, progress)
+        except BaseException as error:
+            write({"event": "broken off", "why": mask(f"{type(error).__name__}: {error}".splitlines()[0])})
+            raise
         finally:
+            lock.check()
             state = outcome(plan, store)
-            store.keep_provenance(provenance(plan.folder, data, setup, workers) | stated)
+            store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
             write_atomically(plan.trials, trials_csv(plan, state))
             if state.contest.contenders:
                 write_atomically(plan.contest, contest_csv(plan, state, store.latencies))
+        write({"event": "end", "left": len(state.missing)})
     return state
 
 
-def prepare(plan: Plan, means: Means) -> tuple[Setup, DataSet, int]:
-    """What all trainings share, the data, and how many train at once; writes nothing.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What trainings need: what they share, the data, and where they run."""
+
+    setup: Setup
+    data: DataSet
+    executor: str
+    wanted: Wanted
+
+
+def prepare(plan: Plan, means: Means) -> Ready:
+    """Everything that a run needs before it writes something.
 
     Raises ``InputError`` where the plan does not fit the data, or the device or executor is not there.
     """
-    check_executor(means.executor)
+    executor = means.executor or ("dask" if means.scheduler else plan.running.executor)
+    check_executor(executor)
     check_kernels(means.kernels)
-    device = find_device(means.device)
-    workers = 1 if means.executor == "inline" else means.workers or default_workers(device)
+    here = executor != "dask"  # whether this machine trains; a cluster's workers have devices of their own
+    device = find_device(means.device) if here else torch.device("cpu")
+    workers = means.workers or plan.running.workers or (_at_once(plan, device) if here else None)
     data = load_data(plan.data, plan.template, means.data_dir)
     data.check_fits(plan.template)
     check_budget(data, plan.budget)
-    setup = Setup(plan.template, plan.data, means.data_dir, str(device), plan.budget, means.kernels)
-    return setup, data, workers
+    name = str(device) if here else means.device
+    setup = Setup(plan.template, plan.data, means.data_dir, name, plan.budget, means.kernels, data.checksum)
+    return Ready(setup, data, executor, _wanted(plan, means, executor, workers, name, data))
+
+
+def _at_once(plan: Plan, device: torch.device) -> int:
+    acts = max(job.acts for job in planned_jobs(plan)) if device.type == "cuda" else 0
+    return default_workers(device, acts, plan.budget.images_per_step)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _wanted(
+    plan: Plan, means: Means, executor: str, workers: int | None, device: str, data: DataSet
+) -> Wanted:
+    scheduler = means.scheduler or plan.running.scheduler
+    if scheduler is not None and executor != "dask":
+        raise InputError(f"scheduler {scheduler!r} is for executor dask, and this is {executor}; name one")
+    if scheduler is not None and "://" in scheduler:
+        check_answers(scheduler)  # before anything is written
+    send = means.send_data or plan.running.send_data
+    return Wanted(
+        workers=workers,
+        device=device,
+        scheduler=scheduler,
+        cluster=plan.running.cluster,
+        payload=pickle.dumps(data) if send and executor == "dask" else None,
+        memory=None if plan.running.memory is None else parse_bytes(plan.running.memory),
+    )
+
+
+def parse_bytes(text: str) -> int:
+    """A size such as 500MB or 4GB (powers of 1,000) in bytes."""
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([KMGT])B?", text.strip().upper())
+    size = int(float(found[1]) * 1_000 ** ("KMGT".index(found[2]) + 1)) if found else 0
+    if size < 100_000_000:
+        raise InputError(f"run: memory is {text!r}; write a size of at least 100MB, such as 4GB")
+    return size
 
 
 def _measure_latencies(

@@ -38,12 +38,18 @@ def add_trials(study: Any, trials: Sequence[Any]) -> None:
             _insert(connection, study._study_id, trial)
 
 
-def trial_attributes(study: Any, keys: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The number of every trial that has one of these user attributes, and those that it has, in order."""
+def trial_attributes(
+    study: Any, keys: Sequence[str], after: int = -1
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The number of every trial that has one of these user attributes, and those that it has, in order.
+
+    Only trials with numbers above ``after``.
+    """
     engine = _engine(study)
     if engine is None:
         for trial in study.get_trials(deepcopy=False):
-            if known := {key: trial.user_attrs[key] for key in keys if key in trial.user_attrs}:
+            known = {key: trial.user_attrs[key] for key in keys if key in trial.user_attrs}
+            if known and trial.number > after:
                 yield trial.number, known
         return
     import sqlalchemy as sql
@@ -53,13 +59,16 @@ def trial_attributes(study: Any, keys: Sequence[str]) -> Iterator[tuple[int, dic
     query = (
         sql.select(trials.c.number, attributes.c.key, attributes.c.value_json)
         .join(attributes, attributes.c.trial_id == trials.c.trial_id)
-        .where(trials.c.study_id == study._study_id, attributes.c.key.in_(keys))
+        .where(trials.c.study_id == study._study_id, trials.c.number > after, attributes.c.key.in_(keys))
         .order_by(trials.c.trial_id)
     )
     with engine.connect() as connection:
         rows = connection.execution_options(yield_per=10_000).execute(query)
-        for number, own in groupby(map(tuple, rows), key=itemgetter(0)):
-            yield number, {key: json.loads(value) for _, key, value in own}
+        quoted = {key: json.dumps(key) for key in keys}
+        for number, own in groupby(rows, key=itemgetter(0)):
+            # Parsed at once: much faster than one value after the other.
+            values = ",".join([f"{quoted[key]}:{value}" for _, key, value in own])
+            yield number, json.loads(f"{{{values}}}")
 
 
 def _engine(study: Any) -> Any:

@@ -9,6 +9,9 @@ from regnetlab.errors import InputError
 
 _TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\-\"' ]+?)\s*\]\]?\s*(#.*)?")
 _MOST_BYTES = 1_000_000
+_MOST_LEVELS = 20
+_LONG_KEY = re.compile(r"(?:[\w\-\"']+[ \t]*\.[ \t]*){50}")
+"""A key of so many parts: the parser takes memory by the square of their number."""
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any], str]:
@@ -19,10 +22,32 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
+    if _LONG_KEY.search(text):
+        raise InputError(f"{path} has a key of 50 parts or more; a study file's have three at most")
     try:
-        return tomllib.loads(text), text
+        values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path} is no TOML: {error}; see the example in the README") from error
+    except ValueError as error:  # a number of thousands of digits, a date that is none
+        raise InputError(f"{path} has a value that can't be: {str(error).splitlines()[0]}") from error
+    if _deep(values):
+        raise InputError(
+            f"{path} has tables within tables more than {_MOST_LEVELS} deep; a study file has three"
+        )
+    return values, text
+
+
+def _deep(values: object) -> bool:
+    """Whether tables and lists are nested deeper than any study file's, found without recursion."""
+    level = [values]
+    for _ in range(_MOST_LEVELS):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(level)
 
 
 def line_of(text: str, location: tuple[str | int, ...]) -> int | None:

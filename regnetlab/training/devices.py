@@ -24,6 +24,9 @@ def find_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+_CONTEXT_BYTES = 600_000_000
+_MOST_PER_GPU = 8
+
 AUTO, NATIVE, TORCH = "auto", "native", "torch"
 """What computes on a CPU: this package's own kernels where they can be had, those or an error, torch's."""
 
@@ -64,8 +67,26 @@ def visible_gpus() -> tuple[str, ...]:
     return tuple(map(str, range(torch.cuda.device_count())))
 
 
-def default_workers(device: torch.device) -> int:
-    """How many trainings to run at once: one per core; one per GPU, or one on the GPU named."""
+def default_workers(device: torch.device, acts: int | None = None, batch_size: int = 64) -> int:
+    """How many trainings to run at once: one per core, or as many as fit on each GPU or on the one named.
+
+    ``acts`` are those of the largest network; where they are not known, a GPU trains one at a time.
+    """
     if device.type == "cpu":
         return usable_cores()
-    return 1 if device.index is not None else len(visible_gpus())
+    gpus = 1 if device.index is not None else len(visible_gpus())
+    if acts is None:
+        return gpus
+    free = min(torch.cuda.mem_get_info(place)[0] for place in range(torch.cuda.device_count()))
+    return gpus * trainings_per_gpu(free, acts, batch_size, usable_cores() // max(gpus, 1))
+
+
+def trainings_per_gpu(free: int, acts: int, batch_size: int, cores: int) -> int:
+    """How many trainings a GPU with so many free bytes takes at once, a process and a core each.
+
+    A small network leaves a GPU nearly idle between launches. Planned for each are the CUDA context and,
+    of every activation of a batch, its value and gradient before and behind the norm in float32; a fifth of
+    the memory stays free. Not measured yet: no GPU was at hand.
+    """
+    each = _CONTEXT_BYTES + 4 * 4 * acts * batch_size
+    return max(1, min(cores, _MOST_PER_GPU, free * 4 // 5 // each))

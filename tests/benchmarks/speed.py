@@ -28,13 +28,15 @@ from regnetlab.spaces.regime import Regime, Window
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import space_named
 from regnetlab.spaces.template import SMALL
-from regnetlab.study.executors import Setup, make_executor, work
+from regnetlab.study.executors import make_executor
+from regnetlab.study.executors.place import Wanted
+from regnetlab.study.executors.work import Setup, Task, work
 from regnetlab.training import trainer
 from regnetlab.training.batches import Images, on_device
 from regnetlab.training.budget import Budget, Recipe, Score
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import load_data
-from regnetlab.training.devices import default_workers, find_device, kernels_used
+from regnetlab.training.devices import find_device, kernels_used
 from tests.benchmarks.plain import plain_sets, train_plainly
 
 RECIPE = Recipe()
@@ -111,12 +113,12 @@ def package_shares(configs: list[Config], setup: Setup) -> dict[str, float]:
         "evaluation": (trainer, "evaluate"),
         "norms": (trainer, "recompute_norms"),
     }
-    work(setup, configs[0].text, RECIPE, 0, False)  # loads the data
+    work(setup, Task(configs[0].text, RECIPE, 0))  # loads the data
     seconds: dict[str, float] = {}
     started = time.perf_counter()
     with timed(parts, seconds):
         for each in configs:
-            work(setup, each.text, RECIPE, 0, False)
+            work(setup, Task(each.text, RECIPE, 0))
     seconds["other"] = time.perf_counter() - started - sum(seconds.values())
     return seconds
 
@@ -136,7 +138,7 @@ def main() -> None:
     budget = Budget(images=chosen.images)
     configs = networks(chosen.networks, chosen.seed)
     device = find_device("cpu")
-    workers = default_workers(device)
+    workers = usable_cores()
     setup = Setup(SMALL, "fashion-mnist", None, "cpu", budget)
     cores = usable_cores()
     peak = matmul_peak(cores)
@@ -149,9 +151,8 @@ def main() -> None:
 
     sets = plain_sets(on_device(load_data("fashion-mnist", SMALL), device), budget)
     started = time.perf_counter()
-    pool = make_executor("local", workers)
-    warm = Setup(SMALL, "fashion-mnist", None, "cpu", budget)
-    for each in [pool.submit(work, warm, configs[0].text, RECIPE, 0, False) for _ in range(workers)]:
+    pool = make_executor("local", Wanted(workers))
+    for each in [pool.train(setup, Task(configs[0].text, RECIPE, 0)) for _ in range(workers)]:
         each.result()
     start_up = time.perf_counter() - started
 
@@ -168,8 +169,8 @@ def main() -> None:
                 plain_seconds[part] = plain_seconds.get(part, 0.0) + spent
         plain_took = time.perf_counter() - started
         started = time.perf_counter()
-        calls = [pool.submit(work, setup, each.text, RECIPE, pair, False) for each in configs]
-        scores: list[Score] = [each.result() for each in calls]
+        calls = [pool.train(setup, Task(each.text, RECIPE, pair)) for each in configs]
+        scores: list[Score] = [each.result().score for each in calls]
         took = time.perf_counter() - started
         ratios.append(plain_took / took)
         errors += [

@@ -281,7 +281,7 @@ def test_bad_studies_get_one_line_and_nothing_is_written(
 
 def test_a_newer_store_is_refused(capsys: Capture, make_study: MakeStudy, data_dir: Path) -> None:
     study = make_study()
-    open_store(load_plan(study).store).study.set_user_attr("schema", 2)
+    open_store(load_plan(study).store).study.set_user_attr("schema", 99)
     for command in ("run", "status", "report", "fit-regnet"):
         more = ["--data-dir", str(data_dir)] if command == "run" else []
         assert "newer regnetlab" in complaint(capsys, [command, str(study), *more])

@@ -15,7 +15,7 @@ from regnetlab.report.contest import contest_findings
 from regnetlab.report.findings import caution, step_findings
 from regnetlab.report.page import default_path
 from regnetlab.report.page import page as render
-from regnetlab.study.executors import Setup
+from regnetlab.study.executors.work import Setup
 from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan, load_plan
 from regnetlab.study.runner import run

@@ -10,8 +10,9 @@ import pytest
 from regnetlab.analysis.judged_budgets import described, study_fidelity
 from regnetlab.analysis.networks import study_networks
 from regnetlab.errors import InputError
-from regnetlab.study import runner
+from regnetlab.study.executors import place
 from regnetlab.study.fidelity import ladder, parse_ladder, run_fidelity
+from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan, load_plan
 from regnetlab.study.session import Means
 from regnetlab.study.store import open_store
@@ -111,14 +112,14 @@ def test_the_populations_are_the_same_with_and_without_it(
     assert climb(plan, data_dir) == 24
     ran(plan, data_dir)
     ran(calm, data_dir)
-    texts = [trials_csv(each, runner.outcome(each, open_store(each.store))) for each in (plan, calm)]
+    texts = [trials_csv(each, outcome(each, open_store(each.store))) for each in (plan, calm)]
     rows = [[{**row, "seconds": ""} for row in csv.DictReader(text.splitlines())] for text in texts]
     assert rows[0] == rows[1]
     assert len(study_networks(plan)) == 8
 
 
 def test_one_that_was_stopped_goes_on(plan: Plan, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work, calls = runner.work, []
+    work, calls = place.work, []
 
     def stopping(*words: object) -> object:
         calls.append(words)
@@ -126,12 +127,12 @@ def test_one_that_was_stopped_goes_on(plan: Plan, data_dir: Path, monkeypatch: p
             raise KeyboardInterrupt
         return work(*words)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(runner, "work", stopping)
+    monkeypatch.setattr(place, "work", stopping)
     with pytest.raises(KeyboardInterrupt):
         climb(plan, data_dir)
     assert trainings(plan) == 5
     assert len(plan.fidelity.read_text().splitlines()) == 6
-    monkeypatch.setattr(runner, "work", work)
+    monkeypatch.setattr(place, "work", work)
     assert climb(plan, data_dir) == 24
 
 

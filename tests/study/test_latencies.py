@@ -10,11 +10,11 @@ import torch
 from regnetlab.errors import InputError
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Window
-from regnetlab.study import latencies
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.latencies import latencies_csv, measure, networks_to_time, read_latencies
 from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan, load_plan, plan_toml
+from regnetlab.training import latency
 from tests.study.test_fidelity import SMALL
 
 MakeStudy = Callable[..., Path]
@@ -58,7 +58,7 @@ def test_another_machines_rows_stay_and_do_not_count_here(plan: Plan) -> None:
 
 
 def test_an_interrupted_one_keeps_what_it_has(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = latencies.latency, []
+    real, calls = latency.latency, []
 
     def stopping(*words: object) -> object:
         calls.append(words)
@@ -66,7 +66,7 @@ def test_an_interrupted_one_keeps_what_it_has(plan: Plan, monkeypatch: pytest.Mo
             raise KeyboardInterrupt
         return real(*words)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(latencies, "latency", stopping)
+    monkeypatch.setattr(latency, "latency", stopping)
     with pytest.raises(KeyboardInterrupt):
         timed(plan, 2)
     assert len(read_latencies(plan.latencies)) == 2

@@ -8,18 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from regnetlab.study import runner
-from regnetlab.study.executors import Inline, Setup
+from regnetlab.study.executors.work import Setup
 from regnetlab.study.jobs import Job
 from regnetlab.study.lock import locked
+from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan, load_plan
-from regnetlab.study.runner import WORKER_DIED, Outcome, outcome
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import status, trials_csv
 from regnetlab.training.budget import Score
@@ -183,40 +182,13 @@ def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(make_study: MakeStudy, 
     assert kept(plan) == len(without_seconds((study.parent / "trials.csv").read_text())) >= 1
 
 
-def test_a_network_that_kills_its_worker_is_recorded_and_the_study_goes_on(
-    make_study: MakeStudy, data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = load_plan(make_study())
-    victim = runner.planned_jobs(plan)[3].model
-
-    class Deadly(Inline):
-        """A pool in which one network ends its process, as an out-of-memory killer would."""
-
-        def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
-            if args[1] != victim:
-                return super().submit(fn, *args, **kwargs)
-            with ProcessPoolExecutor(1) as pool:
-                future: Future[Score] = pool.submit(os._exit, 9)  # type: ignore[arg-type]
-                future.exception()
-                return future
-
-    monkeypatch.setattr(runner, "make_executor", lambda name, workers, device: Deadly())
-    progress = Quiet()
-    state = run_inline(plan, data_dir, progress)
-    assert not state.missing
-    failed = [job for job in state.jobs if state.scores[job.identity].ended == WORKER_DIED]
-    assert {job.model for job in failed} == {victim}
-    assert any("alone" in note for note in progress.notes)
-    assert status(plan, state, running=0)["failed"] == len(failed)
-
-
 def test_changed_data_are_refused_before_anything_is_trained(make_study: MakeStudy, data_dir: Path) -> None:
     study = make_study()
     store = open_store(load_plan(study).store)
-    store.keep_provenance({"data": "fashion-mnist", "data_checksum": "f" * 64})
+    store.keep_changes({"began": {"data.checksum": "f" * 64}})
     done = run_to_the_end(study, data_dir)
     assert done.returncode == 2
-    assert "data fashion-mnist changed since this study began" in done.stderr
+    assert "changed since it began: data.checksum was ffffffffffff…, is " in done.stderr
     assert store.scores() == {}
 
 

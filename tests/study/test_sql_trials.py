@@ -81,6 +81,7 @@ def test_attributes_are_read_as_optuna_reads_them(tmp_path: Path) -> None:
         (t.number, {key: t.user_attrs[key] for key in keys if key in t.user_attrs}) for t in study.trials[:5]
     ]
     assert list(trial_attributes(study, keys)) == expected
+    assert list(trial_attributes(study, keys, after=2)) == expected[3:]
 
 
 @pytest.mark.parametrize("reason", ["memory", "version"])
@@ -96,6 +97,7 @@ def test_other_storages_and_versions_go_through_optuna(
     add_trial(study, trial(0))
     add_trials(study, [trial(1)])
     assert [number for number, _ in trial_attributes(study, ["identity"])] == [0, 1]
+    assert [number for number, _ in trial_attributes(study, ["identity"], after=0)] == [1]
     assert len(facts(study)) == 2
 
 
@@ -106,6 +108,7 @@ def test_a_store_written_half_by_optuna_is_read_whole(
     jobs = planned_jobs(plan)
     store = open_store(plan.store)
     store.add(jobs[0], GOOD)
+    assert store.scores() == {jobs[0].identity: GOOD}
     with monkeypatch.context() as patch:
         patch.setattr(sql_trials, "_TABLES", 13)
         store.add(jobs[1], BAD)

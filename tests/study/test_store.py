@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from regnetlab.study.lock import locked, running_models
 from regnetlab.study.plan import load_plan
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import CurvePoint, Score
+from tests.study.processes import environment
 
 MakeStudy = Callable[..., Path]
 GOOD = Score(12.5, (CurvePoint(64, 2.25, 80.0), CurvePoint(128, 1.5, 60.0, 12.5)), 1.5, 128, "complete")
@@ -79,3 +82,14 @@ def test_derived_networks_belong_to_their_population(make_study: MakeStudy) -> N
     store.keep_derived("abc", configs)
     assert store.derived("abc") == configs
     assert store.derived("other") is None
+
+
+def test_several_processes_may_make_the_same_store_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    program = "import sys; from pathlib import Path; from regnetlab.study.store import open_store"
+    words = [sys.executable, "-c", f"{program}; open_store(Path(sys.argv[1]))", str(path)]
+    started = [
+        subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    assert [process.communicate()[1] for process in started] == [""] * 4
+    assert open_store(path).scores() == {}

@@ -1,0 +1,26 @@
+"""``regnetlab worker``: lend this machine to a study that runs elsewhere."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+
+def worker(
+    scheduler: Annotated[str, typer.Argument(metavar="ADDRESS", help="tcp://HOST:PORT or tls://HOST:PORT.")],
+    trainings: Annotated[
+        int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="This machine's address for the others, if it has several.")
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="End with the scheduler instead of waiting for its return.")
+    ] = False,
+) -> None:
+    """Train for the study behind a Dask scheduler, until stopped (Ctrl-C, SIGTERM)."""
+    from regnetlab.study.executors.joined import join
+    from regnetlab.training.devices import default_workers, find_device
+
+    count = trainings or default_workers(find_device())
+    join(scheduler, count, host, once, lambda text: print(text, file=sys.stderr, flush=True))

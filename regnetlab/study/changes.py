@@ -1,0 +1,76 @@
+"""What a study was when it began, and changes since: refused, unless accepted, which is recorded.
+
+More networks, more seeds, new spaces, another margin or another place to run extend a study. What is
+looked at here decides which networks are drawn or which errors they earn.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from regnetlab.errors import InputError
+from regnetlab.study.plan import Plan
+from regnetlab.study.store import Store
+
+_CHECKSUM = "data.checksum"
+_SHOWN = 4  # differences named in an error
+
+
+def facts_of(plan: Plan, checksum: str) -> dict[str, Any]:
+    """What decides the draws and the errors, by the key of the study file."""
+    facts: dict[str, Any] = {"data": plan.data, "seed": plan.seed, _CHECKSUM: checksum}
+    windows = {name: window.text for name, window in plan.regime.windows.items()}
+    sections = {
+        "template": asdict(plan.template),
+        "budget": {key: value for key, value in asdict(plan.budget).items() if key != "time_limit"},
+        "recipe": asdict(plan.recipe),
+        "ranges": asdict(plan.ranges),
+        "regime": {name: windows.get(name) for name in ("flops", "params", "acts")},
+        "spaces": {
+            draw.space.name: [draw.space.parent, *(f"{each.name}: {each.meaning}" for each in draw.space.own)]
+            for draw in plan.draws
+            if draw.space.parent
+        },
+    }
+    facts |= {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in facts.items()}
+
+
+def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """By key what was and what is; a key that stands on one side alone is a new space or a new version's."""
+    return {key: (began[key], now[key]) for key in sorted({*began} & {*now}) if began[key] != now[key]}
+
+
+def check_changes(plan: Plan, store: Store, checksum: str, accept: bool) -> None:
+    """Raise ``InputError`` that shows what changed since the study began, unless it is accepted.
+
+    An accepted change is recorded with its day. Trainings on changed data stay in the store but no longer
+    count, as their identities are the same; of everything else that is looked at, identities differ.
+    """
+    now = facts_of(plan, checksum)
+    kept = store.changes
+    changed = differences(kept.get("began", {}), now)
+    if changed and not accept:
+        lines = [f"{key} was {_shown(key, a)}, is {_shown(key, b)}" for key, (a, b) in changed.items()]
+        more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+        raise InputError(
+            f"study {plan.name} changed since it began: {'; '.join(lines[:_SHOWN])}{more}. Change it back,"
+            " begin a new study with another name, or go on with --accept-change, which records it"
+        )
+    began = {**kept.get("began", {}), **now}
+    if began == kept.get("began"):
+        return
+    accepted = list(kept.get("accepted", []))
+    facts = {"began": began, "accepted": accepted, "counts_from": kept.get("counts_from", 0)}
+    if changed:
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        accepted.append({"when": when, "changes": {key: list(pair) for key, pair in changed.items()}})
+        if _CHECKSUM in changed:
+            facts["counts_from"] = len(store.study.get_trials(deepcopy=False))
+    store.keep_changes(facts)
+
+
+def _shown(key: str, value: Any) -> str:
+    text = "not there" if value is None else repr(value)
+    return f"{text[1:13]}…" if key == _CHECKSUM else text if len(text) <= 40 else f"{text[:37]}…"

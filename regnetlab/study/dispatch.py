@@ -1,0 +1,171 @@
+"""Dispatch: hand trainings to an executor, keep each score as it comes, try again what was lost.
+
+A training that takes its worker along is tried ``TRIES`` times, then recorded as failed, so one
+poisonous network costs a study three workers and nothing else. Nothing is kept twice: a training
+leaves the queue with its score, and its identity is looked up before it is handed out again.
+"""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from dataclasses import dataclass, field
+
+from regnetlab.errors import InputError
+from regnetlab.study.executors.place import OverdueError, Place, WorkerLostError, WorkerRefusedError
+from regnetlab.study.executors.work import Report, Setup, Task
+from regnetlab.study.jobs import Job
+from regnetlab.training.budget import COMPLETE, Budget, Score
+
+TRIES = 3
+"""How often a training that is lost with its worker is tried before it counts as failed."""
+
+OUT_OF_MEMORY = "out of memory"  # how the trainer names it
+_HARD_MARGIN = 10.0  # seconds that the trainer, which looks at the time limit itself, may take to notice
+_SLOWER = 10.0  # how many times longer than predicted a first try may take
+_LOOK_EVERY = 0.5
+
+
+@dataclass(slots=True)
+class Stop:
+    """Whether to stop: no new trainings, those in flight go on until ``deadline`` (monotonic seconds)."""
+
+    asked: threading.Event = field(default_factory=threading.Event)
+    deadline: float | None = None
+
+    def is_set(self) -> bool:
+        return self.asked.is_set()
+
+    def out_of_time(self) -> bool:
+        return self.is_set() and self.deadline is not None and time.monotonic() > self.deadline
+
+
+class Pace:
+    """The slowest seconds per (activation × image) so far: what a training's hard limit follows from.
+
+    Activations predict the time of a training better than flops do (Radosavovic et al. 2020,
+    section 4, figure 12).
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._slowest = 0.0
+        self._seen = 0
+
+    def learn(self, job: Job, score: Score) -> None:
+        if score.ended == COMPLETE and score.images:
+            self._seen += 1
+            self._slowest = max(self._slowest, score.seconds / (job.acts * score.images))
+
+    def limit(self, job: Job, tries: int) -> float:
+        """Hard limit in seconds: predicted on the first try, the whole time limit on later ones."""
+        most = 1.1 * self._budget.time_limit + _HARD_MARGIN
+        if tries or self._seen < 3:
+            return most
+        predicted = self._slowest * job.acts * self._budget.images * self._budget.epochs
+        return min(most, _HARD_MARGIN + _SLOWER * predicted)
+
+
+def dispatch(
+    queue: deque[Job],
+    place: Place,
+    setup: Setup,
+    keep: Callable[[Job, Report], None],
+    stop: Stop,
+    say: Callable[[int], None],
+    note: Callable[[str], None],
+    watch: Callable[[], None] = lambda: None,
+) -> None:
+    """Train ``queue`` from its front; returns when all are kept, or soon after ``stop`` was asked for.
+
+    ``keep`` may put more at the end of the queue.
+
+    ``say`` is told how many are in flight, ``watch`` is called every now and then and may raise.
+    Raises ``InputError`` where no worker is left that may train.
+    """
+    flying: dict[Future[Report], Job] = {}
+    lost: Counter[str] = Counter()
+    pace = Pace(setup.budget)
+    where: dict[str, str] = {}  # device by host: errors of a CPU and a GPU must not be mixed
+    while flying or (queue and not stop.is_set()):
+        while queue and not stop.is_set() and len(flying) < place.capacity():
+            job = queue.popleft()
+            limit = pace.limit(job, lost[job.identity])
+            task = Task(job.model, job.recipe, job.seed, job.final, limit)
+            flying[place.train(setup, task)] = job
+        say(len(flying))
+        watch()
+        if stop.out_of_time():
+            note(f"handed back {len(flying)} trainings that were in flight; the next run trains them")
+            return
+        if not flying:
+            time.sleep(_LOOK_EVERY)
+            continue
+        done, _ = wait(flying, timeout=_LOOK_EVERY, return_when=FIRST_COMPLETED)
+        gone = False
+        for future in done:
+            job = flying.pop(future)
+            try:
+                report = future.result()
+            except CancelledError:  # with its place, through no fault of its own
+                gone = True
+                queue.appendleft(job)
+            except Exception as error:
+                failure = place.explain(error)
+                if isinstance(failure, WorkerRefusedError):
+                    note(failure.reason)
+                    queue.appendleft(job)
+                    if not place.send_away(failure.worker):
+                        raise InputError(f"no worker is left: {failure.reason}") from None
+                elif isinstance(failure, WorkerLostError):
+                    lost[job.identity] += 1
+                    again = lost[job.identity] < TRIES
+                    note(_lost_line(job, failure, lost[job.identity]))
+                    if again:
+                        queue.append(job)
+                    else:
+                        keep(job, _failed(failure, setup))
+                else:
+                    raise failure from None
+            else:
+                _check_device(report, where)
+                if report.score.ended == OUT_OF_MEMORY and lost[job.identity] < TRIES - 1:
+                    lost[job.identity] += 1
+                    note(_lost_line(job, WorkerLostError(OUT_OF_MEMORY), lost[job.identity]))
+                    queue.append(job)
+                    continue
+                pace.learn(job, report.score)
+                keep(job, report)
+        if gone and not stop.is_set():
+            place.revive()
+    say(0)
+
+
+def _failed(failure: WorkerLostError, setup: Setup) -> Report:
+    if isinstance(failure, OverdueError):
+        reason = f"time limit of {setup.budget.time_limit:g} s, {TRIES} times without any answer"
+    else:
+        reason = f"failed: its worker died {TRIES} times, at last because {failure}"
+    return Report(Score(None, (), 0.0, 0, reason), "", "")
+
+
+def _lost_line(job: Job, failure: WorkerLostError, times: int) -> str:
+    """What happened to which network, and how to see it happen alone."""
+    next_step = "it is tried again" if times < TRIES else "it is recorded as failed"
+    return (
+        f"{job.space} {job.index} lost its worker, try {times} of {TRIES} ({failure}); {next_step}."
+        f" Alone: regnetlab train '{job.model}' --seed {job.seed}"
+    )
+
+
+def _check_device(report: Report, where: dict[str, str]) -> None:
+    """Raise ``InputError`` where this host trains on another kind of device than others did."""
+    where.setdefault(report.host, report.device)
+    kinds = {kind: host for host, kind in where.items()}
+    if len(kinds) > 1:
+        named = ", ".join(f"{host} on {kind}" for kind, host in sorted(kinds.items()))
+        raise InputError(
+            f"workers train on different devices ({named}), whose errors differ; name one with"
+            " --device or --kernels"
+        )

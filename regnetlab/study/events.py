@@ -1,0 +1,79 @@
+"""The log of a study: what happened, one JSON object a line, in ``study.log.jsonl`` beside its file.
+
+It says which process on which machine ran the study and when, each training with its network, seed,
+ending and seconds, and every note. It holds nothing that the store does not, or that was not printed,
+and never a password.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from regnetlab.study.jobs import Job
+from regnetlab.study.runner import Progress
+from regnetlab.study.stores.location import mask
+from regnetlab.training.budget import COMPLETE, Score
+
+MOST_BYTES = 50_000_000
+"""A log that is longer is put aside once, as ``.1``, and begun anew."""
+
+
+class Logged:
+    """A display that also writes each event to ``write``."""
+
+    def __init__(self, display: Progress, write: Callable[[dict[str, Any]], None]) -> None:
+        self._display, self._write = display, write
+
+    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+        self._write({"event": "begin", "planned": len({job.identity for job in jobs}), "kept": len(scores)})
+        self._display.begin(jobs, scores)
+
+    def finished(self, job: Job, score: Score) -> None:
+        self._write(finished_facts(job, score))
+        self._display.finished(job, score)
+
+    def note(self, text: str) -> None:
+        self._write({"event": "note", "text": mask(text)})
+        self._display.note(text)
+
+
+def finished_facts(job: Job, score: Score) -> dict[str, Any]:
+    """One training; ``again`` is the command that trains it alone where it failed."""
+    facts: dict[str, Any] = {
+        "event": "finished",
+        "space": job.space,
+        "index": job.index,
+        "model": job.model,
+        "seed": job.seed,
+        "identity": job.identity,
+        "error": score.error,
+        "ended": score.ended,
+        "seconds": round(score.seconds, 3),
+    }
+    if score.ended != COMPLETE:
+        facts["again"] = f"regnetlab train '{job.model}' --seed {job.seed}"
+    return facts
+
+
+def log_writer(path: Path) -> Callable[[dict[str, Any]], None]:
+    """Appends an event, with the time and who writes, as one line in one call.
+
+    A log that can't be written (a full disk) is no reason to end a study: the store says when it can't.
+    """
+    who = {"host": socket.gethostname(), "pid": os.getpid()}
+
+    def write(facts: dict[str, Any]) -> None:
+        line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **who, **facts})
+        try:
+            if path.exists() and path.stat().st_size > MOST_BYTES:
+                path.replace(path.with_name(f"{path.name}.1"))
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+        except OSError:
+            return
+
+    return write

@@ -1,0 +1,29 @@
+"""``inline``: each training at once in this process and thread, to step through it in a debugger."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import ParamSpec, TypeVar
+
+from regnetlab.study.executors.place import Place, Wanted
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Inline(Place):
+    """Runs each call at once, in this process and thread."""
+
+    def capacity(self) -> int:
+        return 1
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def make_inline(wanted: Wanted) -> Place:
+    return Inline()

@@ -1,0 +1,42 @@
+"""Runs on Dask, in short; ``tests/cluster`` has the long form with schedulers and workers that are lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regnetlab.errors import InputError
+from regnetlab.study.executors import make_executor
+from regnetlab.study.executors.place import Wanted
+from tests.study import processes
+from tests.study.processes import SMALL
+
+MakeStudy = Callable[..., Path]
+pytest.importorskip("distributed", reason="Dask is not installed: pip install 'regnetlab[cluster]'")
+
+
+def test_a_cluster_started_for_the_run_trains_the_same_bits(make_study: MakeStudy, data_dir: Path) -> None:
+    here, there = make_study(SMALL, "here"), make_study(SMALL, "there")
+    words = ["--data-dir", str(data_dir)]
+    assert processes.run(here, *words, "--executor", "inline").returncode == 0
+    done = processes.run(there, *words, "--executor", "dask", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert processes.trials_of(there) == processes.trials_of(here)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "message"),
+    [
+        ("tcp://127.0.0.1:1", "does not answer"),
+        ("tcp://127.0.0.1", "is no address"),
+        ("http://x:80", "is no address"),
+        ("slurn", "did you mean 'slurm'"),
+        ("ssh", "hosts"),
+        ("slurm", "interface"),
+        ("kubernetes", "dask-kubernetes"),
+    ],
+)
+def test_a_scheduler_that_can_not_be_is_refused_in_a_line(scheduler: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        make_executor("dask", Wanted(1, scheduler=scheduler))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,217 @@
+"""Faults in real processes: after each the study has the same trials as an undisturbed one."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from regnetlab.study.plan import load_plan
+from regnetlab.study.store import open_store
+from tests.study import processes
+from tests.study.processes import SMALL, environment, with_fault
+
+MakeStudy = Callable[..., Path]
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> list[dict[str, str]]:
+    """The trials of a study that nothing happens to."""
+    folder = tmp_path_factory.mktemp("calm")
+    (folder / "study.toml").write_text(SMALL)
+    done = processes.run(folder / "study.toml", "--data-dir", str(data_dir), "--executor", "inline")
+    assert done.returncode == 0, done.stderr
+    return processes.trials_of(folder / "study.toml")
+
+
+def run(study: Path, data_dir: Path, *words: str, fault: str = "") -> subprocess.CompletedProcess[str]:
+    return processes.run(
+        study, "--data-dir", str(data_dir), "--workers", "2", *words, env=environment(first=fault)
+    )
+
+
+def kept(study: Path) -> int:
+    plan = load_plan(study)
+    return len(open_store(plan.store).scores()) if plan.store.exists() else 0
+
+
+def test_a_worker_that_dies_or_hangs_or_has_no_memory_once_costs_nothing(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, calm: list[dict[str, str]]
+) -> None:
+    # The first training is killed, the second one's process hangs, the third runs out of memory.
+    text = SMALL.replace("validation = 100", "validation = 100\ntime_limit = 5.0")
+    study = make_study(text + '[run]\nmemory = "8GB"\n')
+    fault = with_fault(
+        tmp_path / "fault",
+        f"""
+        seeds = {[int(row["seed"]) for row in calm]!r}
+        flag = here / str(seed)
+        if not flag.exists():
+            flag.touch()
+            if seed == seeds[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if seed == seeds[1]:
+                time.sleep(3600)
+            if seed == seeds[2]:
+                build = lambda: bytearray(20_000_000_000)
+        """,
+    )
+    done = run(study, data_dir, fault=fault)
+    assert done.returncode == 0, done.stderr
+    assert processes.trials_of(study) == calm
+    lines = [line for line in done.stderr.splitlines() if "lost its worker, try 1 of 3" in line]
+    assert len(lines) == 3
+    for reason in ("ended by SIGKILL", "no answer within 16 s", "out of memory"):
+        assert sum(reason in line for line in lines) == 1
+    assert all("regnetlab train 'anynet:" in line and "--seed" in line for line in lines)
+
+
+def test_a_network_that_always_kills_its_worker_is_recorded_and_the_study_ends(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, calm: list[dict[str, str]]
+) -> None:
+    study = make_study(SMALL)
+    body = f"if seed == {calm[1]['seed']}: os.kill(os.getpid(), signal.SIGSEGV)"
+    done = run(study, data_dir, fault=with_fault(tmp_path / "fault", body))
+    assert done.returncode == 0, done.stderr
+    rows = processes.trials_of(study)
+    assert [row for i, row in enumerate(rows) if i != 1] == [row for i, row in enumerate(calm) if i != 1]
+    assert rows[1]["error"] == ""
+    assert rows[1]["ended"].startswith("failed: its worker died 3 times")
+    assert "SIGSEGV" in rows[1]["ended"]
+
+
+def test_sigterm_hands_back_what_does_not_finish_in_time(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, calm: list[dict[str, str]]
+) -> None:
+    study = make_study(SMALL)
+    body = f"if seed == {calm[3]['seed']} and not (here / 'go').exists(): time.sleep(3600)"
+    fault = with_fault(tmp_path / "fault", body)
+    words = ["--data-dir", str(data_dir), "--device", "cpu", "--workers", "2"]
+    process = processes.start("run", str(study), *words, env=environment(first=fault))
+    processes.wait_for(lambda: kept(study) == 3)
+    children = processes.children_of(process.pid)
+    os.kill(process.pid, signal.SIGTERM)
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert "handed back 1 trainings" in said
+    assert "Traceback" not in said
+    processes.wait_for(lambda: not any(map(processes.alive, children)), 20)
+    assert len(processes.trials_of(study)) == 3
+    (tmp_path / "fault" / "go").touch()
+    assert run(study, data_dir, fault=fault).returncode == 0
+    assert processes.trials_of(study) == calm
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("a small tmpfs can't be mounted here")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_ends_the_run_in_a_line_and_room_lets_it_go_on(
+    tiny_disk: Path, data_dir: Path, calm: list[dict[str, str]]
+) -> None:
+    study = tiny_disk / "full" / "study.toml"
+    study.parent.mkdir()
+    study.write_text(SMALL)
+    open_store(load_plan(study).store)  # its tables alone
+    ballast = tiny_disk / "ballast"
+    free = shutil.disk_usage(tiny_disk).free
+    ballast.write_bytes(bytes(max(0, free - 40_000)))
+    done = run(study, data_dir)
+    assert done.returncode == 2
+    assert "can't be written" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    ballast.unlink()
+    assert run(study, data_dir).returncode == 0
+    assert processes.trials_of(study) == calm
+
+
+def test_a_folder_that_can_not_be_written_is_said_before_anything_is_trained(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    study = make_study(SMALL)
+    mounted = False
+    if os.geteuid() == 0:  # whom no mode stops; a read-only mount does
+        words = ["mount", "--bind", "-o", "ro", str(study.parent), str(study.parent)]
+        mounted = subprocess.run(words, capture_output=True, check=False).returncode == 0
+        if not mounted:
+            pytest.skip("nothing can be mounted here, and root may write anywhere")
+    else:
+        study.parent.chmod(0o500)
+    try:
+        done = run(study, data_dir)
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(study.parent)], check=True)
+        else:
+            study.parent.chmod(0o700)
+    assert done.returncode == 2
+    assert "can't be written" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert [each.name for each in study.parent.iterdir()] == ["study.toml"]
+
+
+def test_truncated_data_are_named_and_nothing_is_written(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path
+) -> None:
+    study = make_study(SMALL)
+    broken = tmp_path / "broken"
+    shutil.copytree(data_dir, broken)
+    images = broken / "train-images-idx3-ubyte.gz"
+    images.write_bytes(images.read_bytes()[:-2_000])
+    done = run(study, broken)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "damaged" in done.stderr
+    assert [each.name for each in study.parent.iterdir()] == ["study.toml"]
+
+
+def test_a_changed_study_is_shown_and_refused_until_accepted(
+    make_study: MakeStudy, data_dir: Path, calm: list[dict[str, str]]
+) -> None:
+    study = make_study(SMALL)
+    assert run(study, data_dir, "--executor", "inline").returncode == 0
+    text = study.read_text()
+    study.write_text(text.replace("images = 128", "images = 160").replace("n = 4", "n = 5"))
+    done = run(study, data_dir, "--executor", "inline")
+    assert done.returncode == 2
+    assert "budget.images was 128, is 160. Change it back" in done.stderr
+    assert processes.trials_of(study) == calm
+    assert run(study, data_dir, "--executor", "inline", "--accept-change").returncode == 0
+    changes = open_store(load_plan(study).store).changes
+    assert [each["changes"] for each in changes["accepted"]] == [{"budget.images": [128, 160]}]
+    assert len(processes.trials_of(study)) == 5
+    study.write_text(study.read_text().replace("n = 5", "n = 6"))  # more of the same is no change
+    assert run(study, data_dir, "--executor", "inline").returncode == 0
+
+
+def test_trainings_on_data_that_changed_since_no_longer_count(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path
+) -> None:
+    study = make_study(SMALL)
+    assert run(study, data_dir, "--executor", "inline").returncode == 0
+    other = tmp_path / "other"
+    shutil.copytree(data_dir, other)
+    shutil.copy(other / "t10k-images-idx3-ubyte.gz", tmp_path / "kept")
+    for stem in ("images-idx3", "labels-idx1"):
+        shutil.copy(other / f"t10k-{stem}-ubyte.gz", other / f"train-{stem}-ubyte.gz")
+    refused = run(study, other, "--executor", "inline")
+    assert refused.returncode == 2
+    assert "data.checksum was" in refused.stderr
+    before = processes.trials_of(study)
+    assert run(study, other, "--executor", "inline", "--accept-change").returncode == 0
+    after = processes.trials_of(study)
+    assert len(after) == 4
+    assert [row["error"] for row in after] != [row["error"] for row in before]
+    assert len(processes.identities_of(study)) == 8
