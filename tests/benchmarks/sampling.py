@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/benchmarks/sampling.py
 
-Each figure is the median of five draws in one process, single-threaded. `make bench` runs this.
+Each figure is the median of five draws in one process, single-threaded. `make bench-sampling` runs this.
 """
 
 import platform
