@@ -58,12 +58,17 @@ Cost = tuple[float, float]
 
 def command_cost(words: str) -> Cost:
     """What one whole command takes; raises where it fails."""
-    started = subprocess.Popen(
-        [sys.executable, "-m", "regnetlab", *words.split()], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    _, status, used = os.wait4(started.pid, 0)
-    if status:
-        raise RuntimeError(f"{words}: {started.stderr.read().decode() if started.stderr else status}")
+    command = [sys.executable, "-m", "regnetlab", *words.split()]
+    with (
+        tempfile.TemporaryFile() as complaint,
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=complaint) as started,
+    ):
+        _, status, used = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+        if started.returncode:
+            complaint.seek(0)
+            reason = complaint.read().decode() or "nothing on stderr"
+            raise RuntimeError(f"{words} ended with {started.returncode}: {reason}")
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
