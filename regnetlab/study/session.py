@@ -17,6 +17,7 @@ from regnetlab.study.contest import check_unchanged, hand_designed
 from regnetlab.study.contest_table import LATENCY_BATCHES, contest_csv
 from regnetlab.study.events import Logged, log_writer
 from regnetlab.study.executors import check_executor
+from regnetlab.study.executors.clusters import check_kind
 from regnetlab.study.executors.dask import check_answers
 from regnetlab.study.executors.place import Wanted
 from regnetlab.study.executors.work import Setup
@@ -136,8 +137,8 @@ def _wanted(
     scheduler = means.scheduler or plan.running.scheduler
     if scheduler is not None and executor != "dask":
         raise InputError(f"scheduler {scheduler!r} is for executor dask, and this is {executor}; name one")
-    if scheduler is not None and "://" in scheduler:
-        check_answers(scheduler)  # before anything is written
+    if scheduler is not None:  # before anything is written
+        (check_answers if "://" in scheduler else check_kind)(scheduler)
     send = means.send_data or plan.running.send_data
     return Wanted(
         workers=workers,

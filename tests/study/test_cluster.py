@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.study.executors import make_executor
 from regnetlab.study.executors.place import Wanted
@@ -40,3 +41,13 @@ def test_a_scheduler_that_can_not_be_is_refused_in_a_line(scheduler: str, messag
     with pytest.raises(InputError, match=message) as caught:
         make_executor("dask", Wanted(1, scheduler=scheduler))
     assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_kind_of_cluster_is_refused_before_anything_is_written(
+    make_study: Callable[..., Path], data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = make_study()
+    words = ["run", str(study), "--scheduler", "foo", "--data-dir", str(data_dir)]
+    assert main(words) == 2
+    assert "scheduler 'foo' is not known" in capsys.readouterr().err
+    assert [each.name for each in study.parent.iterdir()] == ["study.toml"]

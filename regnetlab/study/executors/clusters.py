@@ -19,12 +19,20 @@ _QUEUES = MappingProxyType(
 )
 
 
+KINDS = ("local", "ssh", "kubernetes", *_QUEUES)
+
+
+def check_kind(kind: str) -> None:
+    """Raise ``InputError`` unless clusters of this kind can be started."""
+    if kind not in KINDS:
+        raise unknown("scheduler", kind, [*KINDS, "tcp://HOST:PORT"])
+
+
 def start_cluster(kind: str, wanted: Wanted) -> Any:
     """A running cluster of this kind with ``wanted.workers`` workers."""
     starters: dict[str, Callable[[Wanted], Any]] = {"local": _local, "ssh": _ssh, "kubernetes": _kubernetes}
     starters |= {name: lambda wanted, name=name: _queued(name, wanted) for name in _QUEUES}  # type: ignore[misc]
-    if kind not in starters:
-        raise unknown("scheduler", kind, [*starters, "tcp://HOST:PORT"])
+    check_kind(kind)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of ports that other runs have
