@@ -22,6 +22,7 @@ from regnetlab.study.plan import Plan, load_plan
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import status, trials_csv
 from regnetlab.training.budget import Score
+from tests.conftest import STUDY
 
 MakeStudy = Callable[..., Path]
 COMMAND = [sys.executable, "-m", "regnetlab"]
@@ -167,7 +168,8 @@ def test_killed_and_run_again_a_study_yields_the_same_trials(make_study: MakeStu
 
 
 def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(make_study: MakeStudy, data_dir: Path) -> None:
-    study = make_study()
+    # Long enough trainings that there is something in flight whenever the signal comes.
+    study = make_study(STUDY.replace("images = 128", "images = 128\nepochs = 100"))
     plan = load_plan(study)
     process = subprocess.Popen(
         arguments(study, data_dir), stderr=subprocess.PIPE, text=True, start_new_session=True
