@@ -23,6 +23,7 @@ from regnetlab.study.store import open_store
 from regnetlab.study.trials import status, trials_csv
 from regnetlab.training.budget import Score
 from tests.conftest import STUDY
+from tests.study.processes import alive, children_of
 
 MakeStudy = Callable[..., Path]
 COMMAND = [sys.executable, "-m", "regnetlab"]
@@ -121,21 +122,6 @@ def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
     while not condition():
         assert time.monotonic() < end, "this took too long"
         time.sleep(0.05)
-
-
-def children_of(pid: int) -> list[int]:
-    text = subprocess.run(["ps", "-eo", "pid,ppid,stat"], capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in text.splitlines()[1:]]
-    direct = [int(child) for child, parent, state in rows if int(parent) == pid and state[0] != "Z"]
-    return direct + [each for child in direct for each in children_of(child)]
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")

@@ -4,6 +4,7 @@ And the ways in which a training can end that are nobody's score: its worker was
 hard limit, or its worker can't be used. A training whose future was cancelled was lost with the place.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -48,12 +49,12 @@ class Wanted:
     note: Callable[[str], None] = lambda text: None
 
 
-class Place(Executor):
+class Place(Executor, ABC):
     """An executor of trainings. ``shutdown(wait=False)`` ends what is running at once."""
 
+    @abstractmethod
     def capacity(self) -> int:
         """How many trainings may be in flight just now; 0 while there is no worker."""
-        raise NotImplementedError
 
     def train(self, setup: Setup, task: Task) -> Future[Report]:
         """Submit one training; its exceptions are those of this module, or ``InputError``."""
