@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and reading SQLite's without writing."""
 
 import os
 from collections.abc import Iterator
@@ -35,3 +35,13 @@ def check_output(path: Path, endings: tuple[str, ...]) -> None:
         raise InputError(f"output {path}: end the name in {' or '.join(endings)}")
     if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise InputError(f"output {path} can't be written: {path.parent} must be a folder to write in")
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address by which SQLite reads this file and leaves nothing beside it.
+
+    A reader of a file in WAL mode makes the log where there is none; without a log there is no writer
+    either, and the file can be read as one that stays as it is (sqlite.org/uri.html, ``immutable``).
+    """
+    settled = not path.with_name(path.name + "-wal").exists()
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if settled else ''}"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.files import sqlite_uri
 from regnetlab.spaces.law import parse_config, regnet_config
 from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, ratio_text
 from regnetlab.study.search_store import MARK
@@ -65,7 +66,7 @@ def optuna_rows(path: Path, study: str = "") -> list[Row]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         storage = optuna.storages.RDBStorage(
-            f"sqlite:///file:{path.resolve()}?mode=ro&uri=true",
+            f"sqlite:///{sqlite_uri(path.resolve())}&uri=true",
             skip_compatibility_check=True,
             skip_table_creation=True,
         )

@@ -1,5 +1,6 @@
 """Where stores are, who holds them, and how they are copied, checked and mended."""
 
+import gc
 import json
 import os
 import subprocess
@@ -42,7 +43,9 @@ def filled(study: Path) -> Path:
 
 
 def files_of(study: Path) -> dict[str, bytes]:
-    """What is in the study's folder, but for SQLite's shared memory."""
+    """What is in the study's folder once every store that nobody uses any more is closed, which folds
+    SQLite's log into its file at a time of the collector's choosing; but for SQLite's shared memory."""
+    gc.collect()
     return {each.name: each.read_bytes() for each in study.parent.iterdir() if each.suffix != ".db-shm"}
 
 
@@ -113,9 +116,7 @@ def test_a_check_finds_what_is_doubled_unreadable_or_nobodys_and_writes_nothing(
     found = json.loads(capsys.readouterr().out)
     expected = {"trials": 5, "doubled": 1, "conflicting": 1, "unreadable": 1, "orphans": 1, "sound": False}
     assert expected.items() <= found.items()
-    assert before == {
-        each.name: each.read_bytes() for each in study.parent.iterdir() if each.suffix != ".db-shm"
-    }
+    assert before == files_of(study)
 
 
 @pytest.mark.parametrize("kind", ["file", "journal"])
@@ -136,9 +137,10 @@ def test_a_repair_makes_a_backup_and_keeps_the_first_of_what_is_doubled(
 
 
 def test_a_damaged_file_is_found_and_not_mended(make_study: MakeStudy) -> None:
-    path = load_plan(filled(make_study(SMALL))).store
+    study = filled(make_study(SMALL))
+    path = load_plan(study).store
     assert isinstance(path, Path)
-    content = bytearray(path.read_bytes())
+    content = bytearray(files_of(study)[path.name])
     content[4096 * 3 : 4096 * 12] = bytes([255]) * 4096 * 9
     path.write_bytes(content)
     for more in ("-wal", "-shm"):

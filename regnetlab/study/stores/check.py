@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from regnetlab.errors import InputError
+from regnetlab.files import sqlite_uri
 from regnetlab.study.stores.copy import copy_store
 from regnetlab.study.stores.location import Database, Journal, Location
 from regnetlab.study.stores.trials import content_of, open_study, trial_facts
@@ -74,10 +75,7 @@ def _unwritten(location: Location) -> Iterator[Location]:
         return
     with TemporaryDirectory(prefix="regnetlab-") as folder:
         copy = Path(folder) / location.name
-        source, target = (
-            sqlite3.connect(f"{location.absolute().as_uri()}?mode=ro", uri=True),
-            sqlite3.connect(copy),
-        )
+        source, target = sqlite3.connect(sqlite_uri(location), uri=True), sqlite3.connect(copy)
         try:
             source.backup(target)
         finally:
@@ -134,7 +132,7 @@ def _damage(location: Location) -> tuple[str, ...]:
     if not isinstance(location, Path) or not location.exists():
         return ()
     try:
-        connection = sqlite3.connect(f"{location.absolute().as_uri()}?mode=ro", uri=True)
+        connection = sqlite3.connect(sqlite_uri(location), uri=True)
         try:
             rows = connection.execute("PRAGMA integrity_check(5)").fetchall()
             rows += [(f"{row[0]} without its row of {row[2]}",) for row in _strangers(connection)]
