@@ -113,6 +113,10 @@ class Plan:
         return self.folder / "trials.csv"
 
     @property
+    def provenance(self) -> Path:
+        return self.folder / "provenance.json"
+
+    @property
     def contest(self) -> Path:
         return self.folder / "baselines.csv"
 
