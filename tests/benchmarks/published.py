@@ -22,6 +22,20 @@ from regnetlab.spaces.template import TEMPLATES
 
 TABLE = Path("studies/published/networks.csv")
 PAGE = Path("docs/published.md")
+POINTS = """
+**Log-linear law** (over stages, w_i = w_0 · growth^i): R² {r2_low:.3f} to {r2_high:.3f}, growth {least:.2f} to
+{most:.2f}, median {median:.2f}. **Quantized linear law** (over blocks): its fit gives back the depths and
+widths of {exact} of 24 exactly.
+
+**Growth by size**: Spearman's correlation of the fitted growth with flops is {by_size.statistic:+.2f} (95 %
+bootstrap interval {low:+.2f} to {high:+.2f}, p = {by_size.pvalue:.2f}), of the paper's own w_m
+{own.statistic:+.2f} (p = {own.pvalue:.2f}). Over more than two orders of magnitude of flops 24 networks, two
+pairs of which share their parameters, can't tell a trend from none; that is no evidence that there is none.
+
+These networks were *chosen* by their authors among RegNets: that they follow the law is how they were made,
+not evidence for it. Evidence is whether the best of *freely* drawn networks do: the report of
+`studies/fashion-mnist`.
+"""
 
 
 def networks() -> list[dict[str, Any]]:
@@ -63,8 +77,8 @@ def page(rows: list[dict[str, Any]]) -> str:
         f" fitted by this package; `python tests/benchmarks/published.py` writes this page and `{TABLE}`, and"
         f" `regnetlab fit-regnet --from {TABLE}` (`--law quantized`) prints the fits."
     )
-    columns = ("network", "flops G", "params M", "acts M", "d", "widths", "growth", "R²")
-    columns += ("e_fit, log-linear", "w_m", "e_fit, quantized")
+    columns = ["network", "flops G", "params M", "acts M", "d", "widths", "growth", "R²"]
+    columns += ["e_fit, log-linear", "w_m", "e_fit, quantized"]
     lines = ["# The 24 published RegNets under both laws", "", fill(intro, 110, break_on_hyphens=False), ""]
     lines += [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for row in rows:
@@ -92,19 +106,19 @@ def findings(rows: list[dict[str, Any]], log_linear: dict[str, Any], quantized: 
     by_size = stats.spearmanr(flops, growth)
     own = stats.spearmanr(flops, wm)
     low, high = correlation_interval(flops, growth)
-    points = (
-        f"**Log-linear law** (over stages, w_i = w_0 · growth^i): R² {r2.min():.3f} to {r2.max():.3f}, growth"
-        f" {growth.min():.2f} to {growth.max():.2f}, median {np.median(growth):.2f}. **Quantized linear law** (over"
-        f" blocks): its fit gives back the depths and widths of {exact} of 24 exactly.",
-        "**Growth by size**: Spearman's correlation of the fitted growth with flops is"
-        f" {by_size.statistic:+.2f} (95 % bootstrap interval {low:+.2f} to {high:+.2f}, p = {by_size.pvalue:.2f}), of"
-        f" the paper's own w_m {own.statistic:+.2f} (p = {own.pvalue:.2f}). Over more than two orders of magnitude"
-        " of flops 24 networks, two pairs of which share their parameters, can't tell a trend from none; that is"
-        " no evidence that there is none.",
-        "These networks were *chosen* by their authors among RegNets: that they follow the law is how they were"
-        " made, not evidence for it. Evidence is whether the best of *freely* drawn networks do: the report of"
-        " `studies/fashion-mnist`.",
+    text = POINTS.format(
+        r2_low=r2.min(),
+        r2_high=r2.max(),
+        least=growth.min(),
+        most=growth.max(),
+        median=np.median(growth),
+        exact=exact,
+        by_size=by_size,
+        low=low,
+        high=high,
+        own=own,
     )
+    points = (" ".join(each.split()) for each in text.split("\n\n"))
     return [
         "## What the table says",
         "",
