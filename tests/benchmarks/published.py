@@ -23,8 +23,8 @@ from regnetlab.spaces.template import TEMPLATES
 TABLE = Path("studies/published/networks.csv")
 PAGE = Path("docs/published.md")
 POINTS = """
-**Log-linear law** (over stages, w_i = w_0 · growth^i): R² {r2_low:.3f} to {r2_high:.3f}, growth {least:.2f} to
-{most:.2f}, median {median:.2f}. **Quantized linear law** (over blocks): its fit gives back the depths and
+**Log-linear law** (over stages, w_i = w_0 · growth^i): R² {r2_low:.3f} to {r2_high:.3f}, growth {least:.2f}
+to {most:.2f}, median {median:.2f}. **Quantized linear law** (over blocks): its fit gives back the depths and
 widths of {exact} of 24 exactly.
 
 **Growth by size**: Spearman's correlation of the fitted growth with flops is {by_size.statistic:+.2f} (95 %
