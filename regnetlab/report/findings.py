@@ -11,14 +11,17 @@ from types import MappingProxyType
 
 import numpy as np
 
-from regnetlab.analysis.compare import Comparison
+from regnetlab.analysis.compare import Comparison, Population
 from regnetlab.analysis.edf import edf
+from regnetlab.analysis.efficiency import best_at_random
 from regnetlab.analysis.intervals import Interval, median_difference
 from regnetlab.analysis.law_evidence import FREE, HOLDS, LawEvidence
 from regnetlab.analysis.trends import PROPERTIES, Trend
 from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, verdict
+from regnetlab.report.chance import chance_chip, chance_text
 from regnetlab.report.content import Content
 from regnetlab.report.style import title
+from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.regime import format_count
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.study.plan import DERIVED
@@ -114,7 +117,9 @@ def law_finding(content: Content) -> Finding:
 
 
 def derived_findings(content: Content) -> list[Finding]:
-    """The derived RegNets against the narrowest space of free widths, and against RegNet."""
+    """The derived RegNets against the narrowest space of free widths and against RegNet, and their best
+    against the best of as many networks drawn at random from the widest and the narrowest free space.
+    """
     if DERIVED not in content.spaces:
         return []
     rivals = [each for each in content.populations if each.space != "RegNet"][-1:]
@@ -127,7 +132,21 @@ def derived_findings(content: Content) -> list[Finding]:
         found.append(
             Finding(chip, f"The derived RegNets against {rival.space}: {chip}; median {signed(change)}.")
         )
+    free = [each for each in content.populations if each.space != "RegNet"]
+    for rival in {each.space: each for each in (free[:1] + free[-1:])}.values():
+        if len(rival.with_failures) >= len(errors):
+            found.append(_best_against_random(errors, rival))
     return found
+
+
+def _best_against_random(errors: Floats, rival: Population) -> Finding:
+    n, best = len(errors), float(errors.min())
+    chance = best_at_random(rival.with_failures, n, best)
+    return Finding(
+        chance_chip(chance),
+        f"The best of {n} derived RegNets has {best:.2f} %; of {n} networks of {title(rival.space)} drawn at"
+        f" random, {chance_text(chance)}",
+    )
 
 
 def trend_sentence(content: Content) -> str:

@@ -6,10 +6,10 @@ from types import MappingProxyType
 import numpy as np
 import plotly.graph_objects as go
 
-from regnetlab.analysis.efficiency import AtRandom, random_search
-from regnetlab.analysis.intervals import LEVEL
+from regnetlab.analysis.efficiency import random_search
 from regnetlab.analysis.searches import Trajectory, at_random
-from regnetlab.analysis.verdicts import BETTER, UNDECIDED, WORSE
+from regnetlab.analysis.verdicts import UNDECIDED
+from regnetlab.report.chance import chance_chip, chance_text
 from regnetlab.report.content import Content
 from regnetlab.report.findings import Finding
 from regnetlab.report.style import faint, style, title
@@ -101,18 +101,10 @@ def _finding(content: Content, search: Trajectory) -> Finding:
     best = search.best_so_far[found.k - 1]
     has = "all failed" if np.isnan(best) else f"the best of {found.k} trainings has {best:.2f} %"
     return Finding(
-        _chip(found),
-        f"{where}: {has}; of {found.k} drawn at random, {found.expected:.2f} % on average (95 % of such"
-        f" draws: {found.low:.2f} to {found.high:.2f}). Another random search of {found.k} is as good with a"
-        f" chance of {_percent(found.as_good)}.",
+        chance_chip(found),
+        f"{where}: {has}; of {found.k} drawn at random, {chance_text(found)}",
         remarks,
     )
-
-
-def _chip(found: AtRandom) -> str:
-    """A claim only where chance alone does so well, or so badly, in at most 2.5 % of cases."""
-    tail = (1 - LEVEL) / 2
-    return BETTER if found.as_good <= tail else WORSE if found.as_bad <= tail else UNDECIDED
 
 
 def _remarks(search: Trajectory) -> tuple[str, ...]:
@@ -136,7 +128,3 @@ def _label(search: Trajectory) -> str:
 
 def _count(value: float) -> str:
     return format_count(float(f"{value:.4g}"))
-
-
-def _percent(share: float) -> str:
-    return "under 1 %" if share < 0.01 else "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
