@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, field
 
 from regnetlab.errors import InputError
+from regnetlab.study.alone import alone
 from regnetlab.study.executors.place import OverdueError, Place, WorkerLostError, WorkerRefusedError
 from regnetlab.study.executors.work import Report, Setup, Task
 from regnetlab.study.jobs import Job
@@ -121,7 +122,7 @@ def dispatch(
                 elif isinstance(failure, WorkerLostError):
                     lost[job.identity] += 1
                     again = lost[job.identity] < TRIES
-                    note(_lost_line(job, failure, lost[job.identity]))
+                    note(_lost_line(setup, job, failure, lost[job.identity]))
                     if again:
                         queue.append(job)
                     else:
@@ -132,7 +133,7 @@ def dispatch(
                 _check_device(report, where)
                 if report.score.ended == OUT_OF_MEMORY and lost[job.identity] < TRIES - 1:
                     lost[job.identity] += 1
-                    note(_lost_line(job, WorkerLostError(OUT_OF_MEMORY), lost[job.identity]))
+                    note(_lost_line(setup, job, WorkerLostError(OUT_OF_MEMORY), lost[job.identity]))
                     queue.append(job)
                     continue
                 pace.learn(job, report.score)
@@ -150,12 +151,12 @@ def _failed(failure: WorkerLostError, setup: Setup) -> Report:
     return Report(Score(None, (), 0.0, 0, reason), "", "")
 
 
-def _lost_line(job: Job, failure: WorkerLostError, times: int) -> str:
+def _lost_line(setup: Setup, job: Job, failure: WorkerLostError, times: int) -> str:
     """What happened to which network, and how to see it happen alone."""
     next_step = "it is tried again" if times < TRIES else "it is recorded as failed"
     return (
         f"{job.space} {job.index} lost its worker, try {times} of {TRIES} ({failure}); {next_step}."
-        f" Alone: regnetlab train '{job.model}' --seed {job.seed}"
+        f" Alone: {alone(setup, job)}"
     )
 
 

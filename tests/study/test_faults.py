@@ -67,7 +67,7 @@ def test_a_worker_that_dies_or_hangs_or_has_no_memory_once_costs_nothing(
     assert len(lines) == 3
     for reason in ("ended by SIGKILL", "no answer within 16 s", "out of memory"):
         assert sum(reason in line for line in lines) == 1
-    assert all("regnetlab train 'anynet:" in line and "--seed" in line for line in lines)
+    assert all(" Alone: regnetlab train 'anynet:" in line and "--validation 100" in line for line in lines)
 
 
 def test_a_network_that_always_kills_its_worker_is_recorded_and_the_study_ends(

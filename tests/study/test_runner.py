@@ -39,7 +39,7 @@ class Quiet:
     def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
         pass
 
-    def finished(self, job: Job, score: Score) -> None:
+    def finished(self, job: Job, score: Score, again: str = "") -> None:
         self.trained.append(job.identity)
 
     def note(self, text: str) -> None:
