@@ -38,13 +38,16 @@ class Setup:
 @dataclass(frozen=True, slots=True)
 class Task:
     """One training; only a ``final`` one has the test split. ``limit`` in seconds is enforced from
-    outside its process, where the executor can."""
+    outside its process, where the executor can. ``gpu_bytes`` is what it needs of a GPU's memory, as
+    estimated; ``alone`` trains it with nothing beside it on its device."""
 
     model: str
     recipe: Recipe
     seed: int
     final: bool = False
     limit: float | None = None
+    gpu_bytes: int = 0
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
