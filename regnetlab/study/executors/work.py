@@ -64,9 +64,12 @@ def work(setup: Setup, task: Task) -> Report:
     data = prepared(setup, task.final)
     build = partial(find_model(task.model).build, setup.template)
     score = train(build, data, setup.budget, task.recipe, task.seed, setup.kernels)
-    device = data.train.labels.device.type
-    computed = f"{device} with {kernels_used(setup.kernels, device)} kernels" if device == "cpu" else device
-    return Report(score, socket.gethostname(), computed)
+    return Report(score, socket.gethostname(), computed_on(data.train.labels.device.type, setup.kernels))
+
+
+def computed_on(device: str, kernels: str) -> str:
+    """What computes on a device of this kind (``cpu``, ``cuda``): the bits of an error depend on it."""
+    return f"{device} with {kernels_used(kernels, device)} kernels" if device == "cpu" else device
 
 
 def prepare(setup: Setup, payload: bytes | None = None) -> None:
