@@ -24,10 +24,11 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# Dask, PostgreSQL and Slurm in processes of their own, on the loopback interface alone.
+# Dask, PostgreSQL, Slurm and SSH in processes of their own, on the loopback interface alone.
 test-cluster: $(STAMP)
 	@.ci/apt-install /usr/lib/postgresql postgresql
 	@.ci/apt-install /usr/sbin/slurmctld slurm-wlm
+	@.ci/apt-install /usr/sbin/sshd openssh-server
 	REGNETLAB_TEST_CLUSTER=1 $(BIN)/pytest tests/cluster
 
 test-faults: $(STAMP)

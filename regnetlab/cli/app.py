@@ -22,6 +22,7 @@ from regnetlab.cli import (
     spaces,
     stores,
     studies,
+    training,
 )
 from regnetlab.errors import InputError
 
@@ -37,7 +38,7 @@ app.command()(spaces.sample)
 app.command()(models.summary)
 app.command(name="models")(models.list_models)
 app.command()(export.export)
-app.command()(models.train)
+app.command()(training.train)
 app.command()(studies.run)
 app.command()(studies.status)
 app.command()(search.search)

@@ -9,7 +9,12 @@ import typer
 def worker(
     scheduler: Annotated[str, typer.Argument(metavar="ADDRESS", help="tcp://HOST:PORT or tls://HOST:PORT.")],
     trainings: Annotated[
-        int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=1_024,
+            help="Trainings at once at most; one per core, on a GPU up to 8 as its memory allows.",
+        ),
     ] = None,
     host: Annotated[
         str | None, typer.Option(help="This machine's address for the others, if it has several.")
@@ -20,7 +25,7 @@ def worker(
 ) -> None:
     """Train for the study behind a Dask scheduler, until stopped (Ctrl-C, SIGTERM)."""
     from regnetlab.study.executors.joined import join
-    from regnetlab.training.devices import default_workers, find_device
+    from regnetlab.training.devices import find_device, most_workers
 
-    count = trainings or default_workers(find_device())
+    count = trainings or most_workers(find_device())
     join(scheduler, count, host, once, lambda text: print(text, file=sys.stderr, flush=True))

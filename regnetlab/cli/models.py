@@ -1,4 +1,4 @@
-"""``regnetlab summary``, ``models`` and ``train``."""
+"""``regnetlab summary`` and ``models``."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,16 +9,13 @@ import typer
 from regnetlab.cli.output import (
     COLUMNS,
     Json,
-    Seed,
     bar,
     column_widths,
     count,
-    number,
     print_json,
     print_table,
 )
 from regnetlab.cli.spaces import Classes, Input, TemplateName
-from regnetlab.errors import InputError
 from regnetlab.spaces.template import template_named
 
 if TYPE_CHECKING:
@@ -170,67 +167,3 @@ def list_models(json: Json = False) -> None:
         for each in models
     )
     print_table(("name", "family", "paper", "params", "flops", "acts", "input"), rows, "lllrrrl")
-
-
-def train(
-    model: ModelText,
-    data: DataName = None,
-    images: Annotated[int, typer.Option(help="Training images.")] = 6_400,
-    epochs: Annotated[int, typer.Option(help="Times that each is seen.")] = 1,
-    batch_size: Annotated[int, typer.Option(help="Images a step.")] = 64,
-    seed: Seed = 0,
-    device: Device = "auto",
-    kernels: Kernels = "auto",
-    template: Annotated[str, typer.Option(help="paper or small.")] = "small",
-    input: Input = None,
-    data_dir: DataDir = None,
-    json: Json = False,
-) -> None:
-    """Train one network for a short budget and print its validation error."""
-    shape = template_named(template).changed(input)
-    from functools import partial
-
-    from regnetlab.models.forms import settled  # torch
-    from regnetlab.models.registry import find_model
-    from regnetlab.models.summary import summarise
-    from regnetlab.training.batches import check_budget, on_device
-    from regnetlab.training.budget import Budget, Recipe
-    from regnetlab.training.datasets import default_data, load_data
-    from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
-    from regnetlab.training.trainer import train as train_model
-
-    check_kernels(kernels)
-    found = find_model(model)
-    data = data or default_data(data_dir)
-    pictures = load_data(data, shape, data_dir)
-    if input is not None and shape.input != pictures.input:
-        raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
-    shape = shape.changed(pictures.input, len(pictures.classes))
-    found = settled(found, shape)
-    summarise(found, shape)  # refuses an input that is too small for the network
-    budget = Budget(images=images, epochs=epochs, batch_size=batch_size)
-    check_budget(pictures, budget)
-    where = find_device(device)
-    set_up(where)
-    build = partial(found.build, shape)
-    score = train_model(build, on_device(pictures, where), budget, Recipe(), seed, kernels)
-    if json:
-        print_json(
-            {
-                "model": found.text,
-                **score.as_dict(),
-                "seed": seed,
-                "device": str(where),
-                "kernels": kernels_used(kernels, str(where)),
-                "data": data,
-            }
-        )
-        return
-    for point in score.curve:
-        line = f"{point.images:9,} images  train loss {point.train_loss:.3f}"
-        after = f"  validation error {point.error:.2f} %" if point.error is not None else ""
-        print(f"{line}  train error {point.train_error:5.1f} %{after}")
-    print(
-        f"{found.text}: validation error {number(score.error)} % after {score.images:,} images,"
-        f" {score.seconds:.1f} s on {where}; {score.ended}"
-    )

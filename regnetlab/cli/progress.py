@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regnetlab.errors import unknown
+from regnetlab.study.alone import failure_line
 from regnetlab.study.events import finished_facts
 from regnetlab.study.jobs import Job
 from regnetlab.study.runner import Progress
@@ -83,8 +84,10 @@ class Lines:
         self.tally.begin(jobs, scores)
         self._print()
 
-    def finished(self, job: Job, score: Score) -> None:
+    def finished(self, job: Job, score: Score, again: str = "") -> None:
         self.tally.finished(job, score)
+        if again:
+            self.note(failure_line(job, score, again))
         due = time.monotonic() - self.printed > _LINE_EVERY
         if due or self.tally.done == self.tally.planned:
             self._print()
@@ -114,11 +117,14 @@ class LiveTable:
     def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
         self.tally.begin(jobs, scores)
 
-    def finished(self, job: Job, score: Score) -> None:
+    def finished(self, job: Job, score: Score, again: str = "") -> None:
         self.tally.finished(job, score)
+        if again:
+            self.note(failure_line(job, score, again))
 
     def note(self, text: str) -> None:
-        self.live.console.print(Text(text, style="yellow"))
+        """As one line, however wide the terminal is, so that a command in it can be copied."""
+        self.live.console.print(Text(text, style="yellow"), soft_wrap=True)
 
     def _draw(self) -> RenderableType:
         table = Table(box=None, padding=(0, 2, 0, 0))
@@ -149,9 +155,9 @@ class JsonLines:
         self.tally.begin(jobs, scores)
         self._print({"event": "begin"})
 
-    def finished(self, job: Job, score: Score) -> None:
+    def finished(self, job: Job, score: Score, again: str = "") -> None:
         self.tally.finished(job, score)
-        self._print(finished_facts(job, score))
+        self._print(finished_facts(job, score, again))
 
     def note(self, text: str) -> None:
         self._print({"event": "note", "text": text})

@@ -146,8 +146,12 @@ class _Lines:
         regime = f", {plan.regime.text}" if plan.regime.windows else ""
         self.note(f"{s.sampler} in {s.space.name}: {s.trials} trainings of {budget} on {plan.data}{regime}")
 
-    def finished(self, job: "Job", score: "Score") -> None:
+    def finished(self, job: "Job", score: "Score", again: str = "") -> None:
         self.trained += 1
+        if again:
+            from regnetlab.study.alone import failure_line
+
+            self.note(failure_line(job, score, again))
         if score.error is not None:
             self.best = score.error if self.best is None else min(self.best, score.error)
         if time.monotonic() - self.printed > _LINE_EVERY:

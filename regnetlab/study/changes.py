@@ -13,13 +13,16 @@ from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
 from regnetlab.study.store import Store
 
-_CHECKSUM = "data.checksum"
+_CHECKSUM, _DEVICE = "data.checksum", "device"
 _SHOWN = 4  # differences named in an error
 
 
-def facts_of(plan: Plan, checksum: str) -> dict[str, Any]:
-    """What decides the draws and the errors, by the key of the study file."""
+def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, Any]:
+    """What decides the draws and the errors, by the key of the study file; ``device`` is what computes,
+    where that is known beforehand (``executors.work.computed_on``)."""
     facts: dict[str, Any] = {"data": plan.data, "seed": plan.seed, _CHECKSUM: checksum}
+    if device is not None:
+        facts[_DEVICE] = device
     windows = {name: window.text for name, window in plan.regime.windows.items()}
     sections = {
         "template": asdict(plan.template),
@@ -42,13 +45,13 @@ def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, t
     return {key: (began[key], now[key]) for key in sorted({*began} & {*now}) if began[key] != now[key]}
 
 
-def check_changes(plan: Plan, store: Store, checksum: str, accept: bool) -> None:
+def check_changes(plan: Plan, store: Store, checksum: str, accept: bool, device: str | None = None) -> None:
     """Raise ``InputError`` that shows what changed since the study began, unless it is accepted.
 
     An accepted change is recorded with its day. Trainings on changed data stay in the store but no longer
     count, as their identities are the same; of everything else that is looked at, identities differ.
     """
-    now = facts_of(plan, checksum)
+    now = facts_of(plan, checksum, device)
     kept = store.changes
     changed = differences(kept.get("began", {}), now)
     if changed and not accept:

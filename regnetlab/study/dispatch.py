@@ -13,15 +13,23 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, field
 
 from regnetlab.errors import InputError
-from regnetlab.study.executors.place import OverdueError, Place, WorkerLostError, WorkerRefusedError
+from regnetlab.study.alone import alone
+from regnetlab.study.executors.place import (
+    MemoryLackError,
+    OverdueError,
+    Place,
+    WorkerLostError,
+    WorkerRefusedError,
+)
 from regnetlab.study.executors.work import Report, Setup, Task
 from regnetlab.study.jobs import Job
 from regnetlab.training.budget import COMPLETE, Budget, Score
+from regnetlab.training.devices import training_bytes
+from regnetlab.training.trainer import OUT_OF_MEMORY
 
 TRIES = 3
 """How often a training that is lost with its worker is tried before it counts as failed."""
 
-OUT_OF_MEMORY = "out of memory"  # how the trainer names it
 _HARD_MARGIN = 10.0  # seconds that the trainer, which looks at the time limit itself, may take to notice
 _SLOWER = 10.0  # how many times longer than predicted a first try may take
 _LOOK_EVERY = 0.5
@@ -86,13 +94,16 @@ def dispatch(
     """
     flying: dict[Future[Report], Job] = {}
     lost: Counter[str] = Counter()
+    crowded: set[str] = set()  # what ran out of memory; it is tried again with nothing beside it
     pace = Pace(setup.budget)
     where: dict[str, str] = {}  # device by host: errors of a CPU and a GPU must not be mixed
     while flying or (queue and not stop.is_set()):
         while queue and not stop.is_set() and len(flying) < place.capacity():
             job = queue.popleft()
             limit = pace.limit(job, lost[job.identity])
-            task = Task(job.model, job.recipe, job.seed, job.final, limit)
+            needed = training_bytes(job.acts, setup.budget.images_per_step)
+            alone = job.identity in crowded
+            task = Task(job.model, job.recipe, job.seed, job.final, limit, needed, alone)
             flying[place.train(setup, task)] = job
         say(len(flying))
         watch()
@@ -108,6 +119,11 @@ def dispatch(
             job = flying.pop(future)
             try:
                 report = future.result()
+                _check_device(report, where)
+                if report.score.ended == OUT_OF_MEMORY:
+                    raise MemoryLackError(OUT_OF_MEMORY)
+            except InputError:
+                raise
             except CancelledError:  # with its place, through no fault of its own
                 gone = True
                 queue.appendleft(job)
@@ -121,7 +137,9 @@ def dispatch(
                 elif isinstance(failure, WorkerLostError):
                     lost[job.identity] += 1
                     again = lost[job.identity] < TRIES
-                    note(_lost_line(job, failure, lost[job.identity]))
+                    if isinstance(failure, MemoryLackError):
+                        crowded.add(job.identity)
+                    note(_lost_line(setup, job, failure, lost[job.identity]))
                     if again:
                         queue.append(job)
                     else:
@@ -129,12 +147,6 @@ def dispatch(
                 else:
                     raise failure from None
             else:
-                _check_device(report, where)
-                if report.score.ended == OUT_OF_MEMORY and lost[job.identity] < TRIES - 1:
-                    lost[job.identity] += 1
-                    note(_lost_line(job, WorkerLostError(OUT_OF_MEMORY), lost[job.identity]))
-                    queue.append(job)
-                    continue
                 pace.learn(job, report.score)
                 keep(job, report)
         if gone and not stop.is_set():
@@ -143,19 +155,25 @@ def dispatch(
 
 
 def _failed(failure: WorkerLostError, setup: Setup) -> Report:
-    if isinstance(failure, OverdueError):
+    if isinstance(failure, MemoryLackError):
+        reason = OUT_OF_MEMORY
+    elif isinstance(failure, OverdueError):
         reason = f"time limit of {setup.budget.time_limit:g} s, {TRIES} times without any answer"
     else:
         reason = f"failed: its worker died {TRIES} times, at last because {failure}"
     return Report(Score(None, (), 0.0, 0, reason), "", "")
 
 
-def _lost_line(job: Job, failure: WorkerLostError, times: int) -> str:
+def _lost_line(setup: Setup, job: Job, failure: WorkerLostError, times: int) -> str:
     """What happened to which network, and how to see it happen alone."""
-    next_step = "it is tried again" if times < TRIES else "it is recorded as failed"
+    if isinstance(failure, MemoryLackError):
+        happened, next_step = "ran out of memory", "it is tried again alone on its device"
+    else:
+        happened, next_step = f"lost its worker ({failure})", "it is tried again"
+    if times == TRIES:
+        next_step = "it is recorded as failed"
     return (
-        f"{job.space} {job.index} lost its worker, try {times} of {TRIES} ({failure}); {next_step}."
-        f" Alone: regnetlab train '{job.model}' --seed {job.seed}"
+        f"{job.space} {job.index} {happened}, try {times} of {TRIES}; {next_step}. Alone: {alone(setup, job)}"
     )
 
 

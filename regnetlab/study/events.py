@@ -16,7 +16,7 @@ from typing import Any
 from regnetlab.study.jobs import Job
 from regnetlab.study.runner import Progress
 from regnetlab.study.stores.location import mask
-from regnetlab.training.budget import COMPLETE, Score
+from regnetlab.training.budget import Score
 
 MOST_BYTES = 50_000_000
 """A log that is longer is put aside once, as ``.1``, and begun anew."""
@@ -32,17 +32,17 @@ class Logged:
         self._write({"event": "begin", "planned": len({job.identity for job in jobs}), "kept": len(scores)})
         self._display.begin(jobs, scores)
 
-    def finished(self, job: Job, score: Score) -> None:
-        self._write(finished_facts(job, score))
-        self._display.finished(job, score)
+    def finished(self, job: Job, score: Score, again: str = "") -> None:
+        self._write(finished_facts(job, score, again))
+        self._display.finished(job, score, again)
 
     def note(self, text: str) -> None:
         self._write({"event": "note", "text": mask(text)})
         self._display.note(text)
 
 
-def finished_facts(job: Job, score: Score) -> dict[str, Any]:
-    """One training; ``again`` is the command that trains it alone where it failed."""
+def finished_facts(job: Job, score: Score, again: str) -> dict[str, Any]:
+    """One training; ``again`` is the command that trains it alone where it failed, else empty."""
     facts: dict[str, Any] = {
         "event": "finished",
         "space": job.space,
@@ -54,8 +54,8 @@ def finished_facts(job: Job, score: Score) -> dict[str, Any]:
         "ended": score.ended,
         "seconds": round(score.seconds, 3),
     }
-    if score.ended != COMPLETE:
-        facts["again"] = f"regnetlab train '{job.model}' --seed {job.seed}"
+    if again:
+        facts["again"] = again
     return facts
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -31,15 +31,15 @@ class StudyLock:
         self.say(0)
 
     def say(self, running: int) -> None:
-        """Write down, for ``status``, how many models are in training."""
+        """Write down, for ``status``, how many models are in training; on a full disk nothing is said,
+        and the lock is held all the same."""
         if running == self._said:
             return
         self._said = running
         text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "running": running})
-        self._file.seek(0)
-        self._file.truncate()
-        self._file.write(text)
-        self._file.flush()
+        with suppress(OSError):
+            os.ftruncate(self._file.fileno(), 0)
+            os.write(self._file.fileno(), text.encode())
 
     def check(self) -> None:
         """The system holds the lock for as long as this process lives: nothing to look at."""

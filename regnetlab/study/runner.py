@@ -15,6 +15,7 @@ from typing import Protocol
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
+from regnetlab.study.alone import again
 from regnetlab.study.contest import (
     Contest,
     choose,
@@ -46,8 +47,8 @@ class Progress(Protocol):
     def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
         """These jobs are planned; these of them are finished already."""
 
-    def finished(self, job: Job, score: Score) -> None:
-        """One more training is over."""
+    def finished(self, job: Job, score: Score, again: str = "") -> None:
+        """One more training is over; ``again`` is the command that trains it alone where it failed."""
 
     def note(self, text: str) -> None:
         """Something the user should know."""
@@ -148,7 +149,7 @@ def _train_missing(
             lock.check()
             known.add(job.identity)
             store.add(job, report.score)
-            progress.finished(job, report.score)
+            progress.finished(job, report.score, again(setup, job, report.score))
 
     # One network of each space in turn, so that an interrupted study is an even one.
     queue = list(dict.fromkeys(job.identity for job in sorted(state.missing, key=_turn)))

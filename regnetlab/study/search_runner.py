@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
 from regnetlab.spaces.sampler import sample
+from regnetlab.study.alone import again
 from regnetlab.study.dispatch import Stop
 from regnetlab.study.executors.place import Place
 from regnetlab.study.executors.work import Report, Setup
@@ -93,7 +94,7 @@ def run_course(
     def keep(job: Job, report: Report) -> None:
         lock.check()
         more = course.finish(job, report.score)
-        progress.finished(job, report.score)
+        progress.finished(job, report.score, again(setup, job, report.score))
         todo.extend(more)
 
     train_all(todo, keep, setup, lock, progress, place, stop)

@@ -20,7 +20,7 @@ from regnetlab.study.executors import check_executor
 from regnetlab.study.executors.clusters import check_kind
 from regnetlab.study.executors.dask import check_answers
 from regnetlab.study.executors.place import Wanted
-from regnetlab.study.executors.work import Setup
+from regnetlab.study.executors.work import Setup, computed_on
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.lock import Lock, locked
 from regnetlab.study.outcome import Outcome, outcome
@@ -66,7 +66,9 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         if not isinstance(plan.store, Path):
             lock = held.enter_context(leased(store, lock, _tell))
         check_unchanged(plan, store.contest, store.tested)
-        check_changes(plan, store, data.checksum, means.accept_change)
+        here = ready.executor != "dask"  # else the workers' devices, which ``dispatch`` compares
+        device = computed_on(torch.device(setup.device).type, setup.kernels) if here else None
+        check_changes(plan, store, data.checksum, means.accept_change, device)
         stated = {"margin": store.provenance.get("margin", plan.margin)}  # before the first training
         facts = {"executor": ready.executor}
         before = len(store.scores())

@@ -81,6 +81,14 @@ def default_workers(device: torch.device, acts: int | None = None, batch_size: i
     return gpus * trainings_per_gpu(free, acts, batch_size, usable_cores() // max(gpus, 1))
 
 
+def most_workers(device: torch.device) -> int:
+    """How many trainings may run at once on this machine where something else looks after GPU memory."""
+    if device.type == "cpu":
+        return usable_cores()
+    gpus = max(1, len(visible_gpus()))
+    return gpus * max(1, min(usable_cores() // gpus, _MOST_PER_GPU))
+
+
 def trainings_per_gpu(free: int, acts: int, batch_size: int, cores: int) -> int:
     """How many trainings a GPU with so many free bytes takes at once, a process and a core each.
 
@@ -88,5 +96,14 @@ def trainings_per_gpu(free: int, acts: int, batch_size: int, cores: int) -> int:
     of every activation of a batch, its value and gradient before and behind the norm in float32; a fifth of
     the memory stays free. Not measured yet: no GPU was at hand.
     """
-    each = _CONTEXT_BYTES + 4 * 4 * acts * batch_size
-    return max(1, min(cores, _MOST_PER_GPU, free * 4 // 5 // each))
+    return max(1, min(cores, _MOST_PER_GPU, usable_bytes(free) // training_bytes(acts, batch_size)))
+
+
+def training_bytes(acts: int, batch_size: int) -> int:
+    """What one training is planned to need of a GPU's memory, from its closed-form activations."""
+    return _CONTEXT_BYTES + 4 * 4 * acts * batch_size
+
+
+def usable_bytes(free: int) -> int:
+    """What trainings may be planned into, of so many free bytes of a GPU."""
+    return free * 4 // 5

@@ -21,6 +21,14 @@ from regnetlab.training.graphs import Gradients, graphed
 AUXILIARY_WEIGHT = 0.3
 """What an auxiliary classifier's loss counts beside the network's own (Szegedy et al. 2015, section 5)."""
 
+OUT_OF_MEMORY = "out of memory"
+"""How a training ends that did not get the memory it asked for, the device's or the machine's."""
+
+_NO_MEMORY = (
+    "allocate memory",
+    "CUDA error: out of memory",
+    "_STATUS_ALLOC_FAILED",
+)  # in other errors' words
 _CURVE_POINTS = 10  # per training, whatever its length
 _EVALUATION_BATCH = MappingProxyType({"cpu": 256, "cuda": 2_048})
 
@@ -219,6 +227,6 @@ def _cuda_index(data: DeviceData) -> list[int]:
 
 def _reason(error: Exception) -> str:
     text = str(error).splitlines()[0][:200] if str(error) else ""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in text:
-        return "out of memory"
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(each in text for each in _NO_MEMORY):
+        return OUT_OF_MEMORY
     return f"failed: {type(error).__name__}: {text}"

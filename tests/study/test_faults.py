@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,11 +63,11 @@ def test_a_worker_that_dies_or_hangs_or_has_no_memory_once_costs_nothing(
     done = run(study, data_dir, fault=fault)
     assert done.returncode == 0, done.stderr
     assert processes.trials_of(study) == calm
-    lines = [line for line in done.stderr.splitlines() if "lost its worker, try 1 of 3" in line]
+    lines = [line for line in done.stderr.splitlines() if "try 1 of 3" in line]
     assert len(lines) == 3
-    for reason in ("ended by SIGKILL", "no answer within 16 s", "out of memory"):
+    for reason in ("ended by SIGKILL", "no answer within 16 s", "ran out of memory"):
         assert sum(reason in line for line in lines) == 1
-    assert all("regnetlab train 'anynet:" in line and "--seed" in line for line in lines)
+    assert all(" Alone: regnetlab train 'anynet:" in line and "--validation 100" in line for line in lines)
 
 
 def test_a_network_that_always_kills_its_worker_is_recorded_and_the_study_ends(
@@ -104,18 +104,6 @@ def test_sigterm_hands_back_what_does_not_finish_in_time(
     (tmp_path / "fault" / "go").touch()
     assert run(study, data_dir, fault=fault).returncode == 0
     assert processes.trials_of(study) == calm
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("a small tmpfs can't be mounted here")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
 def test_a_full_disk_ends_the_run_in_a_line_and_room_lets_it_go_on(

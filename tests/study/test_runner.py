@@ -40,7 +40,7 @@ class Quiet:
     def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
         pass
 
-    def finished(self, job: Job, score: Score) -> None:
+    def finished(self, job: Job, score: Score, again: str = "") -> None:
         self.trained.append(job.identity)
 
     def note(self, text: str) -> None:

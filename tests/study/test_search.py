@@ -251,7 +251,7 @@ class Shown(Quiet):
     def __exit__(self, *problem: object) -> None:
         pass
 
-    def finished(self, job: Job, score: Score) -> None:
+    def finished(self, job: Job, score: Score, again: str = "") -> None:
         super().finished(job, score)
         if len(self.trained) == self.most:
             raise KeyboardInterrupt

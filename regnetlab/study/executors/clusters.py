@@ -52,7 +52,8 @@ def _local(wanted: Wanted) -> Any:
 
 
 def _ssh(wanted: Wanted) -> Any:
-    """``hosts``: the first runs the scheduler, the others a worker each."""
+    """``hosts``: the first runs the scheduler, the others a worker each, of one training at a time unless
+    ``worker_options`` say another ``nthreads``."""
     from distributed import SSHCluster
 
     hosts = wanted.cluster.get("hosts")
@@ -62,8 +63,20 @@ def _ssh(wanted: Wanted) -> Any:
             " be the same"
         )
     _needed("asyncssh", "asyncssh")
-    more = {key: value for key, value in wanted.cluster.items() if key != "hosts"}
-    return SSHCluster(list(hosts), **more)
+    options = {key: _listed(value) for key, value in wanted.cluster.items() if key != "hosts"}
+    # Where all is this machine, nothing listens beyond it; the dashboard's port may be another run's.
+    bound = {"host": "127.0.0.1"} if set(hosts) <= {"127.0.0.1", "localhost"} else {}
+    usual = {"scheduler_options": bound | {"dashboard": False}, "worker_options": bound | {"nthreads": 1}}
+    for name, values in usual.items():
+        options[name] = values | options.get(name, {})
+    return SSHCluster(list(hosts), **options)
+
+
+def _listed(value: Any) -> Any:
+    """The value with the lists that its file has; asyncssh takes a tuple for a key and its certificate."""
+    if isinstance(value, dict):
+        return {key: _listed(each) for key, each in value.items()}
+    return list(map(_listed, value)) if isinstance(value, list | tuple) else value
 
 
 def _queued(kind: str, wanted: Wanted) -> Any:

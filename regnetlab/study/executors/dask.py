@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, ParamSpec, TypeVar
 
 from regnetlab.errors import InputError
+from regnetlab.study.executors.gpu_memory import RESOURCE, asked_for, most_of_one
 from regnetlab.study.executors.place import Place, Wanted, WorkerLostError, WorkerRefusedError
 from regnetlab.study.executors.slots import Slots
 from regnetlab.study.executors.work import Report, Setup, Task, versions
@@ -35,15 +36,18 @@ class DaskPlace(Place):
         self._patience = _PATIENCE
         self._digest = hashlib.sha256(wanted.payload).hexdigest() if wanted.payload else None
         self._counted = (-1.0, 0)  # when the threads were counted, and how many there were
+        self._most = 0.0  # GPU memory that one worker announced
         self._client = self._ready()
-        self._executor = self._client.get_executor(pure=False)
+        self._executors: dict[float, Any] = {}  # by the GPU memory that their trainings ask for
 
     def capacity(self) -> int:
         """A thread is a training; a few more wait at the scheduler, so that no worker waits."""
         now = time.monotonic()
         if now - self._counted[0] > 1.0:
             try:
-                threads = sum(self._client.nthreads().values())
+                workers = self._client.scheduler_info(n_workers=-1)["workers"]
+                threads = sum(each["nthreads"] for each in workers.values())
+                self._most = most_of_one(workers)
             except (OSError, TimeoutError, RuntimeError, ValueError):
                 threads = 0
             self._counted = (now, threads)
@@ -51,12 +55,21 @@ class DaskPlace(Place):
         return threads + (threads + 3) // 4
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = self._executor.submit(fn, *args, **kwargs)
+        future: Future[T] = self._asking(0.0).submit(fn, *args, **kwargs)
         return future
+
+    def _asking(self, memory: float) -> Any:
+        """Dask's executor whose calls go to workers with so much GPU memory that is not taken."""
+        if memory not in self._executors:
+            asked = {"resources": {RESOURCE: memory}} if memory else {}
+            self._executors[memory] = self._client.get_executor(pure=False, **asked)
+        return self._executors[memory]
 
     def train(self, setup: Setup, task: Task) -> Future[Report]:
         arguments = pickle.dumps((setup, task, self._wanted.memory))
-        return self.submit(remote, versions(), self._digest, arguments)
+        executor = self._asking(asked_for(task, self._most))
+        future: Future[Report] = executor.submit(remote, versions(), self._digest, arguments)
+        return future
 
     def explain(self, error: BaseException) -> BaseException:
         from distributed.scheduler import KilledWorker
@@ -78,13 +91,14 @@ class DaskPlace(Place):
         self._wanted.note("the scheduler is gone; waiting for it to come back")
         self._client.close(timeout=1)
         self._client = self._ready()
-        self._executor = self._client.get_executor(pure=False)
+        self._executors = {}
         self._counted = (-1.0, 0)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         try:
             if self._client.status == "running":
-                self._executor.shutdown(wait=wait and not cancel_futures)
+                for executor in self._executors.values():
+                    executor.shutdown(wait=wait and not cancel_futures)
             self._client.close(timeout=5)
         finally:
             if self._cluster is not None:
@@ -176,7 +190,7 @@ def remote(theirs: dict[str, str], payload: str | None, arguments: bytes) -> Rep
     setup, task, memory = pickle.loads(arguments)
     if payload is not None and payload not in ARRIVED:
         raise _refused(f"worker {socket.gethostname()} did not get the data; run again", worker)
-    with _slots(worker.state.nthreads, setup.device, memory).taken() as slot:
+    with _slots(worker.state.nthreads, setup.device, memory).taken(task.alone) as slot:
         try:
             return slot.train(setup, task, ARRIVED.get(payload) if payload else None)
         except InputError as error:

@@ -13,6 +13,7 @@ from typing import Any
 
 from regnetlab.errors import InputError
 from regnetlab.study.executors.dask import REFUSED, check_address
+from regnetlab.study.executors.gpu_memory import announced
 
 _TRY_EVERY = 2.0
 
@@ -67,6 +68,7 @@ async def _worker(address: str, trainings: int, host: str | None) -> Any:
         address,
         nthreads=trainings,
         host=host,
+        resources=announced(),
         dashboard=False,
         dashboard_address=None,
         memory_limit=0,  # the trainings' memory is that of the children

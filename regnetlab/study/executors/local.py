@@ -32,7 +32,7 @@ class Local(Place):
 
     def train(self, setup: Setup, task: Task) -> Future[Report]:
         def on_slot() -> Report:
-            with self._slots.taken() as slot:
+            with self._slots.taken(task.alone) as slot:
                 return slot.train(setup, task)
 
         return self._threads.submit(on_slot)

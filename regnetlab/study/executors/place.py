@@ -22,6 +22,10 @@ class OverdueError(WorkerLostError):
     """The training ran over its hard limit and its process was ended from outside."""
 
 
+class MemoryLackError(WorkerLostError):
+    """The training ran out of memory, the device's or the machine's; alone there it may have enough."""
+
+
 class WorkerRefusedError(Exception):
     """A worker can't train for this study (another version, other data): a line, and its address."""
 

@@ -9,15 +9,19 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
+from threading import Condition
 from typing import Any
 
-from regnetlab.study.executors.place import OverdueError, WorkerLostError
+from torch import OutOfMemoryError
+
+from regnetlab.study.executors.place import MemoryLackError, OverdueError, WorkerLostError
 from regnetlab.study.executors.work import Report, Setup, Task, prepare, work
+from regnetlab.training.trainer import OUT_OF_MEMORY
 
 _PREPARING = 600.0  # seconds that loading the data may take; a download of 30 MB among them
 
@@ -26,16 +30,20 @@ class Slot:
     """One child process, started when it is first needed and again whenever it was lost."""
 
     def __init__(self, gpu: str | None = None, memory: int | None = None) -> None:
-        self._gpu, self._memory = gpu, memory
+        self.gpu, self._memory = gpu, memory
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
         self._ready_for: Setup | None = None
         self._closed = False
 
     def train(self, setup: Setup, task: Task, payload: bytes | None = None) -> Report:
-        """One training; raises ``WorkerLostError`` or ``OverdueError`` where it took its process along."""
+        """One training; raises ``WorkerLostError`` or ``OverdueError`` where it took its process along,
+        ``MemoryLackError`` where there is no room for the data."""
         if self._ready_for != setup:
-            self.call(prepare, (setup, payload), _PREPARING)
+            try:
+                self.call(prepare, (setup, payload), _PREPARING)
+            except (MemoryError, OutOfMemoryError):
+                raise MemoryLackError(OUT_OF_MEMORY) from None
             self._ready_for = setup
         report: Report = self.call(work, (setup, task), task.limit)
         return report
@@ -60,6 +68,11 @@ class Slot:
         if self._process is not None:
             self._process.kill()
 
+    def rest(self) -> None:
+        """End the child, which trains nothing now; the next training starts another."""
+        if self._process is not None:
+            self._how_it_ended()
+
     def close(self) -> None:
         """End the child, and never start one again."""
         self._closed = True
@@ -74,8 +87,8 @@ class Slot:
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join(each or os.curdir for each in sys.path),
             }
-            if self._gpu is not None:  # before CUDA is first used, which is when the variable is read
-                environment["CUDA_VISIBLE_DEVICES"] = self._gpu
+            if self.gpu is not None:  # before CUDA is first used, which is when the variable is read
+                environment["CUDA_VISIBLE_DEVICES"] = self.gpu
             words = [str(theirs.fileno()), *([str(self._memory)] if self._memory else [])]
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "regnetlab.study.executors.child", *words],
@@ -111,22 +124,59 @@ class Slot:
 
 
 class Slots:
-    """So many slots, spread over the GPUs; whoever trains takes one and gives it back."""
+    """So many slots, spread over the GPUs; whoever trains takes one and gives it back.
+
+    What ran out of memory beside others takes a whole device: a GPU, or this machine where there is none.
+    """
 
     def __init__(self, count: int, gpus: Sequence[str] = (), memory: int | None = None) -> None:
         self._all = [Slot(gpus[i % len(gpus)] if gpus else None, memory) for i in range(count)]
-        self._free: SimpleQueue[Slot] = SimpleQueue()
-        for slot in self._all:
-            self._free.put(slot)
+        self._idle = list(self._all)
+        self._reserved: set[str | None] = set()  # GPUs that somebody has or waits for alone
+        self._changed = Condition()
 
     @contextmanager
-    def taken(self) -> Iterator[Slot]:
-        """A free slot, waited for."""
-        slot = self._free.get()
+    def taken(self, alone: bool = False) -> Iterator[Slot]:
+        """A free slot, waited for; ``alone`` with nothing else on its device, processes that rest there
+        and their memory among it."""
+        slots = self._take_device() if alone else [self._take_slot()]
         try:
-            yield slot
+            if alone:
+                for slot in slots:
+                    slot.rest()
+            yield slots[0]
         finally:
-            self._free.put(slot)
+            with self._changed:
+                self._idle += slots
+                if alone:
+                    self._reserved.discard(slots[0].gpu)
+                self._changed.notify_all()
+
+    def _take_slot(self) -> Slot:
+        """One of those idle on the GPU that has most of them."""
+
+        def free() -> list[Slot]:
+            return [slot for slot in self._idle if slot.gpu not in self._reserved]
+
+        with self._changed:
+            self._changed.wait_for(free)
+            there = Counter(slot.gpu for slot in free())
+            slot = max(free(), key=lambda slot: there[slot.gpu])
+            self._idle.remove(slot)
+            return slot
+
+    def _take_device(self) -> list[Slot]:
+        """All slots of a GPU, once those who use it now are done; nobody new gets one there meanwhile."""
+        gpus = {slot.gpu for slot in self._all}
+        with self._changed:
+            self._changed.wait_for(lambda: gpus - self._reserved)
+            idle = Counter(slot.gpu for slot in self._idle)
+            gpu = max(gpus - self._reserved, key=lambda gpu: idle[gpu])
+            self._reserved.add(gpu)
+            slots = [slot for slot in self._all if slot.gpu == gpu]
+            self._changed.wait_for(lambda: all(slot in self._idle for slot in slots))
+            self._idle = [slot for slot in self._idle if slot.gpu != gpu]
+            return slots
 
     def close(self) -> None:
         """End all children at once."""

@@ -38,13 +38,16 @@ class Setup:
 @dataclass(frozen=True, slots=True)
 class Task:
     """One training; only a ``final`` one has the test split. ``limit`` in seconds is enforced from
-    outside its process, where the executor can."""
+    outside its process, where the executor can. ``gpu_bytes`` is what it needs of a GPU's memory, as
+    estimated; ``alone`` trains it with nothing beside it on its device."""
 
     model: str
     recipe: Recipe
     seed: int
     final: bool = False
     limit: float | None = None
+    gpu_bytes: int = 0
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,12 @@ def work(setup: Setup, task: Task) -> Report:
     data = prepared(setup, task.final)
     build = partial(find_model(task.model).build, setup.template)
     score = train(build, data, setup.budget, task.recipe, task.seed, setup.kernels)
-    device = data.train.labels.device.type
-    computed = f"{device} with {kernels_used(setup.kernels, device)} kernels" if device == "cpu" else device
-    return Report(score, socket.gethostname(), computed)
+    return Report(score, socket.gethostname(), computed_on(data.train.labels.device.type, setup.kernels))
+
+
+def computed_on(device: str, kernels: str) -> str:
+    """What computes on a device of this kind (``cpu``, ``cuda``): the bits of an error depend on it."""
+    return f"{device} with {kernels_used(kernels, device)} kernels" if device == "cpu" else device
 
 
 def prepare(setup: Setup, payload: bytes | None = None) -> None:

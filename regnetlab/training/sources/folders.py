@@ -10,6 +10,7 @@ from regnetlab.spaces.template import Template
 from regnetlab.training.sources.parts import Parts, Split, random_order
 
 _IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
+_WIDE = ("F", "I")  # Pillow's modes of floats and of 16 or 32 bits, which it would clip to 0 … 255
 _HELD_OUT = ("test", "val")
 
 
@@ -80,6 +81,11 @@ def _read_images(folder: Path, classes: tuple[str, ...], template: Template) -> 
         for path in paths:
             try:
                 with Image.open(path) as opened:
+                    if opened.mode.startswith(_WIDE):
+                        raise InputError(
+                            f"{path} has pixels of more than 8 bits or floats (mode {opened.mode}), which"
+                            " would be clipped; convert it to 8 bits a channel"
+                        )
                     fitted = opened.convert(mode).resize((template.width, template.height))
                     pixels = np.asarray(fitted, np.uint8)
             except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:

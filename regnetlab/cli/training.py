@@ -1,0 +1,143 @@
+"""``regnetlab train``."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
+from regnetlab.cli.output import Json, Seed, number, print_json
+from regnetlab.cli.spaces import Input
+from regnetlab.errors import InputError
+from regnetlab.spaces.template import Template, template_named
+from regnetlab.training.budget import Budget, Recipe, Score
+
+_BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
+
+
+def _option(help: str, panel: str, *names: str) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel)
+
+
+def train(
+    model: ModelText,
+    data: DataName = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    kernels: Kernels = "auto",
+    data_dir: DataDir = None,
+    images: Annotated[int, _option("Training images.", "Budget")] = _BUDGET.images,
+    epochs: Annotated[int, _option("Times that each is seen.", "Budget")] = _BUDGET.epochs,
+    batch_size: Annotated[int, _option("Images a step.", "Budget")] = _BUDGET.batch_size,
+    validation: Annotated[
+        int, _option("Validation images that judge it, or all where there are fewer.", "Budget")
+    ] = _BUDGET.validation,
+    time_limit: Annotated[
+        float, _option("Seconds after which it ends without an error.", "Budget")
+    ] = _BUDGET.time_limit,
+    lr: Annotated[float, _option("Highest learning rate.", "Recipe")] = _RECIPE.lr,
+    momentum: Annotated[float, _option("Of SGD.", "Recipe")] = _RECIPE.momentum,
+    nesterov: Annotated[
+        bool, _option("Nesterov's momentum.", "Recipe", "--nesterov/--no-nesterov")
+    ] = _RECIPE.nesterov,
+    weight_decay: Annotated[
+        float, _option("On the weights of convolutions and linear layers.", "Recipe")
+    ] = _RECIPE.weight_decay,
+    schedule: Annotated[
+        Literal["cosine", "one-cycle"], _option("How the learning rate falls.", "Recipe")
+    ] = _RECIPE.schedule,
+    warmup: Annotated[
+        float, _option("Share of the steps in which it rises first.", "Recipe")
+    ] = _RECIPE.warmup,
+    label_smoothing: Annotated[float, _option("Of the loss.", "Recipe")] = _RECIPE.label_smoothing,
+    augment: Annotated[
+        Literal["none", "flip", "crop-flip"], _option("What is done to the images.", "Recipe")
+    ] = _RECIPE.augment,
+    precise_bn: Annotated[
+        int, _option("Batches that recompute the batch norms' statistics.", "Recipe")
+    ] = _RECIPE.precise_bn,
+    template: Annotated[str, _option("paper or small.", "Template")] = "small",
+    input: Input = None,
+    stem_width: Annotated[int | None, _option("The stem's channels.", "Template")] = None,
+    stem_stride: Annotated[int | None, _option("The stem's stride.", "Template")] = None,
+    strides: Annotated[str | None, _option("Of each stage's first block, as in 1,2,2.", "Template")] = None,
+    json: Json = False,
+) -> None:
+    """Train one network for a short budget and print its validation error.
+
+    With a study's seed, template, data, budget and recipe this is the study's own training, to the last bit
+    on the same CPU.
+    """
+    shape = _shaped(template_named(template).changed(input), stem_width, stem_stride, strides)
+    budget = Budget(images, epochs, batch_size, validation, time_limit)
+    recipe = Recipe(
+        lr=lr,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        warmup=warmup,
+        label_smoothing=label_smoothing,
+        augment=augment,
+        precise_bn=precise_bn,
+    )
+    from functools import partial
+
+    from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.registry import find_model
+    from regnetlab.models.summary import summarise
+    from regnetlab.training.batches import check_budget, on_device
+    from regnetlab.training.datasets import default_data, load_data
+    from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
+    from regnetlab.training.trainer import train as train_model
+
+    check_kernels(kernels)
+    found = find_model(model)
+    data = data or default_data(data_dir)
+    pictures = load_data(data, shape, data_dir)
+    if input is not None and shape.input != pictures.input:
+        raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
+    shape = shape.changed(pictures.input, len(pictures.classes))
+    found = settled(found, shape)
+    summarise(found, shape)  # refuses an input that is too small for the network
+    check_budget(pictures, budget)
+    where = find_device(device)
+    set_up(where)
+    build = partial(found.build, shape)
+    score = train_model(build, on_device(pictures, where), budget, recipe, seed, kernels)
+    if not json:
+        _print(found.text, score, str(where))
+        return
+    more = {"seed": seed, "device": str(where), "kernels": kernels_used(kernels, str(where)), "data": data}
+    print_json({"model": found.text, **score.as_dict(), **more})
+
+
+def _shaped(base: Template, stem_width: int | None, stem_stride: int | None, strides: str | None) -> Template:
+    """The template with what was given in place of its own."""
+    return Template(
+        base.name,
+        base.channels,
+        base.height,
+        base.width,
+        base.classes,
+        base.stem_width if stem_width is None else stem_width,
+        base.stem_stride if stem_stride is None else stem_stride,
+        base.strides if strides is None else _numbers(strides),
+    )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(f"--strides {text!r} are no numbers with commas between; write them as in 1,2,2")
+    return tuple(int(part[:9]) for part in parts)
+
+
+def _print(model: str, score: Score, device: str) -> None:
+    for point in score.curve:
+        line = f"{point.images:9,} images  train loss {point.train_loss:.3f}"
+        after = f"  validation error {point.error:.2f} %" if point.error is not None else ""
+        print(f"{line}  train error {point.train_error:5.1f} %{after}")
+    print(
+        f"{model}: validation error {number(score.error)} % after {score.images:,} images,"
+        f" {score.seconds:.1f} s on {device}; {score.ended}"
+    )

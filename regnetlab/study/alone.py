@@ -1,0 +1,85 @@
+"""The command that trains one network of a study alone: the same training, to the same bits on one CPU."""
+
+import os
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regnetlab.spaces.template import TEMPLATES, Template
+from regnetlab.study.jobs import Job
+from regnetlab.training.budget import COMPLETE, Budget, Recipe, Score
+
+if TYPE_CHECKING:
+    from regnetlab.study.executors.work import Setup
+
+
+def alone(setup: "Setup", job: Job) -> str:
+    """``regnetlab train`` with everything that decides this training's error; a line for a shell.
+
+    Template, data and budget are always named, of the recipe what differs from the default one.
+    """
+    budget = setup.budget
+    words = ["regnetlab", "train", job.model, "--seed", str(job.seed), *_template(setup.template)]
+    words += ["--data", _absolute(setup.data)]
+    folder = setup.data_dir or os.environ.get("REGNETLAB_DATA")
+    if folder:
+        words += ["--data-dir", str(Path(folder).absolute())]
+    for name in ("images", "epochs", "batch_size", "validation"):
+        words += [_option(name), str(getattr(budget, name))]
+    if budget.time_limit != Budget().time_limit:
+        words += ["--time-limit", repr(budget.time_limit)]
+    words += _recipe(job.recipe)
+    if setup.device != "auto":
+        words += ["--device", setup.device]
+    if setup.kernels != "auto":
+        words += ["--kernels", setup.kernels]
+    return shlex.join(words)
+
+
+def again(setup: "Setup", job: Job, score: Score) -> str:
+    """The command that trains it alone where it failed, else nothing."""
+    return "" if score.ended == COMPLETE else alone(setup, job)
+
+
+def failure_line(job: Job, score: Score, again: str) -> str:
+    """Which network failed, how, and how to see it fail alone."""
+    return f"{job.space} {job.index}: {score.ended}. Alone: {again}"
+
+
+def _template(template: Template) -> list[str]:
+    """Its name, and where a study changed it how; the data say the number of classes."""
+    base = TEMPLATES[template.name]
+    words = ["--template", base.name]
+    if template.input != base.input:
+        words += ["--input", template.input]
+    if template.stem_width != base.stem_width:
+        words += ["--stem-width", str(template.stem_width)]
+    if template.stem_stride != base.stem_stride:
+        words += ["--stem-stride", str(template.stem_stride)]
+    if template.strides != base.strides:
+        words += ["--strides", ",".join(map(str, template.strides))]
+    return words
+
+
+def _recipe(recipe: Recipe) -> list[str]:
+    usual = asdict(Recipe())
+    words: list[str] = []
+    for name, value in asdict(recipe).items():
+        if value == usual[name]:
+            continue
+        if isinstance(value, bool):
+            words.append(_option(name) if value else f"--no-{name}")
+        else:
+            words += [_option(name), str(value)]
+    return words
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _absolute(data: str) -> str:
+    """A folder that the data's name holds is named from the root, so that the command works anywhere."""
+    kind, colon, path = data.partition(":")
+    return f"{kind}:{Path(path).expanduser().absolute()}" if colon and path else data

@@ -1,0 +1,68 @@
+"""A disk that is full when tables and reports are written: old files stay whole, and a line says why."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.study import processes
+from tests.study.processes import COMMAND, SMALL, environment
+
+MakeStudy = Callable[..., Path]
+
+
+def fill(disk: Path) -> Path:
+    """A file that leaves no byte; returns it."""
+    ballast = disk / "ballast"
+    ballast.write_bytes(bytes(shutil.disk_usage(disk).free))
+    assert shutil.disk_usage(disk).free == 0
+    return ballast
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, timeout=250, check=False, env=environment()
+    )
+
+
+def test_a_table_or_report_that_finds_no_room_leaves_the_old_one_whole(
+    make_study: MakeStudy, data_dir: Path, tiny_disk: Path, tmp_path: Path
+) -> None:
+    text = SMALL + f'[run]\nexecutor = "inline"\nstorage = "{tmp_path}/elsewhere.db"\n'
+    study = tiny_disk / "study" / "study.toml"
+    study.parent.mkdir()
+    study.write_text(text)
+    assert processes.run(study, "--data-dir", str(data_dir)).returncode == 0
+    old = study.with_name("trials.csv").read_bytes()
+    page = tiny_disk / "page.html"
+    page.write_text("the old page")
+    study.write_text(text.replace("n = 4", "n = 5"))
+    here, there = names(study.parent), names(tiny_disk)
+    ballast = fill(tiny_disk)
+
+    done = processes.run(study, "--data-dir", str(data_dir))
+    assert done.returncode == 2, done.stderr
+    assert "trials.csv can't be written: No space left on device" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert study.with_name("trials.csv").read_bytes() == old
+    assert names(study.parent) == here
+
+    done = command("report", str(study), "-o", str(page))
+    assert done.returncode == 2, done.stderr
+    assert "page.html can't be written: No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert page.read_text() == "the old page"
+
+    wanted = command("sample", "--space", "AnyNetA", "--n", "2000", "-o", str(tiny_disk / "drawn.csv"))
+    assert wanted.returncode == 2
+    assert "drawn.csv can't be written: No space left on device" in wanted.stderr
+    assert names(tiny_disk) == sorted([*there, "ballast"])
+
+    ballast.unlink()
+    assert processes.run(study, "--data-dir", str(data_dir)).returncode == 0
+    assert len(processes.trials_of(study)) == 5
+    assert study.with_name("trials.csv").stat().st_size > len(old)

@@ -1,0 +1,94 @@
+"""GPU memory as a resource: Dask workers without a GPU that announce a pretended one."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from regnetlab.spaces.template import SMALL
+from regnetlab.study.executors import dask, gpu_memory
+from regnetlab.study.executors.place import Wanted
+from regnetlab.study.executors.work import Setup, Task
+from regnetlab.training.budget import Budget, Recipe
+from regnetlab.training.devices import training_bytes
+
+distributed = pytest.importorskip(
+    "distributed", reason="Dask is not installed: pip install 'regnetlab[cluster]'"
+)
+GB = 1_000_000_000
+SETUP = Setup(SMALL, "fashion-mnist", None, "cpu", Budget())
+_lock, _now, _most = threading.Lock(), Counter[str](), Counter[str]()
+
+
+def pretended(versions: dict[str, str], digest: str | None, arguments: bytes) -> str:
+    """In place of a training: remembers how many run at once on this worker."""
+    name = distributed.get_worker().name
+    with _lock:
+        _now[name] += 1
+        _most[name] = max(_most[name], _now[name])
+    time.sleep(0.2)
+    with _lock:
+        _now[name] -= 1
+    return str(name)
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[dask.DaskPlace]:
+    """Two workers of four threads each: ``large`` announces 2 GB, ``small`` 1 GB."""
+    monkeypatch.setattr(dask, "remote", pretended)
+    _most.clear()
+    workers = {
+        name: {
+            "cls": distributed.Worker,
+            "options": {"nthreads": 4, "resources": {gpu_memory.RESOURCE: memory}, "dashboard": False},
+        }
+        for name, memory in (("large", 2.0 * GB), ("small", 1.0 * GB))
+    }
+    scheduler: dict[str, Any] = {
+        "cls": distributed.Scheduler,
+        "options": {"host": "127.0.0.1", "dashboard": False},
+    }
+    with distributed.SpecCluster(workers, scheduler, silence_logs=50) as cluster:
+        made = dask.DaskPlace(lambda: distributed.Client(cluster), None, Wanted())
+        made.capacity()
+        yield made
+        made.shutdown()
+
+
+def run(place: dask.DaskPlace, *tasks: Task) -> list[Any]:
+    return [future.result(60) for future in [place.train(SETUP, task) for task in tasks]]
+
+
+def asking(memory: int, alone: bool = False) -> Task:
+    return Task("x", Recipe(), 0, gpu_bytes=memory, alone=alone)
+
+
+def test_no_more_trainings_run_on_a_worker_than_its_gpu_memory_holds(place: dask.DaskPlace) -> None:
+    run(place, *[asking(400_000_000)] * 16)
+    assert set(_most) == {"large", "small"}
+    assert _most["small"] <= 2  # of the four that its threads would take
+
+
+def test_what_needs_more_than_a_worker_has_goes_where_there_is_more(place: dask.DaskPlace) -> None:
+    assert run(place, *[asking(1_500_000_000)] * 4) == ["large"] * 4
+    assert _most == {"large": 1}
+
+
+def test_what_needs_more_than_anybody_has_gets_the_largest_for_itself(place: dask.DaskPlace) -> None:
+    names = run(place, *[asking(9 * GB)] * 2, *[asking(GB, alone=True)] * 2)
+    assert names == ["large"] * 4
+    assert _most == {"large": 1}
+
+
+def test_where_nobody_announces_anything_nothing_is_asked_for() -> None:
+    assert gpu_memory.most_of_one({"a": {"resources": {}}, "b": {}}) == 0
+    assert gpu_memory.asked_for(asking(GB, alone=True), 0) == 0
+
+
+def test_the_need_follows_from_closed_form_activations_and_the_batch() -> None:
+    context = training_bytes(0, 64)
+    assert training_bytes(100_000, 64) - context == 2 * (training_bytes(100_000, 32) - context)
+    assert training_bytes(100_000, 64) - context == 16 * 100_000 * 64
