@@ -17,6 +17,7 @@ from regnetlab.cli import (
     fidelity,
     latency,
     models,
+    new,
     results,
     search,
     spaces,
@@ -38,6 +39,7 @@ app.command()(models.summary)
 app.command(name="models")(models.list_models)
 app.command()(export.export)
 app.command()(models.train)
+app.command()(new.new)
 app.command()(studies.run)
 app.command()(studies.status)
 app.command()(search.search)
