@@ -69,7 +69,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 docs: $(STAMP)
-	$(BIN)/mkdocs build --clean --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 
 # ARGS=--borrow takes the dependencies from .venv instead of installing them once more.
 dist: $(STAMP) data
