@@ -41,7 +41,9 @@ def new_study(name: str, root: Path = Path("studies")) -> Path:
 
 def begun_from(example: str, text: str, name: str) -> str:
     """The text of a study that begins as this example does."""
-    said = f"# Begun from the example {example}; regnetlab run {name} --dry-run shows every key. Of the example:"
+    said = (
+        f"# Begun from the example {example}; regnetlab run {name} --dry-run shows every key. Of the example:"
+    )
     return f"{said if text.startswith('#') else said.removesuffix(' Of the example:')}\n{text}"
 
 
