@@ -39,10 +39,10 @@ def new(
     from regnetlab.study.plan import load_plan
 
     example, path = example_named(from_), new_study(name)
-    tables = sorted(example.glob("*.csv"))
+    tables = [*sorted(example.glob("*.csv")), *example.glob("provenance.json")]
     if trials and data is not None:
         raise InputError("--trials are of the example's own data; leave out --data")
-    if trials and not tables:
+    if trials and not (example / "trials.csv").exists():
         raise InputError(f"the example {from_} has no trials; leave out --trials")
     if (data_dir is not None or input is not None) and data is None:
         raise InputError("--data-dir and --input go with --data, the data of the study")
