@@ -23,7 +23,7 @@ from regnetlab.analysis.verdicts import UNDECIDED, networks_to_decide, verdict
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.arrays import Floats
 from regnetlab.study.plan import DERIVED, Plan
-from regnetlab.study.store import open_store
+from regnetlab.study.provenance import recorded
 
 COMPLEXITIES = ("flops", "params", "acts")
 WORST = 100.0
@@ -149,7 +149,7 @@ def study_pairs(plan: Plan) -> list[tuple[str, str]]:
 
 def stated_margin(plan: Plan) -> float:
     """The margin that a study states; raises ``InputError`` unless it did before its first training."""
-    began = open_store(plan.store).provenance.get("margin") if plan.store.exists() else None
+    began = recorded(plan).get("margin")
     if began is not None and began != plan.margin:
         raise InputError(
             f"study {plan.name} began with margin {began:g} and now states {plan.margin:g}; a margin chosen"

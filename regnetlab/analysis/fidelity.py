@@ -5,6 +5,7 @@ corrected for the noise of seeds. Spaces: whether their medians differ as at the
 correlation over networks vouches. The formulas are in ``agreement``; docs/fidelity.md has the design.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,16 @@ import numpy as np
 
 from regnetlab.analysis.agreement import Agreement, agreement, evidence, resampled, resampled_agreement
 from regnetlab.analysis.compare import WORST
-from regnetlab.analysis.intervals import FEWEST, LEVEL, Interval, median_difference, quantile_interval
+from regnetlab.analysis.intervals import (
+    FEWEST,
+    LEVEL,
+    Interval,
+    median_difference,
+    median_scale,
+    quantile_interval,
+)
 from regnetlab.analysis.ladders import Measured
-from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, verdict
+from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, networks_needed, verdict
 from regnetlab.errors import unknown
 from regnetlab.spaces.arrays import Floats, Ints, Mask
 from regnetlab.training.budget import Budget
@@ -53,6 +61,9 @@ class Step:
 class RungResult:
     """What one budget is good for.
 
+    ``needed`` networks of each space give 80 % power for a verdict at the margin on the step with the widest
+    spread of single trainings.
+
     ``overall`` ranks all networks together, ``within`` those of each space, which is what evidence rests
     on: ``validity`` and ``evidence`` an hour (``agreement``), and ``relative``, that evidence over that of
     the budget that has most. ``may_be_best`` unless the resamples rule it out. ``medians`` are in the
@@ -71,6 +82,12 @@ class RungResult:
     may_be_best: bool
     medians: tuple[Interval, ...]
     steps: tuple[Step, ...]
+    needed: float
+
+    @property
+    def hours(self) -> float:
+        """Hours of one worker for both spaces of the step that needs the most networks."""
+        return 2 * self.needed * self.seconds.estimate / 3600
 
     @property
     def contradictions(self) -> list[Step]:
@@ -103,6 +120,12 @@ class Fidelity:
         """The budgets that may well be the best one; the best itself is among them."""
         return [rung for rung in self.rungs if rung.may_be_best]
 
+    @property
+    def cheapest(self) -> RungResult | None:
+        """The budget with the fewest hours to a verdict at the margin; ``None`` where none can be had."""
+        known = [rung for rung in self.rungs if math.isfinite(rung.needed)]
+        return min(known, key=lambda rung: rung.hours) if known else None
+
 
 def fidelity(measured: Measured, margin: float, pairs: Sequence[tuple[str, str]] = ()) -> Fidelity:
     """Judge the rungs; ``pairs`` are the steps to compare, by default each space with the one before it."""
@@ -133,6 +156,7 @@ def fidelity(measured: Measured, margin: float, pairs: Sequence[tuple[str, str]]
             may_be_best=bool(possible[r]),
             medians=tuple(_median(measured, r, space) for space in range(len(measured.spaces))),
             steps=tuple(compared[r]),
+            needed=_needed(measured, r, margin, steps),
         )
         for r, name in enumerate(measured.names)
     )
@@ -196,6 +220,16 @@ def _steps(
             agrees = _agreement(verdicts[r], verdicts[-1])
             steps.append(Step(a, b, differences[r], verdicts[r], interval, agrees))
     return found
+
+
+def _needed(measured: Measured, rung: int, margin: float, pairs: Sequence[tuple[str, str]]) -> float:
+    """Networks of each space for a verdict on every step at this margin (``verdicts.networks_needed``)."""
+    scales = {}
+    for place, space in enumerate(measured.spaces):
+        errors = _earned(measured.errors[measured.strata == place, rung, 0])
+        scales[space] = median_scale(errors) if len(errors) >= FEWEST else math.nan
+    needed = [networks_needed((scales[a], scales[b]), margin) for a, b in pairs]
+    return max(needed) if needed and np.isfinite(needed).all() else math.nan
 
 
 def _agreement(here: str, there: str) -> str:

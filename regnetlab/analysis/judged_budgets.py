@@ -1,5 +1,6 @@
 """Everything that ``fidelity`` answers, as one document and one sentence."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def described(found: Fidelity, name: str) -> dict[str, Any]:
         "rungs": [_rung(each, found.spaces) for each in found.rungs],
         "best": found.best.name if found.best is not None else None,
         "recommended": found.recommended.name if found.recommended is not None else None,
+        "cheapest_verdict": found.cheapest.name if found.cheapest is not None else None,
         "may_be_best": [each.name for each in found.candidates] if found.best is not None else [],
         "finding": finding(found),
     }
@@ -78,7 +80,21 @@ def finding(found: Fidelity) -> str:
             f" Verdicts between spaces that agree with those at {largest.name}: {agreeing} of"
             f" {len(chosen.steps)}; undecided at one of the two: {open_}."
         )
-    return text
+    return text + _margin_finding(found)
+
+
+def _margin_finding(found: Fidelity) -> str:
+    """Which budget reaches a verdict at the margin for the fewest hours: spreads shrink as budgets grow."""
+    cheapest, chosen = found.cheapest, found.recommended
+    if cheapest is None:
+        return ""
+    text = (
+        f" A verdict on every step at a margin of {found.margin:g} points takes the fewest hours at"
+        f" {cheapest.name} images: about {cheapest.needed:,.0f} networks a space"
+    )
+    if chosen is not None and chosen is not cheapest and math.isfinite(chosen.needed):
+        text += f" and 1/{chosen.hours / cheapest.hours:.1f} of the hours at {chosen.name}"
+    return text + "."
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -103,6 +119,7 @@ def _rung(rung: RungResult, spaces: Sequence[str]) -> Mapping[str, Any]:
         "validity": _interval(rung.validity),
         "evidence_an_hour": _interval(rung.evidence),
         "relative": _interval(rung.relative),
+        "for_margin": {"n": rung.needed, "hours": rung.hours},
         "may_be_best": rung.may_be_best,
         "medians": [
             {"space": space, **_interval(median)} for space, median in zip(spaces, rung.medians, strict=True)

@@ -33,6 +33,8 @@ from regnetlab.training.budget import COMPLETE
 _MOST_BYTES = 2**31
 _INDEX = re.compile("[0-9]{1,12}")
 _UNNAMED = "networks"
+_NETWORK = ["space", "index"]
+"""The columns that say which network a training is of."""
 
 
 def read_networks(files: Sequence[Path]) -> pd.DataFrame:
@@ -114,14 +116,23 @@ def with_widths(networks: pd.DataFrame) -> pd.DataFrame:
     return networks
 
 
+def counted(networks: pd.DataFrame) -> pd.DataFrame:
+    """The trainings that a population is judged by: as many of every network as the one with the fewest
+    has, its first. So errors of networks with one seed and with several are never mixed."""
+    if not networks.duplicated(_NETWORK).any():
+        return networks
+    seeds = networks.groupby(_NETWORK, sort=False)["error"]
+    return networks[seeds.cumcount() < seeds.size().min()]
+
+
 def complete(networks: pd.DataFrame) -> pd.DataFrame:
     """The networks that earned an error, several seeds of one network averaged into one row."""
-    scored = networks[networks["error"].notna()]
-    keys = [key for key in ("space", "index") if key in scored]
-    if not {"space", "index"} <= set(keys) or not scored.duplicated(keys).any():
+    trainings = counted(networks)
+    scored = trainings[trainings["error"].notna()]
+    if not scored.duplicated(_NETWORK).any():
         return scored.reset_index(drop=True)
-    means = scored.groupby(keys, sort=False)["error"].mean()
-    firsts = scored.drop_duplicates(keys).set_index(keys)
+    means = scored.groupby(_NETWORK, sort=False)["error"].mean()
+    firsts = scored.drop_duplicates(_NETWORK).set_index(_NETWORK)
     return firsts.assign(error=means).reset_index()
 
 

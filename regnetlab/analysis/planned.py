@@ -35,7 +35,7 @@ def planned(
     if not 0.5 < power < 1:
         raise InputError(f"power is {power:g}; it must be above 0.5 and below 1")
     seconds: float | None = None
-    seeds, stated = 1, MARGIN
+    seeds, stated = 1.0, MARGIN
     if spread is not None:
         if not 0 < spread <= 100:
             raise InputError(f"spread is {spread:g}; it must be above 0 and at most 100 points of error")
@@ -46,7 +46,7 @@ def planned(
             networks = read_networks(files)
         else:
             plan = load_plan(find_study(study or newest_study()))
-            networks, seeds, stated = study_networks(plan), plan.seeds, plan.margin
+            networks, seeds, stated = study_networks(plan), plan.trainings_each, plan.margin
         scales = [
             (each.space, len(each.errors), median_scale(each.errors))
             for each in populations(networks)

@@ -81,7 +81,7 @@ def plan(
     )
     if document["seconds"] is not None:
         print(
-            f"{document['seconds']:.1f} s a training, as measured; seeds {document['seeds']},"
+            f"{document['seconds']:.1f} s a training, as measured; {document['seeds']:g} a network,"
             f" trainings at once {document['workers']}"
         )
 

@@ -126,8 +126,23 @@ def _show(document: dict[str, Any], json: bool) -> None:
         print("† above 1, shown as 1: seeds agree by too little for the correction")
     if any(not each["may_be_best"] for each in rungs):
         print("× has less evidence an hour than the best for sure (95 %, all budgets together)")
+    _show_margin(document)
     _show_spaces(document)
     print(f"\n{fill(document['finding'], COLUMNS)}")
+
+
+def _show_margin(document: dict[str, Any]) -> None:
+    if document["cheapest_verdict"] is None:
+        return
+    print(
+        f"\nnetworks a space for 80 % power at a margin of {document['margin']:g} points on the step with the"
+        "\nwidest spread, and hours of one worker for its two spaces; rough, as any figure of so few\n"
+    )
+    rows = (
+        (each["rung"], number(each["for_margin"]["n"], 0), number(each["for_margin"]["hours"], 1))
+        for each in document["rungs"]
+    )
+    print_table(("images", "networks", "hours"), rows, "rrr")
 
 
 def _show_spaces(document: dict[str, Any]) -> None:

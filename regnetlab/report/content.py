@@ -42,7 +42,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
 from regnetlab.study.latencies import read_latencies
 from regnetlab.study.plan import DERIVED, MARGIN, Plan, plan_toml
-from regnetlab.study.store import open_store
+from regnetlab.study.provenance import recorded
 
 MOST_SHOWN = 4_000
 """Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""
@@ -112,7 +112,7 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
         rivals=rivals(plan, every),
         plan=plan,
         study_file=plan_toml(plan),
-        provenance=dict(open_store(plan.store).provenance) if plan.store.exists() else {},
+        provenance=recorded(plan),
         fidelity=_fidelity(plan, margin),
         latency=groups(read_latencies(plan.latencies)) if plan.latencies.exists() else (),
     )

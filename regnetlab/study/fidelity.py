@@ -143,7 +143,8 @@ def run_fidelity(
         check_same_data(store.provenance, data)
         # A margin stated after errors are known proves nothing; these are errors too.
         stated = {"margin": store.provenance.get("margin", plan.margin)}
-        store.keep_provenance(provenance(plan.folder, data, setup, ready.wanted.workers) | stated)
+        if not store.provenance:
+            store.keep_provenance(provenance(plan.folder, data, setup, ready.wanted.workers) | stated)
         parts = [(replace(setup, budget=budget), jobs) for budget, jobs in state.rungs]
         try:
             with display as progress:

@@ -6,6 +6,7 @@ once and counts for both.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -55,17 +56,18 @@ def _planned(plan: Plan) -> tuple[Job, ...]:
         laws = drawn.population.law
         for index, config in enumerate(drawn.population.configs()):
             law = tuple((name, float(values[index])) for name, values in laws.items())
-            jobs += _replicates(plan, draw.space.name, index, config, law, drawn.complexity.row(index))
+            counts = drawn.complexity.row(index)
+            jobs += _replicates(plan, draw.space.name, index, config, law, counts, _seeds(plan, index))
     return tuple(jobs)
 
 
 def derived_jobs(plan: Plan, configs: Sequence[Config]) -> list[Job]:
-    """The trainings of the derived RegNets."""
-    return [
-        job
-        for index, config in enumerate(configs)
-        for job in _replicates(plan, DERIVED, index, config, (), config_complexity(config, plan.template))
-    ]
+    """The trainings of the derived RegNets, all with every seed: they are few."""
+    jobs: list[Job] = []
+    for index, config in enumerate(configs):
+        counts = config_complexity(config, plan.template)
+        jobs += _replicates(plan, DERIVED, index, config, (), counts, plan.seeds)
+    return jobs
 
 
 def population_hash(jobs: Iterable[Job]) -> str:
@@ -79,6 +81,16 @@ def training_seed(study_seed: int, model: str, replicate: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
+def _seeds(plan: Plan, index: int) -> int:
+    """How many seeds network ``index`` of a space is trained with.
+
+    The repeated ones are spread evenly over the indexes, and networks are drawn independently of their
+    indexes: they are a random choice, which stays the same when a study is extended.
+    """
+    chosen = math.floor((index + 1) * plan.repeated) > math.floor(index * plan.repeated)
+    return plan.seeds if chosen else 1
+
+
 def _replicates(
     plan: Plan,
     space: str,
@@ -86,10 +98,11 @@ def _replicates(
     config: Config,
     law: tuple[tuple[str, float], ...],
     counts: Mapping[str, int],
+    seeds: int,
 ) -> list[Job]:
     jobs = []
     model = config.text
-    for replicate in range(plan.seeds):
+    for replicate in range(seeds):
         seed = training_seed(plan.seed, model, replicate)
         identity = identity_of(plan, model, plan.recipe, seed)
         job = Job(

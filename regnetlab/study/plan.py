@@ -69,8 +69,9 @@ class Baselines:
 class Plan:
     """Everything that a study file says, with its defaults filled in.
 
-    ``seeds`` trainings of each network; ``derived`` RegNets from the law of the best networks;
-    ``margin`` in percentage points of error, for verdicts on the steps between spaces.
+    ``seeds`` trainings of each network, or of the share ``repeated`` of every space's networks and one
+    of the others; ``derived`` RegNets from the law of the best networks; ``margin`` in percentage points
+    of error, for verdicts on the steps between spaces.
     """
 
     name: str
@@ -87,6 +88,12 @@ class Plan:
     margin: float = MARGIN
     baselines: Baselines | None = None
     running: Running = field(default_factory=Running)
+    repeated: float = 1.0
+
+    @property
+    def trainings_each(self) -> float:
+        """Trainings of a network, on average."""
+        return 1 + (self.seeds - 1) * self.repeated
 
     @property
     def store(self) -> Location:
@@ -104,6 +111,10 @@ class Plan:
     @property
     def trials(self) -> Path:
         return self.folder / "trials.csv"
+
+    @property
+    def provenance(self) -> Path:
+        return self.folder / "provenance.json"
 
     @property
     def contest(self) -> Path:
@@ -205,7 +216,11 @@ class _Baselines(_Section):
     recipe: dict[str, _RecipePart] = Field(default_factory=dict)
 
 
-_Seeds = Annotated[int, Field(ge=1, le=1_000)]
+_BudgetPart: Any = _section(
+    Budget,
+    seeds=(Annotated[int, Field(ge=1, le=1_000)], 1),
+    repeated=(Annotated[float, Field(gt=0, le=1)], 1.0),
+)
 _Study = create_model(
     "_Study",
     __base__=_Section,
@@ -215,10 +230,7 @@ _Study = create_model(
     regime=(_Regime, _Regime()),
     latency=(_Latency | None, None),
     ranges=(_section(Ranges), Field(default_factory=dict, validate_default=True)),
-    budget=(
-        _section(Budget, seeds=(_Seeds, 1)),
-        Field(default_factory=dict, validate_default=True),
-    ),
+    budget=(_BudgetPart, Field(default_factory=dict, validate_default=True)),
     recipe=(_section(Recipe), Field(default_factory=dict, validate_default=True)),
     spaces=(Annotated[tuple[_Draw, ...], Field(min_length=1)], ...),
     derive=(_Derive, _Derive()),
@@ -276,7 +288,7 @@ def _plan(
     path: Path, values: dict[str, Any], template: str | _Template, baselines: _Baselines | None
 ) -> Plan:
     ranges = Ranges(**values["ranges"])
-    seeds = values["budget"].pop("seeds")
+    seeds, repeated = (values["budget"].pop(key) for key in ("seeds", "repeated"))
     names = [draw["space"] for draw in values["spaces"]]
     for name in names:
         if names.count(name) > 1:
@@ -304,6 +316,7 @@ def _plan(
         derived=values["derive"]["n"],
         margin=values["compare"]["margin"],
         running=Running(**values["run"]),
+        repeated=repeated,
         baselines=None if baselines is None else _contest(baselines, Recipe(**values["recipe"])),
     )
 
@@ -383,7 +396,7 @@ def plan_toml(plan: Plan) -> str:
     sections: dict[str, Mapping[str, object]] = {
         "regime": {name: window.text for name, window in plan.regime.windows.items()},
         "ranges": _fields(plan.ranges),
-        "budget": {**_fields(plan.budget), "seeds": plan.seeds},
+        "budget": {**_fields(plan.budget), "seeds": plan.seeds, "repeated": plan.repeated},
         "recipe": _fields(plan.recipe),
         "derive": {"n": plan.derived},
         "compare": {"margin": plan.margin},
@@ -471,7 +484,7 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
         "regime": _Regime,
         "latency": _Latency,
         "ranges": _section(Ranges),
-        "budget": _section(Budget, seeds=(_Seeds, 1)),
+        "budget": _BudgetPart,
         "recipe": _section(Recipe),
         "spaces": _Draw,
         "derive": _Derive,

@@ -1,5 +1,9 @@
-"""Under what circumstances a study was run: versions, machine, git state, data."""
+"""Under what circumstances a study was run: versions, machine, git state, data.
 
+Kept in the store, and in provenance.json beside trials.csv, by which a study is read where its store is not.
+"""
+
+import json
 import os
 import platform
 import subprocess
@@ -11,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
+from regnetlab.study.plan import Plan
+from regnetlab.study.store import Store, open_store
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import DataSet
 
@@ -39,6 +45,28 @@ def provenance(folder: Path, data: DataSet, setup: "Setup", workers: int | None)
         "data_checksum": data.checksum,
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def recorded(plan: Plan) -> Mapping[str, Any]:
+    """What the run that last trained something recorded of its circumstances; empty before the first."""
+    if plan.store.exists():
+        return open_store(plan.store).provenance
+    if not plan.provenance.exists():
+        return {}
+    try:
+        facts = json.loads(plan.provenance.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{plan.provenance} can't be read: {str(error)[:200]}") from None
+    if not isinstance(facts, dict) or not all(
+        value is None or isinstance(value, str | int | float) for value in facts.values()
+    ):
+        raise InputError(f"{plan.provenance} must be a table of names and plain values, as `run` writes it")
+    return facts
+
+
+def provenance_json(store: Store) -> str:
+    """The circumstances as they stand beside trials.csv."""
+    return json.dumps(dict(store.provenance), indent=2) + "\n"
 
 
 def check_same_data(before: Mapping[str, Any], data: DataSet, store: str = "study.db") -> None:

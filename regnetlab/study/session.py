@@ -25,7 +25,7 @@ from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.lock import Lock, locked
 from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan
-from regnetlab.study.provenance import provenance
+from regnetlab.study.provenance import provenance, provenance_json
 from regnetlab.study.runner import Derive, Progress, run
 from regnetlab.study.store import Store, open_store
 from regnetlab.study.stores.lease import leased
@@ -69,7 +69,9 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         check_changes(plan, store, data.checksum, means.accept_change)
         stated = {"margin": store.provenance.get("margin", plan.margin)}  # before the first training
         facts = {"executor": ready.executor}
-        store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
+        before = len(store.scores())
+        if outcome(plan, store).missing:  # a run that trains nothing says nothing of the errors
+            store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
         write = log_writer(plan.log)
         try:
             write({"event": "run", **facts, "workers": wanted.workers, "store": str(plan.store)})
@@ -85,8 +87,10 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         finally:
             lock.check()
             state = outcome(plan, store)
-            store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
+            if len(store.scores()) > before:
+                store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
             write_atomically(plan.trials, trials_csv(plan, state))
+            write_atomically(plan.provenance, provenance_json(store))
             if state.contest.contenders:
                 write_atomically(plan.contest, contest_csv(plan, state, store.latencies))
         write({"event": "end", "left": len(state.missing)})

@@ -77,7 +77,7 @@ def test_without_failures_nothing_changes_by_them() -> None:
 
 
 def test_several_seeds_of_a_network_are_one_network() -> None:
-    rows = ("0,20", "0,30", "1,", "1,40", "2,")
+    rows = ("0,20", "0,30", "1,", "1,40", "2,", "2,")
     text = "space,index,error,depths,widths\n" + "".join(f"A,{row},1 1,8 8\n" for row in rows)
     (found,) = populations(parse_networks(text, "test"))
     assert found.errors.tolist() == [25, 40]

@@ -73,6 +73,21 @@ def test_a_good_ranking_does_not_vouch_for_the_spaces() -> None:
     assert "contradicts the one at 6,400" in finding(found)
 
 
+def test_where_the_spread_shrinks_by_more_than_hours_grow_the_larger_budget_gives_the_cheaper_verdict() -> (
+    None
+):
+    random = np.random.default_rng(5)
+    networks = random.normal(size=(400, 1, 1)) + 0.2 * random.normal(size=(400, 3, 2))
+    errors = 50 + np.array([8.0, 4.0, 1.0])[:, None] * networks
+    found = fidelity(measured(errors, 2), 1.0)
+    assert found.cheapest is found.largest
+    for rung, spread in zip(found.rungs, (8.0, 4.0, 1.0), strict=True):
+        # n = (z_0.975 + z_0.8)² · 2 · (π/2) · spread², the medians' variance of normal errors
+        assert rung.needed == pytest.approx(2.80**2 * np.pi * spread**2, rel=0.5)
+    assert "fewest hours at 6,400 images" in finding(found)
+    assert fidelity(measured(errors, 2), 0.0).cheapest is None
+
+
 def test_few_networks_leave_verdicts_undecided_and_no_interval_of_the_change() -> None:
     found = fidelity(measured(population(0.9, np.zeros(3), networks=4), 2), 1.0)
     assert {step.agreement for rung in found.rungs for step in rung.steps} == {"undecided"}

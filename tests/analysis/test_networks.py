@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from regnetlab.analysis.compare import populations
 from regnetlab.analysis.fitted import fitted_law
 from regnetlab.analysis.networks import complete, parse_networks, read_networks, without_law
 from regnetlab.errors import InputError
@@ -63,9 +64,16 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_several_seeds_of_a_network_become_their_mean() -> None:
-    text = "space,index,depths,widths,error\nA,0,1,8,10\nA,0,1,8,20\nA,1,1,8,30\nA,2,1,8,\n"
-    rows = complete(parse_networks(text, "here"))
-    assert rows["error"].tolist() == [15, 30]
+    rows = "A,0,1,8,10\nA,0,1,8,20\nA,1,1,8,30\nA,1,1,8,\nA,2,1,8,\nA,2,1,8,\n"
+    networks = complete(parse_networks("space,index,depths,widths,error\n" + rows, "here"))
+    assert networks["error"].tolist() == [15, 30]
+
+
+def test_networks_are_judged_by_as_many_seeds_as_all_of_them_have() -> None:
+    rows = "A,0,1,8,10\nA,0,1,8,20\nA,1,1,8,30\nA,2,1,8,\nA,2,1,8,40\n"
+    networks = parse_networks("space,index,depths,widths,error\n" + rows, "here")
+    assert complete(networks)["error"].tolist() == [10, 30]
+    assert populations(networks)[0].failed == 1
 
 
 def test_regnets_do_not_vouch_for_their_own_law() -> None:

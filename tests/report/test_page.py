@@ -15,9 +15,11 @@ from regnetlab.report.contest import contest_findings
 from regnetlab.report.findings import caution, step_findings
 from regnetlab.report.page import default_path
 from regnetlab.report.page import page as render
+from regnetlab.study.contest_table import contest_csv
 from regnetlab.study.executors.work import Setup
 from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan, load_plan
+from regnetlab.study.provenance import provenance_json
 from regnetlab.study.runner import run
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import trials_csv
@@ -44,6 +46,8 @@ def plan(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Plan:
         state = run(plan, store, setup, lock, Quiet(), lambda t: derive_from_trials(plan, t), "inline", 1)
         store.keep_provenance({"note": EVIL})
     plan.trials.write_text(trials_csv(plan, state))
+    plan.provenance.write_text(provenance_json(store))
+    plan.contest.write_text(contest_csv(plan, state, store.latencies))
     return plan
 
 
@@ -60,6 +64,16 @@ def test_the_page_loads_nothing_from_outside(page: str) -> None:
     outside = r"""(?:src|href)\s*=\s*["'](?!#|data:)|@import|url\((?!["']?data:)"""
     assert not re.search(outside, body(page))
     assert len(page.encode()) < 6e6
+
+
+def test_the_tables_beside_a_study_file_give_the_same_page_as_its_store(
+    page: str, plan: Plan, tmp_path: Path
+) -> None:
+    folder = tmp_path / plan.name
+    folder.mkdir()
+    for file in (plan.folder / "study.toml", plan.trials, plan.provenance, plan.contest):
+        (folder / file.name).write_bytes(file.read_bytes())
+    assert render(study_content(load_plan(folder / "study.toml"))) == page
 
 
 def test_whatever_a_user_wrote_is_escaped(page: str) -> None:

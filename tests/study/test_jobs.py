@@ -25,6 +25,16 @@ def test_more_networks_and_more_seeds_keep_what_was_planned(make_study: MakeStud
     assert len(after) == 2 * (14 + 9)
 
 
+def test_a_share_of_every_spaces_networks_is_trained_with_more_seeds(make_study: MakeStudy) -> None:
+    plan = replace(load_plan(make_study()), seeds=3, repeated=0.4)
+    more = replace(plan, draws=tuple(replace(draw, n=50) for draw in plan.draws[:2]))
+    repeated = {(job.space, job.index) for job in planned_jobs(more) if job.replicate}
+    assert len(repeated) == 2 * 20
+    assert len(planned_jobs(more)) == 2 * 50 * plan.trainings_each
+    before = {(job.space, job.index) for job in planned_jobs(plan) if job.replicate}
+    assert before == {each for each in repeated if each[1] < 6}
+
+
 def test_identity_changes_with_whatever_decides_the_error(make_study: MakeStudy) -> None:
     plan = load_plan(make_study())
     plans = [

@@ -62,7 +62,7 @@ n = 4
 
 
 def test_the_plan_written_out_reads_back_as_itself(make_study: MakeStudy) -> None:
-    text = MINIMAL + '[regime]\nflops = "0.8M:1.2M"\n[budget]\nseeds = 2\n'
+    text = MINIMAL + '[regime]\nflops = "0.8M:1.2M"\n[budget]\nseeds = 2\nrepeated = 0.5\n'
     plan = load_plan(make_study('template = { base = "paper", classes = 7 }\n' + text))
     again = load_plan(make_study(plan_toml(plan)))
     assert again == plan

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import os
 import signal
 import subprocess
@@ -186,3 +187,9 @@ def test_the_end_state_records_versions_machine_git_and_data(make_study: MakeStu
     facts = open_store(load_plan(study).store).provenance
     assert {"regnetlab", "torch", "optuna", "machine", "processor", "git", "device", "recorded"} <= set(facts)
     assert len(facts["data_checksum"]) == 64
+    assert json.loads((study.parent / "provenance.json").read_text()) == facts
+    # A run that trains nothing says nothing of the errors.
+    store = open_store(load_plan(study).store)
+    store.keep_provenance({**facts, "machine": "that trained it"})
+    assert run_to_the_end(study, data_dir).returncode == 0
+    assert store.provenance["machine"] == "that trained it"
