@@ -2,8 +2,11 @@
 #   make run    the quick study on Fashion-MNIST, from sampling to the report
 #   make bench  networks an hour against a plain loop; ARGS="--seed 7" for other networks
 #   make test   lint, types, import contracts and all tests
+#   make docs   the pages of docs/ and the Python reference as a site, in site/
+#   make dist   wheel and sdist in dist/, checked, installed into a clean environment and used there
 #   make test-cluster, test-faults, fuzz, audit   the long ones: real clusters, injected faults, odd input
-.PHONY: run test lint bench bench-sampling bench-scale lock clean data browser test-cluster test-faults fuzz audit
+.PHONY: run test lint bench bench-sampling bench-scale lock clean data browser test-cluster test-faults fuzz audit \
+        docs dist
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -66,12 +69,20 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# Opens from the folder; its search works behind a server: .venv/bin/mkdocs serve
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
+
+# ARGS=--borrow takes the dependencies from .venv instead of installing them once more.
+dist: $(STAMP) data
+	.ci/dist $(ARGS)
+
 lock: $(STAMP)
 	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev]'
 	{ echo '# Every version that `make` installs: two installs are the same. Renew with `make lock`.'; \
 	  $(BIN)/pip freeze --exclude-editable | sort -f; } > constraints.txt
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site
 	rm -f studies/*/study.db* studies/*/study.lock
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,6 +17,7 @@ from regnetlab.cli import (
     fidelity,
     latency,
     models,
+    new,
     results,
     search,
     spaces,
@@ -39,6 +40,7 @@ app.command()(models.summary)
 app.command(name="models")(models.list_models)
 app.command()(export.export)
 app.command()(training.train)
+app.command()(new.new)
 app.command()(studies.run)
 app.command()(studies.status)
 app.command()(search.search)

@@ -19,8 +19,14 @@ Input = Annotated[str | None, typer.Option(metavar="CxHxW", help="Another input 
 Classes = Annotated[int | None, typer.Option(help="Another number of classes.")]
 
 
+def _spaces() -> list[str]:
+    from regnetlab.spaces.space import SPACES
+
+    return list(SPACES)
+
+
 def sample(
-    space: Annotated[str, typer.Option(help="AnyNetA, B, C, D, E or RegNet.")],
+    space: Annotated[str, typer.Option(help="AnyNetA, B, C, D, E or RegNet.", autocompletion=_spaces)],
     n: Annotated[int | None, typer.Option(help="How many different networks.")] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draw; 0 by default.")

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,9 +11,19 @@ from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, number, print_json, print_table
 from regnetlab.errors import unknown
 
+
+def study_names() -> list[str]:
+    """The studies under studies/, for the shell to complete."""
+    return sorted(each.parent.name for each in Path("studies").glob("*/study.toml"))
+
+
 StudyText = Annotated[
     str,
-    typer.Argument(metavar="STUDY", help="A name under studies/, or a study.toml or its folder."),
+    typer.Argument(
+        metavar="STUDY",
+        help="A name under studies/, or a study.toml or its folder.",
+        autocompletion=study_names,
+    ),
 ]
 
 

@@ -20,13 +20,12 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from regnetlab import __version__
-from regnetlab.analysis.compare import summary
-from regnetlab.analysis.networks import records
 from regnetlab.analysis.standings import matches
 from regnetlab.analysis.trends import PROPERTIES
-from regnetlab.report import figures
-from regnetlab.report.content import Content, model_text
+from regnetlab.report.architectures import MOST_LINES, law_figure, property_figure, stages_figure
+from regnetlab.report.content import Content
 from regnetlab.report.contest import CONTEST_COLUMNS, contest_figure, contest_findings, contest_rows
+from regnetlab.report.distributions import curves_figure, edf_figure, efficiency_figure, strip_figure
 from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
 from regnetlab.report.findings import (
     caution,
@@ -41,10 +40,10 @@ from regnetlab.report.findings import (
 from regnetlab.report.latency import latency_figure, latency_rows
 from regnetlab.report.search import search_findings, searches_figure
 from regnetlab.report.style import as_json, style, title
-from regnetlab.study.plan import DERIVED, Plan
+from regnetlab.report.tables import derived_rows, failure_rows, machine, network_columns, space_rows
+from regnetlab.study.plan import Plan
 
 FIRST_PROPERTY = "growth"
-_MOST_FAILURES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +70,25 @@ def drawn_figures(content: Content) -> list[Figure]:
     report = f"regnetlab report {source}"
     trends = {each.name: each for each in content.trends}
     drawn = [
-        Figure("edf", "Error distribution functions of all spaces", compare, figures.edf_figure(content)),
-        Figure("strip", "Errors of every network by space", compare, figures.strip_figure(content)),
+        Figure("edf", "Error distribution functions of all spaces", compare, edf_figure(content)),
+        Figure("strip", "Errors of every network by space", compare, strip_figure(content)),
     ]
     drawn += [
         Figure(
             f"property-{name}",
             f"Error against {text}",
             report,
-            figures.property_figure(content, name, trends.get(name)),
+            property_figure(content, name, trends.get(name)),
         )
         for name, text in PROPERTIES.items()
         if content.networks[name].notna().any()
     ]
     if content.networks["widths"].map(lambda widths: isinstance(widths, tuple)).sum() >= 6:
         label = "Widths and depths over stages of the best and worst tenth"
-        drawn.append(Figure("stages", label, report, figures.stages_figure(content)))
+        drawn.append(Figure("stages", label, report, stages_figure(content)))
     if content.populations:
         label = "Expected error of the best of k networks"
-        drawn.append(Figure("efficiency", label, report, figures.efficiency_figure(content)))
+        drawn.append(Figure("efficiency", label, report, efficiency_figure(content)))
     if any(each.best is not None for each in content.searches):
         label = "Best error so far of searches and of random search after k trainings"
         drawn.append(Figure("searches", label, report, searches_figure(content)))
@@ -99,7 +98,7 @@ def drawn_figures(content: Content) -> list[Figure]:
                 "law",
                 "Widths over stages of the best networks",
                 fit,
-                figures.law_figure(content, content.law),
+                law_figure(content, content.law),
             )
         )
     if any(each.validation is not None for each in content.standings):
@@ -123,7 +122,7 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("latency", label, command, figure))
     if content.shown["points"].map(len).any():
         label = "Training error over images seen"
-        drawn.append(Figure("curves", label, report, figures.curves_figure(content)))
+        drawn.append(Figure("curves", label, report, curves_figure(content)))
     return drawn
 
 
@@ -141,8 +140,9 @@ def page(content: Content) -> str:
     first = next((each for each in drawn if each.id == f"property-{FIRST_PROPERTY}"), None)
     first = first or next((each for each in drawn if each.id.startswith("property-")), None)
     contest = contest_findings(matches(content.standings), content.standings)
+    derived = derived_rows(content)  # the first has the least error
     data = {
-        "networks": _columns(content),
+        "networks": network_columns(content),
         "figures": {each.id: _figure_json(each.figure) for each in shown.values()}
         | ({"property": _figure_json(first.figure)} if first is not None else {}),
         "properties": {
@@ -167,15 +167,15 @@ def page(content: Content) -> str:
             {"name": space, "title": title(space), "colour": style(space, i)[0]}
             for i, space in enumerate(content.spaces)
         ],
-        space_rows=_space_rows(content),
-        best_derived=_best_derived(content),
-        derived_rows=_derived_rows(content),
-        failures=_failure_rows(content),
+        space_rows=space_rows(content),
+        best_derived=derived[0] if derived else None,
+        derived_rows=derived,
+        failures=failure_rows(content),
         selection=selection(content),
-        most_lines=figures.MOST_LINES,
+        most_lines=MOST_LINES,
         contest_rows=contest_rows(content.standings),
         contest_columns=CONTEST_COLUMNS,
-        machine=_machine(content),
+        machine=machine(content),
         rungs=rung_rows(content.fidelity) if content.fidelity is not None else [],
         latencies=latency_rows(content.latency),
         figures=shown | ({"property": first} if first is not None else {}),
@@ -192,30 +192,6 @@ def _packed_plotly() -> Markup:
     return Markup(base64.b64encode(packed).decode())  # our own dependency
 
 
-def _columns(content: Content) -> dict[str, list[Any]]:
-    """The networks shown one by one as columns, in the order of their numbers."""
-    networks = content.shown
-    ranks = content.networks.groupby("space", sort=False)["error"].rank(method="max", pct=True)
-    shares = ranks.head(len(networks))
-    columns: dict[str, list[Any]] = {
-        "space": networks["space"].tolist(),
-        "title": [title(space) for space in networks["space"]],
-        "label": networks["label"].tolist(),
-        "model": networks["model"].tolist(),
-        "error": networks["error"].tolist(),
-        "share": shares.round(5).tolist(),
-        "depths": networks["depths"].tolist(),
-        "widths": networks["widths"].tolist(),
-        "curve": [
-            [[point[0], float(f"{point[2]:.4g}")] for point in points] for points in networks["points"]
-        ],
-    }
-    columns |= {name: [float(f"{value:.6g}") for value in networks[name]] for name in PROPERTIES}
-    if "seed" in networks:
-        columns["seed"] = [str(seed) for seed in networks["seed"]]
-    return columns
-
-
 def _figure_json(figure: go.Figure) -> dict[str, Any]:
     """A figure without what the page has in its table of networks."""
     plain = as_json(figure)
@@ -229,77 +205,6 @@ def _view(figure: go.Figure) -> dict[str, Any]:
     """What differs between the figures of two properties: axis, band and where a network lies."""
     layout = as_json(figure)["layout"]
     return {key: layout.get(key, []) for key in ("xaxis", "shapes", "meta")}
-
-
-def _space_rows(content: Content) -> list[dict[str, Any]]:
-    rows = []
-    for i, population in enumerate(content.populations):
-        found = summary(population)
-        networks = content.shown[content.shown["space"] == population.space]
-        place = int(networks["error"].argmin())
-        median, mean = found.median, found.mean
-        rows.append(
-            {
-                "name": population.space,
-                "colour": style(population.space, i)[0],
-                "n": found.n,
-                "failed": found.failed,
-                "min": f"{found.least:.2f}",
-                "q05": _estimate(found.q05.estimate, found.q05.low, found.q05.high),
-                "median": _estimate(median.estimate, median.low, median.high),
-                "mean": _estimate(mean.estimate, mean.low, mean.high),
-                "best": int(networks.index[place]),
-                "best_label": networks["label"].iloc[place],
-            }
-        )
-    return rows
-
-
-def _estimate(value: float, low: float, high: float) -> str:
-    if not math.isfinite(high):
-        return f"{value:.2f}"
-    return f"{value:.2f} ({low:.1f} to {high:.1f})" if math.isfinite(low) else f"{value:.2f} (≤ {high:.1f})"
-
-
-def _best_derived(content: Content) -> dict[str, Any] | None:
-    """The derived RegNet with the least error, and the share of drawn networks that it beats."""
-    rows = _derived_rows(content)
-    return rows[0] if rows else None
-
-
-def _derived_rows(content: Content) -> list[dict[str, Any]]:
-    rows = content.shown[content.shown["space"] == DERIVED].sort_values("error")
-    drawn = content.networks.loc[content.networks["space"] != DERIVED, "error"]
-    return [
-        {
-            "number": int(number),
-            "model": row["model"],
-            "error": f"{row['error']:.2f}",
-            "beaten": f"{100 * (drawn > row['error']).mean():.0f} %",
-            **{key: f"{row[key] / 1e6:.3f}" for key in ("flops", "params", "acts")},
-        }
-        for number, row in zip(rows.index, records(rows), strict=True)
-    ]
-
-
-def _machine(content: Content) -> str:
-    """Where latencies were measured."""
-    device, processor = (content.provenance.get(key, "") for key in ("device", "processor"))
-    if device == "cpu" and processor:
-        return f"{processor}, one thread"
-    return str(device or "the machine of the run")
-
-
-def _failure_rows(content: Content) -> list[dict[str, Any]]:
-    return [
-        {
-            "space": title(row["space"]),
-            "model": model_text(row) or row["name"],
-            "ended": row["ended"],
-            "seed": row.get("seed", ""),
-        }
-        for row in records(content.failed.head(_MOST_FAILURES))
-    ]
 
 
 def _script_json(value: object) -> Markup:

@@ -1,0 +1,226 @@
+"""Figures of errors: distributions, strips, learning curves, the best of k.
+
+Each function draws what ``analysis`` computed, and computes nothing.
+A trace says in ``meta`` what the page may do with it: ``space`` (switched on and off with the others of
+that space), ``variant`` (one of several views of the figure), ``band`` (shown where few spaces are).
+``customdata`` holds the numbers of networks in the page's table, one a point, and links the
+point to that network in every other figure; ``layout.meta`` says where a network lies in this one.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from regnetlab.analysis.compare import COMPLEXITIES
+from regnetlab.analysis.edf import edf, weighted_edf
+from regnetlab.analysis.efficiency import random_search
+from regnetlab.analysis.matched import matched_weights
+from regnetlab.report.content import Content
+from regnetlab.report.style import faint, style, title
+from regnetlab.spaces.arrays import Floats
+
+_MOST_STEPS = 2_000
+"""Steps of a distribution that are drawn: more than a screen has points across."""
+_MOST_BOXED = 2_000
+"""Errors of a box; those of more are drawn from their quartiles."""
+
+
+def edf_figure(content: Content) -> go.Figure:
+    """Error distributions of all spaces, as drawn and at equal flops, params and acts."""
+    figure = go.Figure()
+    most = float(content.networks["error"].max())
+    for i, space in enumerate(content.spaces):
+        errors = np.array(content.errors(space))
+        curve = edf(errors).thinned(_MOST_STEPS)
+        _add_steps(figure, space, i, curve.errors, curve.shares, most, "plain")
+        colour = style(space, i)[0]
+        low, high = (np.clip(curve.shares + sign * curve.margin, 0, 1) for sign in (-1, 1))
+        figure.add_scatter(
+            x=[*curve.errors, *curve.errors[::-1]],
+            y=[*high, *low[::-1]],
+            fill="toself",
+            fillcolor=faint(colour),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            visible=False,
+            meta={"space": space, "variant": "plain", "band": True},
+        )
+    for name in COMPLEXITIES:
+        drawn = [each for each in content.populations if name in each.complexity]
+        weights = matched_weights([each.complexity[name] for each in drawn]) if len(drawn) > 1 else None
+        for i, (population, weight) in enumerate(zip(drawn, weights or (), strict=False)):
+            errors, shares = _thinned(*weighted_edf(population.errors, weight))
+            _add_steps(figure, population.space, i, errors, shares, most, name)
+    figure.update_layout(
+        hovermode="x",
+        xaxis={"title": "validation error (%)", "hoverformat": ".2f"},
+        yaxis={"title": "share of networks with at most this error", "tickformat": ".0%", "range": [0, 1.02]},
+        legend={"orientation": "h", "y": -0.2, "x": 0},
+        height=520,
+        meta={"link": {"kind": "point", "x": "error", "y": "share"}},
+    )
+    return figure
+
+
+def strip_figure(content: Content) -> go.Figure:
+    """Every network's error, one strip a space, with the median."""
+    figure = go.Figure()
+    for i, space in enumerate(content.spaces):
+        colour, _, symbol = style(space, i)
+        rows = content.networks[content.networks["space"] == space]
+        many = len(rows) > _MOST_BOXED
+        figure.add_box(
+            **(_quartiles(rows["error"].to_numpy()) if many else {"y": rows["error"].tolist()}),
+            x=[title(space)] * (1 if many else len(rows)),
+            name=title(space),
+            boxpoints="all" if len(rows) <= 400 else False,
+            jitter=0.5,
+            pointpos=0,
+            customdata=None if many else rows.index.tolist(),
+            marker={"color": colour, "symbol": symbol, "size": 6},
+            line={"color": colour, "width": 1.5},
+            fillcolor="rgba(0,0,0,0)",
+            hoveron="points",
+            hovertemplate="%{y:.2f} %<extra>" + title(space) + "</extra>",
+            meta={"space": space},
+        )
+    figure.update_layout(
+        yaxis_title="validation error (%)",
+        showlegend=False,
+        height=420,
+        meta={"link": {"kind": "point", "x": "title", "y": "error"}},
+    )
+    return figure
+
+
+def efficiency_figure(content: Content) -> go.Figure:
+    """The best of k networks drawn at random from each space: its mean, and 95 % of all searches."""
+    figure = go.Figure()
+    for i, population in enumerate(content.populations):
+        rows = content.networks[content.networks["space"] == population.space]
+        seconds = (
+            pd.to_numeric(rows["seconds"], errors="coerce").mean() if "seconds" in rows else float("nan")
+        )
+        found = random_search(population.errors, float(seconds))
+        colour, dash, _ = style(population.space, i)
+        figure.add_scatter(
+            x=[*found.k.tolist(), *found.k[::-1].tolist()],
+            y=[*found.high.tolist(), *found.low[::-1].tolist()],
+            fill="toself",
+            fillcolor=faint(colour, 0.1),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            visible=False,
+            meta={"space": population.space, "band": True},
+        )
+        hours = [f", {hour:.2g} h of training" if np.isfinite(hour) else "" for hour in found.hours]
+        figure.add_scatter(
+            x=found.k.tolist(),
+            y=found.expected.tolist(),
+            text=hours,
+            mode="lines",
+            name=title(population.space),
+            line={"color": colour, "dash": dash, "width": 2.5},
+            hovertemplate=f"{title(population.space)}: %{{y:.2f}} %%{{text}}<extra></extra>",
+            meta={"space": population.space},
+        )
+    figure.update_layout(
+        hovermode="x",
+        xaxis={"title": "networks trained k (log)", "type": "log", "dtick": "D2"},
+        yaxis_title="expected error of the best (%)",
+        showlegend=False,
+        height=420,
+    )
+    return figure
+
+
+def curves_figure(content: Content) -> go.Figure:
+    """Training error over the images seen: each space's median, and its middle four fifths."""
+    figure = go.Figure()
+    for i, space in enumerate(content.spaces):
+        curves = [row for row in content.shown.loc[content.shown["space"] == space, "points"] if row]
+        if not curves:
+            continue
+        images, low, middle, high = _quantiles(curves)
+        colour, dash, _ = style(space, i)
+        figure.add_scatter(
+            x=[*images, *images[::-1]],
+            y=[*high, *low[::-1]],
+            fill="toself",
+            fillcolor=faint(colour, 0.12),
+            line={"width": 0},
+            mode="lines",
+            hoverinfo="skip",
+            showlegend=False,
+            meta={"space": space},
+        )
+        figure.add_scatter(
+            x=images,
+            y=middle,
+            mode="lines",
+            name=title(space),
+            line={"color": colour, "dash": dash, "width": 2.5},
+            hovertemplate=f"{title(space)}: %{{y:.1f}} %<extra></extra>",
+            meta={"space": space},
+        )
+    figure.update_layout(
+        hovermode="x",
+        xaxis_title="training images seen",
+        yaxis_title="training error (%)",
+        showlegend=False,
+        height=420,
+        meta={"link": {"kind": "curve"}},
+    )
+    return figure
+
+
+def _add_steps(
+    figure: go.Figure, space: str, place: int, errors: Any, shares: Any, most: float, variant: str
+) -> None:
+    colour, dash, _ = style(space, place)
+    figure.add_scatter(
+        x=[errors[0], *errors, most],
+        y=[0, *shares, 1],
+        name=title(space),
+        mode="lines",
+        line={"color": colour, "dash": dash, "width": 2.5, "shape": "hv"},
+        hovertemplate=f"{title(space)}: %{{y:.0%}} have ≤ %{{x:.1f}} %<extra></extra>",
+        visible=variant == "plain",
+        showlegend=variant == "plain",
+        meta={"space": space, "variant": variant},
+    )
+
+
+def _quantiles(curves: Sequence[Sequence[Sequence[float]]]) -> tuple[list[float], ...]:
+    """Images seen, and the 10, 50 and 90 % points of the training errors of curves with as many points."""
+    length = max(len(curve) for curve in curves)
+    whole = [curve for curve in curves if len(curve) == length]
+    errors = np.array([[point[2] for point in curve] for curve in whole])
+    images = [point[0] for point in whole[0]]
+    return (images, *(np.quantile(errors, share, axis=0).tolist() for share in (0.1, 0.5, 0.9)))
+
+
+def _quartiles(errors: Floats) -> dict[str, list[float]]:
+    """A box of these errors, its whiskers at most 1.5 times as long as the box (Tukey 1977)."""
+    q1, median, q3 = np.quantile(errors, [0.25, 0.5, 0.75])
+    reach = 1.5 * (q3 - q1)
+    low = errors[errors >= q1 - reach].min()
+    high = errors[errors <= q3 + reach].max()
+    named = {"q1": q1, "median": median, "q3": q3, "lowerfence": low, "upperfence": high}
+    return {name: [float(value)] for name, value in named.items()}
+
+
+def _thinned(errors: Floats, shares: Floats) -> tuple[Floats, Floats]:
+    """A weighted distribution in at most so many steps, each on the curve."""
+    if len(errors) <= _MOST_STEPS:
+        return errors, shares
+    kept = np.unique(np.searchsorted(shares, np.linspace(shares[0], shares[-1], _MOST_STEPS)))
+    kept = kept[kept < len(errors)]
+    return errors[kept], shares[kept]

@@ -1,0 +1,102 @@
+"""The page's tables: networks by column, spaces, derived RegNets and failures by row."""
+
+import math
+from typing import Any
+
+from regnetlab.analysis.compare import summary
+from regnetlab.analysis.networks import records
+from regnetlab.analysis.trends import PROPERTIES
+from regnetlab.report.content import Content, model_text
+from regnetlab.report.style import style, title
+from regnetlab.study.plan import DERIVED
+
+_MOST_FAILURES = 200
+
+
+def network_columns(content: Content) -> dict[str, list[Any]]:
+    """The networks shown one by one as columns, in the order of their numbers."""
+    networks = content.shown
+    ranks = content.networks.groupby("space", sort=False)["error"].rank(method="max", pct=True)
+    shares = ranks.head(len(networks))
+    columns: dict[str, list[Any]] = {
+        "space": networks["space"].tolist(),
+        "title": [title(space) for space in networks["space"]],
+        "label": networks["label"].tolist(),
+        "model": networks["model"].tolist(),
+        "error": networks["error"].tolist(),
+        "share": shares.round(5).tolist(),
+        "depths": networks["depths"].tolist(),
+        "widths": networks["widths"].tolist(),
+        "curve": [
+            [[point[0], float(f"{point[2]:.4g}")] for point in points] for points in networks["points"]
+        ],
+    }
+    columns |= {name: [float(f"{value:.6g}") for value in networks[name]] for name in PROPERTIES}
+    if "seed" in networks:
+        columns["seed"] = [str(seed) for seed in networks["seed"]]
+    return columns
+
+
+def space_rows(content: Content) -> list[dict[str, Any]]:
+    rows = []
+    for i, population in enumerate(content.populations):
+        found = summary(population)
+        networks = content.shown[content.shown["space"] == population.space]
+        place = int(networks["error"].argmin())
+        median, mean = found.median, found.mean
+        rows.append(
+            {
+                "name": population.space,
+                "colour": style(population.space, i)[0],
+                "n": found.n,
+                "failed": found.failed,
+                "min": f"{found.least:.2f}",
+                "q05": _estimate(found.q05.estimate, found.q05.low, found.q05.high),
+                "median": _estimate(median.estimate, median.low, median.high),
+                "mean": _estimate(mean.estimate, mean.low, mean.high),
+                "best": int(networks.index[place]),
+                "best_label": networks["label"].iloc[place],
+            }
+        )
+    return rows
+
+
+def _estimate(value: float, low: float, high: float) -> str:
+    if not math.isfinite(high):
+        return f"{value:.2f}"
+    return f"{value:.2f} ({low:.1f} to {high:.1f})" if math.isfinite(low) else f"{value:.2f} (≤ {high:.1f})"
+
+
+def derived_rows(content: Content) -> list[dict[str, Any]]:
+    rows = content.shown[content.shown["space"] == DERIVED].sort_values("error")
+    drawn = content.networks.loc[content.networks["space"] != DERIVED, "error"]
+    return [
+        {
+            "number": int(number),
+            "model": row["model"],
+            "error": f"{row['error']:.2f}",
+            "beaten": f"{100 * (drawn > row['error']).mean():.0f} %",
+            **{key: f"{row[key] / 1e6:.3f}" for key in ("flops", "params", "acts")},
+        }
+        for number, row in zip(rows.index, records(rows), strict=True)
+    ]
+
+
+def machine(content: Content) -> str:
+    """Where latencies were measured."""
+    device, processor = (content.provenance.get(key, "") for key in ("device", "processor"))
+    if device == "cpu" and processor:
+        return f"{processor}, one thread"
+    return str(device or "the machine of the run")
+
+
+def failure_rows(content: Content) -> list[dict[str, Any]]:
+    return [
+        {
+            "space": title(row["space"]),
+            "model": model_text(row) or row["name"],
+            "ended": row["ended"],
+            "seed": row.get("seed", ""),
+        }
+        for row in records(content.failed.head(_MOST_FAILURES))
+    ]

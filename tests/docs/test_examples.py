@@ -1,0 +1,122 @@
+"""The study files, the Python and the notebooks that pages and studies show: all of them work."""
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from regnetlab.cli import main
+from regnetlab.models import registry
+from regnetlab.spaces.space import ANYNET_A
+from regnetlab.spaces.template import SMALL
+from regnetlab.study import executors
+from regnetlab.study.plan import load_plan
+from regnetlab.training import datasets
+from tests.docs.blocks import ROOT, Block, blocks
+
+EXTENDING = [each for each in blocks("python") if each.page == "docs/extending.md"]
+NOTEBOOKS = sorted((ROOT / "studies").rglob("*.ipynb"))
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_a_study_file_on_a_page_loads(block: Block, tmp_path: Path) -> None:
+    """A part of one is completed by the sections that it can't be without."""
+    values = tomllib.loads(block.text)
+    if "project" in values:
+        return
+    lacking = "\n[derive]\nn = 6\n" * ("derive" not in values)
+    lacking += '\n[[spaces]]\nspace = "AnyNetA"\nn = 12\n' * ("spaces" not in values)
+    path = tmp_path / "study.toml"
+    path.write_text(block.text + lacking)
+    assert load_plan(path).draws
+
+
+@pytest.mark.parametrize("page", sorted({each.page for each in blocks("python")}))
+def test_the_python_on_a_page_runs(page: str) -> None:
+    names: dict[str, Any] = {"__name__": "example"}
+    for block in blocks("python"):
+        if block.page == page:
+            exec(compile(block.text, str(block), "exec"), names)
+
+
+def _example(word: str) -> dict[str, Any]:
+    """What the block of docs/extending.md that holds this word defines."""
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(next(each.text for each in EXTENDING if word in each.text), names)
+    return names
+
+
+def test_the_constraint_that_is_shown_narrows_a_space() -> None:
+    from regnetlab.spaces.sampler import sample
+
+    space = ANYNET_A.child("symmetric", [_example("SYMMETRIC")["SYMMETRIC"]])
+    widths = sample(space, 4, SMALL).population.widths
+    assert (widths == widths[:, ::-1]).all()
+
+
+def test_the_baseline_that_is_shown_is_found_in_every_form(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = _example("def all_cnn")
+    exec(next(each.text for each in EXTENDING if "line = (" in each.text), names)
+    monkeypatch.setattr(registry, "_FAMILIES", (*registry._FAMILIES, names["line"]))
+    registry._named.cache_clear()
+    registry.find_model.cache_clear()
+    try:
+        assert main(["summary", "all_cnn", "--json"]) == 0
+        original = json.loads(capsys.readouterr().out)
+        assert main(["summary", "all_cnn@2MF", "--template", "small", "--json"]) == 0
+        small = json.loads(capsys.readouterr().out)
+    finally:
+        registry._named.cache_clear()
+        registry.find_model.cache_clear()
+    assert 1.3e6 < original["params"] < 1.4e6  # the paper: about 1.4 million
+    assert 1.8e6 < small["flops"] < 2.2e6
+
+
+def test_the_data_set_that_is_shown_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    for name, n in (("train", 60), ("test", 12)):
+        images = random.integers(0, 256, (n, 3, 32, 32)).astype(np.uint8)
+        np.savez(tmp_path / f"{name}.npz", images=images, labels=np.arange(n) % 2)
+    known = MappingProxyType({**datasets.PUBLISHED, "pets": _example("def pets")["pets"]()})
+    monkeypatch.setattr(datasets, "PUBLISHED", known)
+    data = datasets.load_data("pets", SMALL, tmp_path)
+    assert (data.input, data.classes) == ("3x32x32", ("cat", "dog"))
+    assert (len(data.train), len(data.validation), len(data.test)) == (50, 10, 12)
+
+
+def test_the_executor_that_is_shown_trains_a_study(
+    data_dir: Path, make_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makers = MappingProxyType({**executors._MAKERS, "pool": _example("def make_pool")["make_pool"]})
+    monkeypatch.setattr(executors, "_MAKERS", makers)
+    errors = []
+    for name in ("pool", "inline"):
+        study = make_study(name=name)
+        words = ["run", str(study), "--executor", name, "--device", "cpu", "--data-dir", str(data_dir)]
+        assert main([*words, "--progress", "plain"]) == 0
+        errors.append(pd.read_csv(study.with_name("trials.csv"))["error"].tolist())
+    assert errors[0] == errors[1]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda each: each.name)
+def test_a_notebook_runs_from_its_folder(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(notebook.parent)
+    monkeypatch.setattr(go.Figure, "show", lambda figure: figure.to_json())
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"], "outputs are not committed"
+            exec(compile("".join(cell["source"]), notebook.name, "exec"), names)
+
+
+def test_there_is_a_notebook() -> None:
+    assert NOTEBOOKS

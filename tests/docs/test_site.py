@@ -1,0 +1,47 @@
+"""The pages as a site: every link leads somewhere, and nothing is fetched from elsewhere."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.docs.blocks import ROOT
+
+_LOADED = re.compile(
+    r"""<(?:script|img|iframe)[^>]+src=["']?(https?:[^"'> ]+)|<link[^>]+href=["']?(https?:[^"'> ]+)"""
+)
+_LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
+
+
+def test_every_relative_link_of_the_readme_leads_somewhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [each for each in _LINK.findall(text) if not (ROOT / each).exists()] == []
+
+
+def test_every_page_has_its_place_in_the_navigation() -> None:
+    class Loader(yaml.SafeLoader):
+        """Knows no tags of Python's, which mkdocs.yml may have."""
+
+    Loader.add_multi_constructor("", lambda loader, suffix, node: None)
+    text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"[\w\-/]+\.md", str(yaml.load(text, Loader)["nav"])))
+    assert listed == {str(each.relative_to(ROOT / "docs")) for each in (ROOT / "docs").rglob("*.md")}
+
+
+@pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed")
+def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(words, cwd=ROOT, env=quiet, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > 20
+    for page in pages:
+        found = _LOADED.findall(page.read_text(encoding="utf-8"))
+        loaded = [each for pair in found for each in pair if each and "canonical" not in each]
+        assert loaded == [], page.name
