@@ -22,7 +22,8 @@ from regnetlab.analysis.networks import read_networks, study_networks
 from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
 from regnetlab.analysis.verdicts import POWER, check_margin, verdict
 from regnetlab.errors import InputError
-from regnetlab.study.plan import MARGIN, find_study, load_plan, newest_study
+from regnetlab.study.plan import MARGIN
+from regnetlab.study.plan_file import find_study, load_plan, newest_study
 
 
 def compared_spaces(

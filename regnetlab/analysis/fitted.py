@@ -25,7 +25,7 @@ from regnetlab.spaces.config import Config
 from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
 from regnetlab.spaces.regime import Regime, Window, parse_window
 from regnetlab.spaces.template import PAPER, Template, template_named
-from regnetlab.study.plan import find_study, load_plan, newest_study
+from regnetlab.study.plan_file import find_study, load_plan, newest_study
 
 _CONFIG = ("depths", "widths", "group_widths", "bottleneck_ratios")
 _DERIVED = 8  # RegNets where neither the study nor the user says how many

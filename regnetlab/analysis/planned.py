@@ -14,7 +14,8 @@ from regnetlab.analysis.intervals import FEWEST, median_scale
 from regnetlab.analysis.networks import read_networks, study_networks
 from regnetlab.analysis.verdicts import check_margin, networks_needed
 from regnetlab.errors import InputError
-from regnetlab.study.plan import MARGIN, find_study, load_plan, newest_study
+from regnetlab.study.plan import MARGIN
+from regnetlab.study.plan_file import find_study, load_plan, newest_study
 from regnetlab.training.cores import usable_cores
 
 

@@ -8,7 +8,7 @@ from regnetlab.cli.studies import StudyText
 
 def compare_baselines(study: StudyText, json: Json = False) -> None:
     """Show how hand-designed networks and RegNets of a study stand on the test split."""
-    from regnetlab.study.plan import find_study, load_plan
+    from regnetlab.study.plan_file import find_study, load_plan
 
     plan = load_plan(find_study(study))
     from regnetlab.analysis.compared_baselines import compared_baselines  # SciPy, Optuna

@@ -52,7 +52,7 @@ def fidelity(
     from regnetlab.cli.progress import make_progress
     from regnetlab.study.fidelity import LADDER, NETWORKS, parse_ladder, run_fidelity
     from regnetlab.study.fidelity import ladder as plan_ladder
-    from regnetlab.study.plan import find_study, load_plan
+    from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.session import Means
 
     plan = load_plan(find_study(study or ""))

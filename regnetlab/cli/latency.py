@@ -62,7 +62,7 @@ def _batches(text: str) -> list[int]:
 def _meant(targets: Sequence[str]) -> "tuple[list[Model], Plan | None]":
     """The models, or the one study, that these texts name."""
     from regnetlab.models.registry import find_model  # torch
-    from regnetlab.study.plan import find_study, load_plan
+    from regnetlab.study.plan_file import find_study, load_plan
 
     models = []
     for target in targets:

@@ -36,7 +36,7 @@ def new(
     """Begin a study: write studies/NAME/study.toml from an example that comes with the package."""
     from regnetlab.files import write_atomically
     from regnetlab.study.examples import begun_from, example_named, new_study, with_data
-    from regnetlab.study.plan import load_plan
+    from regnetlab.study.plan_file import load_plan
 
     example, path = example_named(from_), new_study(name)
     tables = [*sorted(example.glob("*.csv")), *example.glob("provenance.json")]

@@ -65,7 +65,7 @@ def report(
     """Write the report of a study: one page that opens without a network."""
     if study is not None and from_:
         raise InputError("give a study or --from FILE, not both")
-    from regnetlab.study.plan import find_study, load_plan, newest_study
+    from regnetlab.study.plan_file import find_study, load_plan, newest_study
 
     plan = load_plan(find_study(study or newest_study())) if not from_ else None
     from regnetlab.files import check_output, write_atomically

@@ -100,7 +100,7 @@ def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":
             raise InputError(
                 f"study {study} says what {names} would; leave it out, or search without a study"
             )
-        from regnetlab.study.plan import find_study, load_plan
+        from regnetlab.study.plan_file import find_study, load_plan
 
         return load_plan(find_study(study))
     from regnetlab.study.search_alone import FOLDER, plan_alone

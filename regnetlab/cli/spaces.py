@@ -68,7 +68,7 @@ def sample(
     if study is None:
         chosen = space_named(space)
     else:
-        from regnetlab.study.plan import find_study, load_plan  # pydantic
+        from regnetlab.study.plan_file import find_study, load_plan  # pydantic
 
         plan = load_plan(find_study(study))
         own = {draw.space.name: draw.space for draw in plan.draws}

@@ -74,7 +74,7 @@ def repair(store: StoreText, json: Json = False) -> None:
 
 def _place(text: str, plan_of: str | None = None) -> "tuple[Location, Plan | None]":
     """What STORE means: a study's store, or a place; a database's study is that of ``plan_of``, or #NAME."""
-    from regnetlab.study.plan import find_study, load_plan
+    from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.stores.location import location_of
 
     url, _, name = text.partition("#") if "://" in text else (text, "", "")
@@ -99,7 +99,7 @@ def _name_of(text: str) -> str:
 
 
 def _plan_name(text: str) -> str:
-    from regnetlab.study.plan import find_study, load_plan
+    from regnetlab.study.plan_file import find_study, load_plan
 
     return load_plan(find_study(text)).name
 

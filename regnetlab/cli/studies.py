@@ -62,7 +62,9 @@ def run(
     json: Json = False,
 ) -> None:
     """Train what a study asks for and does not have yet; go on where it was left."""
-    from regnetlab.study.plan import find_study, load_plan, plan_toml, stored_at
+    from regnetlab.study.plan import stored_at
+    from regnetlab.study.plan_file import find_study, load_plan
+    from regnetlab.study.plan_text import plan_toml
 
     plan = stored_at(load_plan(find_study(study)), storage)
     from regnetlab.study.jobs import planned_jobs
@@ -113,7 +115,8 @@ def status(
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.lock import running_models
     from regnetlab.study.outcome import Outcome, outcome
-    from regnetlab.study.plan import find_study, load_plan, stored_at
+    from regnetlab.study.plan import stored_at
+    from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.store import open_store
     from regnetlab.study.trials import status as status_of
     from regnetlab.training.budget import COMPLETE

@@ -41,7 +41,8 @@ from regnetlab.analysis.width_law import PopulationLaw, population_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
 from regnetlab.study.latencies import read_latencies
-from regnetlab.study.plan import DERIVED, MARGIN, Plan, plan_toml
+from regnetlab.study.plan import DERIVED, MARGIN, Plan
+from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.provenance import recorded
 
 MOST_SHOWN = 4_000

@@ -16,7 +16,8 @@ from regnetlab.analysis.networks import parse_networks, read_networks, study_net
 from regnetlab.analysis.searches import at_random, rivals, searched, study_searches, trajectories
 from regnetlab.errors import InputError
 from regnetlab.study.outcome import outcome
-from regnetlab.study.plan import Plan, load_plan
+from regnetlab.study.plan import Plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.search import NSGA2, TPE, Search
 from regnetlab.study.search_store import kept_searches
 from regnetlab.study.search_table import searches_csv

@@ -15,7 +15,7 @@ from scipy import optimize, stats
 
 from regnetlab.analysis.networks import read_networks
 from regnetlab.spaces.arrays import Floats
-from regnetlab.study.plan import find_study, load_plan
+from regnetlab.study.plan_file import find_study, load_plan
 
 _POWERS = np.linspace(0.1, 3.0, 30)
 _RESAMPLES = 2_000

@@ -30,7 +30,7 @@ from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import SPACES
 from regnetlab.spaces.template import PAPER
 from regnetlab.study.jobs import Job, planned_jobs
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.sql_trials import add_trials
 from regnetlab.study.store import Store, open_store, trial_of
 from regnetlab.training.budget import CurvePoint, Score

@@ -12,7 +12,7 @@ import pytest
 
 from regnetlab.cli import main
 from regnetlab.spaces.space import SPACES
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
 from tests.conftest import STUDY
 from tests.study.test_contest import CONTEST

@@ -12,7 +12,8 @@ from PIL import Image
 from regnetlab.cli import main
 from regnetlab.cli.studies import study_names
 from regnetlab.study.examples import examples
-from regnetlab.study.plan import load_plan, plan_toml
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.plan_text import plan_toml
 from tests.cli.test_commands import Capture, answer, complaint
 
 

@@ -17,7 +17,7 @@ from regnetlab.models import registry
 from regnetlab.spaces.space import ANYNET_A
 from regnetlab.spaces.template import SMALL
 from regnetlab.study import executors
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.training import datasets
 from tests.docs.blocks import ROOT, Block, blocks
 

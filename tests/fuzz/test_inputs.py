@@ -22,7 +22,7 @@ from regnetlab.analysis.networks import parse_networks, read_networks
 from regnetlab.errors import InputError
 from regnetlab.models.registry import find_model
 from regnetlab.spaces.expression import parse_constraint
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.stores.location import location_of
 from regnetlab.training.idx import read_idx
 from tests.conftest import STUDY

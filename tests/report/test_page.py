@@ -18,7 +18,8 @@ from regnetlab.report.page import page as render
 from regnetlab.study.contest_table import contest_csv
 from regnetlab.study.executors.work import Setup
 from regnetlab.study.lock import locked
-from regnetlab.study.plan import Plan, load_plan
+from regnetlab.study.plan import Plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.provenance import provenance_json
 from regnetlab.study.runner import run
 from regnetlab.study.store import open_store

@@ -12,7 +12,8 @@ from regnetlab.report.page import drawn_figures
 from regnetlab.report.page import page as render
 from regnetlab.report.search import search_findings, searches_figure
 from regnetlab.study.outcome import outcome
-from regnetlab.study.plan import Plan, load_plan
+from regnetlab.study.plan import Plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.search import NSGA2, TPE
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score

@@ -13,7 +13,7 @@ from regnetlab.cli import main
 from regnetlab.study.alone import alone
 from regnetlab.study.executors.work import Setup
 from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store, score_of
 from regnetlab.training.budget import Budget, Recipe, Score
 from tests.study import processes

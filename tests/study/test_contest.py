@@ -12,7 +12,9 @@ from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.errors import InputError
 from regnetlab.study import runner
 from regnetlab.study.contest import NO_CONTEST, check_unchanged, choose, hand_designed, tuning_jobs
-from regnetlab.study.plan import Plan, load_plan, plan_toml
+from regnetlab.study.plan import Plan
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.session import Means, run_study
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import status

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault

@@ -13,7 +13,8 @@ from regnetlab.errors import InputError
 from regnetlab.study.executors import place
 from regnetlab.study.fidelity import ladder, parse_ladder, run_fidelity
 from regnetlab.study.outcome import outcome
-from regnetlab.study.plan import Plan, load_plan
+from regnetlab.study.plan import Plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.session import Means
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import trials_csv

@@ -3,7 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from regnetlab.study.jobs import identity_of, planned_jobs, training_seed
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 
 MakeStudy = Callable[..., Path]
 

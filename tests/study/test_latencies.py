@@ -13,7 +13,9 @@ from regnetlab.spaces.regime import Window
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.latencies import latencies_csv, measure, networks_to_time, read_latencies
 from regnetlab.study.lock import locked
-from regnetlab.study.plan import Plan, load_plan, plan_toml
+from regnetlab.study.plan import Plan
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.plan_text import plan_toml
 from regnetlab.training import latency
 from tests.study.test_fidelity import SMALL
 

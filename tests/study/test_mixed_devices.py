@@ -10,7 +10,7 @@ from regnetlab.errors import InputError
 from regnetlab.study.changes import check_changes
 from regnetlab.study.dispatch import _check_device
 from regnetlab.study.executors.work import Report
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score
 from tests.study.processes import SMALL

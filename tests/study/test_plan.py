@@ -7,7 +7,8 @@ import pytest
 from regnetlab.errors import InputError
 from regnetlab.spaces.regime import Window
 from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.plan import find_study, load_plan, newest_study, plan_toml
+from regnetlab.study.plan_file import find_study, load_plan, newest_study
+from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.tomlfile import line_of, write_value
 
 MakeStudy = Callable[..., Path]
@@ -200,4 +201,4 @@ def test_a_wrong_space_of_its_own_is_named(make_study: MakeStudy, old: str, new:
 )
 def test_every_study_that_is_shipped_can_be_drawn(path: Path) -> None:
     plan = load_plan(path)
-    assert len(planned_jobs(plan)) == sum(draw.n for draw in plan.draws) * plan.seeds
+    assert len(planned_jobs(plan)) == sum(draw.n for draw in plan.draws) * plan.trainings_each

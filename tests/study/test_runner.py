@@ -19,7 +19,8 @@ from regnetlab.study.executors.work import Setup
 from regnetlab.study.jobs import Job
 from regnetlab.study.lock import locked
 from regnetlab.study.outcome import Outcome, outcome
-from regnetlab.study.plan import Plan, load_plan
+from regnetlab.study.plan import Plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import status, trials_csv
 from regnetlab.training.budget import Score

@@ -22,7 +22,8 @@ from regnetlab.spaces.template import SMALL
 from regnetlab.study import search_sampler
 from regnetlab.study.jobs import Job, planned_jobs
 from regnetlab.study.outcome import outcome
-from regnetlab.study.plan import Plan, load_plan
+from regnetlab.study.plan import Plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.search import NSGA2, RANDOM, SAMPLERS, TPE, Search
 from regnetlab.study.search_runner import Course, run_search
 from regnetlab.study.search_sampler import WORST, propose, values

@@ -9,7 +9,7 @@ import pytest
 
 from regnetlab.study import sql_trials
 from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.sql_trials import add_trial, add_trials, trial_attributes
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import CurvePoint, Score

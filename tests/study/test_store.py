@@ -9,7 +9,7 @@ import pytest
 from regnetlab.errors import InputError
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.lock import locked, running_models
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import CurvePoint, Score
 from tests.study.processes import environment

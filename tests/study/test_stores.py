@@ -16,7 +16,8 @@ from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.lock import locked
-from regnetlab.study.plan import load_plan, plan_toml
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.store import open_store
 from regnetlab.study.stores import lease as leases
 from regnetlab.study.stores.check import check_store, repair_store

@@ -1,0 +1,277 @@
+"""The study file: study.toml, found, validated and made a plan.
+
+Sections and their keys are the fields of the dataclasses that the rest of the package uses (Budget,
+Recipe, Ranges), so a new key is one new field there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from regnetlab.errors import InputError, unknown
+from regnetlab.spaces.latency import LatencyModel
+from regnetlab.spaces.own import own_space
+from regnetlab.spaces.ranges import Ranges
+from regnetlab.spaces.regime import Regime, parse_window
+from regnetlab.spaces.sampler import MAX_N
+from regnetlab.spaces.space import SPACES, DesignSpace
+from regnetlab.spaces.template import Template, parse_input, template_named
+from regnetlab.study.plan import MARGIN, Baselines, Draw, Plan
+from regnetlab.study.plan_mistakes import explained, line_of_message
+from regnetlab.study.running import Running
+from regnetlab.study.stores.location import check_no_password, from_environment
+from regnetlab.study.tomlfile import read_toml
+from regnetlab.training.budget import Budget, Recipe
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+def _section(of: type, **more: Any) -> type[BaseModel]:
+    """A pydantic model with the fields of a dataclass, and ``more``."""
+    hints = get_type_hints(of)
+    own: dict[str, Any] = {each.name: (hints[each.name], each.default) for each in fields(of)}
+    return create_model(of.__name__, __base__=_Section, **(own | more))
+
+
+class _Draw(_Section):
+    space: str
+    n: Annotated[int, Field(ge=1, le=MAX_N)]
+    parent: str | None = None
+    constraints: dict[str, str] | tuple[str, ...] = ()
+
+
+class _Regime(_Section):
+    flops: str | None = None
+    params: str | None = None
+    acts: str | None = None
+    latency: str | None = None
+
+
+class _Latency(_Section):
+    base: float
+    flop: float
+    act: float
+    batch: int = 1
+    device: str = "cpu"
+    processor: str = ""
+
+
+class _Template(_Section):
+    base: str = "small"
+    input: str | None = None
+    classes: int | None = None
+    stem_width: int | None = None
+    stem_stride: int | None = None
+    strides: tuple[int, ...] | None = None
+
+
+class _Derive(_Section):
+    n: Annotated[int, Field(ge=0, le=1_000)] = 0
+
+
+class _Run(_Section):
+    executor: str = "local"
+    workers: Annotated[int | None, Field(ge=1, le=10_000)] = None
+    scheduler: str | None = None
+    storage: str | None = None
+    send_data: bool = False
+    memory: str | None = None
+    cluster: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Compare(_Section):
+    margin: Annotated[float, Field(ge=0, le=100)] = MARGIN
+
+
+_RecipePart: Any = _section(Recipe)
+
+
+class _Baselines(_Section):
+    names: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+    forms: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)] = ("small",)
+    lr: Annotated[tuple[float, ...], Field(min_length=1, max_length=20)] = (0.0125, 0.05, 0.2)
+    seeds: Annotated[int, Field(ge=3, le=100)] = 3
+    regnets: Annotated[int, Field(ge=0, le=100)] = 2
+    recipe: dict[str, _RecipePart] = Field(default_factory=dict)
+
+
+_BudgetPart: Any = _section(
+    Budget,
+    seeds=(Annotated[int, Field(ge=1, le=1_000)], 1),
+    repeated=(Annotated[float, Field(gt=0, le=1)], 1.0),
+)
+_Study = create_model(
+    "_Study",
+    __base__=_Section,
+    template=(str | _Template, "small"),
+    data=(str, "fashion-mnist"),
+    seed=(Annotated[int, Field(ge=0, lt=2**63)], 0),
+    regime=(_Regime, _Regime()),
+    latency=(_Latency | None, None),
+    ranges=(_section(Ranges), Field(default_factory=dict, validate_default=True)),
+    budget=(_BudgetPart, Field(default_factory=dict, validate_default=True)),
+    recipe=(_section(Recipe), Field(default_factory=dict, validate_default=True)),
+    spaces=(Annotated[tuple[_Draw, ...], Field(min_length=1)], ...),
+    derive=(_Derive, _Derive()),
+    compare=(_Compare, _Compare()),
+    run=(_Run, _Run()),
+    baselines=(_Baselines | None, None),
+)
+
+
+def find_study(study: str, root: Path = Path("studies")) -> Path:
+    """The study file that STUDY means: a name under ``studies/``, a folder, or a file."""
+    given = Path(study)
+    for path in (root / study / "study.toml", given / "study.toml", given):
+        if path.is_file():
+            return path
+    names = sorted(each.parent.name for each in root.glob("*/study.toml")) if root.is_dir() else []
+    if not names:
+        raise InputError(
+            f"study {study!r} is not known: there is no {root}/{study}/study.toml; make one (see the"
+            " README) or give the path of a study.toml"
+        )
+    raise unknown("study", study, names)
+
+
+def newest_study(root: Path = Path("studies")) -> str:
+    """The study under ``studies/`` whose trials were written last."""
+    written = [path for path in root.glob("*/trials.csv") if (path.parent / "study.toml").is_file()]
+    if not written:
+        raise InputError(f"no study under {root}/ has trials yet; begin with: regnetlab run STUDY")
+    return max(written, key=lambda path: path.stat().st_mtime).parent.name
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in this study file; an error names the line, the key and what it accepts."""
+    values, text = read_toml(path)
+    try:
+        study = _Study.model_validate(_tuples(values))
+    except ValidationError as error:
+        raise explained(path, text, error, _known_keys) from None
+    try:
+        dumped = study.model_dump(exclude={"template", "baselines"})
+        return _plan(path, dumped, study.template, study.baselines)  # type: ignore[attr-defined]
+    except InputError as error:
+        raise InputError(f"{path}{line_of_message(text, values, str(error))}: {error}") from None
+
+
+def _plan(
+    path: Path, values: dict[str, Any], template: str | _Template, baselines: _Baselines | None
+) -> Plan:
+    ranges = Ranges(**values["ranges"])
+    seeds, repeated = (values["budget"].pop(key) for key in ("seeds", "repeated"))
+    names = [draw["space"] for draw in values["spaces"]]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"space {name!r} is listed twice; list it once, with the larger n")
+    check_no_password(values["run"]["storage"])
+    values["run"]["storage"] = from_environment() or values["run"]["storage"]
+    return Plan(
+        name=path.resolve().parent.name,
+        folder=path.parent,
+        template=_template(template),
+        data=values["data"],
+        seed=values["seed"],
+        regime=Regime(
+            **{
+                name: parse_window(name, window)
+                for name, window in values["regime"].items()
+                if window is not None
+            },
+            model=None if values["latency"] is None else LatencyModel(**values["latency"]),
+        ),
+        budget=Budget(**values["budget"]),
+        seeds=seeds,
+        recipe=Recipe(**values["recipe"]),
+        draws=_draws(values["spaces"], ranges),
+        derived=values["derive"]["n"],
+        margin=values["compare"]["margin"],
+        running=Running(**values["run"]),
+        repeated=repeated,
+        baselines=None if baselines is None else _contest(baselines, Recipe(**values["recipe"])),
+    )
+
+
+def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ...]:
+    """The spaces by name, those of the study's own made from their parents and constraints."""
+    known: dict[str, DesignSpace] = dict(SPACES)
+    draws = []
+    for each in given:
+        name, parent = each["space"], each["parent"]
+        if parent is None and each["constraints"]:
+            raise InputError(f'space {name!r} has constraints but no parent; add parent = "AnyNetA"')
+        if parent is not None:
+            known[name] = own_space(name, parent, each["constraints"], known)
+        elif name not in known:
+            raise unknown("space", name, known)
+        draws.append(Draw(known[name].within(ranges), each["n"]))
+    return tuple(draws)
+
+
+def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
+    """The section as plain data; raises ``InputError`` where a recipe or learning rate can't be."""
+    recipes = []
+    for family, part in given.recipe.items():
+        changes: dict[str, Any] = part.model_dump(exclude_unset=True)
+        if "lr" in changes:
+            raise InputError(
+                f"baselines: the recipe of {family} has lr; every contender tries the same: baselines.lr"
+            )
+        replace(recipe, **changes)
+        recipes.append((family, tuple(changes.items())))
+    for lr in given.lr:
+        replace(recipe, lr=lr)
+    if len(set(given.lr)) < len(given.lr):
+        raise InputError(f"baselines: lr is {list(given.lr)}; list each once")
+    return Baselines(given.names, given.forms, given.lr, given.seeds, given.regnets, tuple(recipes))
+
+
+def _template(given: str | _Template) -> Template:
+    if isinstance(given, str):
+        return template_named(given)
+    base = template_named(given.base)
+    channels, height, width = parse_input(given.input or base.input)
+    return Template(
+        name=base.name,
+        channels=channels,
+        height=height,
+        width=width,
+        classes=base.classes if given.classes is None else given.classes,
+        stem_width=base.stem_width if given.stem_width is None else given.stem_width,
+        stem_stride=base.stem_stride if given.stem_stride is None else given.stem_stride,
+        strides=base.strides if given.strides is None else given.strides,
+    )
+
+
+def _tuples(value: Any) -> Any:
+    """Lists become tuples all the way down: what a strict tuple field accepts."""
+    if isinstance(value, dict):
+        return {key: _tuples(each) for key, each in value.items()}
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    """The keys that the table at this place accepts."""
+    sections: dict[str, type[BaseModel]] = {
+        "template": _Template,
+        "regime": _Regime,
+        "latency": _Latency,
+        "ranges": _section(Ranges),
+        "budget": _BudgetPart,
+        "recipe": _section(Recipe),
+        "spaces": _Draw,
+        "derive": _Derive,
+        "compare": _Compare,
+        "run": _Run,
+        "baselines": _Baselines,
+    }
+    if location[:2] == ("baselines", "recipe"):
+        return list(_RecipePart.model_fields)
+    model = sections.get(str(location[0]), _Study) if location else _Study
+    return list(model.model_fields)

@@ -1,0 +1,81 @@
+"""Mistakes in a study file, each as one line that names the place, the key and what it accepts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from regnetlab.errors import InputError, unknown
+from regnetlab.study.tomlfile import line_of
+
+KnownKeys = Callable[[tuple[str | int, ...]], Sequence[str]]
+"""The keys that the table at a place of the file accepts."""
+
+
+def explained(path: Path, text: str, error: ValidationError, known_keys: KnownKeys) -> InputError:
+    """One line for the first mistake that pydantic found."""
+    found = error.errors()[0]
+    location = tuple(each for each in found["loc"] if each not in _UNIONS)
+    line = line_of(text, location)
+    where = f"{path}" + (f", line {line}" if line else "")
+    key = ".".join(str(each) for each in location)
+    if found["type"] == "missing" and isinstance(location[-1], int):
+        return InputError(f"{where}: {key.rpartition('.')[0]} must be a list of two: [low, high]")
+    if found["type"] == "missing":
+        example = ' [[spaces]] with space = "AnyNetA" and n = 20' if key == "spaces" else ""
+        return InputError(f"{where}: {key} is missing; add{example or f' {location[-1]} = …'}")
+    if found["type"] == "extra_forbidden":
+        hint = unknown("key", str(location[-1]), known_keys(location[:-1]))
+        inside = f" of [{key.rpartition('.')[0]}]" if "." in key else ""
+        return InputError(f"{where}: {str(hint).replace(' is not known', inside + ' is not known')}")
+    message = _ACCEPTS.get(found["type"]) or found["msg"].replace("Input should be", "it must be")
+    return InputError(f"{where}: {key} is {_shown(found['input'])}; {message}")
+
+
+_UNIONS = ("str", "_Template", "dict[str,str]", "tuple[str, ...]")
+"""What pydantic adds to a place where a key may be of several types."""
+
+_ACCEPTS: Mapping[str, str] = MappingProxyType(
+    {
+        "tuple_type": "it must be a list",
+        "dict_type": "it must be a table of names and texts, or a list of texts",
+        "model_type": "it must be a table of keys",
+        "too_long": "it must be a list of two: [low, high]",
+        "too_short": "it must have at least one entry",
+    }
+)
+"""What a key accepts, where pydantic says it in Python's words."""
+
+
+def _shown(value: object) -> str:
+    text = repr(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _parts(value: Any) -> list[Any]:
+    """The value, or the texts in a table or list of constraints."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list) else [value]
+
+
+def line_of_message(text: str, values: Mapping[str, Any], message: str) -> str:
+    """Where the key that a message of ``Budget``, ``Recipe``, … speaks of stands in the file."""
+    places: list[tuple[str | int, ...]] = []
+    for section, inner in values.items():
+        if isinstance(inner, dict):
+            places += [(section, key) for key in inner if f"{key} " in message]
+        elif isinstance(inner, list):
+            places += [
+                (section, i, key)
+                for i, each in enumerate(inner)
+                if isinstance(each, dict)
+                for key, value in each.items()
+                if any(repr(part) in message for part in _parts(value))
+            ]
+        elif repr(inner) in message:
+            places.append((section,))
+    lines = [line for place in places if (line := line_of(text, place))]
+    return f", line {lines[-1]}" if lines else ""
