@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from regnetlab.plain import plain
+
 COLUMNS = 80
 """What tables fit into."""
 
@@ -20,7 +22,7 @@ def print_json(document: Any) -> None:
     try:
         text = json.dumps(document, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(document))
+        text = json.dumps(plain(document))
     print(text)
 
 
@@ -79,11 +81,3 @@ def signed(value: float, decimals: int = 2) -> str:
 def stages(values: Sequence[float]) -> str:
     """Numbers of stages with spaces between."""
     return " ".join([f"{value:.6g}" for value in values])
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value

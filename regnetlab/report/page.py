@@ -6,14 +6,11 @@ Plotly's script is compressed in the page and unpacked by the browser, which lea
 import base64
 import gzip
 import json
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -22,6 +19,7 @@ from plotly.offline import get_plotlyjs
 from regnetlab import __version__
 from regnetlab.analysis.standings import matches
 from regnetlab.analysis.trends import PROPERTIES
+from regnetlab.plain import plain
 from regnetlab.report.architectures import MOST_LINES, law_figure, property_figure, stages_figure
 from regnetlab.report.content import Content
 from regnetlab.report.contest import CONTEST_COLUMNS, contest_figure, contest_findings, contest_rows
@@ -209,23 +207,7 @@ def _view(figure: go.Figure) -> dict[str, Any]:
 
 def _script_json(value: object) -> Markup:
     """JSON that is safe inside a script element, whatever strings it holds; what is not finite is null."""
-    text = json.dumps(_finite(value), default=_plain, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)  # escaped just above
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, np.ndarray | pd.Series):
-        return _finite(value.tolist())
-    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(type(value).__name__)

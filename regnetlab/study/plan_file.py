@@ -133,8 +133,8 @@ def find_study(study: str, root: Path = Path("studies")) -> Path:
     names = sorted(each.parent.name for each in root.glob("*/study.toml")) if root.is_dir() else []
     if not names:
         raise InputError(
-            f"study {study!r} is not known: there is no {root}/{study}/study.toml; make one (see the"
-            " README) or give the path of a study.toml"
+            f"study {study!r} is not known: there is no {root}/{study}/study.toml; begin with:"
+            f" regnetlab new {study}, or give the path of a study.toml"
         )
     raise unknown("study", study, names)
 
