@@ -21,6 +21,8 @@ from regnetlab.study.plan import DERIVED
 LOGARITHMIC = ("flops", "params", "acts", "w0", "growth", "width_ratio", "group_width")
 MOST_LINES = 300
 """Thin lines, one a network, in one panel: more are one grey."""
+_LAW = "#d6006c"
+"""Of the law and of the means that it goes through: no space has this colour."""
 _WIDTH_TICKS = (2.0 ** np.arange(3, 15)).tolist()
 
 
@@ -130,18 +132,27 @@ def law_figure(content: Content, law: PopulationLaw) -> go.Figure:
             name=title(str(space)),
             line={"color": colour, "width": 1.5},
             marker={"symbol": symbol, "size": 7},
-            opacity=0.7,
+            opacity=min(0.7, max(0.15, 12 / len(lines))),
             hovertemplate=f"<b>{title(str(space))}</b><br>stage %{{x}}: width %{{y}}<extra></extra>",
             meta={"space": str(space)},
         )
     line = log_linear_widths(law.w0.estimate, law.growth.estimate, len(stages))
+    means = np.exp(np.log(np.array(law.best["widths"].tolist(), np.float64)).mean(axis=0))
     figure.add_scatter(
         x=(stages + 1).tolist(),
         y=line.tolist(),
         mode="lines",
         name=f"{law.w0.estimate:.1f} · {law.growth.estimate:.2f}^i",
-        line={"width": 4, "dash": "dash", "color": "#888888"},
+        line={"width": 4, "color": _LAW},
         hovertemplate="law, stage %{x}: %{y:.0f}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=(stages + 1).tolist(),
+        y=means.tolist(),
+        mode="markers",
+        name="geometric mean of the best",
+        marker={"size": 12, "symbol": "diamond", "color": _LAW, "line": {"width": 2, "color": "white"}},
+        hovertemplate="mean of the best, stage %{x}: %{y:.0f}<extra></extra>",
     )
     figure.update_layout(
         hovermode="closest",

@@ -58,13 +58,34 @@ def edf_figure(content: Content) -> go.Figure:
             _add_steps(figure, population.space, i, errors, shares, most, name)
     figure.update_layout(
         hovermode="x",
-        xaxis={"title": "validation error (%)", "hoverformat": ".2f"},
+        xaxis={
+            "title": "validation error (%)",
+            "hoverformat": ".2f",
+            "range": core(content.networks["error"]),
+        },
         yaxis={"title": "share of networks with at most this error", "tickformat": ".0%", "range": [0, 1.02]},
         legend={"orientation": "h", "y": -0.2, "x": 0},
         height=520,
         meta={"link": {"kind": "point", "x": "error", "y": "share"}},
     )
     return figure
+
+
+def core(errors: "pd.Series[float]") -> tuple[float, float] | None:
+    """Where the axis of errors begins and ends, if a few bad networks would take most of it."""
+    least, high, most = errors.min(), errors.quantile(0.975), errors.max()
+    room = 0.05 * (high - least)
+    return (float(least - room), float(high + room)) if most - least > 1.5 * (high - least) else None
+
+
+def beyond(content: Content) -> str:
+    """A sentence on the networks that lie outside of the figure; empty where there are none."""
+    errors = content.networks["error"]
+    shown = core(errors)
+    if shown is None:
+        return ""
+    far = int((errors > shown[1]).sum())
+    return f"{far} of {len(errors):,} networks lie further right; a double click shows all."
 
 
 def strip_figure(content: Content) -> go.Figure:

@@ -182,8 +182,8 @@ def trend_row(found: Trend) -> Mapping[str, str]:
 
 def signed(change: Interval) -> str:
     if not math.isfinite(change.low):
-        return f"{change.estimate:+.1f} points (too few networks for an interval)".replace("-", "−")
-    return (f"{change.estimate:+.1f} points (95 % interval {change.low:+.1f} to {change.high:+.1f})").replace(
+        return f"{change.estimate:+.2f} points (too few networks for an interval)".replace("-", "−")
+    return (f"{change.estimate:+.2f} points (95 % interval {change.low:+.2f} to {change.high:+.2f})").replace(
         "-", "−"
     )
 

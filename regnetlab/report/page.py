@@ -23,7 +23,7 @@ from regnetlab.plain import plain
 from regnetlab.report.architectures import MOST_LINES, law_figure, property_figure, stages_figure
 from regnetlab.report.content import Content
 from regnetlab.report.contest import CONTEST_COLUMNS, contest_figure, contest_findings, contest_rows
-from regnetlab.report.distributions import curves_figure, edf_figure, efficiency_figure, strip_figure
+from regnetlab.report.distributions import beyond, curves_figure, edf_figure, efficiency_figure, strip_figure
 from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
 from regnetlab.report.findings import (
     caution,
@@ -155,6 +155,7 @@ def page(content: Content) -> str:
         overview=overview(content),
         steps=step_findings(content),
         law=law_finding(content),
+        beyond=beyond(content),
         derived=derived_findings(content),
         contest=contest,
         searches=search_findings(content),
