@@ -25,7 +25,9 @@ from regnetlab.spaces.arrays import Floats
 from regnetlab.study.plan import DERIVED, Plan
 from regnetlab.study.provenance import recorded
 
-COMPLEXITIES = ("flops", "params", "acts")
+COMPLEXITIES = ("flops", "params", "acts", "depth")
+"""What populations are compared at equal values of. Depth is the number of blocks, on which errors depend
+most where budgets are short."""
 WORST = 100.0
 """The error, in percent, of a failed training where failures are counted."""
 
@@ -34,7 +36,7 @@ WORST = 100.0
 class Population:
     """The errors of one space's networks (several seeds of one averaged), and how many earned none.
 
-    ``complexity`` has a column (n,) for each of flops, params and acts that every network's is known of.
+    ``complexity`` has a column (n,) for each of ``COMPLEXITIES`` that every network's is known of.
     """
 
     space: str
@@ -203,6 +205,8 @@ def _matched(a: Population, b: Population, name: str) -> Matched | None:
 
 def _population(space: str, rows: pd.DataFrame, scored: pd.DataFrame) -> Population:
     own = scored[scored["space"] == space]
+    depths = own["depths"].map(lambda each: sum(each) if isinstance(each, tuple) else np.nan)
+    own = own.assign(depth=depths.astype(np.float64))
     known = [name for name in COMPLEXITIES if len(own) and own[name].notna().all()]
     return Population(
         space,

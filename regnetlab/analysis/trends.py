@@ -29,7 +29,6 @@ PROPERTIES: Mapping[str, str] = MappingProxyType(
 )
 """The properties of a network that errors are set against, and their titles."""
 
-COMPLEXITIES = ("flops", "params", "acts")
 TENTH = 0.1
 _SHARE = 0.25
 _RESAMPLES = 10_000
@@ -54,7 +53,7 @@ class Trend:
 def with_properties(networks: pd.DataFrame) -> pd.DataFrame:
     """These networks with a column for each of ``PROPERTIES``, NaN where a network has none."""
     found = {name: np.full(len(networks), np.nan) for name in PROPERTIES}
-    for name in COMPLEXITIES:
+    for name in ("flops", "params", "acts"):
         if name in networks:
             found[name] = pd.to_numeric(networks[name], errors="coerce").to_numpy(np.float64)
     for places, (widths, depths) in by_stages(networks, ("widths", "depths")):

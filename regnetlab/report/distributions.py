@@ -29,7 +29,7 @@ _MOST_BOXED = 2_000
 
 
 def edf_figure(content: Content) -> go.Figure:
-    """Error distributions of all spaces, as drawn and at equal flops, params and acts."""
+    """Error distributions of all spaces, as drawn and at equal flops, params, acts and depth."""
     figure = go.Figure()
     most = float(content.networks["error"].max())
     for i, space in enumerate(content.spaces):
