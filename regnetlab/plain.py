@@ -4,12 +4,15 @@ import math
 from typing import Any
 
 
-def plain(value: Any) -> Any:
-    """The value with arrays as lists, their numbers as Python's, and ``None`` for what is not finite."""
+def plain(value: Any, digits: int = 17) -> Any:
+    """The value with arrays as lists, numbers as Python's with so many significant ``digits``, and ``None``
+    for those that are not finite.
+    """
     if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
+        number = float(value) if digits >= 17 else float(f"{value:.{digits}g}")
+        return number if math.isfinite(number) else None
     if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items()}
+        return {key: plain(each, digits) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
-    return plain(value.tolist()) if hasattr(value, "tolist") else value
+        return [plain(each, digits) for each in value]
+    return plain(value.tolist(), digits) if hasattr(value, "tolist") else value

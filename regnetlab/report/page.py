@@ -42,6 +42,8 @@ from regnetlab.report.tables import derived_rows, failure_rows, machine, network
 from regnetlab.study.plan import Plan
 
 FIRST_PROPERTY = "growth"
+_DIGITS = 8
+"""Significant ones of the numbers in figures: more would differ between processors, and be read by nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def _view(figure: go.Figure) -> dict[str, Any]:
 
 def _script_json(value: object) -> Markup:
     """JSON that is safe inside a script element, whatever strings it holds; what is not finite is null."""
-    text = json.dumps(plain(value), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(plain(value, _DIGITS), separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)  # escaped just above
