@@ -1,12 +1,14 @@
 """``regnetlab run`` and ``status``."""
 
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from regnetlab.cli.crew import print_workers
 from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, number, print_json, print_table
 from regnetlab.errors import unknown
@@ -70,6 +72,7 @@ def run(
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.outcome import Outcome
     from regnetlab.study.trials import status as status_of
+    from regnetlab.study.workers import LogReader
 
     jobs = planned_jobs(plan)  # also finds a regime that can't be met before anything is written
     if dry_run:
@@ -94,7 +97,7 @@ def run(
     if progress not in FORMS:
         raise unknown("progress", progress, FORMS)
     state = run_study(plan, means, make_progress(plan.name, progress), partial(derive_from_trials, plan))
-    end = status_of(plan, state, running=0)
+    end = status_of(plan, state, running=0, workers=LogReader(plan.log).look().documents(running=False))
     _print_status(end, json)
     if left := end["planned"] - end["complete"] - end["failed"]:
         print(f"{left} trainings left; run again to go on", file=sys.stderr)
@@ -107,7 +110,7 @@ def run(
 def status(
     study: StudyText,
     storage: Storage = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again until it is complete.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again; workers too.")] = False,
     every: Annotated[float, typer.Option(min=0.2, max=3_600, help="Seconds between looks.")] = 5.0,
     json: Json = False,
 ) -> None:
@@ -119,9 +122,11 @@ def status(
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.store import open_store
     from regnetlab.study.trials import status as status_of
+    from regnetlab.study.workers import LogReader
     from regnetlab.training.budget import COMPLETE
 
     plan = stored_at(load_plan(find_study(study)), storage)
+    log = LogReader(plan.log)
 
     def look() -> tuple[dict[str, Any], list[str]]:
         state, running = Outcome(tuple(planned_jobs(plan)), {}), running_models(plan.lock)
@@ -130,13 +135,14 @@ def status(
             state = outcome(plan, store)
             running = running or int(store.lease().get("running", 0))
         endings = [score.ended for score in state.scores.values() if score.ended != COMPLETE]
-        return status_of(plan, state, running), endings
+        return status_of(plan, state, running, log.look().documents(running > 0)), endings
 
     def show(document: dict[str, Any], lines: list[str]) -> None:
         if console.is_terminal and not json:
             console.clear()
         _print_status(document | ({"lines": lines} if json else {}), json)
         if not json:
+            print_workers(document["workers"], datetime.now(UTC), console.width)
             print("\n" + "\n".join(lines), flush=True)
 
     if watch:

@@ -11,6 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 
 from regnetlab.errors import InputError
 from regnetlab.study.alone import alone
@@ -18,6 +19,7 @@ from regnetlab.study.executors.place import (
     MemoryLackError,
     OverdueError,
     Place,
+    Where,
     WorkerLostError,
     WorkerRefusedError,
 )
@@ -75,6 +77,19 @@ class Pace:
         return min(most, _HARD_MARGIN + _SLOWER * predicted)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told what: that a worker began with a training (from any thread), that it is lost there,
+    and, before a score is kept, what computed it, which may be refused by raising."""
+
+    began: Callable[[Job, Where], None] = lambda job, where: None
+    lost: Callable[[Job], None] = lambda job: None
+    computed_on: Callable[[str], None] = lambda device: None
+
+
+NOBODY = Told()
+
+
 def dispatch(
     queue: deque[Job],
     place: Place,
@@ -84,6 +99,7 @@ def dispatch(
     say: Callable[[int], None],
     note: Callable[[str], None],
     watch: Callable[[], None] = lambda: None,
+    told: Told = NOBODY,
 ) -> None:
     """Train ``queue`` from its front; returns when all are kept, or soon after ``stop`` was asked for.
 
@@ -96,7 +112,13 @@ def dispatch(
     lost: Counter[str] = Counter()
     crowded: set[str] = set()  # what ran out of memory; it is tried again with nothing beside it
     pace = Pace(setup.budget)
+    began: set[str] = set()
     where: dict[str, str] = {}  # device by host: errors of a CPU and a GPU must not be mixed
+
+    def begins(job: Job, at: Where) -> None:
+        began.add(job.identity)
+        told.began(job, at)
+
     while flying or (queue and not stop.is_set()):
         while queue and not stop.is_set() and len(flying) < place.capacity():
             job = queue.popleft()
@@ -104,7 +126,7 @@ def dispatch(
             needed = training_bytes(job.acts, setup.budget.images_per_step)
             alone = job.identity in crowded
             task = Task(job.model, job.recipe, job.seed, job.final, limit, needed, alone)
-            flying[place.train(setup, task)] = job
+            flying[place.train(setup, task, partial(begins, job))] = job
         say(len(flying))
         watch()
         if stop.out_of_time():
@@ -120,15 +142,18 @@ def dispatch(
             try:
                 report = future.result()
                 _check_device(report, where)
+                told.computed_on(report.device)
                 if report.score.ended == OUT_OF_MEMORY:
                     raise MemoryLackError(OUT_OF_MEMORY)
             except InputError:
                 raise
             except CancelledError:  # with its place, through no fault of its own
                 gone = True
+                told.lost(job)
                 queue.appendleft(job)
             except Exception as error:
                 failure = place.explain(error)
+                told.lost(job)
                 if isinstance(failure, WorkerRefusedError):
                     note(failure.reason)
                     queue.appendleft(job)
@@ -147,6 +172,8 @@ def dispatch(
                 else:
                     raise failure from None
             else:
+                if job.identity not in began:  # the place can't tell before, or its word comes later
+                    begins(job, Where(report.worker or report.host, report.device))
                 pace.learn(job, report.score)
                 keep(job, report)
         if gone and not stop.is_set():

@@ -1,18 +1,22 @@
 """The log of a study: what happened, one JSON object a line, in ``study.log.jsonl`` beside its file.
 
-It says which process on which machine ran the study and when, each training with its network, seed,
-ending and seconds, and every note. It holds nothing that the store does not, or that was not printed,
-and never a password.
+It says which process on which machine ran the study and when, which worker began with which training, each
+one's network, seed, ending and seconds, and every note. Beyond workers' names it holds nothing that the
+store does not, or that was not printed, and never a password.
 """
 
 import json
 import os
 import socket
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from regnetlab.study.dispatch import Told
+from regnetlab.study.executors.place import Where
 from regnetlab.study.jobs import Job
 from regnetlab.study.runner import Progress
 from regnetlab.study.stores.location import mask
@@ -41,6 +45,19 @@ class Logged:
         self._display.note(text)
 
 
+def told_to(write: Callable[[dict[str, Any]], None], computed_on: Callable[[str], None]) -> Told:
+    """Writes which worker began with a training, and that it was lost there."""
+
+    def began(job: Job, where: Where) -> None:
+        facts = {"event": "started", "space": job.space, "index": job.index, "identity": job.identity}
+        write(facts | {"worker": where.worker, "device": where.device})
+
+    def lost(job: Job) -> None:
+        write({"event": "lost", "identity": job.identity})
+
+    return Told(began, lost, computed_on)
+
+
 def finished_facts(job: Job, score: Score, again: str) -> dict[str, Any]:
     """One training; ``again`` is the command that trains it alone where it failed, else empty."""
     facts: dict[str, Any] = {
@@ -60,20 +77,19 @@ def finished_facts(job: Job, score: Score, again: str) -> dict[str, Any]:
 
 
 def log_writer(path: Path) -> Callable[[dict[str, Any]], None]:
-    """Appends an event, with the time and who writes, as one line in one call.
+    """Appends an event, with the time and who writes, as one line in one call; from any thread.
 
     A log that can't be written (a full disk) is no reason to end a study: the store says when it can't.
     """
     who = {"host": socket.gethostname(), "pid": os.getpid()}
+    one_at_a_time = threading.Lock()  # else two could put the log aside, the second one over the first
 
     def write(facts: dict[str, Any]) -> None:
         line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **who, **facts})
-        try:
+        with one_at_a_time, suppress(OSError):
             if path.exists() and path.stat().st_size > MOST_BYTES:
                 path.replace(path.with_name(f"{path.name}.1"))
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
-        except OSError:
-            return
 
     return write

@@ -23,7 +23,7 @@ from regnetlab.study.contest import (
     regnets,
     tuning_jobs,
 )
-from regnetlab.study.dispatch import Stop, dispatch
+from regnetlab.study.dispatch import NOBODY, Stop, Told, dispatch
 from regnetlab.study.executors import make_executor
 from regnetlab.study.executors.place import Place, Wanted
 from regnetlab.study.executors.work import Report, Setup
@@ -64,6 +64,7 @@ def run(
     executor: str = "local",
     workers: int = 1,
     wanted: Wanted | None = None,
+    told: Told = NOBODY,
 ) -> Outcome:
     """Train what is planned, settle what follows from it, train that, until nothing follows any more.
 
@@ -74,7 +75,7 @@ def run(
         state = outcome(plan, store)
         while not stop.is_set():
             progress.begin(state.jobs, state.scores)
-            _train_missing(state, store, setup, lock, progress, place, stop)
+            _train_missing(state, store, setup, lock, progress, place, stop, told)
             state = outcome(plan, store)
             if state.missing or not _settle_next(plan, store, state, progress, derive):
                 break
@@ -141,6 +142,7 @@ def _train_missing(
     progress: Progress,
     place: Callable[[], Place],
     stop: Stop,
+    told: Told = NOBODY,
 ) -> None:
     known = set(state.scores)
 
@@ -155,7 +157,7 @@ def _train_missing(
     queue = list(dict.fromkeys(job.identity for job in sorted(state.missing, key=_turn)))
     by_identity = {job.identity: job for job in reversed(state.missing)}
     todo = [by_identity[identity] for identity in queue]
-    train_all(deque(todo), keep, setup, lock, progress, place, stop)
+    train_all(deque(todo), keep, setup, lock, progress, place, stop, told)
 
 
 def train_all(
@@ -166,10 +168,11 @@ def train_all(
     progress: Progress,
     place: Callable[[], Place],
     stop: Stop,
+    told: Told = NOBODY,
 ) -> None:
     """Train ``todo`` from its front and ``keep`` every score, which may put more at its end."""
     if todo and not stop.is_set():
-        dispatch(todo, place(), setup, keep, stop, lock.say, progress.note, lock.check)
+        dispatch(todo, place(), setup, keep, stop, lock.say, progress.note, lock.check, told)
 
 
 def _turn(job: Job) -> tuple[int, int]:

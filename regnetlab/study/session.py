@@ -5,6 +5,7 @@ import re
 import sys
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from regnetlab.models.registry import find_model
 from regnetlab.study.changes import check_changes
 from regnetlab.study.contest import check_unchanged, hand_designed
 from regnetlab.study.contest_table import LATENCY_BATCHES, contest_csv
-from regnetlab.study.events import Logged, log_writer
+from regnetlab.study.events import Logged, log_writer, told_to
 from regnetlab.study.executors import check_executor
 from regnetlab.study.executors.clusters import check_kind
 from regnetlab.study.executors.dask import check_answers
@@ -69,6 +70,12 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         here = ready.executor != "dask"  # else the workers' devices, which ``dispatch`` compares
         device = computed_on(torch.device(setup.device).type, setup.kernels) if here else None
         check_changes(plan, store, data.checksum, means.accept_change, device)
+
+        @cache
+        def accepted(device: str) -> None:
+            """That the devices of a cluster's workers, known once they trained, are those of before."""
+            check_changes(plan, store, data.checksum, means.accept_change, device)
+
         stated = {"margin": store.provenance.get("margin", plan.margin)}  # before the first training
         facts = {"executor": ready.executor}
         before = len(store.scores())
@@ -80,7 +87,8 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
             with display as shown:
                 progress = Logged(shown, write)
                 at_once = wanted.workers or 1
-                state = run(plan, store, setup, lock, progress, derive, ready.executor, at_once, wanted)
+                told = told_to(write, accepted)
+                state = run(plan, store, setup, lock, progress, derive, ready.executor, at_once, wanted, told)
                 there = find_device("cpu" if ready.executor == "dask" else setup.device)
                 _measure_latencies(store, state, plan, there, progress)
         except BaseException as error:

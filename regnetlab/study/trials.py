@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regnetlab.spaces.config import Config
@@ -54,11 +54,14 @@ def trials_csv(plan: Plan, state: Outcome) -> str:
     return text.getvalue()
 
 
-def status(plan: Plan, state: Outcome, running: int) -> dict[str, Any]:
+def status(
+    plan: Plan, state: Outcome, running: int, workers: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """How many models of each space are planned, complete and failed, and their errors.
 
     ``planned`` counts derived RegNets and the contest from the start, although they are settled only
-    later. Errors are those on the validation split.
+    later. Errors are those on the validation split. ``workers`` are those of the run that goes on, or of
+    the last one (``study.workers``).
     """
     spaces: list[dict[str, Any]] = []
     names = [draw.space.name for draw in plan.draws] + ([DERIVED] if plan.derived else [])
@@ -79,7 +82,7 @@ def status(plan: Plan, state: Outcome, running: int) -> dict[str, Any]:
             }
         )
     totals = {key: sum(each[key] for each in spaces) for key in ("planned", "complete", "failed")}
-    return {"study": plan.name, **totals, "running": running, "spaces": spaces}
+    return {"study": plan.name, **totals, "running": running, "spaces": spaces, "workers": list(workers)}
 
 
 def _row(plan: Plan, job: Job, config: Config, score: Score) -> Mapping[str, object]:

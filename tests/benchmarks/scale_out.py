@@ -12,6 +12,7 @@ import logging
 import resource
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from regnetlab.spaces.config import Config
 from regnetlab.study.dispatch import Stop, dispatch
-from regnetlab.study.executors.place import Place
+from regnetlab.study.executors.place import Began, Place, ignore
 from regnetlab.study.executors.work import Report, Setup, Task
 from regnetlab.study.jobs import Job
 from regnetlab.study.store import open_store
@@ -42,7 +43,7 @@ class Synthetic(Place):
     def capacity(self) -> int:
         return self._room
 
-    def train(self, setup: Setup, task: Task) -> Future[Report]:
+    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
         future: Future[Report] = self._executor.submit(synthetic, task.seed)
         return future
 
@@ -92,7 +93,7 @@ def _run(count: int, place: Place, store: Any, path: Path) -> None:
 
     setup = Setup(None, "synthetic", None, "cpu", Budget())  # type: ignore[arg-type]
     quiet: Callable[[Any], None] = lambda what: None  # noqa: E731
-    dispatch(jobs_of(count), place, setup, keep, Stop(), quiet, quiet)
+    dispatch(deque(jobs_of(count)), place, setup, keep, Stop(), quiet, quiet)
     seconds = time.monotonic() - began
     print(
         f"{count} jobs in {seconds:.0f} s: {count / seconds:.0f} jobs/s,"

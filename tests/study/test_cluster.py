@@ -9,6 +9,9 @@ from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.study.executors import make_executor
 from regnetlab.study.executors.place import Wanted
+from regnetlab.study.plan import load_plan
+from regnetlab.study.store import open_store
+from regnetlab.study.workers import LogReader
 from tests.study import processes
 from tests.study.processes import SMALL
 
@@ -16,13 +19,32 @@ MakeStudy = Callable[..., Path]
 pytest.importorskip("distributed", reason="Dask is not installed: pip install 'regnetlab[cluster]'")
 
 
-def test_a_cluster_started_for_the_run_trains_the_same_bits(make_study: MakeStudy, data_dir: Path) -> None:
+def test_a_cluster_started_for_the_run_trains_the_same_bits_and_its_device_is_remembered(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
     here, there = make_study(SMALL, "here"), make_study(SMALL, "there")
     words = ["--data-dir", str(data_dir)]
     assert processes.run(here, *words, "--executor", "inline").returncode == 0
     done = processes.run(there, *words, "--executor", "dask", "--workers", "2")
     assert done.returncode == 0, done.stderr
     assert processes.trials_of(there) == processes.trials_of(here)
+    workers = LogReader(there.with_name("study.log.jsonl")).look().documents(running=False)
+    assert {each["worker"].rpartition(":")[0] for each in workers} == {"tcp://127.0.0.1"}
+    assert sum(each["done"] for each in workers) == 4
+    device = open_store(load_plan(here).store).changes["began"]["device"]
+    assert {each["device"] for each in workers} == {device}
+
+    store = open_store(load_plan(there).store)  # known once a worker had trained
+    assert store.changes["began"]["device"] == device
+    store.keep_changes({"began": store.changes["began"] | {"device": "cuda"}})
+    there.write_text(SMALL.replace("n = 4", "n = 5"))
+    done = processes.run(there, *words, "--executor", "dask", "--workers", "1")
+    assert done.returncode == 2
+    assert f"device was 'cuda', is '{device}'" in done.stderr.splitlines()[-1]
+    assert len(store.scores()) == 4
+    done = processes.run(there, *words, "--executor", "dask", "--workers", "1", "--accept-change")
+    assert done.returncode == 0, done.stderr
+    assert store.changes["accepted"][0]["changes"] == {"device": ["cuda", device]}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -210,6 +212,33 @@ def test_a_lease_whose_holder_is_gone_or_silent_is_taken_over_and_the_old_holder
             new.check()
 
 
+def test_who_is_held_up_between_looking_and_writing_lets_the_other_notice_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("STALE", 1.0), ("BEAT", 3_600.0), ("_SETTLE", 0.1)):
+        monkeypatch.setattr(leases, name, seconds)
+    store, quick = (open_store(Journal(tmp_path / "study.log")) for _ in range(2))
+    with ExitStack() as held:
+        locks = [held.enter_context(locked(tmp_path / name)) for name in "ab"]
+        came: list[leases.Lease] = []
+
+        class HeldUp:
+            """A store that another coordinator comes to between this one's look and its write."""
+
+            def lease(self) -> Mapping[str, Any]:
+                return store.lease()
+
+            def keep_lease(self, facts: Mapping[str, Any]) -> None:
+                if not came:
+                    came.append(held.enter_context(leased(quick, locks[0], lambda _: None)))
+                store.keep_lease(facts)
+
+        slow = held.enter_context(leased(HeldUp(), locks[1], lambda _: None))
+        with pytest.raises(InputError, match="took this study over"):
+            came[0].check()
+        slow.check()
+
+
 def test_two_runs_of_a_study_in_a_journal_never_run_together(make_study: MakeStudy, data_dir: Path) -> None:
     text = SMALL + '[run]\nstorage = "journal:../study.log"\nexecutor = "inline"\n'
     studies = [make_study(text, name) for name in ("one", "two")]  # the same store from two folders
@@ -228,6 +257,6 @@ def test_two_runs_of_a_study_in_a_journal_never_run_together(make_study: MakeStu
     codes = sorted(process.returncode for process in started)
     assert codes in ([0, 0], [0, 2]), said  # both, where one began when the other had ended
     if codes == [0, 2]:
-        assert any("being run already" in text for text in said)
+        assert any("being run already" in text or "took this study over" in text for text in said)
     found = check_store(Journal(studies[0].parent.parent / "study.log"))
     assert (found.trials, found.doubled, found.sound) == (4, 0, True)

@@ -8,16 +8,26 @@ coordinator waits for it to come back and submits again what was in flight.
 import hashlib
 import logging
 import pickle
+import secrets
 import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any, ParamSpec, TypeVar
 
 from regnetlab.errors import InputError
 from regnetlab.study.executors.gpu_memory import RESOURCE, asked_for, most_of_one
-from regnetlab.study.executors.place import Place, Wanted, WorkerLostError, WorkerRefusedError
+from regnetlab.study.executors.place import (
+    Began,
+    Place,
+    Wanted,
+    Where,
+    WorkerLostError,
+    WorkerRefusedError,
+    ignore,
+)
 from regnetlab.study.executors.slots import Slots
 from regnetlab.study.executors.work import Report, Setup, Task, versions
 
@@ -26,6 +36,7 @@ T = TypeVar("T")
 
 _PATIENCE = 300.0  # seconds to wait for a scheduler that is gone
 _TRY_EVERY = 2.0
+_TOPIC = "regnetlab-began"  # of the events by which workers say that they begin
 
 
 class DaskPlace(Place):
@@ -37,6 +48,7 @@ class DaskPlace(Place):
         self._digest = hashlib.sha256(wanted.payload).hexdigest() if wanted.payload else None
         self._counted = (-1.0, 0)  # when the threads were counted, and how many there were
         self._most = 0.0  # GPU memory that one worker announced
+        self._told: dict[str, Began] = {}  # by the token of a training, who wants to know where it began
         self._client = self._ready()
         self._executors: dict[float, Any] = {}  # by the GPU memory that their trainings ask for
 
@@ -65,11 +77,19 @@ class DaskPlace(Place):
             self._executors[memory] = self._client.get_executor(pure=False, **asked)
         return self._executors[memory]
 
-    def train(self, setup: Setup, task: Task) -> Future[Report]:
-        arguments = pickle.dumps((setup, task, self._wanted.memory))
+    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
+        token = secrets.token_hex(8)
+        arguments = pickle.dumps((setup, task, self._wanted.memory, token))
         executor = self._asking(asked_for(task, self._most))
+        self._told[token] = began
         future: Future[Report] = executor.submit(remote, versions(), self._digest, arguments)
+        future.add_done_callback(lambda _: self._told.pop(token, None))
         return future
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        """A worker began with a training, of this run or of another one on the same scheduler."""
+        token, worker, device = event[1]
+        self._told.get(token, ignore)(Where(worker, device))
 
     def explain(self, error: BaseException) -> BaseException:
         from distributed.scheduler import KilledWorker
@@ -120,6 +140,7 @@ class DaskPlace(Place):
                 time.sleep(_TRY_EVERY)
             except (TypeError, RuntimeError) as error:  # how Dask speaks of encryption
                 raise InputError(f"the scheduler can't be used: {_first_line(error)}") from None
+        client.subscribe_topic(_TOPIC, self._hear)
         if self._wanted.payload is not None:
             from regnetlab.study.executors.delivery import Delivery
 
@@ -187,14 +208,20 @@ def remote(theirs: dict[str, str], payload: str | None, arguments: bytes) -> Rep
         )
     from regnetlab.study.executors.delivery import ARRIVED
 
-    setup, task, memory = pickle.loads(arguments)
+    setup, task, memory, token = pickle.loads(arguments)
     if payload is not None and payload not in ARRIVED:
         raise _refused(f"worker {socket.gethostname()} did not get the data; run again", worker)
     with _slots(worker.state.nthreads, setup.device, memory).taken(task.alone) as slot:
         try:
-            return slot.train(setup, task, ARRIVED.get(payload) if payload else None)
+            sent = ARRIVED.get(payload) if payload else None
+            began = partial(_tell, worker, token)
+            return replace(slot.train(setup, task, sent, began), worker=worker.address)
         except InputError as error:
             raise _refused(str(error), worker) from None
+
+
+def _tell(worker: Any, token: str, where: Where) -> None:
+    worker.log_event(_TOPIC, (token, worker.address, where.device))
 
 
 REFUSED: list[str] = []

@@ -1,10 +1,12 @@
 """``inline``: each training at once in this process and thread, to step through it in a debugger."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from regnetlab.study.executors.place import Place, Wanted
+from regnetlab.study.executors.place import Began, Place, Wanted, Where, ignore
+from regnetlab.study.executors.work import Report, Setup, Task, prepare, process_name, work
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +25,13 @@ class Inline(Place):
         except Exception as error:
             future.set_exception(error)
         return future
+
+    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
+        def told() -> Report:
+            began(Where(process_name(os.getpid()), prepare(setup)))
+            return work(setup, task)
+
+        return self.submit(told)
 
 
 def make_inline(wanted: Wanted) -> Place:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar, cast
 
-from regnetlab.study.executors.place import Place, Wanted
+from regnetlab.study.executors.place import Began, Place, Wanted, ignore
 from regnetlab.study.executors.slots import Slots
 from regnetlab.study.executors.work import Report, Setup, Task
 from regnetlab.training.devices import visible_gpus
@@ -30,10 +30,10 @@ class Local(Place):
 
         return self._threads.submit(on_slot)
 
-    def train(self, setup: Setup, task: Task) -> Future[Report]:
+    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
         def on_slot() -> Report:
             with self._slots.taken(task.alone) as slot:
-                return slot.train(setup, task)
+                return slot.train(setup, task, began=began)
 
         return self._threads.submit(on_slot)
 

@@ -53,6 +53,22 @@ class Wanted:
     note: Callable[[str], None] = lambda text: None
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A worker, HOST/PID or an address, and what computes there."""
+
+    worker: str
+    device: str
+
+
+Began = Callable[[Where], None]
+"""Told that a worker began with a training; called from any thread, and as often as it began anew."""
+
+
+def ignore(where: Where) -> None:
+    """For whom nobody is told."""
+
+
 class Place(Executor, ABC):
     """An executor of trainings. ``shutdown(wait=False)`` ends what is running at once."""
 
@@ -60,8 +76,11 @@ class Place(Executor, ABC):
     def capacity(self) -> int:
         """How many trainings may be in flight just now; 0 while there is no worker."""
 
-    def train(self, setup: Setup, task: Task) -> Future[Report]:
-        """Submit one training; its exceptions are those of this module, or ``InputError``."""
+    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
+        """Submit one training; its exceptions are those of this module, or ``InputError``.
+
+        A place that knows when a worker begins with it, and which one, tells ``began``.
+        """
         return self.submit(work, setup, task)
 
     def explain(self, error: BaseException) -> BaseException:

@@ -19,8 +19,15 @@ from typing import Any
 
 from torch import OutOfMemoryError
 
-from regnetlab.study.executors.place import MemoryLackError, OverdueError, WorkerLostError
-from regnetlab.study.executors.work import Report, Setup, Task, prepare, work
+from regnetlab.study.executors.place import (
+    Began,
+    MemoryLackError,
+    OverdueError,
+    Where,
+    WorkerLostError,
+    ignore,
+)
+from regnetlab.study.executors.work import Report, Setup, Task, prepare, process_name, work
 from regnetlab.training.trainer import OUT_OF_MEMORY
 
 _PREPARING = 600.0  # seconds that loading the data may take; a download of 30 MB among them
@@ -34,17 +41,19 @@ class Slot:
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
         self._ready_for: Setup | None = None
+        self._device = ""
         self._closed = False
 
-    def train(self, setup: Setup, task: Task, payload: bytes | None = None) -> Report:
+    def train(self, setup: Setup, task: Task, payload: bytes | None = None, began: Began = ignore) -> Report:
         """One training; raises ``WorkerLostError`` or ``OverdueError`` where it took its process along,
         ``MemoryLackError`` where there is no room for the data."""
         if self._ready_for != setup:
             try:
-                self.call(prepare, (setup, payload), _PREPARING)
+                self._device = self.call(prepare, (setup, payload), _PREPARING)
             except (MemoryError, OutOfMemoryError):
                 raise MemoryLackError(OUT_OF_MEMORY) from None
             self._ready_for = setup
+        began(self._where())
         report: Report = self.call(work, (setup, task), task.limit)
         return report
 
@@ -62,6 +71,10 @@ class Slot:
         if worked:
             return answer
         raise answer
+
+    def _where(self) -> Where:
+        pid = self._process.pid if self._process is not None else 0
+        return Where(process_name(pid), self._device if self.gpu is None else f"{self._device} {self.gpu}")
 
     def kill(self) -> None:
         """End the child at once; whoever waits for it gets ``WorkerLostError``."""

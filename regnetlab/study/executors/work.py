@@ -1,5 +1,6 @@
 """What a worker does: one training, with data that it prepares once."""
 
+import os
 import pickle
 import platform
 import socket
@@ -52,11 +53,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A score, and where it was earned."""
+    """A score, and where it was earned; ``worker`` is HOST/PID, or an address."""
 
     score: Score
     host: str
     device: str
+    worker: str = ""
 
 
 def work(setup: Setup, task: Task) -> Report:
@@ -64,7 +66,13 @@ def work(setup: Setup, task: Task) -> Report:
     data = prepared(setup, task.final)
     build = partial(find_model(task.model).build, setup.template)
     score = train(build, data, setup.budget, task.recipe, task.seed, setup.kernels)
-    return Report(score, socket.gethostname(), computed_on(data.train.labels.device.type, setup.kernels))
+    device = computed_on(data.train.labels.device.type, setup.kernels)
+    return Report(score, socket.gethostname(), device, process_name(os.getpid()))
+
+
+def process_name(pid: int) -> str:
+    """A process of this machine, as ``status`` names it."""
+    return f"{socket.gethostname()}/{pid}"
 
 
 def computed_on(device: str, kernels: str) -> str:
@@ -72,14 +80,16 @@ def computed_on(device: str, kernels: str) -> str:
     return f"{device} with {kernels_used(kernels, device)} kernels" if device == "cpu" else device
 
 
-def prepare(setup: Setup, payload: bytes | None = None) -> None:
-    """Load the data before the first training, from ``payload`` where the coordinator sent them.
+def prepare(setup: Setup, payload: bytes | None = None) -> str:
+    """Load the data before the first training, from ``payload`` where the coordinator sent them; returns
+    what computes here.
 
     Raises ``InputError`` where this worker has no such data, or others.
     """
     if payload is not None:
         _sent(setup.data, setup.checksum, payload)
-    prepared(setup, final=False)
+    data = prepared(setup, final=False)
+    return computed_on(data.train.labels.device.type, setup.kernels)
 
 
 def versions() -> dict[str, str]:

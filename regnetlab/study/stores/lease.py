@@ -50,10 +50,15 @@ class Lease:
         self._done = threading.Event()
         self._taken_by: Mapping[str, Any] | None = None
 
-    def take(self) -> bool:
-        """Write it down; whether it stands a moment later."""
+    def take(self, seen_free: float) -> bool:
+        """Write it down; whether it stands a moment later. ``seen_free`` is when the store was asked.
+
+        Between that and the write another one may have come and seen its own stand, where this process
+        was held up for long; it then gets the time in which it is sure to look again, and stops.
+        """
         self._write()
-        time.sleep(_SETTLE)
+        held_up = time.monotonic() - seen_free > _SETTLE / 2
+        time.sleep(STALE / 2 + _SETTLE if held_up else _SETTLE)
         return bool(self._board.lease().get("holder") == self._me)
 
     def say(self, running: int) -> None:
@@ -114,8 +119,7 @@ class Lease:
 def leased(board: Board, inner: Inner, note: Callable[[str], None]) -> Iterator[Lease]:
     """Hold the lease; raises ``InputError`` that names the holder where somebody else does."""
     lease = Lease(board, inner)
-    _wait_for_a_free_lease(board, note)
-    if not lease.take():
+    if not lease.take(_wait_for_a_free_lease(board, note)):
         raise InputError(_held(board.lease()))
     threading.Thread(target=lease.keep_beating, daemon=True).start()
     try:
@@ -128,21 +132,25 @@ def holder_line(facts: Mapping[str, Any]) -> str:
     return f"process {facts.get('pid')} on {facts.get('host')}"
 
 
-def _wait_for_a_free_lease(board: Board, note: Callable[[str], None]) -> None:
+def _wait_for_a_free_lease(board: Board, note: Callable[[str], None]) -> float:
+    """When the store was asked (monotonic seconds) that then said that nobody holds it any more."""
+    asked = time.monotonic()
     first = board.lease()
     if not first:
-        return
+        return asked
     if first.get("host") == socket.gethostname() and not _alive(first.get("pid")):
-        return
+        return asked
     note(f"{holder_line(first)} was running this study; watching up to {STALE:.0f} s whether it still does")
     end = time.monotonic() + STALE
     while time.monotonic() < end:
         time.sleep(0.25)
+        asked = time.monotonic()
         now = board.lease()
         if not now:
-            return
+            return asked
         if (now.get("holder"), now.get("beat")) != (first.get("holder"), first.get("beat")):
             raise InputError(_held(now))
+    return asked
 
 
 def _held(facts: Mapping[str, Any]) -> str:
