@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from regnetlab.models.native.build import find_compiler
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
 

@@ -9,7 +9,7 @@ from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.study.executors import make_executor
 from regnetlab.study.executors.place import Wanted
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
 from regnetlab.study.workers import LogReader
 from tests.study import processes

@@ -13,7 +13,7 @@ from regnetlab.study.executors.inline import Inline
 from regnetlab.study.executors.place import Where
 from regnetlab.study.executors.work import Setup, Task
 from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.plan import load_plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.workers import LogReader
 from regnetlab.training.budget import Budget, Recipe
 from tests.study import processes
