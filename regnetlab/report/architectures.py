@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from regnetlab.analysis.trends import PROPERTIES, Trend, best_and_worst
 from regnetlab.analysis.width_law import PopulationLaw
 from regnetlab.report.content import Content
-from regnetlab.report.style import joined, scatter_type, style, title
+from regnetlab.report.style import joined, log_axis, scatter_type, style, title
 from regnetlab.spaces.law import log_linear_widths
 from regnetlab.study.plan import DERIVED
 
@@ -52,12 +52,15 @@ def property_figure(content: Content, name: str, found: Trend | None) -> go.Figu
         figure.add_vline(x=found.best.estimate, line={"color": "#3B8BD4", "width": 2, "dash": "dot"})
     figure.update_layout(
         hovermode="closest",
-        xaxis={"title": PROPERTIES[name], "type": "log" if name in LOGARITHMIC else "linear"},
+        xaxis_title=PROPERTIES[name],
         yaxis_title="validation error (%)",
         showlegend=False,
         height=440,
         meta={"link": {"kind": "point", "x": name, "y": "error"}},
     )
+    known = content.shown[name][content.shown[name] > 0]
+    if name in LOGARITHMIC and len(known):
+        log_axis(figure, PROPERTIES[name], float(known.min()), float(known.max()))
     return figure
 
 

@@ -19,7 +19,7 @@ from regnetlab.analysis.edf import edf, weighted_edf
 from regnetlab.analysis.efficiency import random_search
 from regnetlab.analysis.matched import matched_weights
 from regnetlab.report.content import Content
-from regnetlab.report.style import faint, style, title
+from regnetlab.report.style import faint, log_axis, style, title
 from regnetlab.spaces.arrays import Floats
 
 _MOST_STEPS = 2_000
@@ -154,11 +154,11 @@ def efficiency_figure(content: Content) -> go.Figure:
         )
     figure.update_layout(
         hovermode="x",
-        xaxis={"title": "networks trained k (log)", "type": "log", "dtick": "D2"},
         yaxis_title="expected error of the best (%)",
         showlegend=False,
         height=420,
     )
+    log_axis(figure, "networks trained k (log)", 1, max(len(each.errors) for each in content.populations))
     return figure
 
 

@@ -12,7 +12,7 @@ from regnetlab.analysis.verdicts import UNDECIDED
 from regnetlab.report.chance import chance_chip, chance_text
 from regnetlab.report.content import Content
 from regnetlab.report.findings import Finding
-from regnetlab.report.style import faint, style, title
+from regnetlab.report.style import faint, log_axis, style, title
 from regnetlab.spaces.regime import format_count
 
 _STYLES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -62,11 +62,11 @@ def searches_figure(content: Content) -> go.Figure:
             _add_search(figure, search)
     figure.update_layout(
         hovermode="x",
-        xaxis={"title": "networks trained k (log)", "type": "log", "dtick": "D2"},
         yaxis_title="error of the best so far (%)",
         legend={"orientation": "h", "y": -0.25, "x": 0},
         height=460,
     )
+    log_axis(figure, "networks trained k (log)", 1, max(map(len, content.searches)))
     return figure
 
 

@@ -10,7 +10,7 @@ import pytest
 from regnetlab.analysis.judged_budgets import described, study_fidelity
 from regnetlab.analysis.networks import study_networks
 from regnetlab.errors import InputError
-from regnetlab.study.executors import place
+from regnetlab.study.executors import inline
 from regnetlab.study.fidelity import ladder, parse_ladder, run_fidelity
 from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
@@ -120,7 +120,7 @@ def test_the_populations_are_the_same_with_and_without_it(
 
 
 def test_one_that_was_stopped_goes_on(plan: Plan, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    work, calls = place.work, []
+    work, calls = inline.work, []
 
     def stopping(*words: object) -> object:
         calls.append(words)
@@ -128,12 +128,12 @@ def test_one_that_was_stopped_goes_on(plan: Plan, data_dir: Path, monkeypatch: p
             raise KeyboardInterrupt
         return work(*words)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(place, "work", stopping)
+    monkeypatch.setattr(inline, "work", stopping)
     with pytest.raises(KeyboardInterrupt):
         climb(plan, data_dir)
     assert trainings(plan) == 5
     assert len(plan.fidelity.read_text().splitlines()) == 6
-    monkeypatch.setattr(place, "work", work)
+    monkeypatch.setattr(inline, "work", work)
     assert climb(plan, data_dir) == 24
 
 
