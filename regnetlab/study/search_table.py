@@ -8,24 +8,13 @@ from typing import Any
 from regnetlab.spaces.ratio import ratio_text
 from regnetlab.study.search import Step
 from regnetlab.study.search_store import KeptSearch
+from regnetlab.study.trials import NETWORK_COLUMNS
 
 _FACTS = ("space", "sampler", "search_seed", "batch")
 COLUMNS = (
     *_FACTS,
     "number",
-    "id",
-    "depths",
-    "widths",
-    "group_widths",
-    "bottleneck_ratios",
-    "flops",
-    "params",
-    "acts",
-    "w0",
-    "wa",
-    "wm",
-    "error",
-    "ended",
+    *NETWORK_COLUMNS,
     "images",
     "epochs",
     "batch_size",

@@ -14,10 +14,7 @@ from regnetlab.study.outcome import Outcome
 from regnetlab.study.plan import DERIVED, FINAL, TUNING, Plan
 from regnetlab.training.budget import COMPLETE, Score
 
-COLUMNS = (
-    "space",
-    "index",
-    "replicate",
+NETWORK_COLUMNS = (
     "id",
     "depths",
     "widths",
@@ -31,6 +28,13 @@ COLUMNS = (
     "wm",
     "error",
     "ended",
+)
+"""What every table of trainings says of a network and its score."""
+COLUMNS = (
+    "space",
+    "index",
+    "replicate",
+    *NETWORK_COLUMNS,
     "seed",
     "images",
     "epochs",
