@@ -36,7 +36,7 @@ def random_search(errors: Floats, seconds: float = float("nan"), most: int | Non
         raise InputError("a random search needs at least one network with an error")
     k = np.unique(np.geomspace(1, min(most or n, n), 60).round().astype(np.int64))
     above = _above(n, k)
-    expected = (ordered[:, None] * (above[:-1] - above[1:])).sum(axis=0)
+    expected = _expected(ordered, above)
     low, high = (_quantile(ordered, k, share) for share in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return Efficiency(k, expected, low, high, k * seconds / 3600)
 
@@ -72,8 +72,7 @@ def best_at_random(errors: Floats, k: int, error: float) -> AtRandom:
     if not 1 <= k <= n:
         raise InputError(f"the best of {k} can't be told from {n} networks")
     draws = np.array([k], np.int64)
-    above = _above(n, draws)[:, 0]
-    expected = float((ordered * (above[:-1] - above[1:])).sum())
+    expected = float(_expected(ordered, _above(n, draws))[0])
     low, high = (float(_quantile(ordered, draws, share)[0]) for share in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     as_good = 1 - _with_below(n, k, int((ordered < error).sum()) + 1)
     as_bad = _with_below(n, k, int((ordered <= error).sum()))
@@ -89,6 +88,14 @@ def _with_below(n: int, k: int, m: int) -> float:
 def _above(n: int, k: Ints) -> Floats:
     """P(least of k draws > i-th of n errors) for i from 0 to n, of shape (n + 1, len(k))."""
     return np.asarray((1 - np.arange(n + 1) / n)[:, None] ** k)
+
+
+def _expected(ordered: Floats, above: Floats) -> Floats:
+    """The mean of the least: what is surely reached, and each further gap with the chance of reaching it.
+
+    Rising gaps instead of weighted errors, so that equal errors give just that error.
+    """
+    return np.asarray(ordered[0] + (np.diff(ordered)[:, None] * above[1:-1]).sum(axis=0))
 
 
 def _quantile(ordered: Floats, k: Ints, share: float) -> Floats:

@@ -51,9 +51,13 @@ def test_the_expected_best_of_k_is_the_mean_over_all_draws(values: list[int], da
     found = best_at_random(errors, k, 4.0)
     bests = [min(draw) for draw in itertools.product(values, repeat=k)]
     assert found.expected == pytest.approx(np.mean(bests))
-    assert found.low <= found.expected <= max(values)
+    assert found.low <= found.expected <= max(values) + 1e-9
     curve = random_search(errors)
     assert curve.expected[curve.k == k] == pytest.approx(found.expected)
+
+
+def test_the_expected_best_of_equal_errors_is_that_error() -> None:
+    assert best_at_random(np.full(5, 0.7), 1, 1.0).expected == 0.7
 
 
 @pytest.mark.parametrize(("n", "k", "below"), [(3, 2, 0), (3, 2, 1), (4, 3, 2), (4, 3, 4), (5, 1, 3)])
