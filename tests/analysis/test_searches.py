@@ -23,20 +23,14 @@ from regnetlab.study.search_store import kept_searches
 from regnetlab.study.search_table import searches_csv
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import trials_csv
-from regnetlab.training.budget import Score
-from tests.study.test_search import a_search, finished
+from tests.study.test_search import a_search, finished, scored
 
 MakeStudy = Callable[..., Path]
 
 
 @pytest.fixture
 def plan(make_study: MakeStudy) -> Plan:
-    """A study with a population of AnyNetE, scored but not trained, and no search yet."""
-    plan = load_plan(make_study())
-    store = open_store(plan.store)
-    for job in outcome(plan, store).jobs:
-        store.add(job, Score(20.0 + job.index, (), 1.0, 128, "complete"))
-    return plan
+    return scored(make_study())
 
 
 def kept(search: Search) -> Search:

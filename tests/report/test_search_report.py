@@ -17,18 +17,14 @@ from regnetlab.study.plan_file import load_plan
 from regnetlab.study.search import NSGA2, TPE
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score
-from tests.study.test_search import a_search, finished
+from tests.study.test_search import a_search, finished, scored
 
 MakeStudy = Callable[..., Path]
 
 
 @pytest.fixture
 def plan(make_study: MakeStudy) -> Plan:
-    plan = load_plan(make_study())
-    store = open_store(plan.store)
-    for job in outcome(plan, store).jobs:
-        store.add(job, Score(20.0 + job.index, (), 1.0, 128, "complete"))
-    return plan
+    return scored(make_study())
 
 
 def test_a_search_is_in_its_section_and_in_no_other_number(plan: Plan) -> None:
