@@ -159,7 +159,7 @@ def parse_fields(text: str, kind: str, required: Sequence[str], optional: Sequen
     body = text.removeprefix(f"{kind}:")
     fields: dict[str, str] = {}
     allowed = (*required, *optional)
-    for part in filter(None, (each.strip() for each in _split_fields(body, allowed))):
+    for part in filter(None, (each.strip() for each in _split_fields(body))):
         name, equals, value = (each.strip() for each in part.partition("="))
         if not equals or not value:
             raise InputError(f"{kind}: {part!r} is not name=value; names are {', '.join(allowed)}")
@@ -185,7 +185,7 @@ def parse_number(name: str, text: str) -> float:
     return number
 
 
-def _split_fields(body: str, names: Sequence[str]) -> list[str]:
+def _split_fields(body: str) -> list[str]:
     """Split at semicolons; where there is none, at the commas that begin a new field."""
     if ";" in body:
         return body.split(";")

@@ -143,7 +143,7 @@ def parse_law(text: str) -> RegNetLaw:
     fields = parse_fields(text, "regnet", required=("w0", "wa", "wm", "d", "g"), optional=("b", "se"))
     numbers = {name: parse_number(name, value) for name, value in fields.items() if name != "b"}
     for name in ("d", "g"):
-        if numbers.get(name, 1) != int(numbers.get(name, 1)):
+        if not numbers[name].is_integer():
             raise InputError(f"regnet: {name}={fields[name]} is not a whole number")
     return RegNetLaw(
         numbers["w0"],

@@ -1,11 +1,13 @@
 """Windows, ranges and templates: what they take and what they refuse."""
 
+import numpy as np
 import pytest
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.ranges import Ranges
-from regnetlab.spaces.regime import Window, parse_window
-from regnetlab.spaces.template import PAPER, SMALL, parse_input, template_named
+from regnetlab.spaces.ratio import plain_rows
+from regnetlab.spaces.regime import Window, format_count, parse_window
+from regnetlab.spaces.template import PAPER, SMALL, Template, parse_input, template_named
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,23 @@ from regnetlab.spaces.template import PAPER, SMALL, parse_input, template_named
 def test_windows(text: str, low: float, high: float) -> None:
     assert parse_window("flops", text) == Window(low, high)
     assert parse_window("flops", parse_window("flops", text).text) == Window(low, high)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(999, "999"), (1_000, "1K"), (10**9 - 1, "999.999999M"), (10**9, "1G"), (399_600_000, "399.6M")],
+)
+def test_counts_are_written_exactly(count: int, text: str) -> None:
+    assert format_count(count) == text
+    assert parse_window("acts", f"{text}:").low == count
+
+
+def test_what_is_no_window_is_told_how_one_is_written() -> None:
+    for name, example in (("flops", "300M:400M"), ("latency", "0.5ms:2ms")):
+        with pytest.raises(InputError, match=f"write it as in {example}$"):
+            parse_window(name, "400M")
+    with pytest.raises(InputError, match="'2M:3M' is not a count"):
+        parse_window("flops", "1M:2M:3M")
 
 
 @pytest.mark.parametrize("text", ["", ":", "400M", "5M:3M", "a:b", "1e6:2e6", "-5:5", "1M:2M:3M", "1T:2T"])
@@ -48,6 +67,16 @@ def test_impossible_ranges_are_refused(values: dict[str, tuple[int, ...]]) -> No
         Ranges(**values)  # type: ignore[arg-type]
 
 
+def test_given_ranges_replace_others_and_none_leaves_one() -> None:
+    assert Ranges(depth=(1, 2)).changed(width=(8, 64), depth=None) == Ranges(depth=(1, 2), width=(8, 64))
+
+
+def test_ratios_of_a_population_are_whole_numbers_where_they_are_whole() -> None:
+    whole, mixed = plain_rows(np.array([[1.0, 4.0]])), plain_rows(np.array([[1.0, 0.25]]))
+    assert (whole, mixed) == ([[1, 4]], [[1, 0.25]])
+    assert [type(each) for each in (*whole[0], *mixed[0])] == [int, int, int, float]
+
+
 def test_strides_follow_the_template_and_repeat_its_last() -> None:
     assert SMALL.stage_strides(2) == (1, 2)
     assert SMALL.stage_strides(6) == (1, 2, 2, 2, 2, 2)
@@ -68,6 +97,29 @@ def test_malformed_inputs_are_refused(text: str) -> None:
 def test_an_input_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="height is 0"):
         PAPER.changed("3x0x224")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("channels", 0, "channels is 0"),
+        ("height", 65_537, "height is 65537"),
+        ("width", 0, "width is 0"),
+        ("classes", 0, "classes is 0"),
+        ("stem_width", 65_537, "stem_width is 65537"),
+        ("stem_stride", 0, "stem_stride is 0"),
+        ("strides", (1, 0), r"strides\[1\] is 0"),
+        ("strides", (), "strides has 0 entries"),
+        ("strides", (1,) * 17, "strides has 17 entries"),
+    ],
+)
+def test_a_template_that_can_not_be_is_refused(name: str, value: object, shown: str) -> None:
+    fields = {"name": "mine", "channels": 1, "height": 28, "width": 28, "classes": 10}
+    fields |= {"stem_width": 16, "stem_stride": 2, "strides": (1,)}
+    with pytest.raises(InputError, match=f"^template: {shown}"):
+        Template(**fields | {name: value})  # type: ignore[arg-type]
+    largest = Template(**fields | {"height": 65_536, "strides": (2,) * 16})  # type: ignore[arg-type]
+    assert largest.stage_strides(17) == (2,) * 17
 
 
 def test_the_nearest_template_is_suggested() -> None:

@@ -53,6 +53,11 @@ def test_coefficients_that_can_not_be_are_refused(values: dict[str, float], part
         LatencyModel(**values)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_coefficients_are_of_a_cpu_or_a_gpu(device: str) -> None:
+    assert LatencyModel(base=0.0, flop=0.0, act=1e-5, device=device).device == device
+
+
 @given(st.integers(0, 10**10), st.integers(0, 10**8))
 def test_more_of_anything_is_never_predicted_faster(flops: int, acts: int) -> None:
     counts = Complexity(*(np.array(each) for each in ([flops, flops + 1], [0, 0], [acts, acts + 1])))

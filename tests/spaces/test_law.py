@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from regnetlab.errors import InputError
 from regnetlab.spaces.law import (
     log_linear_depths,
+    log_linear_fit,
     log_linear_widths,
+    parse_config,
     quantized_stages,
     quantized_widths,
     regnet_config,
@@ -61,3 +63,60 @@ def test_too_few_blocks_for_the_stages_are_refused() -> None:
 def test_a_slope_of_zero_gives_one_stage() -> None:
     config = regnet_config(w0=32, wa=0, wm=2, depth=5, group_width=8)
     assert (config.depths, config.widths) == ((5,), (32,))
+
+
+def test_the_line_of_exact_powers_is_found_again() -> None:
+    widths = np.array([[16, 32, 64, 128], [24, 72, 216, 648], [40, 40, 40, 40]])
+    w0, growth = log_linear_fit(widths)
+    assert w0 == pytest.approx([16, 24, 40])
+    assert growth == pytest.approx([2, 3, 1])
+
+
+def test_depths_follow_the_growth_and_equal_ones_stay_equal() -> None:
+    assert log_linear_depths(12, 1.0, 3) == (4, 4, 4)
+    assert log_linear_depths(12, 0.5, 3) == (4, 4, 4)  # never falling
+    assert log_linear_depths(10, 2.0, 3) == (2, 3, 5)
+    assert log_linear_depths(4, 1.0, 3) == (1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        {"w0": 16_384},
+        {"w0": 4.5},
+        {"wa": 0},
+        {"wa": 16_384},
+        {"wm": 64},
+        {"wm": 1.01, "depth": 1},
+        {"depth": 1},
+        {"depth": 1_024, "wa": 1},
+    ],
+)
+def test_the_laws_limits_are_part_of_what_is_allowed(good: dict[str, float]) -> None:
+    config = regnet_config(**{"w0": 32, "wa": 24, "wm": 2, "depth": 6, "group_width": 8} | good)  # type: ignore[arg-type]
+    assert config.depth == good.get("depth", 6)
+    assert set(config.bottleneck_ratios) == {1}
+
+
+@pytest.mark.parametrize(
+    ("bad", "part"),
+    [
+        ({"w0": 0}, "needs w0 > 0"),
+        ({"w0": 16_385}, "needs w0 > 0"),
+        ({"w0": 1}, "rounds to 0; use a w0 of 8"),
+        ({"wa": -1}, "wa ≥ 0"),
+        ({"wa": 16_385}, "wa ≥ 0"),
+        ({"wm": 1}, "wm > 1"),
+        ({"wm": 64.5}, "wm > 1"),
+        ({"depth": 0}, "depth must be between 1"),
+        ({"depth": 1_025}, "depth must be between 1"),
+    ],
+)
+def test_beyond_them_is_refused(bad: dict[str, float], part: str) -> None:
+    with pytest.raises(InputError, match=part):
+        regnet_config(**{"w0": 32, "wa": 24, "wm": 2, "depth": 6, "group_width": 8} | bad)  # type: ignore[arg-type]
+
+
+def test_the_notation_of_a_law_takes_a_ratio_and_squeeze_and_excitation() -> None:
+    config = parse_config("regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1/4,se=0.25")
+    assert config.text == "anynet:d=1,2,7,12;w=24,64,152,392;g=16;b=0.25;se=0.25"

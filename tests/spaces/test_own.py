@@ -48,7 +48,28 @@ def test_a_comparison_holds_where_it_holds_at_every_stage() -> None:
     assert np.array_equal(held("b == 1"), (POPULATION.bottleneck_ratios == 1).all(axis=1))
     assert np.array_equal(held("not b == 1"), (POPULATION.bottleneck_ratios != 1).any(axis=1))
     assert np.array_equal(held("b == 1 or g > 2"), held("b == 1") | held("g > 2"))
+    assert np.array_equal(held("b == 1 and g > 2"), held("b == 1") & held("g > 2"))
     assert np.array_equal(held("1 < d <= 9"), held("d > 1") & held("d <= 9"))
+
+
+def test_a_neighbour_is_compared_where_there_is_one_and_a_reduction_with_every_stage() -> None:
+    widths = POPULATION.widths
+    assert np.array_equal(held("w[i-1] <= 2 * w"), (widths[:, :-1] <= 2 * widths[:, 1:]).all(axis=1))
+    before = widths[:, :-1] < widths.max(axis=1, keepdims=True)
+    assert np.array_equal(held("w[i-1] < max(w)"), before.all(axis=1))
+    assert np.array_equal(
+        held("w < 2 * mean(w)"), (widths < 2 * widths.mean(axis=1, keepdims=True)).all(axis=1)
+    )
+    assert np.array_equal(held("w[4] > w[-4]"), widths[:, 3] > widths[:, 0])
+
+
+def test_what_speaks_of_no_network_holds_for_all_or_none() -> None:
+    assert held("1 < 2").all()
+    assert not held("2 < 1").any()
+    assert held("-d < 0 and +d > 0").all()
+    assert held("1000000000000000000 * 100 > 1").all()  # numbers are floats, and do not wrap around
+    assert held("w / (d - d) > 1e18").all()  # and know infinity
+    assert held("w < 1e18").all()
 
 
 def test_words_for_whole_networks_are_their_numbers() -> None:
@@ -59,14 +80,16 @@ def test_words_for_whole_networks_are_their_numbers() -> None:
     assert np.array_equal(held("w[-1] >= 2 * w[1]"), widths[:, -1] >= 2 * widths[:, 0])
     assert np.array_equal(held("sum(d * w) < 1000"), (POPULATION.depths * widths).sum(axis=1) < 1000)
     assert np.array_equal(held("max(w[i+1] / w[i]) <= 3"), (widths[:, 1:] / widths[:, :-1]).max(axis=1) <= 3)
-    growth = np.exp([np.polyfit(range(4), np.log(row), 1)[0] for row in widths])
+    growth, w0 = np.exp(np.polyfit(range(4), np.log(widths).T, 1))
     assert np.array_equal(held("growth >= 1.5"), growth >= 1.5)
+    assert np.array_equal(held("w0 >= 50"), w0 >= 50)
 
 
 def test_a_single_stage_has_no_neighbour_and_no_growth() -> None:
     one = Population(*(np.array([[8]]) for _ in range(4)))
     assert parse_constraint("w[i] < w[i+1]").holds(one).tolist() == [True]
     assert parse_constraint("growth > 0").holds(one).tolist() == [False]
+    assert parse_constraint("max(w[i+1] / w[i]) <= 3").holds(one).tolist() == [False]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +101,19 @@ def test_a_single_stage_has_no_neighbour_and_no_growth() -> None:
         ("w[0] > 8", 3, "a number from 1"),
         ("depth[1] > 2", 1, "depth has none"),
         ("sum(max(w)) > 2", 5, "not part of the language"),
+        ("sum(max(w) + 1) > 2", 5, "not part of the language"),
+        ("sum(1 + max(w)) > 2", 9, "not part of the language"),
+        ("sum(-max(w)) < 2", 6, "not part of the language"),
+        ("max(w, d) > 1", 1, "max takes one thing with stages, such as max(w)"),
+        ("i > 1", 1, "i stands in brackets only"),
+        ("größe + 1 > 1", 1, "word 'größe' is not known"),
+        ("1 + größe > 1", 5, "word 'größe' is not known"),
+        ("-größe > 1", 2, "word 'größe' is not known"),
+        ("w[i+True] > 1", 3, "a stage is i, i+1"),
+        ("w[i+65] > 1", 3, "a stage is i, i+1"),
+        ("w[65] > 1", 3, "a stage is i, i+1"),
+        ("w[-65] > 1", 3, "a stage is i, i+1"),
+        ("w[-0] > 1", 3, "a stage is i, i+1"),
         ("w.real > 1", 1, "not part of the language"),
         ("(lambda: 1) == 1", 2, "not part of the language"),
         ("9**9**9 > 1", 1, "not part of the language"),
@@ -106,6 +142,18 @@ def test_an_error_points_at_its_column(text: str, column: int, reason: str) -> N
 def test_what_can_not_be_read_is_one_line(text: str) -> None:
     with pytest.raises(InputError, match="constraint"):
         parse_constraint(text)
+
+
+def test_a_constraint_has_at_most_500_characters_and_stages_up_to_64() -> None:
+    assert parse_constraint("b == 1" + " " * 494).meaning == "b == 1"
+    for text in ("w[64] > 1", "w[-64] > 1", "w[i+64] > w[i-64]"):
+        assert parse_constraint(text).meaning == text
+
+
+def test_a_long_constraint_is_shown_by_its_beginning() -> None:
+    for length, shown in ((60, "q" * 60), (61, "q" * 57 + "…")):
+        with pytest.raises(InputError, match=f"^constraint '{shown}', column 1: "):
+            parse_constraint("q" * length)
 
 
 @settings(max_examples=300)
@@ -206,20 +254,32 @@ def test_a_package_offers_constraints_by_entry_points(monkeypatch: pytest.Monkey
         EntryPoint("symmetric", f"{__name__}:SYMMETRIC", own.ENTRY_POINTS),
         EntryPoint("broken", "regnetlab.nowhere:thing", own.ENTRY_POINTS),
         EntryPoint("other", "math:pi", own.ENTRY_POINTS),
+        EntryPoint("called", f"{__name__}:SYMMETRIC", own.ENTRY_POINTS),
     ]
-    monkeypatch.setattr(
-        EntryPoint, "load", lambda self: SYMMETRIC if self.name == "symmetric" else _load(self)
-    )
-    monkeypatch.setattr(own, "entry_points", lambda group: entries)
+    monkeypatch.setattr(EntryPoint, "load", _load)
+    monkeypatch.setattr(own, "entry_points", lambda group: entries if group == own.ENTRY_POINTS else [])
     space = own_space("mirror", "AnyNetA", ["symmetric"])
+    assert (space.name, space.parent) == ("mirror", "AnyNetA")
+    assert [(each.name, each.meaning) for each in space.own] == [("symmetric", "symmetric")]
     found = sample(space.within(Ranges(width=(8, 64))), 20, PAPER).population
     assert _symmetric(found).all()
     for name in ("broken", "other"):
         with pytest.raises(InputError, match=f"constraint '{name}' of"):
             named_constraint(name)
+    assert named_constraint("called", "a label").name == "a label"
+    assert named_constraint("called").name == SYMMETRIC.name
+    with pytest.raises(InputError, match=r"offers it; packages offer symmetric, broken, other, called$"):
+        named_constraint("missing")
+
+
+def test_without_packages_nothing_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "entry_points", lambda group: [])
+    with pytest.raises(InputError, match=r"no package offers it$"):
+        named_constraint("missing")
 
 
 def _load(entry: EntryPoint) -> object:
-    if entry.name == "other":
-        return 3.14
-    raise ModuleNotFoundError("No module named 'regnetlab.nowhere'")
+    loaded = {"symmetric": SYMMETRIC, "called": lambda: SYMMETRIC, "other": 3.14}
+    if entry.name not in loaded:
+        raise ModuleNotFoundError("No module named 'regnetlab.nowhere'")
+    return loaded[entry.name]
