@@ -14,7 +14,7 @@ from regnetlab.report.content import study_content
 from regnetlab.report.page import page as render
 from regnetlab.study.latencies import Timed, latencies_csv, network_of, networks_to_time, this_place
 from regnetlab.study.plan_file import load_plan
-from tests.cli.test_commands import answer, complaint
+from tests.cli.asked import answer, complaint
 from tests.study.test_fidelity import SMALL
 
 Capture = pytest.CaptureFixture[str]

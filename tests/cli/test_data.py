@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.cli.test_commands import NETWORK, answer, complaint
+from tests.cli.asked import NETWORK, answer, complaint
 from tests.conftest import STUDY
 from tests.training.sources.test_cifar import write_cifar_10
 

@@ -14,7 +14,7 @@ from regnetlab.cli.studies import study_names
 from regnetlab.study.examples import examples
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
-from tests.cli.test_commands import Capture, answer, complaint
+from tests.cli.asked import Capture, answer, complaint
 
 
 @pytest.fixture(autouse=True)

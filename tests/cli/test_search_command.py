@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from regnetlab.cli import main
-from tests.cli.test_commands import answer, complaint
+from tests.cli.asked import answer, complaint
 
 MakeStudy = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]

@@ -1,0 +1,63 @@
+"""``regnetlab summary`` and ``models``."""
+
+from pathlib import Path
+
+import pytest
+
+from regnetlab.cli import main
+from tests.cli.asked import NETWORK, Capture, answer, complaint
+
+
+def test_summary_answers_in_json(capsys: Capture) -> None:
+    document = answer(capsys, "summary", "regnetx_400mf")
+    assert (document["flops"], document["params"], document["acts"]) == (397_677_568, 5_157_512, 3_143_272)
+    assert document["input"] == "3x224x224"
+    assert sum(layer["params"] for layer in document["layers"]) == document["params"]
+    small = answer(capsys, "summary", NETWORK, "--input", "1x28x28", "--classes", "10")
+    assert small["layers"][-1]["output"] == [10]
+
+
+def test_the_table_of_a_summary_fits_80_columns(capsys: Capture) -> None:
+    for model in ("regnety_32gf", "regnetx_200mf", NETWORK):
+        main(["summary", model])
+        assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_a_summary_by_depth_adds_up(capsys: Capture) -> None:
+    whole, parts = (answer(capsys, "summary", "resnet18@1MF", *more) for more in ((), ("--depth", "1")))
+    assert [each["name"] for each in parts["layers"]] == [
+        "conv",
+        "norm",
+        "relu",
+        *(f"stage{i}" for i in range(1, 5)),
+        "head",
+    ]
+    assert sum(each["flops"] for each in parts["layers"]) == whole["flops"] == parts["flops"]
+    assert sum(each["share"] for each in parts["layers"]) == pytest.approx(1)
+    assert abs(whole["flops"] / 1e6 - 1) < 0.1
+    assert parts["layers"][-1]["receptive_field"] > parts["layers"][0]["receptive_field"] == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("summary", "alexnet", "--input", "1x28x28"), "the smallest that works is 1x65x65"),
+        (("summary", "resnet18@1KF"), "the smallest small form has"),
+        (("summary", "resnet18@0.001x"), "the smallest that keeps it is 0.0625"),
+        (("summary", "vgg11", "--classes", "0"), "between 1 and 65,536"),
+        (("summary", "vgg11", "--input", "0x32x32"), "channels is 0"),
+        (("summary", "vgg11", "--depth", "0"), "depth"),
+        (("train", "googlenet@1MF"), "the smallest small form has 6.823104M"),
+    ],
+)
+def test_models_that_can_not_be_are_refused(
+    capsys: Capture, words: tuple[str, ...], hint: str, data_dir: Path
+) -> None:
+    more = ("--data-dir", str(data_dir)) if words[0] == "train" else ()
+    assert hint in complaint(capsys, (*words, *more))
+
+
+def test_models_are_listed(capsys: Capture) -> None:
+    models = answer(capsys, "models")["models"]
+    assert {"name", "family", "paper", "year", "params", "flops", "acts", "input"} == set(models[0])
+    assert {"regnetx_200mf", "regnety_32gf", "alexnet", "densenet201"} <= {m["name"] for m in models}

@@ -1,0 +1,74 @@
+"""``regnetlab run`` and what follows it, on a study as a user has one."""
+
+from pathlib import Path
+
+from regnetlab.cli import main
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.store import open_store
+from tests.cli.asked import Capture, MakeStudy, answer, complaint
+from tests.conftest import STUDY
+from tests.study.test_contest import CONTEST
+
+
+def test_a_whole_study_from_run_to_report(capsys: Capture, make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study()
+    run = answer(capsys, "run", str(study), "--data-dir", str(data_dir), "--executor", "inline")
+    assert (run["study"], run["planned"], run["complete"] + run["failed"]) == ("tiny", 16, 16)
+    assert answer(capsys, "status", str(study)) == run
+    fit = answer(capsys, "fit-regnet", str(study))
+    assert {"n", "n_best", "w0", "growth", "growth_interval", "r2"} <= set(fit["population"])
+    assert fit["population"]["n"] == 12  # RegNets and derived ones do not count
+    for model in fit["derived"]:
+        assert 50_000 <= model["flops"] <= 400_000
+        assert answer(capsys, "summary", model["model"], "--template", "small")["flops"] == model["flops"]
+    quantized = answer(capsys, "fit-regnet", str(study), "--law", "quantized")["models"]
+    assert all(m["e_fit"] == 0 for m in quantized if m["space"] == "RegNet")
+    page = Path(answer(capsys, "report", str(study))["report"])
+    assert page == study.parent.parent.parent / "reports" / "tiny.html"
+    assert page.stat().st_size < 6e6
+    assert main(["fit-regnet", str(study)]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 100
+
+
+def test_a_dry_run_shows_every_default_and_writes_nothing(capsys: Capture, make_study: MakeStudy) -> None:
+    study = make_study()
+    document = answer(capsys, "run", str(study), "--dry-run")
+    assert document["planned"] == 16
+    assert "label_smoothing" in document["plan"]
+    assert [path.name for path in study.parent.iterdir()] == ["study.toml"]
+
+
+def test_bad_studies_get_one_line_and_nothing_is_written(
+    capsys: Capture, make_study: MakeStudy, data_dir: Path
+) -> None:
+    run = ["--data-dir", str(data_dir), "--device", "cpu"]
+    for text, part in (
+        ("[[spaces]]\nspace = 'AnyNetA'\nn = 2\n[budget]\nimages = 99999\n", "to train on"),
+        ("[[spaces]]\nspace = 'AnyNetA'\nn = 2\n[regime]\nflops = '1:2'\n", "networks found"),
+        ("template = 'paper'\n[[spaces]]\nspace = 'AnyNetA'\nn = 2\n", 'input = "1x28x28"'),
+        ("data = 'nothing'\n[[spaces]]\nspace = 'AnyNetA'\nn = 2\n", "data set 'nothing'"),
+    ):
+        study = make_study(text)
+        assert part in complaint(capsys, ["run", str(study), *run])
+        assert part not in complaint(capsys, ["report", str(study)])
+        assert "no trainings yet" in complaint(capsys, ["fit-regnet", str(study)])
+        assert [path.name for path in study.parent.parent.parent.rglob("*") if path.is_file()] == [
+            "study.toml"
+        ]
+        assert not (study.parent.parent.parent / "reports").exists()
+    assert "executor 'cluster'" in complaint(capsys, ["run", str(study), "--executor", "cluster"])
+
+
+def test_a_newer_store_is_refused(capsys: Capture, make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study()
+    open_store(load_plan(study).store).study.set_user_attr("schema", 99)
+    for command in ("run", "status", "report", "fit-regnet"):
+        more = ["--data-dir", str(data_dir)] if command == "run" else []
+        assert "newer regnetlab" in complaint(capsys, [command, str(study), *more])
+
+
+def test_comparing_baselines_needs_some(capsys: Capture, make_study: MakeStudy) -> None:
+    assert "has no [baselines]" in complaint(capsys, ("compare-baselines", str(make_study())))
+    study = make_study(STUDY + CONTEST, name="with")
+    assert "has not come to its baselines" in complaint(capsys, ("compare-baselines", str(study)))
+    assert not (study.parent / "study.db").exists()
