@@ -80,6 +80,15 @@ def test_every_network_of_a_sample_lies_in_the_window_and_none_before_it_was_lef
     assert len(inside) > 5
 
 
+def test_windows_of_counts_and_of_latency_are_each_of_their_own_and_closed() -> None:
+    counts = Complexity(*(np.array(each) for each in ([1, 2, 3, 4], [5, 5, 5, 5], [10, 10, 10, 10])))
+    model = LatencyModel(base=0.0, flop=0.25, act=0.0)
+    regime = Regime(flops=Window(2, 3), latency=Window(0.5, 1.0, "ms"), model=model)
+    assert regime.holds(counts).tolist() == [False, True, True, False]
+    tighter = Regime(flops=Window(2, 4), latency=Window(0.5, 0.75, "ms"), model=model)
+    assert tighter.holds(counts).tolist() == [False, True, True, False]
+
+
 def test_a_window_that_no_network_meets_says_what_was_predicted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regnetlab.spaces.sampler._PATIENCE", 4_096)
     with pytest.raises(InputError, match=r"latency 0.1ms:0.2ms.*latency 0\.\d+ms to [\d.e+]+ms"):

@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 
 from regnetlab.errors import InputError
 from regnetlab.spaces import sampler
-from regnetlab.spaces.complexity import config_complexity
+from regnetlab.spaces.complexity import complexity, config_complexity
 from regnetlab.spaces.law import regnet_config
+from regnetlab.spaces.own import own_space
 from regnetlab.spaces.population import Population
+from regnetlab.spaces.proposals import law_bounds, proposal
 from regnetlab.spaces.ranges import Ranges
-from regnetlab.spaces.regime import Regime, Window
+from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import ANYNET_A, REGNET, SPACES
 from regnetlab.spaces.template import PAPER, SMALL
@@ -72,6 +74,32 @@ def test_regnets_are_what_their_parameters_give() -> None:
             bottleneck_ratio=config.bottleneck_ratios[0],
         )
         assert again == config
+
+
+def test_a_regnet_has_every_group_width_with_every_bottleneck_ratio() -> None:
+    ranges = Ranges(group_width=(1, 4, 8), bottleneck_ratio=(1, 2))
+    found = sample(REGNET.within(ranges), 500, PAPER).population
+    pairs = set(zip(found.group_widths[:, 0].tolist(), found.bottleneck_ratios[:, 0].tolist(), strict=True))
+    assert pairs == {(g, b) for g in (1, 4, 8) for b in (1, 2)}
+
+
+def test_the_ends_of_a_laws_ranges_are_drawn_and_nothing_beyond_them() -> None:
+    ranges = Ranges(depth=(1, 3), width=(8, 512), total_depth=(4, 9), wa=(40.0, 40.2), wm=(2.0, 2.002))
+    found = sample(REGNET.within(ranges), 150, PAPER).population
+    assert set(found.depths.sum(axis=1).tolist()) == set(range(4, 10))
+    assert set(found.depths.ravel().tolist()) == {1, 2, 3}
+    assert set(found.law["wa"].tolist()) == {40.0, 40.1, 40.2}
+    assert set(found.law["wm"].tolist()) == {2.0, 2.001, 2.002}
+    widest = Ranges(width=(8, int(found.widths.max())))
+    assert sample(REGNET.within(widest), 2_000, PAPER).population.widths.max() == widest.width[1]
+
+
+def test_the_depths_of_a_law_are_those_that_all_its_stages_can_have() -> None:
+    assert law_bounds(Ranges(), 4)[:2] == (4, 63)
+    assert law_bounds(Ranges(depth=(2, 5)), 4)[:2] == (8, 20)
+    assert law_bounds(Ranges(total_depth=(10, 12)), 4)[:2] == (10, 12)
+    one = sample(REGNET.within(Ranges(depth=(1, 1))), 5, PAPER).population
+    assert (one.depths == 1).all()
 
 
 @spaces
@@ -138,6 +166,52 @@ def test_a_regime_that_cannot_be_met_says_what_was_drawn() -> None:
     assert "flops 1:2" in message
     assert "what was drawn had flops" in message
     assert "widen" in message
+
+
+def test_what_was_drawn_is_said_of_all_draws_and_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sampler, "_PATIENCE", 4_096)
+    monkeypatch.setattr(sampler, "_MOST_BLOCKS", 1)
+    regime = Regime(flops=Window(1, 2), params=Window(0, 1e9))
+    with pytest.raises(InputError) as caught:
+        sample(ANYNET_A, 4, PAPER, regime, seed=9)
+    drawn = sampler._words(sampler._key(ANYNET_A, PAPER, 9), 0, 2, proposal(ANYNET_A, 4).words)
+    counts = complexity(proposal(ANYNET_A, 4).draw(drawn[:, :4_096])[0], PAPER)
+    had = ", ".join(
+        f"{name} {' to '.join(format_count(float(f'{end:.3g}')) for end in (column.min(), column.max()))}"
+        for name, column in (("flops", counts.flops), ("params", counts.params))
+    )
+    assert str(caught.value) == (
+        "AnyNetA: 0 of 4 networks found in 4,096 draws at flops 1:2, params :1G; what was drawn had"
+        f" {had}; widen or move the window, change the ranges, or ask for fewer"
+    )
+
+
+def test_where_no_draw_satisfies_what_to_loosen_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sampler, "_PATIENCE", 4_096)
+    steep = Ranges(wa=(999.0, 1_000.0), wm=(1.5, 1.5), total_depth=(60, 63))
+    with pytest.raises(InputError, match=r"ranges and constraints; widen depth, width, w0, wa or wm$"):
+        sample(REGNET.within(steep), 1, PAPER)
+    never = own_space("never", "AnyNetA", {"small": "w < 0", "smaller": "w < -1"})
+    with pytest.raises(InputError, match=r"ranges and constraints; loosen small, smaller, or the ranges$"):
+        sample(never, 1, PAPER)
+
+
+def test_a_search_goes_on_while_there_are_new_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience counts from the newest network, wherever it was among the draws."""
+    ranges = Ranges(depth=(1, 2), width=(8, 16), group_width=(1,), bottleneck_ratio=(1,))
+    space = ANYNET_A.within(ranges)
+    monkeypatch.setattr(sampler, "_MOST_BLOCKS", 1)
+    monkeypatch.setattr(sampler, "_PATIENCE", 8_192)
+    with pytest.raises(InputError) as caught:
+        sample(space, 1_000, SMALL)
+    found = sample(space, 256, SMALL)  # 2⁴ depths times 2⁴ widths
+    words = sampler._words(sampler._key(space, SMALL, 0), 0, found.drawn // sampler._BLOCK, 8)
+    rows = proposal(space, 4).draw(words)[0].rows
+    newest = max(np.unique(rows, axis=0, return_index=True)[1])
+    expected = -(-(newest + 8_192) // sampler._BLOCK) * sampler._BLOCK
+    assert f"256 of 1,000 networks found in {expected:,} draws" in str(caught.value)
 
 
 def test_a_space_with_too_few_different_networks_says_so() -> None:

@@ -47,6 +47,22 @@ def test_rows_with_equal_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch, 
         assert [known.add(rows).tolist() for rows in batches] == by_set(batches)
 
 
+def test_rows_that_come_twice_at_once_are_told_apart_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen, "_hashes", lambda packed: np.zeros(len(packed), np.uint64))
+    random = np.random.default_rng(2)
+    batches = [random.integers(0, 2, (30, 4)) for _ in range(4)]
+    known = Seen()
+    assert [known.add(rows).tolist() for rows in batches] == by_set(batches)
+
+
+@pytest.mark.parametrize("column", range(8))
+def test_every_number_of_a_row_counts_in_its_hash(column: int) -> None:
+    """Else different rows would meet, and be told apart one by one."""
+    rows = np.full((60_000, 8), 7, np.int16)
+    rows[:, column] = np.arange(60_000) - 30_000
+    assert len(np.unique(seen._hashes(rows.view(np.uint64)))) == len(rows)
+
+
 def test_many_batches_leave_few_arrays() -> None:
     known = Seen()
     for start in range(0, 4_000, 10):
