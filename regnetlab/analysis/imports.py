@@ -5,7 +5,9 @@ left out; docs/exchange.md lists what is taken from where.
 """
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +66,11 @@ def optuna_rows(path: Path, study: str = "") -> list[Row]:
     from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    connect = partial(sqlite3.connect, sqlite_uri(path.resolve()), uri=True, check_same_thread=False)
     try:
         storage = optuna.storages.RDBStorage(
-            f"sqlite:///{sqlite_uri(path.resolve())}&uri=true",
+            "sqlite:///study.db",
+            engine_kwargs={"creator": connect},
             skip_compatibility_check=True,
             skip_table_creation=True,
         )

@@ -150,8 +150,8 @@ def _foreign_study(path: Path, name: str = "theirs") -> None:
 
 
 def test_an_optuna_study_is_read_without_being_touched(tmp_path: Path) -> None:
-    path = tmp_path / "theirs.db"
-    _foreign_study(path)
+    _foreign_study(tmp_path / "theirs.db")
+    path = (tmp_path / "theirs.db").rename(tmp_path / "theirs 50%41?.db")
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     frame = read_networks([path])
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before

@@ -12,6 +12,7 @@ from regnetlab.study.lock import locked, running_models
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import CurvePoint, Score
+from tests.conftest import STUDY
 from tests.study.processes import environment
 
 MakeStudy = Callable[..., Path]
@@ -38,6 +39,17 @@ def test_the_store_opens_as_an_optuna_study(make_study: MakeStudy) -> None:
     assert study.best_value == 12.5
     assert study.best_params["w1"] == job.config.widths[0]
     assert study.best_trial.user_attrs["model"] == job.model
+
+
+def test_a_store_lies_where_its_study_does_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    folder = tmp_path / "50 %41?mode=memory#1"
+    folder.mkdir()
+    (folder / "study.toml").write_text(STUDY)
+    plan = load_plan(folder / "study.toml")
+    open_store(plan.store).add(planned_jobs(plan)[0], GOOD)
+    assert plan.store.parent == folder
+    assert sqlite3.connect(plan.store).execute("SELECT count(*) FROM trials").fetchone() == (1,)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
 def test_readers_do_not_wait_for_the_writer(make_study: MakeStudy) -> None:

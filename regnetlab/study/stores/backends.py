@@ -8,6 +8,7 @@ time. New connections wait for a database that is being restarted.
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,7 +103,9 @@ def _sqlite(path: Path) -> Any:
     import optuna
 
     _use_write_ahead_log(path)
-    return optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
+    # Not by its address, in which a ? or a % of the path would mean something.
+    connect = partial(sqlite3.connect, path, timeout=60, check_same_thread=False)
+    return optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
 
 
 def _use_write_ahead_log(path: Path) -> None:
