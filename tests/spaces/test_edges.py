@@ -50,21 +50,51 @@ def test_malformed_or_empty_windows_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "values",
+    ("name", "floor", "roof"),
     [
-        {"depth": (5, 2)},
-        {"depth": (0, 2)},
-        {"width": (8, 99_999)},
-        {"width": (9, 15)},
-        {"group_width": ()},
-        {"group_width": (8, 8)},
-        {"bottleneck_ratio": (0,)},
-        {"wm": (0.5, 2.0)},
+        ("depth", 1, 128),
+        ("width", 1, 16_384),
+        ("w0", 1, 16_384),
+        ("wa", 0.1, 1_000),
+        ("wm", 1.01, 10),
+        ("total_depth", 1, 1_024),
     ],
 )
-def test_impossible_ranges_are_refused(values: dict[str, tuple[int, ...]]) -> None:
-    with pytest.raises(InputError, match=next(iter(values))):
-        Ranges(**values)  # type: ignore[arg-type]
+def test_a_range_may_reach_its_limits_and_not_go_beyond(name: str, floor: float, roof: float) -> None:
+    def ranges(low: float, high: float) -> Ranges:
+        return Ranges().changed(**{name: (low, high)})
+
+    assert getattr(ranges(floor, roof), name) == (floor, roof)
+    for low, high in ((floor * 0.99, roof), (floor, roof + 1)):
+        with pytest.raises(InputError, match=f"^range of {name} is {low:g} to {high:g}; {floor:g} to"):
+            ranges(low, high)
+    with pytest.raises(InputError, match=f"^range of {name} is empty: {roof:g} is above {floor:g}"):
+        ranges(roof, floor)
+
+
+@pytest.mark.parametrize("name", ["width", "w0"])
+def test_a_range_of_widths_has_a_multiple_of_eight(name: str) -> None:
+    assert Ranges().changed(**{name: (8, 15)})
+    with pytest.raises(InputError, match=f"^range of {name} has no multiple of 8"):
+        Ranges().changed(**{name: (9, 15)})
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "reason"),
+    [
+        ("group_width", (), "needs at least one value"),
+        ("group_width", (8, 8), "none twice"),
+        ("group_width", (0, 8), "must be between 1 and 1,024"),
+        ("group_width", (8, 1_025), "must be between 1 and 1,024"),
+        ("bottleneck_ratio", (), "needs at least one value"),
+        ("bottleneck_ratio", (2, 2), "none twice"),
+        ("bottleneck_ratio", (0,), "is .0.: bottleneck ratio 0 is not"),
+    ],
+)
+def test_sets_of_values_that_can_not_be_are_refused(name: str, values: tuple[int, ...], reason: str) -> None:
+    with pytest.raises(InputError, match=f"^{name} .*{reason}"):
+        Ranges().changed(**{name: values})
+    assert Ranges(group_width=(1, 1_024)).group_width == (1, 1_024)
 
 
 def test_given_ranges_replace_others_and_none_leaves_one() -> None:
