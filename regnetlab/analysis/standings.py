@@ -16,6 +16,7 @@ from scipy import stats
 from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
+from regnetlab.study.contest import mean_error
 from regnetlab.study.contest_table import COLUMNS, LATENCY_BATCHES, contest_csv
 from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import FINAL, TUNING, Plan
@@ -41,7 +42,7 @@ class Spread:
 class Standing:
     """How a contender stands.
 
-    ``tries`` are learning rates with their validation errors (``None``: failed), ``lr`` the one chosen,
+    ``tries`` are learning rates with their mean validation errors (``None``: failed), ``lr`` the one chosen,
     ``at_edge`` whether it is the least or largest that was tried. ``validation`` and ``test`` are of the
     final trainings, ``failed`` of which earned no error; ``seconds`` their median, ``latencies``
     milliseconds by batch size.
@@ -158,11 +159,7 @@ def _standing(rows: Sequence[Row]) -> Standing:
         flops=int(first["flops"]),
         params=int(first["params"]),
         acts=int(first["acts"]),
-        tries=tuple(
-            (float(row["lr"]), float(row["error"]) if row["error"] else None)
-            for row in rows
-            if row["stage"] == TUNING
-        ),
+        tries=_tries([row for row in rows if row["stage"] == TUNING]),
         lr=float(finals[0]["lr"]) if finals else None,
         validation=_spread([float(row["error"]) for row in done]),
         test=_spread([float(row["test_error"]) for row in done]),
@@ -170,6 +167,13 @@ def _standing(rows: Sequence[Row]) -> Standing:
         seconds=float(np.median([float(row["seconds"]) for row in finals])) if finals else math.nan,
         latencies={batch: float(text) for batch, text in latencies.items() if text},
     )
+
+
+def _tries(rows: Sequence[Row]) -> tuple[tuple[float, float | None], ...]:
+    errors: dict[float, list[float | None]] = {}
+    for row in rows:
+        errors.setdefault(float(row["lr"]), []).append(float(row["error"]) if row["error"] else None)
+    return tuple((lr, mean_error(found)) for lr, found in errors.items())
 
 
 def _spread(errors: Sequence[float]) -> Spread | None:

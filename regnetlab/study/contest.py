@@ -3,9 +3,9 @@
 Four steps, each fixed before the next begins and kept in the store:
 
 1. the contenders: the baselines named in the plan, and the RegNets with the least validation error;
-2. tuning: each contender is trained once with every learning rate of the plan;
-3. the choice: each contender's rate with the least validation error. ``choose`` sees trainings that
-   have no test split, so nothing can be chosen by it;
+2. tuning: each contender is trained with every learning rate of the plan, ``tuning_seeds`` times;
+3. the choice: each contender's rate with the least mean validation error. ``choose`` sees trainings
+   that have no test split, so nothing can be chosen by it;
 4. the final trainings: seeds that tuning did not use, at the rate chosen, judged on the test split.
 
 Once a final training exists, other contenders, rates or budgets are refused (``check_unchanged``).
@@ -15,6 +15,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
+from statistics import fmean
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.space import REGNET
@@ -111,29 +113,41 @@ def regnets(plan: Plan, jobs: Sequence[Job], scores: Mapping[str, Score]) -> lis
 
 
 def tuning_jobs(plan: Plan, contenders: Sequence[Contender]) -> list[Job]:
-    """Each contender once with each learning rate."""
+    """Each contender with each learning rate, the same seeds at every one."""
     baselines = _baselines(plan)
+    tries = list(product(baselines.lr, range(baselines.tuning_seeds)))
     return [
-        _job(plan, TUNING, index, number, contender, lr, training_seed(plan.seed, contender.model, 0))
+        _job(plan, TUNING, index, number, contender, lr, training_seed(plan.seed, contender.model, seed))
         for index, contender in enumerate(contenders)
-        for number, lr in enumerate(baselines.lr)
+        for number, (lr, seed) in enumerate(tries)
     ]
 
 
 def choose(tried: Iterable[tuple[Job, Score]]) -> dict[str, float]:
-    """The learning rate with the least validation error for each model; the lower one of equals.
+    """The learning rate with the least ``mean_error`` for each model; the lower one of equals.
 
     A model of which every training failed is left out.
     """
-    best: dict[str, tuple[float, float]] = {}
+    errors: dict[tuple[str, float], list[float | None]] = {}
     for job, score in tried:
         if job.final or score.test_error is not None:
             raise ValueError("a choice must not know the test split")
-        if score.error is not None:
-            known = best.get(job.model)
-            this = (score.error, job.recipe.lr)
-            best[job.model] = this if known is None else min(known, this)
-    return {model: lr for model, (_, lr) in best.items()}
+        errors.setdefault((job.model, job.recipe.lr), []).append(score.error)
+    means = {key: mean_error(found) for key, found in errors.items()}
+    chosen: dict[str, float] = {}
+    for _, lr, model in sorted((mean, lr, model) for (model, lr), mean in means.items() if mean is not None):
+        chosen.setdefault(model, lr)
+    return chosen
+
+
+def mean_error(errors: Sequence[float | None]) -> float | None:
+    """What counts for a learning rate: the mean over its seeds, of which a failed one has 100 %.
+
+    ``None`` where every seed failed.
+    """
+    if all(error is None for error in errors):
+        return None
+    return fmean(100.0 if error is None else error for error in errors)
 
 
 def final_jobs(plan: Plan, contest: Contest) -> list[Job]:
@@ -194,6 +208,8 @@ def _baselines(plan: Plan) -> Baselines:
 def _key(plan: Plan) -> str:
     """What the contest depends on, hashed; not the populations, which may be extended."""
     budget = {name: value for name, value in asdict(plan.budget).items() if name != "time_limit"}
-    baselines = asdict(plan.baselines) if plan.baselines is not None else None
-    facts = [baselines, budget, asdict(plan.recipe), asdict(plan.template), plan.data, plan.seed]
+    baselines = asdict(plan.baselines) if plan.baselines is not None else {}
+    if baselines.get("tuning_seeds") == 1:  # what a contest was before there were more
+        del baselines["tuning_seeds"]
+    facts = [baselines or None, budget, asdict(plan.recipe), asdict(plan.template), plan.data, plan.seed]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

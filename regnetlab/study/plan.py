@@ -33,8 +33,9 @@ class Baselines:
     """Which networks compete at the end of a study, and how their learning rates are chosen.
 
     Every name in every form (see ``models.forms``), and the ``regnets`` derived RegNets with the least
-    validation error. Each is trained once with each ``lr``; the best on the validation split is trained
-    ``seeds`` times more and judged on the test split. ``recipes`` holds what differs for a family.
+    validation error. Each is trained with each ``lr``, ``tuning_seeds`` times; the best on the validation
+    split is trained ``seeds`` times more and judged on the test split. ``recipes`` holds what differs for
+    a family.
     """
 
     names: tuple[str, ...]
@@ -43,6 +44,7 @@ class Baselines:
     seeds: int = 3
     regnets: int = 2
     recipes: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = ()
+    tuning_seeds: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ class _Baselines(_Section):
     names: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
     forms: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)] = ("small",)
     lr: Annotated[tuple[float, ...], Field(min_length=1, max_length=20)] = (0.0125, 0.05, 0.2)
+    tuning_seeds: Annotated[int, Field(ge=1, le=100)] = 1
     seeds: Annotated[int, Field(ge=3, le=100)] = 3
     regnets: Annotated[int, Field(ge=0, le=100)] = 2
     recipe: dict[str, _RecipePart] = Field(default_factory=dict)
@@ -229,7 +230,9 @@ def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
         replace(recipe, lr=lr)
     if len(set(given.lr)) < len(given.lr):
         raise InputError(f"baselines: lr is {list(given.lr)}; list each once")
-    return Baselines(given.names, given.forms, given.lr, given.seeds, given.regnets, tuple(recipes))
+    return Baselines(
+        given.names, given.forms, given.lr, given.seeds, given.regnets, tuple(recipes), given.tuning_seeds
+    )
 
 
 def _template(given: str | _Template) -> Template:

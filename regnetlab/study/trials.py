@@ -133,7 +133,7 @@ def _pending(plan: Plan, state: Outcome) -> dict[str, int]:
         contenders = known or most
         tuned = state.contest.chosen is not None
         pending = {
-            TUNING: 0 if known else contenders * len(plan.baselines.lr),
+            TUNING: 0 if known else contenders * len(plan.baselines.lr) * plan.baselines.tuning_seeds,
             FINAL: 0 if tuned else contenders * plan.baselines.seeds,
         }
     return pending | {DERIVED: 0 if state.derived else plan.derived * plan.seeds}

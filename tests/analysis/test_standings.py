@@ -18,6 +18,13 @@ def test_a_standing_has_mean_and_deviation_over_seeds() -> None:
     assert found.latencies == {1: 0.5}
 
 
+def test_a_rate_tried_with_several_seeds_has_their_mean() -> None:
+    rows = contender_rows("a", "VGG", 100, [10, 12, 14], [11, 12, 16])
+    again = [{**row, "seed": "99", "error": "24"} for row in rows if row["stage"] == "tuning"][:2]
+    (found,) = standings([*rows, *again])
+    assert found.tries == ((0.1, 22.0), (0.2, 21.5), (0.4, None))
+
+
 def test_champions_are_named_by_validation_not_by_test() -> None:
     table = contender_rows("lucky", "VGG", 100, [12, 12, 13], [5, 5, 6]) + contender_rows(
         "best", "NiN", 110, [9, 9, 10], [9, 9, 10]
