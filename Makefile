@@ -5,8 +5,9 @@
 #   make docs   the pages of docs/ and the Python reference as a site, in site/
 #   make dist   wheel and sdist in dist/, checked, installed into a clean environment and used there
 #   make test-cluster, test-faults, fuzz, audit   the long ones: real clusters, injected faults, odd input
+#   make coverage, mutants   how well the tests hold: lines they never run, changes they don't notice (hours)
 .PHONY: run test lint bench bench-sampling bench-scale lock clean data browser test-cluster test-faults fuzz audit \
-        docs dist
+        coverage mutants docs dist
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -43,6 +44,13 @@ fuzz: $(STAMP)
 
 audit: $(STAMP)
 	$(BIN)/python .ci/audit
+
+# Goes on where it was stopped; .venv/bin/mutmut browse shows what survived. ARGS='regnetlab.spaces.law*' for some.
+mutants: $(STAMP)
+	$(BIN)/mutmut run --max-children 2 $(ARGS)
+
+coverage: $(STAMP) browser
+	$(BIN)/pytest -n 2 --cov --cov-report=term-missing:skip-covered
 
 bench: $(STAMP) data
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/speed.py $(ARGS)
@@ -83,6 +91,6 @@ lock: $(STAMP)
 	  $(BIN)/pip freeze --exclude-editable | sort -f; } > constraints.txt
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site mutants .coverage*
 	rm -f studies/*/study.db* studies/*/study.lock
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
