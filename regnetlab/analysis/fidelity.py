@@ -162,7 +162,7 @@ def fidelity(measured: Measured, margin: float, pairs: Sequence[tuple[str, str]]
     )
     best = None if place is None else rungs[place]
     sound = [rung for rung in rungs if not rung.contradictions]
-    recommended = max(sound, key=lambda rung: rung.evidence.estimate) if best is not None else None
+    recommended = max(sound, key=lambda rung: rung.relative.estimate) if best is not None else None
     return Fidelity(
         spaces=measured.spaces,
         networks=len(measured.strata),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,21 @@ def test_budgets_that_can_not_be_told_apart_are_named() -> None:
     found = fidelity(measured(population(0.7, np.zeros(3), networks=5), 2), 1.0)
     assert len(found.candidates) > 1
     assert "can't tell it from" in finding(found)
+
+
+def test_the_best_budget_is_the_recommended_one_where_no_verdict_contradicts_it() -> None:
+    """Also where it ranks better than the largest ranks itself, which evidence in networks does not show."""
+    random = np.random.default_rng(8)
+    truth = random.normal(size=(100, 1, 1))
+    noise = np.array([0.9, 0.3, 1.5])[:, None] * random.normal(size=(100, 3, 2))
+    ladder = measured(50 + truth + noise, 2)
+    raw = [rung.within.raw.estimate for rung in fidelity(ladder, 1.0).rungs]
+    seconds = np.array([raw[0] ** 2 / 0.97, raw[1] ** 2, 100.0])  # the second has the most raw² a second
+    found = fidelity(replace(ladder, seconds=np.broadcast_to(seconds[:, None], (100, 3, 2))), 1.0)
+    assert found.rungs[1].validity.estimate == 1  # capped
+    assert found.rungs[0].evidence.estimate > found.rungs[1].evidence.estimate
+    assert found.best is found.recommended is found.rungs[1]
+    assert "contradicts" not in finding(found)
 
 
 def test_a_good_ranking_does_not_vouch_for_the_spaces() -> None:
