@@ -227,8 +227,9 @@ def study_networks(plan: Plan) -> pd.DataFrame:
     """The trainings that a study has finished: from its store, or from trials.csv without one."""
     if plan.store.exists():
         text = trials_csv(plan, outcome(plan, open_store(plan.store)))
-        return parse_networks(text, f"study {plan.name}")
-    if plan.trials.exists():
+        if text.count("\n") > 1:  # more than its columns
+            return parse_networks(text, f"study {plan.name}")
+    elif plan.trials.exists():
         return read_networks([plan.trials])
     raise InputError(f"study {plan.name} has no trainings yet; begin with: regnetlab run {plan.name}")
 

@@ -30,7 +30,7 @@ from regnetlab.errors import InputError
 app = typer.Typer(
     name="regnetlab",
     help="Explore spaces of convolutional networks: sample, train, fit the width law, report.",
-    epilog="--json prints one JSON document, --debug shows tracebacks; both work with any command.",
+    epilog="--json prints one JSON document, --debug shows tracebacks; both work with any command that ends.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -1,5 +1,6 @@
 """``regnetlab compare`` and ``plan``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,19 @@ Margin = Annotated[
 ]
 
 
+def or_newest(study: str | None, files: list[Path] | None) -> str | None:
+    """The study that is meant: the newest one, which is then said, where neither it nor files are given."""
+    if study is not None and files:
+        raise InputError("give a study or --from FILE, not both")
+    if study is not None or files:
+        return study
+    from regnetlab.study.plan_file import newest_study
+
+    newest = newest_study()
+    print(f"study {newest}, the newest", file=sys.stderr)
+    return newest
+
+
 def compare(
     study: StudyOrNewest = None,
     from_: From = None,
@@ -29,8 +43,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare the error distributions of spaces, step by step, with verdicts."""
-    if study is not None and from_:
-        raise InputError("give a study or --from FILE, not both")
+    study = or_newest(study, from_)
     pairs = [_pair(each) for each in pair or ()]
     from regnetlab.analysis.compared_spaces import compared_spaces  # pandas, SciPy
 
@@ -58,6 +71,8 @@ def plan(
     """Say how many networks per space a verdict needs, and what they cost."""
     if sum(map(bool, (study, from_, spread is not None))) > 1:
         raise InputError("give one of a study, --from FILE and --spread SD as the pilot")
+    if spread is None:
+        study = or_newest(study, from_)
     from regnetlab.analysis.planned import planned  # pandas, SciPy
 
     document = planned(study, from_ or (), margin, power, spread, workers)

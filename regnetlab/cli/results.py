@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from regnetlab.cli.comparison import From, Margin, StudyOrNewest
+from regnetlab.cli.comparison import From, Margin, StudyOrNewest, or_newest
 from regnetlab.cli.output import Json, count, number, print_json, print_table, stages
 from regnetlab.cli.spaces import TemplateName, WindowText
-from regnetlab.errors import InputError
 
 _SHOWN = 20  # networks in the printed table; --json has all
 
@@ -25,8 +24,7 @@ def fit_regnet(
     json: Json = False,
 ) -> None:
     """Fit the width law to networks, and derive RegNets from their best."""
-    if study is not None and from_:
-        raise InputError("give a study or --from FILE, not both")
+    study = or_newest(study, from_)
     from regnetlab.analysis.fitted import fitted_law  # pandas, SciPy
 
     document = fitted_law(study, from_ or (), law, n, template, flops)
@@ -63,11 +61,10 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the report of a study: one page that opens without a network."""
-    if study is not None and from_:
-        raise InputError("give a study or --from FILE, not both")
-    from regnetlab.study.plan_file import find_study, load_plan, newest_study
+    study = or_newest(study, from_)
+    from regnetlab.study.plan_file import find_study, load_plan
 
-    plan = load_plan(find_study(study or newest_study())) if not from_ else None
+    plan = load_plan(find_study(study)) if study is not None else None
     from regnetlab.files import check_output, write_atomically
     from regnetlab.report.content import files_content, study_content  # plotly, pandas
     from regnetlab.report.page import default_path, page

@@ -26,7 +26,9 @@ def _spaces() -> list[str]:
 
 
 def sample(
-    space: Annotated[str, typer.Option(help="AnyNetA, B, C, D, E or RegNet.", autocompletion=_spaces)],
+    space: Annotated[
+        str, typer.Option(help="AnyNetA, B, C, D, E or RegNet, or one of --study.", autocompletion=_spaces)
+    ],
     n: Annotated[int | None, typer.Option(help="How many different networks.")] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the draw; 0 by default.")

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Copy, check or mend the store of a study.", no_args_is_help=True)
 
-StoreText = Annotated[
-    str,
-    typer.Argument(metavar="STORE", help="A study, a file, journal:FILE or postgresql://…/DATABASE#STUDY."),
-]
+_WHERE = "A study, a file, journal:FILE or postgresql://…/DATABASE#STUDY."
+StoreText = Annotated[str, typer.Argument(metavar="STORE", help=_WHERE)]
 
 
 @app.command()
-def copy(source: StoreText, target: StoreText, json: Json = False) -> None:
+def copy(
+    source: Annotated[str, typer.Argument(metavar="FROM", help=_WHERE)],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The same, where nothing is yet.")],
+    json: Json = False,
+) -> None:
     """Copy a store to a place that is empty, and compare counts and hashes."""
     from regnetlab.study.stores.copy import copy_store
 

@@ -48,10 +48,10 @@ def named_constraint(text: str, name: str | None = None) -> Constraint:
         return parse_constraint(text, name)
     offered = {each.name: each for each in entry_points(group=ENTRY_POINTS)}
     if text.strip() not in offered:
-        hint = f"; packages offer {', '.join(offered)}" if offered else ""
+        hint = f"they offer {', '.join(offered)}" if offered else "install the one that does"
         raise InputError(
-            f"constraint {text.strip()[:60]!r} is no comparison, such as w[i] <= w[i+1], and no package"
-            f" offers it{hint}"
+            f"constraint {text.strip()[:60]!r} is no comparison, such as w[i] <= w[i+1], and no installed"
+            f" package offers it; {hint}"
         )
     entry = offered[text.strip()]
     try:

@@ -20,15 +20,15 @@ def explained(path: Path, text: str, error: ValidationError, known_keys: KnownKe
     location = tuple(each for each in found["loc"] if each not in _UNIONS)
     line = line_of(text, location)
     where = f"{path}" + (f", line {line}" if line else "")
-    key = ".".join(str(each) for each in location)
+    key = _key(location)
     if found["type"] == "missing" and isinstance(location[-1], int):
-        return InputError(f"{where}: {key.rpartition('.')[0]} must be a list of two: [low, high]")
+        return InputError(f"{where}: {_key(location[:-1])} must be a list of two: [low, high]")
     if found["type"] == "missing":
         example = ' [[spaces]] with space = "AnyNetA" and n = 20' if key == "spaces" else ""
         return InputError(f"{where}: {key} is missing; add{example or f' {location[-1]} = …'}")
     if found["type"] == "extra_forbidden":
         hint = unknown("key", str(location[-1]), known_keys(location[:-1]))
-        inside = f" of [{key.rpartition('.')[0]}]" if "." in key else ""
+        inside = f" of [{_key(location[:-1])}]" if len(location) > 1 else ""
         return InputError(f"{where}: {str(hint).replace(' is not known', inside + ' is not known')}")
     message = _ACCEPTS.get(found["type"]) or found["msg"].replace("Input should be", "it must be")
     return InputError(f"{where}: {key} is {_shown(found['input'])}; {message}")
@@ -47,6 +47,14 @@ _ACCEPTS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What a key accepts, where pydantic says it in Python's words."""
+
+
+def _key(location: Sequence[str | int]) -> str:
+    """A place as a reader of TOML counts: the second of ``[[spaces]]`` is spaces[2]."""
+    text = ""
+    for each in location:
+        text += f"[{each + 1}]" if isinstance(each, int) else f".{each}" if text else each
+    return text
 
 
 def _shown(value: object) -> str:

@@ -109,7 +109,7 @@ def _settle_next(plan: Plan, store: Store, state: Outcome, progress: Progress, d
     """Keep the next decision that the finished trainings allow; whether there was one."""
     if plan.derived and not state.derived:
         population = planned_jobs(plan)
-        store.keep_derived(population_hash(population), _derived(derive, state, population, progress))
+        store.keep_derived(population_hash(population), _derived(plan, derive, state, population, progress))
     elif plan.baselines is not None and not state.contest.contenders:
         contenders = (*hand_designed(plan), *regnets(plan, state.jobs, state.scores))
         store.keep_contest(Contest(contenders).as_dict(plan))
@@ -126,12 +126,17 @@ def _settle_next(plan: Plan, store: Store, state: Outcome, progress: Progress, d
     return True
 
 
-def _derived(derive: Derive, state: Outcome, population: Sequence[Job], progress: Progress) -> list[Config]:
+def _derived(
+    plan: Plan, derive: Derive, state: Outcome, population: Sequence[Job], progress: Progress
+) -> list[Config]:
     try:
-        return derive([(job, state.scores[job.identity]) for job in population])
+        found = derive([(job, state.scores[job.identity]) for job in population])
     except InputError as error:
         progress.note(f"no RegNets derived: {error}")
         return []
+    if len(found) < plan.derived:
+        progress.note(f"{len(found)} of {plan.derived} RegNets derived: the law has no more in this regime")
+    return found
 
 
 def _train_missing(

@@ -1,6 +1,5 @@
 """What README.md and docs/ tell to type: every command is one, and shows what the page says it shows."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -8,9 +7,11 @@ import typer
 
 from regnetlab.cli import main
 from regnetlab.cli.app import app
-from tests.docs.blocks import ROOT, Shown, commands
+from tests.committed import committed_studies, copy_committed_studies
+from tests.docs.blocks import Shown, commands
 
 COMMANDS = commands()
+_COMMITTED = {str(path) for path in committed_studies()}
 _CHEAP = (
     "sample",
     "summary",
@@ -37,7 +38,7 @@ def _named(shown: Shown) -> list[str]:
 
 def _can_run(shown: Shown) -> bool:
     """Whether it is cheap, and all that it reads is committed."""
-    there = all((ROOT / each).exists() or (ROOT / "studies" / each).exists() for each in _named(shown))
+    there = all({each, f"studies/{each}/study.toml"} & _COMMITTED for each in _named(shown))
     dry = _DRY.get(shown.words[0])
     dear = {"--study", "--data", "onnx"} & set(shown.words)
     return there and not dear and (shown.words[0] in _CHEAP or dry in shown.words)
@@ -69,9 +70,8 @@ def test_the_command_line_accepts_it(shown: Shown) -> None:
 def test_it_shows_what_the_page_says(
     shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    keep = shutil.ignore_patterns("*.db*", "*.lock", "*.jsonl*", "*.ipynb")
     if shown.words[0] != "new":
-        shutil.copytree(ROOT / "studies", tmp_path / "studies", ignore=keep)
+        copy_committed_studies(tmp_path)
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
     status = main(list(shown.words))

@@ -19,10 +19,11 @@ from regnetlab.spaces.template import SMALL
 from regnetlab.study import executors
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training import datasets
+from tests.committed import committed_studies
 from tests.docs.blocks import ROOT, Block, blocks
 
 EXTENDING = [each for each in blocks("python") if each.page == "docs/extending.md"]
-NOTEBOOKS = sorted((ROOT / "studies").rglob("*.ipynb"))
+NOTEBOOKS = [ROOT / path for path in committed_studies() if path.suffix == ".ipynb"]
 
 
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)

@@ -232,7 +232,7 @@ def test_what_nothing_satisfies_says_which_constraint_to_loosen() -> None:
         ("<script>", "AnyNetA", ["b == 1"], "can't be used"),
         ("mine", "AnyNetF", ["b == 1"], "parent space 'AnyNetF' is not known"),
         ("mine", "AnyNetA", [], "has no constraints"),
-        ("mine", "AnyNetA", ["symmetric"], "no package offers it"),
+        ("mine", "AnyNetA", ["symmetric"], "no installed package offers it"),
     ],
 )
 def test_a_space_that_can_not_be_is_refused(
@@ -268,13 +268,13 @@ def test_a_package_offers_constraints_by_entry_points(monkeypatch: pytest.Monkey
             named_constraint(name)
     assert named_constraint("called", "a label").name == "a label"
     assert named_constraint("called").name == SYMMETRIC.name
-    with pytest.raises(InputError, match=r"offers it; packages offer symmetric, broken, other, called$"):
+    with pytest.raises(InputError, match=r"offers it; they offer symmetric, broken, other, called$"):
         named_constraint("missing")
 
 
 def test_without_packages_nothing_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own, "entry_points", lambda group: [])
-    with pytest.raises(InputError, match=r"no package offers it$"):
+    with pytest.raises(InputError, match=r"no installed package offers it; install the one that does$"):
         named_constraint("missing")
 
 

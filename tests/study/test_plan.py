@@ -10,9 +10,18 @@ from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
 from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.tomlfile import line_of, write_value
+from tests.committed import committed_studies
 
 MakeStudy = Callable[..., Path]
 MINIMAL = '[[spaces]]\nspace = "AnyNetA"\nn = 20\n'
+
+
+def test_a_mistake_in_a_space_says_which_as_toml_counts(make_study: MakeStudy) -> None:
+    text = MINIMAL + '[[spaces]]\nspace = "AnyNetB"\n'
+    with pytest.raises(InputError, match=r"line 4: spaces\[2\]\.n is missing; add n = …"):
+        load_plan(make_study(text))
+    with pytest.raises(InputError, match=r"line 7: key 'm' of \[spaces\[2\]\] is not known"):
+        load_plan(make_study(text + "n = 3\nm = 3\n"))
 
 
 def test_only_spaces_are_needed(make_study: MakeStudy) -> None:
@@ -197,7 +206,9 @@ def test_a_wrong_space_of_its_own_is_named(make_study: MakeStudy, old: str, new:
 
 
 @pytest.mark.parametrize(
-    "path", sorted(Path("studies").glob("*/study.toml")), ids=lambda path: path.parent.name
+    "path",
+    [path for path in committed_studies() if path.name == "study.toml"],
+    ids=lambda path: path.parent.name,
 )
 def test_every_study_that_is_shipped_can_be_drawn(path: Path) -> None:
     plan = load_plan(path)

@@ -49,8 +49,8 @@ def check_store(location: Location, planned: Callable[[Location], Collection[str
     if damage:
         return Checked(0, "", damage, 0, 0, 0, None)
     with _unwritten(location) as copy:
-        asked = None if planned is None else set(planned(copy))
         content = content_of(open_study(copy))
+        asked = None if planned is None else set(planned(copy))
     counts: Counter[str] = Counter()
     said: dict[str, Any] = {}
     unreadable = conflicting = 0

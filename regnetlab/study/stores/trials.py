@@ -48,7 +48,9 @@ def open_study(location: Location, make: bool = False) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not make and not location.exists():
-        raise InputError(f"store {location} is not there; name a file, journal:FILE or postgresql://…")
+        raise InputError(
+            f"store {location} is not there; run its study, or name a file, journal:FILE or postgresql://…"
+        )
     name = study_name(location)
     try:
         storage = open_storage(location)
