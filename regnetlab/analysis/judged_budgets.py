@@ -9,7 +9,7 @@ from regnetlab.analysis.compare import stated_margin, study_pairs
 from regnetlab.analysis.fidelity import AGREES, Correlation, Fidelity, RungResult, Step, fidelity
 from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.analysis.ladders import read_ladder
-from regnetlab.analysis.verdicts import UNDECIDED, check_margin
+from regnetlab.analysis.verdicts import UNDECIDED, check_margin, points
 from regnetlab.study.plan import MARGIN, Plan
 
 
@@ -89,7 +89,7 @@ def _margin_finding(found: Fidelity) -> str:
     if cheapest is None:
         return ""
     text = (
-        f" A verdict on every step at a margin of {found.margin:g} points takes the fewest hours at"
+        f" A verdict on every step at a margin of {points(found.margin)} takes the fewest hours at"
         f" {cheapest.name} images: about {cheapest.needed:,.0f} networks a space"
     )
     if chosen is not None and chosen is not cheapest and math.isfinite(chosen.needed):

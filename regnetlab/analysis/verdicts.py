@@ -39,6 +39,11 @@ def check_margin(margin: float) -> float:
     return margin
 
 
+def points(margin: float) -> str:
+    """A margin in words: ``1 point``, ``0.5 points``."""
+    return f"{margin:g} point" if margin == 1 else f"{margin:g} points"
+
+
 def networks_needed(scales: tuple[float, float], gap: float, power: float = POWER) -> float:
     """Networks in each of two spaces that make a difference of medians stand ``gap`` clear of a border.
 

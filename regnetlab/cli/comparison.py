@@ -74,6 +74,7 @@ def plan(
     if spread is None:
         study = or_newest(study, from_)
     from regnetlab.analysis.planned import planned  # pandas, SciPy
+    from regnetlab.analysis.verdicts import points
 
     document = planned(study, from_ or (), margin, power, spread, workers)
     if json:
@@ -89,10 +90,10 @@ def plan(
         for each in document["steps"]
     ]
     print_table(("step", "pilot", "networks a space", "hours for both"), rows, "lrrr")
-    points = f"{document['margin']:g} points"
+    margin_text = points(document["margin"])
     print(
         f"\nso many give a chance of {document['power']:.0%} to find the second space no worse within"
-        f" {points}\nif both are equal, or better if its median is lower by {points}"
+        f" {margin_text}\nif both are equal, or better if its median is lower by {margin_text}"
     )
     if document["seconds"] is not None:
         print(
@@ -133,6 +134,8 @@ def _print_spaces(document: dict[str, Any]) -> None:
 
 
 def _print_steps(document: dict[str, Any]) -> None:
+    from regnetlab.analysis.verdicts import points
+
     rows = []
     for each in document["comparisons"]:
         chance = each["superiority"]
@@ -147,7 +150,7 @@ def _print_steps(document: dict[str, Any]) -> None:
                 each["verdict"],
             )
         )
-    print(f"\nmargin {document['margin']:g} points of error\n")
+    print(f"\nmargin {points(document['margin'])} of error\n")
     headers = ("step", "median", "95 % interval", "P(b<a)", "MW p", "KS p", "verdict")
     print_table(headers, rows, "lrrrrrl")
     print("\np are Holm's; P(b<a) is the chance that a network of the second space beats one of the first")

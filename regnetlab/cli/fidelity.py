@@ -132,10 +132,12 @@ def _show(document: dict[str, Any], json: bool) -> None:
 
 
 def _show_margin(document: dict[str, Any]) -> None:
+    from regnetlab.analysis.verdicts import points
+
     if document["cheapest_verdict"] is None:
         return
     print(
-        f"\nnetworks a space for 80 % power at a margin of {document['margin']:g} points on the step with the"
+        f"\nnetworks a space for 80 % power at a margin of {points(document['margin'])} on the step with the"
         "\nwidest spread, and hours of one worker for its two spaces; rough, as any figure of so few\n"
     )
     rows = (

@@ -17,7 +17,7 @@ from regnetlab.analysis.efficiency import best_at_random
 from regnetlab.analysis.intervals import Interval, median_difference
 from regnetlab.analysis.law_evidence import FREE, HOLDS, LawEvidence
 from regnetlab.analysis.trends import PROPERTIES, Trend
-from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, verdict
+from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, points, verdict
 from regnetlab.report.chance import chance_chip, chance_text
 from regnetlab.report.content import Content
 from regnetlab.report.style import title
@@ -88,7 +88,7 @@ def caution(content: Content) -> str:
             f" networks of one space by {noise.between.estimate:.1f}"
         )
     return (
-        f"Verdicts are of 95 % intervals of the medians' difference and a margin of {content.margin:g} points"
+        f"Verdicts are of 95 % intervals of the medians' difference and a margin of {points(content.margin)}"
         f" of error. With {n} networks, a whole error distribution is known to ± {100 * margin:.0f} points of"
         f" share (Dvoretzky–Kiefer–Wolfowitz); {seeds}; a longer budget may order the spaces differently."
     )

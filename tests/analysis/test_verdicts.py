@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from regnetlab.analysis.intervals import Interval, median_difference
-from regnetlab.analysis.verdicts import check_margin, networks_needed, networks_to_decide, verdict
+from regnetlab.analysis.verdicts import check_margin, networks_needed, networks_to_decide, points, verdict
 from regnetlab.errors import InputError
 
 
@@ -69,6 +69,15 @@ def test_only_what_would_be_true_is_planned_for() -> None:
     assert list(networks_to_decide(-0.5, 1.0, (4, 4))) == ["better", "no worse"]
     assert list(networks_to_decide(0.5, 1.0, (4, 4))) == ["no worse"]
     assert list(networks_to_decide(2.0, 1.0, (4, 4))) == ["worse"]
+
+
+def test_a_margin_in_words_counts_its_points() -> None:
+    assert [points(margin) for margin in (0.0, 0.5, 1.0, 2.0)] == [
+        "0 points",
+        "0.5 points",
+        "1 point",
+        "2 points",
+    ]
 
 
 @pytest.mark.parametrize("margin", [-0.1, 101.0, math.nan])
