@@ -83,7 +83,6 @@ class _Found:
         self.complexities: list[Complexity] = []
         self.seen = Seen()
         self.last = 0  # the raw draw of the newest network
-        self.proposed = 0
         self.extremes: dict[str, tuple[float, float]] = {}  # the least and most of each count, any regime
 
     def add(self, words: Words, start: int) -> None:
@@ -113,7 +112,6 @@ class _Found:
             self.complexities.append(counts.take(new) if some else counts)
 
     def _observe(self, counts: Complexity) -> None:
-        self.proposed += len(counts.flops)
         for name in ("flops", *self.regime.windows):
             values = self.regime.values(name, counts)
             low, high = self.extremes.get(name, (values.min(), values.max()))
@@ -122,7 +120,7 @@ class _Found:
     def shortfall(self, n: int, drawn: int) -> str:
         """One line: how many were found of how many drawn, what they had, and what to change."""
         start = f"{self.space.name}: {len(self.seen):,} of {n:,} networks found in {drawn:,} draws"
-        if not self.proposed:
+        if not self.extremes:
             own = ", ".join(each.name for each in self.space.own)
             remedy = f"loosen {own}, or the ranges" if own else "widen depth, width, w0, wa or wm"
             return f"{start}; no draw satisfied the ranges and constraints; {remedy}"

@@ -49,6 +49,47 @@ def test_the_guide_finds_what_a_search_finds(weights: list[int], seed: int) -> N
     assert (stage.at(points) == np.searchsorted(stage.steps, points, side="right") - 1).all()
 
 
+def test_the_steps_of_a_stage_are_exact_shares_of_what_may_still_come() -> None:
+    """After 0 all three states may come, after 1 the last two, after 2 the last: futures 9, 4 and 3."""
+    first, second = chain_of([5, 1, 3], np.arange(3), np.full(3, 3), 2).stages
+    assert second.steps.tolist() == [(part << 63) // 9 for part in (0, 5, 6, 9)]
+    assert first.steps.tolist() == [(part << 63) // 58 for part in (0, 45, 49, 58)]
+
+
+def test_a_draw_is_exact_to_the_last_bit_of_its_word() -> None:
+    weights = [3, 2**50, 7, 2**61 + 1, 11]
+    chain = chain_of(weights, np.array([0, 1, 1, 2, 0]), np.array([5, 4, 5, 5, 3]), 3)
+    random = words(4_000, 3).T
+    random[:, ::7] = 2**32 - 1  # the last point of each slice
+    states = chain.draw(random)
+    for k in range(random.shape[1]):
+        low, high = 0, 5
+        for stage, word, state in zip(
+            chain.stages, random[:, k].tolist(), states[:, k].tolist(), strict=True
+        ):
+            steps = [int(step) for step in stage.steps]
+            point = steps[low] + (steps[high] - steps[low]) * word // 2**32
+            assert state == max(i for i in range(low, high) if steps[i] <= point)
+            low, high = int(chain.low[state]), int(chain.high[state])
+
+
+def test_what_is_too_light_for_a_draw_still_comes_where_nothing_else_may() -> None:
+    """One in 2⁸⁰ has no point among 2⁶³, but is all that may follow."""
+    chain = chain_of([2**80, 1, 2**80], np.full(3, 1), np.full(3, 2), 2)
+    states = chain.draw(words(1_000, 2).T)
+    assert set(states[0].tolist()) == {0, 2}
+    assert set(states[1].tolist()) == {1}
+
+
+def test_depths_that_begin_above_one_are_log_uniform_too() -> None:
+    ranges = Ranges(depth=(4, 6), width=(8, 8), group_width=(1,), bottleneck_ratio=(1,))
+    source = proposal(ANYNET_A.within(ranges), stages=1)
+    population, _ = source.draw(words(60_000, source.words).T)
+    counts = np.bincount(population.depths[:, 0])[4:]
+    shares = np.diff(np.log([3, 4, 5, 6])) / np.log(2)
+    assert stats.chisquare(counts, shares * counts.sum()).pvalue > 1e-3
+
+
 def test_log_uniform_weights_are_those_of_logarithms() -> None:
     values = [8, 16, 24, 32]
     edges = np.log([4, 8, 16, 24, 32])

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.config import MAX_STAGES, MAX_WIDTH, Config
+from regnetlab.spaces.config import MAX_STAGES, MAX_WIDTH, Config, notation
 from regnetlab.spaces.law import parse_config
 
 stage = st.tuples(
@@ -43,12 +43,15 @@ def test_squeeze_and_excitation_is_written_where_there_is_one() -> None:
     config = parse_config("anynet:d=1;w=8;se=0.25")
     assert config.text == "anynet:d=1;w=8;g=1;b=1;se=0.25"
     assert Config.compatible([1], [8], [1], [1]).se_ratio == 0
+    assert notation([1], [8], [1], [1]) == "anynet:d=1;w=8;g=1;b=1"
     assert parse_config("anynet:d=1;w=8;se=1").se_ratio == 1
 
 
 def test_a_ratio_below_one_widens_the_block_inside() -> None:
     config = parse_config("anynet:d=1,1;w=16,24;g=1;b=1/6")
     assert config.inner_widths == (96, 144)
+    assert parse_config("anynet:d=1;w=16;b=1/16").inner_widths == (256,)
+    assert parse_config("anynet:d=1;w=2048;b=1024").inner_widths == (2,)
     assert config == parse_config("anynet:d=1,1;w=16,24;g=1;b=0.1667") == parse_config(config.text)
 
 
@@ -87,6 +90,9 @@ def test_regnet_notation_is_the_published_network() -> None:
         ("regnet:w0=24,wa=24,wm=2,d=100000,g=8", "depth must be"),
         ("anynet:d=1;w=8;se=2", "not in 0 to 1"),
         ("anynet:d=1;w=8;b=0.7", "bottleneck ratio 0.7 is not a whole number of 1 to 1,024, or one over"),
+        ("anynet:d=1;w=8;b=0.4", "bottleneck ratio 0.4"),
+        ("anynet:d=1;w=8;b=1/17", "bottleneck ratio 0.0588235"),
+        ("anynet:d=1;w=8;b=1025", "bottleneck ratio 1025"),
         ("anynet:d=1;w=8;b=1/0", "bottleneck ratio '1/0'"),
         ("anynet:d=1;w=8;b=nan", "bottleneck ratio nan"),
         ("anynet:d=1;w=8;b=-1", "bottleneck ratio -1"),

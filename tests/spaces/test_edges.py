@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from regnetlab.errors import InputError
+from regnetlab.spaces.proposals import multiples
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.ratio import plain_rows
 from regnetlab.spaces.regime import Window, format_count, parse_window
@@ -95,6 +96,11 @@ def test_sets_of_values_that_can_not_be_are_refused(name: str, values: tuple[int
     with pytest.raises(InputError, match=f"^{name} .*{reason}"):
         Ranges().changed(**{name: values})
     assert Ranges(group_width=(1, 1_024)).group_width == (1, 1_024)
+
+
+def test_multiples_of_eight_lie_inside_the_bounds() -> None:
+    assert multiples((8, 15)) == [8]
+    assert multiples((9, 24)) == [16, 24]
 
 
 def test_given_ranges_replace_others_and_none_leaves_one() -> None:

@@ -68,6 +68,8 @@ def test_more_of_anything_is_never_predicted_faster(flops: int, acts: int) -> No
 def test_every_network_of_a_sample_lies_in_the_window_and_none_before_it_was_left_out() -> None:
     regime = Regime(latency=Window(1.0, 1.5, "ms"), model=MODEL)
     found = sample(ANYNET_A, 40, SMALL, regime, seed=4)
+    assert found.latency is not None
+    assert np.array_equal(found.latency, MODEL.predicted(found.complexity))
     for config in found.population.configs():
         counts = config_complexity(config, SMALL)
         assert 1.0 <= 0.5 + 1e-7 * counts["flops"] + 2e-5 * counts["acts"] <= 1.5

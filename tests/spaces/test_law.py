@@ -80,6 +80,26 @@ def test_depths_follow_the_growth_and_equal_ones_stay_equal() -> None:
 
 
 @pytest.mark.parametrize(
+    ("w0", "wa", "wm", "depth", "stages", "whole"),
+    [
+        (32, 15.9, 2.25, 2, 2, False),  # the second stage begins behind block 1.006
+        (32, 16.0, 2.25, 3, 2, False),  # at block 1 exactly, where the last bit would decide
+        (32, 16.1, 2.25, 3, 2, True),
+        (32, 16.0, 2.25, 2, 1, False),  # a second block exactly where the next stage would begin
+        (32, 15.9, 2.25, 2, 1, True),
+        (8, 4.0, 1.5, 3, 2, False),  # 12 lies between two multiples of 8
+        (8, 4.0, 1.6, 3, 2, True),
+        (8, 0.1, 1.1, 6, 2, False),  # both stages would be 8 wide
+    ],
+)
+def test_a_row_is_whole_where_no_tie_decides_it(
+    w0: float, wa: float, wm: float, depth: int, stages: int, whole: bool
+) -> None:
+    columns = (np.array([value], float) for value in (w0, wa, wm))
+    assert quantized_stages(*columns, np.array([depth]), stages)[2].tolist() == [whole]
+
+
+@pytest.mark.parametrize(
     "good",
     [
         {"w0": 16_384},

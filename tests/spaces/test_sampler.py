@@ -169,19 +169,19 @@ def test_a_regime_that_cannot_be_met_says_what_was_drawn() -> None:
 
 
 def test_what_was_drawn_is_said_of_all_draws_and_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampler, "_PATIENCE", 4_096)
+    monkeypatch.setattr(sampler, "_PATIENCE", 8_192)
     monkeypatch.setattr(sampler, "_MOST_BLOCKS", 1)
     regime = Regime(flops=Window(1, 2), params=Window(0, 1e9))
     with pytest.raises(InputError) as caught:
         sample(ANYNET_A, 4, PAPER, regime, seed=9)
     drawn = sampler._words(sampler._key(ANYNET_A, PAPER, 9), 0, 2, proposal(ANYNET_A, 4).words)
-    counts = complexity(proposal(ANYNET_A, 4).draw(drawn[:, :4_096])[0], PAPER)
+    counts = complexity(proposal(ANYNET_A, 4).draw(drawn)[0], PAPER)
     had = ", ".join(
         f"{name} {' to '.join(format_count(float(f'{end:.3g}')) for end in (column.min(), column.max()))}"
         for name, column in (("flops", counts.flops), ("params", counts.params))
     )
     assert str(caught.value) == (
-        "AnyNetA: 0 of 4 networks found in 4,096 draws at flops 1:2, params :1G; what was drawn had"
+        "AnyNetA: 0 of 4 networks found in 8,192 draws at flops 1:2, params :1G; what was drawn had"
         f" {had}; widen or move the window, change the ranges, or ask for fewer"
     )
 
@@ -219,6 +219,16 @@ def test_a_space_with_too_few_different_networks_says_so() -> None:
     assert len(sample(ANYNET_A.within(ranges), 1, SMALL).population) == 1
     with pytest.raises(InputError, match=r"1 of 2 networks found.*no more different ones"):
         sample(ANYNET_A.within(ranges), 2, SMALL)
+
+
+def test_seeds_are_counted_from_0_to_2_to_the_63() -> None:
+    assert columns(sample(ANYNET_A, 3, PAPER).population) == columns(
+        sample(ANYNET_A, 3, PAPER, seed=0).population
+    )
+    assert len(sample(ANYNET_A, 1, PAPER, seed=2**63 - 1).population) == 1
+    for seed in (-1, 2**63):
+        with pytest.raises(InputError, match="seed is"):
+            sample(ANYNET_A, 1, PAPER, seed=seed)
 
 
 @pytest.mark.parametrize("n", [0, -3, 10**9])
