@@ -28,6 +28,7 @@ def compared_baselines(plan: Plan) -> dict[str, Any]:
         "study": plan.name,
         "final": done,
         "contenders": [_described(each) for each in ranked],
+        "tuning_seeds": plan.baselines.tuning_seeds,
         "comparisons": [_match(each) for each in matches(found)],
     }
 
@@ -69,4 +70,5 @@ def _match(match: Match) -> dict[str, Any]:
         "verdict": match.verdict,
         "difference": match.difference.estimate,
         "interval": [match.difference.low, match.difference.high],
+        "tried_once": match.tried_once,
     }

@@ -26,6 +26,12 @@ from regnetlab.training.budget import COMPLETE
 EQUAL_COMPUTE = 1.25
 """Contenders compete at equal compute where flops rise from each to the next by at most this factor."""
 
+TRIED_ONCE = (
+    "each learning rate was tried once: the interval does not hold what another choice of rates would change"
+    " (tuning_seeds in [baselines] makes it surer)"
+)
+"""What is said of a match between contenders that were tuned with one training a rate."""
+
 Row = Mapping[str, str]
 
 
@@ -43,7 +49,8 @@ class Standing:
     """How a contender stands.
 
     ``tries`` are learning rates with their mean validation errors (``None``: failed), ``lr`` the one chosen,
-    ``at_edge`` whether it is the least or largest that was tried. ``validation`` and ``test`` are of the
+    ``at_edge`` whether it is the least or largest that was tried, ``tuning_seeds`` with how many trainings
+    each was. ``validation`` and ``test`` are of the
     final trainings, ``failed`` of which earned no error; ``seconds`` their median, ``latencies``
     milliseconds by batch size.
     """
@@ -55,6 +62,7 @@ class Standing:
     params: int
     acts: int
     tries: tuple[tuple[float, float | None], ...]
+    tuning_seeds: int
     lr: float | None
     validation: Spread | None
     test: Spread | None
@@ -76,13 +84,18 @@ class Standing:
 class Match:
     """The best hand-designed network ``a`` and the best RegNet ``b`` at equal compute, best by validation.
 
-    ``difference`` is b − a in test error over training seeds (Welch's t interval, 95 %).
+    ``difference`` is b − a in test error over training seeds (Welch's t interval, 95 %). It takes the
+    learning rates as they were chosen; ``tried_once`` where one training a rate chose among several.
     """
 
     flops: tuple[int, int]
     a: Standing
     b: Standing
     difference: Interval
+
+    @property
+    def tried_once(self) -> bool:
+        return any(len(side.tries) > 1 and side.tuning_seeds == 1 for side in (self.a, self.b))
 
     @property
     def verdict(self) -> str:
@@ -151,6 +164,7 @@ def _standing(rows: Sequence[Row]) -> Standing:
     first = rows[0]
     finals = [row for row in rows if row["stage"] == FINAL]
     done = [row for row in finals if row["ended"] == COMPLETE]
+    tuning = [row for row in rows if row["stage"] == TUNING]
     latencies = {batch: first[f"latency_{batch}_ms"] for batch in LATENCY_BATCHES}
     return Standing(
         name=first["contender"],
@@ -159,7 +173,8 @@ def _standing(rows: Sequence[Row]) -> Standing:
         flops=int(first["flops"]),
         params=int(first["params"]),
         acts=int(first["acts"]),
-        tries=_tries([row for row in rows if row["stage"] == TUNING]),
+        tries=_tries(tuning),
+        tuning_seeds=len({row["seed"] for row in tuning}),
         lr=float(finals[0]["lr"]) if finals else None,
         validation=_spread([float(row["error"]) for row in done]),
         test=_spread([float(row["test_error"]) for row in done]),

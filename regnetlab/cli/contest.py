@@ -1,8 +1,9 @@
 """``regnetlab compare-baselines``."""
 
+from textwrap import fill
 from typing import Any
 
-from regnetlab.cli.output import Json, count, number, print_json, print_table
+from regnetlab.cli.output import COLUMNS, Json, count, number, print_json, print_table
 from regnetlab.cli.studies import StudyText
 
 
@@ -12,6 +13,7 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
 
     plan = load_plan(find_study(study))
     from regnetlab.analysis.compared_baselines import compared_baselines  # SciPy, Optuna
+    from regnetlab.analysis.standings import TRIED_ONCE
 
     document = compared_baselines(plan)
     if json:
@@ -26,6 +28,8 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
         print(f"\nnot all final trainings are done; go on with: regnetlab run {study}")
     for each in document["comparisons"]:
         print(f"\n{_sentence(each)}")
+    if any(each["tried_once"] for each in document["comparisons"]):
+        print(f"\n{fill(TRIED_ONCE, COLUMNS)}")
 
 
 def _row(each: dict[str, Any]) -> tuple[str, ...]:

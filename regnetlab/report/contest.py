@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from regnetlab.analysis.standings import Match, Spread, Standing, pareto_front
+from regnetlab.analysis.standings import TRIED_ONCE, Match, Spread, Standing, pareto_front
 from regnetlab.analysis.verdicts import UNDECIDED
 from regnetlab.report.findings import Finding, signed
 from regnetlab.report.style import log_axis, scatter_type, style, title
@@ -185,6 +185,7 @@ def _finding(match: Match) -> Finding:
         match.verdict,
         f"{where}, the best RegNet and the best hand-designed network by validation: {what} on the test"
         f" split, {errors}, {numbers} over training seeds.",
+        (TRIED_ONCE,) if match.tried_once else (),
     )
 
 

@@ -27,10 +27,11 @@ def contender_rows(
     common = {"contender": name, "model": name, "family": family, "flops": str(flops), "params": "1"}
     common |= {"acts": "1", "seconds": "2", "latency_1_ms": "0.5", "latency_256_ms": "", "ended": "complete"}
     tuning = [
-        common | {"stage": "tuning", "lr": lr, "error": error, "test_error": ""}
+        common | {"stage": "tuning", "lr": lr, "seed": "1", "error": error, "test_error": ""}
         for lr, error in (("0.1", "20"), ("0.2", "19"), ("0.4", ""))
     ]
     pairs = zip(validation, test, strict=True)
     return tuning + [
-        common | {"stage": "final", "lr": "0.2", "error": str(v), "test_error": str(t)} for v, t in pairs
+        common | {"stage": "final", "lr": "0.2", "seed": str(k), "error": str(v), "test_error": str(t)}
+        for k, (v, t) in enumerate(pairs, start=2)
     ]

@@ -23,6 +23,7 @@ def test_a_rate_tried_with_several_seeds_has_their_mean() -> None:
     again = [{**row, "seed": "99", "error": "24"} for row in rows if row["stage"] == "tuning"][:2]
     (found,) = standings([*rows, *again])
     assert found.tries == ((0.1, 22.0), (0.2, 21.5), (0.4, None))
+    assert found.tuning_seeds == 2
 
 
 def test_champions_are_named_by_validation_not_by_test() -> None:
@@ -33,6 +34,7 @@ def test_champions_are_named_by_validation_not_by_test() -> None:
     (match,) = matches(standings(table))
     assert (match.a.name, match.b.name) == ("best", "r")
     assert match.verdict == "better"
+    assert match.tried_once
     expected = stats.ttest_ind([7, 7, 8], [9, 9, 10], equal_var=False).confidence_interval(0.95)
     assert (match.difference.low, match.difference.high) == pytest.approx((expected.low, expected.high))
 
