@@ -70,7 +70,7 @@ class Chain:
             point = start + (span >> _HALF) * word + (((span & _LOW_HALF) * word) >> _HALF)
             states[i] = stage.at(point)
             if not spans.all():  # a slice too light for 63 bits has no point of its own
-                np.clip(states[i], low[before], high[before] - 1, out=states[i])
+                np.minimum(states[i], high[before] - 1, out=states[i])
         return states
 
 

@@ -56,10 +56,12 @@ def test_the_steps_of_a_stage_are_exact_shares_of_what_may_still_come() -> None:
     assert first.steps.tolist() == [(part << 63) // 58 for part in (0, 45, 49, 58)]
 
 
-def test_a_draw_is_exact_to_the_last_bit_of_its_word() -> None:
-    weights = [3, 2**50, 7, 2**61 + 1, 11]
-    chain = chain_of(weights, np.array([0, 1, 1, 2, 0]), np.array([5, 4, 5, 5, 3]), 3)
-    random = words(4_000, 3).T
+@pytest.mark.parametrize("stages", [2, 3])
+def test_a_draw_is_exact_to_the_last_bit_of_its_word(stages: int) -> None:
+    """Also where all that may follow has a few points of 2⁶³, as after 3 in the last of two stages."""
+    weights = [3, 2, 7, 2**61 + 1, 11]
+    chain = chain_of(weights, np.array([0, 1, 0, 0, 0]), np.array([5, 4, 3, 3, 3]), stages)
+    random = words(4_000, stages).T
     random[:, ::7] = 2**32 - 1  # the last point of each slice
     states = chain.draw(random)
     for k in range(random.shape[1]):
@@ -74,8 +76,9 @@ def test_a_draw_is_exact_to_the_last_bit_of_its_word() -> None:
 
 
 def test_what_is_too_light_for_a_draw_still_comes_where_nothing_else_may() -> None:
-    """One in 2⁸⁰ has no point among 2⁶³, but is all that may follow."""
-    chain = chain_of([2**80, 1, 2**80], np.full(3, 1), np.full(3, 2), 2)
+    """One in 10⁴⁵ has no point among 2⁶³, but is all that may follow."""
+    chain = chain_of([3**95, 1, 7**50], np.full(3, 1), np.full(3, 2), 2)
+    assert chain.stages[1].steps[1] == chain.stages[1].steps[2]
     states = chain.draw(words(1_000, 2).T)
     assert set(states[0].tolist()) == {0, 2}
     assert set(states[1].tolist()) == {1}
