@@ -1,5 +1,7 @@
 """Distribution functions and their bands, against known truth."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -56,3 +58,18 @@ def test_pointwise_intervals_are_those_that_resampling_finds() -> None:
 def test_nothing_has_no_distribution() -> None:
     with pytest.raises(InputError, match="at least one network"):
         edf(np.array([]))
+
+
+def test_the_bands_width_is_the_inequalitys() -> None:
+    assert edf(np.arange(150.0)).margin == pytest.approx(math.sqrt(math.log(2 / 0.05) / 300))
+
+
+def test_a_thinned_curve_keeps_its_band_and_lies_on_the_whole_one() -> None:
+    whole = edf(np.random.default_rng(3).random(1_000))
+    few = whole.thinned(50)
+    assert (len(few.errors), few.margin) == (50, whole.margin)
+    assert set(zip(few.errors.tolist(), few.shares.tolist(), strict=True)) < set(
+        zip(whole.errors.tolist(), whole.shares.tolist(), strict=True)
+    )
+    assert (few.errors[0], few.errors[-1], few.shares[-1]) == (whole.errors[0], whole.errors[-1], 1)
+    assert whole.thinned(1_000) is whole

@@ -50,6 +50,26 @@ def test_the_expected_best_of_k_is_the_mean_over_all_draws(values: list[int], da
     assert curve.expected[curve.k == k] == pytest.approx(found.expected)
 
 
+def test_the_range_of_the_best_of_k_leaves_a_fortieth_on_either_side() -> None:
+    """By going through all draws of three from twelve errors."""
+    errors = np.sort(np.random.default_rng(7).random(12) * 20)
+    bests = np.sort([min(draw) for draw in itertools.product(errors, repeat=3)])
+    found = best_at_random(errors, 3, 4.0)
+    for end, share in ((found.low, 0.025), (found.high, 0.975)):
+        assert (bests <= end).mean() >= share > (bests < end).mean()
+    curve = random_search(errors)
+    assert curve.low[curve.k == 3] == found.low
+    assert curve.high[curve.k == 3] == found.high
+
+
+def test_an_error_that_the_population_has_too_counts_on_both_sides() -> None:
+    """Two further draws of the same kind are at least as good as 2.0, which one of three networks has."""
+    found = best_at_random(np.array([1.0, 2.0, 3.0]), 2, 2.0)
+    bests = [min(mine) for mine in itertools.combinations(range(5), 2)]
+    assert found.as_good == pytest.approx(np.mean([best - 0 <= 1 for best in bests]))
+    assert found.as_bad == pytest.approx(np.mean([best >= 2 for best in bests]))
+
+
 def test_the_expected_best_of_equal_errors_is_that_error() -> None:
     assert best_at_random(np.full(5, 0.7), 1, 1.0).expected == 0.7
 

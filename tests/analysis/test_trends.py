@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from regnetlab.analysis.efficiency import random_search
 from regnetlab.analysis.law_evidence import law_evidence
@@ -116,6 +117,27 @@ def test_widths_on_a_line_are_told_from_widths_off_it() -> None:
     assert off is not None
     assert (on.answer, off.answer) == ("holds", "free")
     assert on.bend < off.bend
+
+
+@pytest.mark.parametrize("means", [[2, 3, 4.2], [2, 3, 4, 5], [2, 3, 4.8, 4.4], [2, 2.5, 2.8, 3.6, 4.0]])
+def test_the_gain_is_bics_of_two_normal_models(means: list[float]) -> None:
+    """Both likelihoods by hand: of the second differences with a free mean, and with a mean of zero."""
+    widths = _widths(np.random.default_rng(8), 40, means)
+    logs = np.log(widths["widths"].tolist())
+    bends = logs[:, 2:] - 2 * logs[:, 1:-1] + logs[:, :-2]
+    free, line = (
+        stats.multivariate_normal(mean, np.atleast_2d((bends - mean).T @ (bends - mean) / 40))
+        .logpdf(bends)
+        .sum()
+        for mean in (bends.mean(axis=0), np.zeros(bends.shape[1]))
+    )
+    found = law_evidence(widths)
+    assert found is not None
+    assert found.n == 40
+    assert found.gain == pytest.approx(2 * (free - line) - bends.shape[1] * np.log(40))
+    places = np.arange(len(means))
+    away = logs.mean(axis=0) - np.polyval(np.polyfit(places, logs.mean(axis=0), 1), places)
+    assert found.bend == pytest.approx(np.exp(np.abs(away).max()))
 
 
 def test_the_law_is_rarely_denied_where_it_holds() -> None:

@@ -69,6 +69,19 @@ def test_only_what_would_be_true_is_planned_for() -> None:
     assert list(networks_to_decide(-0.5, 1.0, (4, 4))) == ["better", "no worse"]
     assert list(networks_to_decide(0.5, 1.0, (4, 4))) == ["no worse"]
     assert list(networks_to_decide(2.0, 1.0, (4, 4))) == ["worse"]
+    assert list(networks_to_decide(0.0, 1.0, (4, 4))) == ["no worse"]
+    assert list(networks_to_decide(1.0, 1.0, (4, 4))) == ["worse"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "gaps"),
+    [(-0.5, {"better": 0.5, "no worse": 1.5}), (0.25, {"no worse": 0.75}), (2.0, {"worse": 2.0})],
+)
+def test_a_claim_needs_as_many_as_its_distance_from_the_border(
+    difference: float, gaps: dict[str, float]
+) -> None:
+    found = networks_to_decide(difference, 1.0, (4, 3))
+    assert found == {claim: networks_needed((4, 3), gap) for claim, gap in gaps.items()}
 
 
 def test_a_margin_in_words_counts_its_points() -> None:
@@ -78,6 +91,11 @@ def test_a_margin_in_words_counts_its_points() -> None:
         "1 point",
         "2 points",
     ]
+
+
+@pytest.mark.parametrize("margin", [0.0, 100.0])
+def test_a_margin_may_be_nothing_or_everything(margin: float) -> None:
+    assert check_margin(margin) == margin
 
 
 @pytest.mark.parametrize("margin", [-0.1, 101.0, math.nan])

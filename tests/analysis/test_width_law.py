@@ -116,6 +116,22 @@ def test_the_law_of_a_population_is_that_of_its_best() -> None:
     assert law.growth.estimate == pytest.approx(2, abs=0.1)
 
 
+def test_the_laws_r2_is_of_the_best_networks_widths_about_one_line() -> None:
+    """By hand: the mean line of the best, and the variance of their log widths about their mean."""
+    configs = list(sample(ANYNET_A, 40, PAPER, seed=6).population.configs())
+    law = population_law(networks(configs, np.arange(40.0)))
+    best = np.log([c.widths for c in configs[:10]])
+    line = np.mean([np.polyval(np.polyfit(range(4), row, 1), range(4)) for row in best], axis=0)
+    assert (law.n, law.n_best) == (40, 10)
+    assert law.r2 == pytest.approx(1 - ((best - line) ** 2).sum() / ((best - best.mean()) ** 2).sum())
+    assert law.median_r2 == pytest.approx(
+        np.median([fit_log_linear(c.widths, c.depths).r2 for c in configs[:10]])
+    )
+    assert law.depth == np.median([c.depth for c in configs[:10]])
+    slopes = [np.polyfit(range(4), np.log(c.depths), 1)[0] for c in configs[:10]]
+    assert law.depth_growth == pytest.approx(np.exp(np.mean(slopes)))
+
+
 def test_errors_that_say_nothing_give_an_interval_that_holds_the_whole_populations_growth() -> None:
     random = np.random.default_rng(0)
     configs = list(sample(ANYNET_A, 120, PAPER, seed=5).population.configs())

@@ -1,0 +1,77 @@
+"""The keys of every JSON document: scripts of others read them, so a changed one must be meant."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.asked import Capture, answer, pilot
+from tests.committed import copy_committed_studies
+
+INTERVAL = "{estimate high low}"
+CORRELATION = f"{{capped corrected{INTERVAL} raw{INTERVAL} reliability{INTERVAL}}}"
+SPREAD = "{errors mean sd}"
+MATCHED = "{bins interval median_difference n_a n_b verdict}"
+KEYS = {
+    "sample --space RegNet --n 2": (
+        "{classes drawn input"
+        " models{acts bottleneck_ratios depths flops group_widths id params w0 wa widths wm}"
+        " n seed space template}"
+    ),
+    "summary regnetx_200mf": (
+        "{acts classes flops input"
+        " layers{acts flops name output params receptive_field share type} model params}"
+    ),
+    "models": "{models{acts family flops input name paper params year}}",
+    "status quick": (
+        "{complete failed planned running spaces{complete failed median min planned space} study workers}"
+    ),
+    "compare --from pilot.csv": (
+        "{comparisons{a b corrected{interval verdict} failed_a failed_b"
+        " failures_as_worst{interval median_difference verdict} interval interval_method"
+        f" kolmogorov_smirnov{{distance p p_holm}} mann_whitney{{p p_holm}} margin matched{{flops{MATCHED}}}"
+        f" median_difference n_a n_b networks_to_decide{{}} permuted power"
+        f" superiority{INTERVAL} verdict}} level margin margin_stated seed_noise"
+        f" spaces{{band failed mean{INTERVAL} median{INTERVAL} min n q05{INTERVAL} space}}}}"
+    ),
+    "plan --from pilot.csv": "{margin power seconds seeds steps{hours n pilot step} workers}",
+    "compare-baselines quick": (
+        "{comparisons{a b difference flops interval tried_once verdict}"
+        " contenders{acts failed family flops latency_ms{1 256} lr lr_at_edge model name params seconds"
+        f" test{SPREAD} tries{{lr validation_error}} validation{SPREAD}}} final study tuning_seeds}}"
+    ),
+    "fidelity --from studies/quick/fidelity.csv": (
+        "{best cheapest_verdict finding incomplete largest level margin may_be_best networks recommended"
+        f" rungs{{all{CORRELATION} batch_size"
+        " comparisons{a agreement b change change_interval interval median_difference verdict}"
+        f" epochs evidence_an_hour{INTERVAL} failed for_margin{{hours n}} images may_be_best"
+        f" medians{{estimate high low space}} networks_an_hour relative{INTERVAL} rung seconds{INTERVAL}"
+        f" steps validation validity{INTERVAL} within_spaces{CORRELATION}}} seeds spaces study}}"
+    ),
+    "fit-regnet quick": (
+        "{derived{acts bottleneck_ratios depths flops group_widths id model params widths} derived_reason law"
+        " models{depths e_fit error growth name r2 space w0 widths}"
+        " population{depth depth_growth growth growth_interval median_r2 n n_best r2 w0 w0_interval}}"
+    ),
+}
+
+
+def keys(value: Any) -> str:
+    """The keys at every depth; of the entries of a list all that one of them has."""
+    if isinstance(value, dict):
+        return "{" + " ".join(f"{key}{keys(value[key])}" for key in sorted(value)) + "}"
+    entries = [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    joined: dict[str, Any] = {}
+    for entry in entries:
+        joined |= {key: found for key, found in entry.items() if found or key not in joined}
+    return keys(joined) if entries else ""
+
+
+@pytest.mark.parametrize("command", KEYS)
+def test_a_document_has_these_keys(
+    command: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_committed_studies(tmp_path)
+    pilot(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert keys(answer(capsys, *command.split())) == KEYS[command]
