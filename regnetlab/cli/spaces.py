@@ -48,7 +48,7 @@ def sample(
     bottleneck_ratio: Values = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="CONSTRAINT", help='Narrow it, as in "w[i] <= w[i+1]"; repeatable.'),
+        typer.Option(metavar="CONSTRAINT", help=r'Narrow it, as in "w\[i] <= w\[i+1]"; repeatable.'),
     ] = None,
     study: Annotated[str | None, typer.Option(help="Take what is not given here from this study.")] = None,
     output: Annotated[

@@ -1,6 +1,6 @@
 """Names and notations of models: the MODEL of the command line becomes something to build.
 
-A new family of networks is a file beside this one and a line in ``_FAMILIES``.
+A new family of networks is a file beside this one, its import and a line in ``_FAMILIES``.
 """
 
 from collections.abc import Mapping

@@ -45,6 +45,11 @@ def test_a_sample_is_written_in_any_format(capsys: Capture, tmp_path: Path, endi
         assert len(answer(capsys, "fit-regnet", "--from", str(path))["models"]) == 7
 
 
+def test_the_help_shows_a_constraint_as_it_is_written(capsys: Capture) -> None:
+    main(["sample", "--help"])
+    assert "w[i] <= w[i+1]" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
 def test_ranges_of_the_command_line_hold(capsys: Capture) -> None:
     words = "sample --space AnyNetB --n 20 --depth 2:3 --width 16:64 --group-width 8 --bottleneck-ratio 1,2"
     models = answer(capsys, *words.split())["models"]
