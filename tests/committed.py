@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-_KEPT = (".toml", ".csv", ".json", ".md")
+_KEPT = (".toml", ".csv", ".json", ".md", ".ipynb")
 
 
 def committed_studies() -> list[Path]:

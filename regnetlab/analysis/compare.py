@@ -24,12 +24,11 @@ from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.arrays import Floats
 from regnetlab.study.plan import DERIVED, Plan
 from regnetlab.study.provenance import recorded
+from regnetlab.training.budget import WORST
 
 COMPLEXITIES = ("flops", "params", "acts", "depth")
 """What populations are compared at equal values of. Depth is the number of blocks, on which errors depend
 most where budgets are short."""
-WORST = 100.0
-"""The error, in percent, of a failed training where failures are counted."""
 
 
 @dataclass(frozen=True, slots=True)

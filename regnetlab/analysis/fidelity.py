@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from regnetlab.analysis.agreement import Agreement, agreement, evidence, resampled, resampled_agreement
-from regnetlab.analysis.compare import WORST
 from regnetlab.analysis.intervals import (
     FEWEST,
     LEVEL,
@@ -25,7 +24,7 @@ from regnetlab.analysis.ladders import Measured
 from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, networks_needed, verdict
 from regnetlab.errors import unknown
 from regnetlab.spaces.arrays import Floats, Ints, Mask
-from regnetlab.training.budget import Budget
+from regnetlab.training.budget import WORST, Budget
 
 AGREES, CONTRADICTS = "agrees", "contradicts"
 

@@ -5,9 +5,7 @@ left out; docs/exchange.md lists what is taken from where.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from regnetlab.files import sqlite_uri
 from regnetlab.spaces.law import parse_config, regnet_config
 from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, ratio_text
 from regnetlab.study.search_store import MARK
+from regnetlab.study.stores.backends import sqlite_storage
 
 Row = Mapping[str, str]
 _SQLITE = b"SQLite format 3\x00"
@@ -66,14 +65,8 @@ def optuna_rows(path: Path, study: str = "") -> list[Row]:
     from sqlalchemy.exc import SQLAlchemyError
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    connect = partial(sqlite3.connect, sqlite_uri(path.resolve()), uri=True, check_same_thread=False)
     try:
-        storage = optuna.storages.RDBStorage(
-            "sqlite:///study.db",
-            engine_kwargs={"creator": connect},
-            skip_compatibility_check=True,
-            skip_table_creation=True,
-        )
+        storage = sqlite_storage(sqlite_uri(path.resolve()), skip=True, uri=True)
         summaries = optuna.get_all_study_summaries(storage)
         searches = {each.study_name for each in summaries if MARK in each.user_attrs}
         if summaries and (study in searches or len(searches) == len(summaries)):

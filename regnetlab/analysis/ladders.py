@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from regnetlab.analysis.compare import WORST
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.study.fidelity import COLUMNS
-from regnetlab.training.budget import COMPLETE, Budget
+from regnetlab.training.budget import COMPLETE, WORST, Budget
 
 _FEWEST = 3
 _MOST_BYTES = 2**30

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.compare import WORST, Population, populations
+from regnetlab.analysis.compare import Population, populations
 from regnetlab.analysis.efficiency import AtRandom, best_at_random
 from regnetlab.analysis.standings import pareto_front
 from regnetlab.errors import InputError
@@ -25,6 +25,7 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.search import protocol
 from regnetlab.study.search_store import kept_searches
 from regnetlab.study.search_table import COLUMNS, searches_csv
+from regnetlab.training.budget import WORST
 
 
 @dataclass(frozen=True, slots=True)

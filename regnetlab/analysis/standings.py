@@ -50,9 +50,8 @@ class Standing:
 
     ``tries`` are learning rates with their mean validation errors (``None``: failed), ``lr`` the one chosen,
     ``at_edge`` whether it is the least or largest that was tried, ``tuning_seeds`` with how many trainings
-    each was. ``validation`` and ``test`` are of the
-    final trainings, ``failed`` of which earned no error; ``seconds`` their median, ``latencies``
-    milliseconds by batch size.
+    each was. ``validation`` and ``test`` are of the final trainings, ``failed`` of which earned no error;
+    ``seconds`` their median, ``latencies`` milliseconds by batch size.
     """
 
     name: str

@@ -27,9 +27,14 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
     if not document["final"]:
         print(f"\nnot all final trainings are done; go on with: regnetlab run {study}")
     for each in document["comparisons"]:
-        print(f"\n{_sentence(each)}")
+        print(f"\n{_filled(_sentence(each))}")
     if any(each["tried_once"] for each in document["comparisons"]):
-        print(f"\n{fill(TRIED_ONCE, COLUMNS)}")
+        print(f"\n{_filled(TRIED_ONCE)}")
+
+
+def _filled(text: str) -> str:
+    """Lines that fit, in which names and numbers are whole."""
+    return fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def _row(each: dict[str, Any]) -> tuple[str, ...]:
@@ -53,6 +58,6 @@ def _sentence(each: dict[str, Any]) -> str:
     low, high = each["flops"]
     return (
         f"At {count(low)} to {count(high)} flops {each['b']} against {each['a']}: {each['verdict']};"
-        f" {each['difference']:+.2f} points of\ntest error, 95 % interval {number(each['interval'][0])} to"
+        f" {each['difference']:+.2f} points of test error, 95 % interval {number(each['interval'][0])} to"
         f" {number(each['interval'][1])} over training seeds"
     )

@@ -22,7 +22,7 @@ from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.jobs import Job, identity_of, training_seed
 from regnetlab.study.plan import DERIVED, FINAL, TUNING, Baselines, Plan
-from regnetlab.training.budget import Recipe, Score
+from regnetlab.training.budget import WORST, Recipe, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def mean_error(errors: Sequence[float | None]) -> float | None:
     """
     if all(error is None for error in errors):
         return None
-    return fmean(100.0 if error is None else error for error in errors)
+    return fmean(WORST if error is None else error for error in errors)
 
 
 def final_jobs(plan: Plan, contest: Contest) -> list[Job]:

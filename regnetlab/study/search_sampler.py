@@ -27,8 +27,9 @@ from optuna.trial import FrozenTrial, TrialState
 from regnetlab.spaces.sampler import sample
 from regnetlab.study.search import NSGA2, TPE, Proposal, Search, Step
 from regnetlab.study.search_space import distributions, expressed, proposed, with_notes
+from regnetlab.training.budget import WORST
 
-WORST: Mapping[str, float] = MappingProxyType({"error": 100.0, "flops": 1e18})
+FAILED: Mapping[str, float] = MappingProxyType({"error": WORST, "flops": 1e18})
 """What a sampler is told of a network that earned no error: the worst that can happen, in flops too, or a
 small network that fails would count as one that no other beats."""
 
@@ -56,7 +57,7 @@ def propose(search: Search, told: Sequence[Step], pending: Sequence[Proposal], n
 def values(search: Search, step: Step) -> list[float]:
     """What a sampler is told of a training, in the order of the search's objectives."""
     error = step.score.error
-    known = WORST if error is None else {"error": error, "flops": float(step.proposal.counts["flops"])}
+    known = FAILED if error is None else {"error": error, "flops": float(step.proposal.counts["flops"])}
     return [known[name] for name in search.objectives]
 
 

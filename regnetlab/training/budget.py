@@ -7,6 +7,8 @@ from regnetlab.errors import InputError
 
 COMPLETE = "complete"
 """How a training ends that earns an error; any other ending is the reason why it did not."""
+WORST = 100.0
+"""The error, in percent, of a failed training where failures are counted."""
 
 
 @dataclass(frozen=True, slots=True)

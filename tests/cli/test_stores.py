@@ -3,24 +3,15 @@
 from pathlib import Path
 
 from regnetlab.cli import main
-from regnetlab.study.outcome import outcome
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
-from regnetlab.training.budget import Score
 from tests.cli.asked import Capture, MakeStudy, answer, complaint
-
-
-def trained(study: Path) -> Path:
-    """The study with a score for each of its networks."""
-    plan = load_plan(study)
-    store = open_store(plan.store)
-    for job in outcome(plan, store).jobs:
-        store.add(job, Score(20.0 + job.index, (), 1.0, 128, "complete"))
-    return study
+from tests.study.test_search import scored
 
 
 def test_a_sound_store_is_said_to_be(capsys: Capture, make_study: MakeStudy) -> None:
-    study = trained(make_study())
+    study = make_study()
+    scored(study)
     document = answer(capsys, "store", "check", str(study))
     assert (document["sound"], document["trials"], document["orphans"]) == (True, 14, 0)
     assert main(["store", "check", str(study)]) == 0
@@ -44,7 +35,8 @@ def test_a_check_of_a_study_that_never_ran_makes_no_store(capsys: Capture, make_
 def test_a_copy_and_a_repair_say_where_things_are(
     capsys: Capture, make_study: MakeStudy, tmp_path: Path
 ) -> None:
-    study, copy = trained(make_study()), tmp_path / "copy.db"
+    study, copy = make_study(), tmp_path / "copy.db"
+    scored(study)
     document = answer(capsys, "store", "copy", str(study), str(copy))
     assert (document["trials"], document["target"]) == (14, str(copy))
     assert main(["store", "copy", str(study), f"journal:{tmp_path / 'again.log'}"]) == 0

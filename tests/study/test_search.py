@@ -26,7 +26,7 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.search import NSGA2, RANDOM, SAMPLERS, TPE, Search
 from regnetlab.study.search_runner import Course, run_search
-from regnetlab.study.search_sampler import WORST, propose, values
+from regnetlab.study.search_sampler import FAILED, propose, values
 from regnetlab.study.search_space import distributions, expressed
 from regnetlab.study.search_store import kept_searches, open_search
 from regnetlab.study.session import Means
@@ -229,7 +229,7 @@ def test_a_network_that_failed_is_told_as_the_worst(plan: Plan) -> None:
     for step in steps:
         told = dict(zip(search.objectives, values(search, step), strict=True))
         earned = {"error": step.score.error, "flops": step.proposal.counts["flops"]}
-        assert told == (WORST if step.score.error is None else earned)
+        assert told == (FAILED if step.score.error is None else earned)
     assert {step.score.error is None for step in steps} == {True, False}
 
 

@@ -100,12 +100,24 @@ def why(error: BaseException) -> str:
 
 
 def _sqlite(path: Path) -> Any:
+    _use_write_ahead_log(path)
+    return sqlite_storage(path, timeout=60)
+
+
+def sqlite_storage(database: Path | str, skip: bool = False, **how: Any) -> Any:
+    """Optuna's storage in an SQLite file; ``how`` goes to ``sqlite3.connect``, ``skip`` makes no tables.
+
+    Not by its address, in which a ? or a % of the path would mean something.
+    """
     import optuna
 
-    _use_write_ahead_log(path)
-    # Not by its address, in which a ? or a % of the path would mean something.
-    connect = partial(sqlite3.connect, path, timeout=60, check_same_thread=False)
-    return optuna.storages.RDBStorage("sqlite:///study.db", engine_kwargs={"creator": connect})
+    connect = partial(sqlite3.connect, database, check_same_thread=False, **how)
+    return optuna.storages.RDBStorage(
+        "sqlite:///study.db",
+        engine_kwargs={"creator": connect},
+        skip_compatibility_check=skip,
+        skip_table_creation=skip,
+    )
 
 
 def _use_write_ahead_log(path: Path) -> None:
