@@ -77,6 +77,14 @@ class DataSet:
     def input(self) -> str:
         return "x".join(map(str, self.train.images.shape[1:]))
 
+    def majority_error(self, validation: int | None = None) -> float:
+        """Error in percent of always answering the commonest class of the training images.
+
+        Judged as a network is: on the first ``validation`` images of the validation split, or on all.
+        """
+        commonest = np.bincount(self.train.labels, minlength=len(self.classes)).argmax()
+        return 100 * float(np.mean(self.validation.labels[:validation] != commonest))
+
     def check_fits(self, template: Template) -> None:
         """Raise ``InputError`` unless the template takes these images and has these classes."""
         if (template.input, template.classes) != (self.input, len(self.classes)):
