@@ -1,17 +1,20 @@
 """``regnetlab train``."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, number, print_json
-from regnetlab.cli.spaces import Input
+from regnetlab.cli.spaces import Input, OfStudy
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import Template, template_named
 from regnetlab.training.budget import Budget, Recipe, Score
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
+_TEMPLATE = ("template", "input", "stem_width", "stem_stride", "strides")
 
 
 def _option(help: str, panel: str, *names: str) -> Any:
@@ -19,7 +22,9 @@ def _option(help: str, panel: str, *names: str) -> Any:
 
 
 def train(
+    context: typer.Context,
     model: ModelText,
+    study: OfStudy = None,
     data: DataName = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -64,24 +69,20 @@ def train(
 ) -> None:
     """Train one network for a short budget and print its validation error.
 
-    With a study's seed, template, data, budget and recipe this is the study's own training, to the last bit
-    on the same CPU.
+    With --study this is the study's own training of that network, to the last bit on the same CPU, as far
+    as no other option says otherwise.
     """
-    shape = _shaped(template_named(template).changed(input), stem_width, stem_stride, strides)
-    budget = Budget(images, epochs, batch_size, validation, time_limit)
-    recipe = Recipe(
-        lr=lr,
-        momentum=momentum,
-        nesterov=nesterov,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        label_smoothing=label_smoothing,
-        augment=augment,
-        precise_bn=precise_bn,
-    )
     from functools import partial
 
+    from regnetlab.study.members import first_training, member, study_named
+
+    given = {name: value for name, value in context.params.items() if _is_given(context, name)}
+    plan = study_named(study, **{name: given.get(name) for name in _TEMPLATE})
+    if plan is None:
+        shape = _shaped(template_named(template).changed(input), stem_width, stem_stride, strides)
+    else:
+        shape, data = plan.template, data or plan.data
+    budget = _changed(Budget() if plan is None else plan.budget, given)
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
@@ -91,13 +92,21 @@ def train(
     from regnetlab.training.trainer import train as train_model
 
     check_kernels(kernels)
-    found = find_model(model)
+    found = find_model(model) if plan is None else member(plan, model)
+    usual = Recipe()
+    if plan is not None:
+        usual, first = first_training(plan, found)
+        seed = given.get("seed", first)
+    recipe = _changed(usual, given)
     data = data or default_data(data_dir)
     pictures = load_data(data, shape, data_dir)
     if input is not None and shape.input != pictures.input:
         raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
-    shape = shape.changed(pictures.input, len(pictures.classes))
-    found = settled(found, shape)
+    if plan is None:
+        shape = shape.changed(pictures.input, len(pictures.classes))
+        found = settled(found, shape)
+    else:
+        pictures.check_fits(shape)
     summarise(found, shape)  # refuses an input that is too small for the network
     check_budget(pictures, budget)
     where = find_device(device)
@@ -109,6 +118,20 @@ def train(
         return
     more = {"seed": seed, "device": str(where), "kernels": kernels_used(kernels, str(where)), "data": data}
     print_json({"model": found.text, **score.as_dict(), **more})
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether this option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+_Values = TypeVar("_Values", Budget, Recipe)
+
+
+def _changed(values: _Values, given: Mapping[str, Any]) -> _Values:
+    """These values, with the options that were given in place of theirs."""
+    return replace(values, **{each.name: given[each.name] for each in fields(values) if each.name in given})
 
 
 def _shaped(base: Template, stem_width: int | None, stem_stride: int | None, strides: str | None) -> Template:
