@@ -36,6 +36,9 @@ def new(
     trials: Annotated[
         bool, typer.Option("--trials", help="Copy its trials too: compare and report without training.")
     ] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Of a folder, count the images that can be read.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Begin a study: write studies/NAME/study.toml from an example that comes with the package.
@@ -52,8 +55,8 @@ def new(
         raise InputError("--trials are of the example's own data; leave out --data")
     if trials and not (example / "trials.csv").exists():
         raise InputError(f"the example {from_} has no trials; leave out --trials")
-    if (data_dir is not None or input is not None) and data is None:
-        raise InputError("--data-dir and --input go with --data, the data of the study")
+    if (data_dir is not None or input is not None or skip_unreadable) and data is None:
+        raise InputError("--data-dir, --input and --skip-unreadable go with --data, the data of the study")
     begun = load_plan(example / "study.toml")
     left_out: tuple[tuple[str, str], ...] = ()
     chosen: list[str] = []
@@ -62,11 +65,12 @@ def new(
     else:
         from regnetlab.study.suited import suited
         from regnetlab.study.suited_text import choices, suited_text
-        from regnetlab.training.outlines import outline
+        from regnetlab.training.datasets import outline
 
-        seen = outline(data, data_dir)
+        seen = outline(data, data_dir, skip_unreadable)
         found = suited(begun, seen, input)
-        text, chosen, left_out = suited_text(found, name, begun, seen), choices(found, seen), found.left_out
+        text, left_out = suited_text(found, name, begun, seen), found.left_out
+        chosen = [*(seen.survey.lines(data) if seen.survey else ()), *choices(found, seen)]
     plan = parse_plan(text, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from regnetlab.study.contest import hand_designed
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan import Baselines, Plan
 from regnetlab.training.budget import Budget
-from regnetlab.training.outlines import Outline
+from regnetlab.training.datasets import Outline, is_folder
 
 LEAST_SIDE = 4
 """Pixels a side that the last stage keeps, at least, where the images have more."""
@@ -37,6 +37,8 @@ _DRAWN = 1_000
 _ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _NEARBY = (1.0, 1.5, 2.0, 3.0, 0.7, 5.0, 0.5)  # where a space has too few networks at the first choice
 _DEAR = 2.0  # a baseline of a fixed size above so many times the window gets the window's size instead
+# A core of an EPYC trains 20 MF at 224 px for 100 steps of 64 images in 64 s: 0.5 ns a flop and image.
+_SECONDS_A_FLOP = 2.5e-9
 _LEAST_BATCH, _LEAST_STEPS_AN_EPOCH = 8, 4
 
 
@@ -44,13 +46,13 @@ _LEAST_BATCH, _LEAST_STEPS_AN_EPOCH = 8, 4
 class Suited:
     """The plan, and what its text says about it.
 
-    ``share`` of the networks of the first space have flops below the middle of the window, on the example's
-    template and on this one; ``exchanged`` baselines are (of the example, here, its flops in the example's
-    form), those ``left_out`` (name, reason).
+    ``shares`` of the networks of the first space have flops below the middle of the window: in the example
+    and here. ``exchanged`` baselines are (of the example, here, flops here in the example's form), those
+    ``left_out`` (name, reason).
     """
 
     plan: Plan
-    share: float
+    shares: tuple[float, float]
     exchanged: tuple[tuple[str, str, int], ...]
     left_out: tuple[tuple[str, str], ...]
 
@@ -61,11 +63,14 @@ def suited(example: Plan, outline: Outline, input: str | None = None) -> Suited:
     Raises ``InputError`` where there are too few images, with the number that would do.
     """
     check_enough(outline)
-    own = f"{outline.channels}x{outline.height}x{outline.width}"
-    template = template_for(SMALL.changed(input or own, len(outline.classes)))
+    template = template_for(SMALL.changed(input or outline.input, len(outline.classes)))
+    if input is not None:
+        _check_input(template, outline)
     window = example.regime.flops or Window(0.8e6, 1.2e6)
     middle = (window.low + window.high) / 2
-    share, flops = _same_place(example, template, middle)
+    space = example.draws[0].space
+    there, here = (sample(space, _DRAWN, each).complexity.flops for each in (example.template, template))
+    share = float(np.mean(there < middle))
     plan = replace(
         example,
         template=template,
@@ -73,13 +78,15 @@ def suited(example: Plan, outline: Outline, input: str | None = None) -> Suited:
         budget=budget_for(example.budget, outline),
         baselines=None,
     )
-    plan, scale = _drawn(plan, window, middle, flops)
+    plan, scale = _drawn(plan, window, middle, float(np.quantile(here, share)))
+    plan = replace(plan, budget=replace(plan.budget, time_limit=_time_limit(plan.budget, scale * middle)))
+    shares = share, float(np.mean(here < scale * middle))
     if example.baselines is None:
-        return Suited(plan, share, (), ())
+        return Suited(plan, shares, (), ())
     kept, exchanged, left_out = _solved(plan, example.baselines, scale)
     if kept:
         plan = replace(plan, baselines=replace(example.baselines, names=tuple(kept), forms=("small",)))
-    return Suited(plan, share, tuple(exchanged), tuple(left_out))
+    return Suited(plan, shares, tuple(exchanged), tuple(left_out))
 
 
 def check_enough(outline: Outline) -> None:
@@ -89,13 +96,23 @@ def check_enough(outline: Outline) -> None:
     if all(have[name] >= least[name] for name in least):
         return
     total = sum(have.values())
-    # Splits are whole numbers: a tenth more makes up for what their rounding took.
-    enough = max(ceil(1.1 * total * least[name] / max(have[name], 1)) for name in least)
+    # Splits are whole numbers: a few more make up for what their rounding took.
+    share = max(least[name] / max(have[name], 1) for name in least)
+    enough = 10 * ceil((1.1 * share * total + 6) / 10)
     raise InputError(
         f"data {outline.name} has {total:,} images in {len(outline.classes):,} classes: {_listed(have)};"
         f" a study of so many classes needs at least {_listed(least)}; {enough:,} images in all, split"
         " alike, would do"
     )
+
+
+def _check_input(template: Template, outline: Outline) -> None:
+    if not is_folder(outline.name) and template.input != outline.input:
+        raise InputError(
+            f"data {outline.name} has images {outline.input}; leave out --input {template.input}"
+        )
+    if template.channels not in (1, 3):
+        raise InputError(f"--input {template.input}: a folder of images is read in 1 or 3 channels")
 
 
 def template_for(base: Template) -> Template:
@@ -137,14 +154,10 @@ def budget_for(example: Budget, outline: Outline) -> Budget:
     )
 
 
-def _same_place(example: Plan, template: Template, flops: float) -> tuple[float, float]:
-    """The share of the first space's networks below these flops, and the flops with that share here."""
-    space = example.draws[0].space
-    there, here = (
-        np.sort(sample(space, _DRAWN, each).complexity.flops) for each in (example.template, template)
-    )
-    share = float(np.mean(there < flops))
-    return share, float(np.quantile(here, share))
+def _time_limit(budget: Budget, flops: float) -> float:
+    """The example's, or as long as a training of this size takes on a core a fifth as fast as ours."""
+    seconds = _SECONDS_A_FLOP * flops * budget.steps * budget.images_per_step
+    return max(budget.time_limit, ceil(seconds / 100) * 100.0)
 
 
 def _drawn(plan: Plan, window: Window, middle: float, flops: float) -> tuple[Plan, float]:

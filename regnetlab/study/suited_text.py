@@ -9,7 +9,7 @@ from regnetlab.study.plan import MARGIN, Baselines, Plan
 from regnetlab.study.suited import LEAST_SIDE, Suited, last_map
 from regnetlab.study.tomlfile import write_value
 from regnetlab.training.budget import Budget, Recipe
-from regnetlab.training.outlines import Outline
+from regnetlab.training.datasets import Outline
 
 
 def suited_text(found: Suited, name: str, example: Plan, outline: Outline) -> str:
@@ -102,8 +102,8 @@ def _template(plan: Plan) -> str:
 
 
 def _regime(found: Suited) -> str:
-    space = found.plan.draws[0].space.name
-    return f"the flops that {found.share:.0%} of all {space} networks stay below here, as in the example"
+    (there, here), space = found.shares, found.plan.draws[0].space.name
+    return f"{here:.0%} of all {space} networks have fewer flops than its middle (in the example {there:.0%})"
 
 
 def _budget(plan: Plan, outline: Outline) -> str:
