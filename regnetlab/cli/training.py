@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener, reading
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, number, print_json
 from regnetlab.cli.spaces import Input
@@ -55,6 +56,9 @@ def train(
     precise_bn: Annotated[
         int, _option("Batches that recompute the batch norms' statistics.", "Recipe")
     ] = _RECIPE.precise_bn,
+    fit: Fit = None,
+    background: Background = None,
+    skip_unreadable: SkipUnreadable = False,
     template: Annotated[str, _option("paper or small.", "Template")] = "small",
     input: Input = None,
     stem_width: Annotated[int | None, _option("The stem's channels.", "Template")] = None,
@@ -93,13 +97,16 @@ def train(
     check_kernels(kernels)
     found = find_model(model)
     data = data or default_data(data_dir)
-    pictures = load_data(data, shape, data_dir)
+    told = listener()
+    pictures = load_data(data, shape, data_dir, reading(data, fit, background, skip_unreadable), told)
     if input is not None and shape.input != pictures.input:
         raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
     shape = shape.changed(pictures.input, len(pictures.classes))
     found = settled(found, shape)
     summarise(found, shape)  # refuses an input that is too small for the network
     check_budget(pictures, budget)
+    for line in pictures.lines():
+        told.note(line)
     where = find_device(device)
     set_up(where)
     build = partial(found.build, shape)

@@ -17,6 +17,7 @@ from regnetlab.training.folders.walk import HIDDEN, Skipped
 _TAIL = 4_096  # bytes at a file's end, where files of one size differ if they differ
 _PIECE = 2**20
 _SHOWN = 4
+_RECORDED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ class Survey:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def summary(self, name: str) -> dict[str, Any]:
+        """What a study records of its images: the lines, and the numbers behind them without long lists."""
+        lists = ("skipped", "unreadable", "duplicates")
+        numbers = {key: value for key, value in asdict(self).items() if key not in (*lists, "classes")}
+        named = {"unreadable": [each.path for each in self.unreadable[:_RECORDED]]}
+        lengths = {f"{key}_n": len(getattr(self, key)) for key in lists}
+        return {"lines": self.lines(name), **numbers, **lengths, **named}
 
     def lines(self, name: str) -> list[str]:
         """What everyone should know before training: three or four lines."""
