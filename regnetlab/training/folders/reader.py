@@ -1,7 +1,6 @@
 """Reading a folder of images: looked through, surveyed, decoded once by all cores, kept in the cache."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from regnetlab.errors import InputError
 from regnetlab.files import cache_folder
 from regnetlab.spaces.template import Template
-from regnetlab.training.cores import usable_cores
+from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.cache import Arrays, Entry
 from regnetlab.training.folders.decode import Reading, UnreadableError, pixels, quiet
 from regnetlab.training.folders.listener import Listener
@@ -165,8 +164,8 @@ def _decoded(
         return None
 
     worse = []
-    with quiet(), ThreadPoolExecutor(usable_cores()) as pool:
-        for done, failed in enumerate(pool.map(decode, range(len(files))), start=1):
+    with quiet():
+        for done, failed in enumerate(on_all_cores(decode, range(len(files))), start=1):
             worse += [failed] if failed else []
             listener.progress("decoding", done, len(files))
     return Arrays(images, np.array([file.label for file in files], np.int64)), worse

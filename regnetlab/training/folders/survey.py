@@ -3,12 +3,11 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from regnetlab.training.cores import usable_cores
+from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.decode import Facts, UnreadableError, facts, quiet
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.tree import SPLITS, TEST, VALIDATION, ImageFile, Tree
@@ -142,15 +141,15 @@ def look_at(tree: Tree, listener: Listener) -> Headers:
         except UnreadableError as error:
             return Skipped(file.path, str(error))
 
-    with quiet(), ThreadPoolExecutor(usable_cores()) as pool:
-        for done, (file, seen) in enumerate(zip(files, pool.map(look, files), strict=True), start=1):
+    with quiet():
+        for done, (file, seen) in enumerate(zip(files, on_all_cores(look, files), strict=True), start=1):
             if isinstance(seen, Skipped):
                 unreadable.append(seen)
             else:
                 found[file.path] = seen
             listener.progress("looking at", done, len(files))
-        readable = [file for file in files if file.path in found]
-        return Headers(found, tuple(unreadable), _equal(tree.root, readable, pool))
+    readable = [file for file in files if file.path in found]
+    return Headers(found, tuple(unreadable), _equal(tree.root, readable))
 
 
 def surveyed(
@@ -200,7 +199,7 @@ def _per_class(files: Sequence[ImageFile], classes: int) -> tuple[int, ...]:
     return tuple(counts[label] for label in range(classes))
 
 
-def _equal(root: Path, files: Sequence[ImageFile], pool: ThreadPoolExecutor) -> tuple[tuple[str, ...], ...]:
+def _equal(root: Path, files: Sequence[ImageFile]) -> tuple[tuple[str, ...], ...]:
     """Groups of files with the same bytes: only files of one size and one end are read whole."""
     groups: list[list[ImageFile]] = [list(files)]
     keys = (
@@ -211,7 +210,7 @@ def _equal(root: Path, files: Sequence[ImageFile], pool: ThreadPoolExecutor) -> 
     for key in keys:
         finer: list[list[ImageFile]] = []
         flat = [file for group in groups for file in group]
-        values = iter(pool.map(key, flat))
+        values = iter(on_all_cores(key, flat))
         for group in groups:
             by_key: dict[Any, list[ImageFile]] = {}
             for file in group:
