@@ -62,8 +62,7 @@ def _progress(what: str, done: int, of: int) -> None:
 
 def printable(text: str) -> str:
     """Text from file names as a terminal can take it."""
-    clean = "".join(each if each.isprintable() or each == "\n" else "�" for each in text)
-    return clean.encode(errors="replace").decode()
+    return "".join(each if each.isprintable() or each == "\n" else "�" for each in text)
 
 
 @app.command()
