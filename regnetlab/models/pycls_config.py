@@ -201,26 +201,37 @@ def _law(section: Mapping[str, Any], se_ratio: float = 0.0) -> RegNetLaw:
 
 def _anynet(section: Mapping[str, Any], se_ratio: float) -> Config:
     """pycls builds the stages as they are written: nothing is made compatible, nothing may be missing."""
-    depths, widths, groups = (_wholes(f"ANYNET.{key}", section[key]) for key in ("DEPTHS", "WIDTHS", "GROUP_WS"))
+    depths, widths, groups = (
+        _wholes(f"ANYNET.{key}", section[key]) for key in ("DEPTHS", "WIDTHS", "GROUP_WS")
+    )
     multipliers = [_real("ANYNET.BOT_MULS", each) for each in _list("ANYNET.BOT_MULS", section["BOT_MULS"])]
     stages = len(depths)
-    for key, values in (("WIDTHS", widths), ("STRIDES", section["STRIDES"]), ("BOT_MULS", multipliers), ("GROUP_WS", groups)):
+    for key, values in (
+        ("WIDTHS", widths),
+        ("STRIDES", section["STRIDES"]),
+        ("BOT_MULS", multipliers),
+        ("GROUP_WS", groups),
+    ):
         if len(values) != stages:
-            raise InputError(f"ANYNET.{key} has {len(values)} entries and DEPTHS {stages}; each needs one a stage")
+            raise InputError(
+                f"ANYNET.{key} has {len(values)} entries and DEPTHS {stages}; each needs one a stage"
+            )
     group_widths = []
     for width, multiplier, group_width in zip(widths, multipliers, groups, strict=True):
         inner = round(width * multiplier)
         number = inner // group_width  # of groups, rounded down: 24 channels by 16 are one group
         if not number or inner % number:
             raise InputError(
-                f"ANYNET.GROUP_WS has {group_width} for {inner} channels (width {width} times {multiplier:g}),"
-                " which pycls can't group"
+                f"ANYNET.GROUP_WS has {group_width} for {inner} channels (width {width} times"
+                f" {multiplier:g}), which pycls can't group"
             )
         group_widths.append(inner // number)
     ratios = tuple(_ratio("ANYNET.BOT_MULS", each) for each in multipliers)
     config = Config(depths, widths, tuple(group_widths), ratios, se_ratio)
     if config.inner_widths != tuple(round(w * each) for w, each in zip(widths, multipliers, strict=True)):
-        raise InputError(f"ANYNET.BOT_MULS {multipliers} round the widths {list(widths)} in a way of pycls' own")
+        raise InputError(
+            f"ANYNET.BOT_MULS {multipliers} round the widths {list(widths)} in a way of pycls' own"
+        )
     return config
 
 
