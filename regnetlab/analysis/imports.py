@@ -6,7 +6,7 @@ left out; docs/exchange.md lists what is taken from where.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -147,7 +147,7 @@ def _pycls(job: Mapping[str, Any], name: str) -> Row:
     stages of a sampled RegNet into ANYNET, and what it sampled into DESC.
     """
     cfg = job["cfg"]
-    row: dict[str, Any] = {"space": name, "name": str(job.get("log_file", "")) or name}
+    row: dict[str, Any] = {"space": name, "name": PurePath(str(job.get("log_file", ""))).parent.name or name}
     kind = str(cfg["MODEL"]["TYPE"])
     if kind == "regnet":
         law = cfg["REGNET"]

@@ -74,8 +74,8 @@ def _family(name: str) -> str:
 
 
 def _near(name: str, other: str) -> bool:
-    """Whether the first numbers of two names, if both have one, are of about the same size."""
+    """Whether the first number of a name, if it has one, is of about the size of the other's."""
     a, b = (re.search(r"\d+", each) for each in (name, other))
     if a is None or b is None:
-        return True
+        return a is None
     return name[0] == other[0] and 1 / 3 <= (int(a[0]) + 1) / (int(b[0]) + 1) <= 3

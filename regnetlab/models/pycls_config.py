@@ -216,6 +216,7 @@ def _anynet(section: Mapping[str, Any], se_ratio: float) -> Config:
             raise InputError(
                 f"ANYNET.{key} has {len(values)} entries and DEPTHS {stages}; each needs one a stage"
             )
+    ratios = tuple(_ratio("ANYNET.BOT_MULS", each) for each in multipliers)
     group_widths = []
     for width, multiplier, group_width in zip(widths, multipliers, groups, strict=True):
         inner = round(width * multiplier)
@@ -226,7 +227,6 @@ def _anynet(section: Mapping[str, Any], se_ratio: float) -> Config:
                 f" {multiplier:g}), which pycls can't group"
             )
         group_widths.append(inner // number)
-    ratios = tuple(_ratio("ANYNET.BOT_MULS", each) for each in multipliers)
     config = Config(depths, widths, tuple(group_widths), ratios, se_ratio)
     if config.inner_widths != tuple(round(w * each) for w, each in zip(widths, multipliers, strict=True)):
         raise InputError(
