@@ -50,11 +50,11 @@ def likely(name: str, names: Iterable[str]) -> list[str]:
     flops = _flops(name) or (_size(found[2], found[3]) if found else None)
     if flops is None:
         flops = int(timm[2]) * 1e8 if (timm := _TIMM.match(name)) else inf
-    return [
-        each
-        for each in names
-        if _family(each) == _family(name) and 1 / _SAME <= (_flops(each) or inf) / flops <= _SAME
-    ]
+    family = [each for each in names if _family(each) == _family(name)]
+    larger = {each: (_flops(each) or inf) / flops for each in family}
+    # There is no RegNet below 200MF anywhere: 40mf is a slip for 400mf.
+    most = 10 if min(larger.values(), default=0) > _SAME else _SAME
+    return [each for each in family if 1 / _SAME <= larger[each] <= most]
 
 
 def _flops(name: str) -> float | None:

@@ -185,12 +185,12 @@ def _recipe(plan: Plan, family: str, lr: float) -> Recipe:
 
 def _contender(plan: Plan, name: str, text: str) -> Contender:
     from regnetlab.models.forms import settled  # torch
-    from regnetlab.models.pycls_config import NAME
+    from regnetlab.models.pycls_config import is_config_file
     from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
 
     model = find_model(text)
-    if model.template.name == NAME:  # a trial would not say what the file held when it was trained
+    if is_config_file(text.partition("@")[0]):  # a study is its text; what a file held then, it would not say
         raise InputError(f"baseline {text!r} is a file, which may change; write its network: {model.text}")
     model = settled(model, plan.template)
     counts = summarise(model, plan.template)
