@@ -9,7 +9,7 @@ from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, number, print_json
 from regnetlab.cli.spaces import Input
 from regnetlab.errors import InputError
-from regnetlab.spaces.template import Template, template_named
+from regnetlab.spaces.template import SMALL, Template, template_named
 from regnetlab.training.budget import Budget, Recipe, Score
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
@@ -59,7 +59,9 @@ def train(
     fit: Fit = None,
     background: Background = None,
     skip_unreadable: SkipUnreadable = False,
-    template: Annotated[str, _option("paper or small.", "Template")] = "small",
+    template: Annotated[
+        str | None, _option("paper or small (the default, but for a config of pycls).", "Template")
+    ] = None,
     input: Input = None,
     stem_width: Annotated[int | None, _option("The stem's channels.", "Template")] = None,
     stem_stride: Annotated[int | None, _option("The stem's stride.", "Template")] = None,
@@ -71,7 +73,7 @@ def train(
     With a study's seed, template, data, budget and recipe this is the study's own training, to the last bit
     on the same CPU.
     """
-    shape = _shaped(template_named(template).changed(input), stem_width, stem_stride, strides)
+    base = None if template is None else template_named(template)
     budget = Budget(images, epochs, batch_size, validation, time_limit)
     recipe = Recipe(
         lr=lr,
@@ -87,6 +89,7 @@ def train(
     from functools import partial
 
     from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.pycls_config import NAME
     from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
     from regnetlab.training.batches import check_budget, on_device
@@ -96,6 +99,8 @@ def train(
 
     check_kernels(kernels)
     found = find_model(model)
+    base = base or (found.template if found.template.name == NAME else SMALL)
+    shape = _shaped(base.changed(input), stem_width, stem_stride, strides)
     data = data or default_data(data_dir)
     told = listener()
     pictures = load_data(data, shape, data_dir, reading(data, fit, background, skip_unreadable), told)
