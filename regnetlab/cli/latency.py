@@ -63,6 +63,7 @@ def _batches(text: str) -> list[int]:
 
 def _study_meant(targets: Sequence[str]) -> "Plan | None":
     """The study that these texts name, if they are no models."""
+    from regnetlab.models.pycls_config import is_config_file
     from regnetlab.models.registry import find_model  # torch
     from regnetlab.study.plan_file import find_study, load_plan
 
@@ -70,7 +71,7 @@ def _study_meant(targets: Sequence[str]) -> "Plan | None":
         try:
             find_model(target)
         except InputError as no_model:
-            if any(mark in target for mark in ":=@"):
+            if is_config_file(target) or any(mark in target for mark in ":=@"):
                 raise
             try:
                 path = find_study(target)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.data import SkipUnreadable, listener, printable
 from regnetlab.cli.models import DataDir
 from regnetlab.cli.output import Json, print_json
 from regnetlab.cli.spaces import Input
@@ -36,9 +37,7 @@ def new(
     trials: Annotated[
         bool, typer.Option("--trials", help="Copy its trials too: compare and report without training.")
     ] = False,
-    skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Of a folder, count the images that can be read.")
-    ] = False,
+    skip_unreadable: SkipUnreadable = False,
     json: Json = False,
 ) -> None:
     """Begin a study: write studies/NAME/study.toml from an example that comes with the package.
@@ -67,7 +66,7 @@ def new(
         from regnetlab.study.suited_text import choices, suited_text
         from regnetlab.training.datasets import outline
 
-        seen = outline(data, data_dir, skip_unreadable)
+        seen = outline(data, data_dir, skip_unreadable, listener())
         found = suited(begun, seen, input)
         text, left_out = suited_text(found, name, begun, seen), found.left_out
         chosen = [*(seen.survey.lines(data) if seen.survey else ()), *choices(found, seen)]
@@ -84,7 +83,7 @@ def new(
         print_json(_document(plan, path, from_, copied, left_out))
         return
     for line in chosen:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     print(f"wrote {path}" + "".join(f", {each.name}" for each in copied))
     following = ("compare", "fit-regnet", "report") if copied else ("run",)
     where = f" --data-dir {data_dir}" if data_dir is not None else ""

@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
+from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener, reading
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, number, print_json
 from regnetlab.cli.spaces import Input, OfStudy
 from regnetlab.errors import InputError
-from regnetlab.spaces.template import Template, template_named
+from regnetlab.spaces.template import SMALL, Template, template_named
 from regnetlab.training.budget import Budget, Recipe, Score
+
+if TYPE_CHECKING:
+    from regnetlab.training.folders.decode import Reading
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
 _TEMPLATE = ("template", "input", "stem_width", "stem_stride", "strides")
@@ -60,7 +64,12 @@ def train(
     precise_bn: Annotated[
         int, _option("Batches that recompute the batch norms' statistics.", "Recipe")
     ] = _RECIPE.precise_bn,
-    template: Annotated[str, _option("paper or small.", "Template")] = "small",
+    fit: Fit = None,
+    background: Background = None,
+    skip_unreadable: SkipUnreadable = False,
+    template: Annotated[
+        str | None, _option("paper or small (the default, but for a config of pycls).", "Template")
+    ] = None,
     input: Input = None,
     stem_width: Annotated[int | None, _option("The stem's channels.", "Template")] = None,
     stem_stride: Annotated[int | None, _option("The stem's stride.", "Template")] = None,
@@ -78,12 +87,10 @@ def train(
 
     given = {name: value for name, value in context.params.items() if _is_given(context, name)}
     plan = study_named(study, **{name: given.get(name) for name in _TEMPLATE})
-    if plan is None:
-        shape = _shaped(template_named(template).changed(input), stem_width, stem_stride, strides)
-    else:
-        shape, data = plan.template, data or plan.data
+    named = None if template is None else template_named(template)
     budget = _changed(Budget() if plan is None else plan.budget, given)
     from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.pycls_config import NAME
     from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
     from regnetlab.training.batches import check_budget, on_device
@@ -92,14 +99,20 @@ def train(
     from regnetlab.training.trainer import train as train_model
 
     check_kernels(kernels)
-    found = find_model(model) if plan is None else member(plan, model)
-    usual = Recipe()
-    if plan is not None:
+    if plan is None:
+        found, usual = find_model(model), Recipe()
+        base = named or (found.template if found.template.name == NAME else SMALL)
+        shape = _shaped(base.changed(input), stem_width, stem_stride, strides)
+        data = data or default_data(data_dir)
+    else:
+        found, shape, data = member(plan, model), plan.template, data or plan.data
         usual, first = first_training(plan, found)
         seed = given.get("seed", first)
     recipe = _changed(usual, given)
-    data = data or default_data(data_dir)
-    pictures = load_data(data, shape, data_dir)
+    read = reading(data, fit, background, skip_unreadable)
+    read = read if plan is None else _changed(plan.reading, given)
+    told = listener()
+    pictures = load_data(data, shape, data_dir, read, told)
     if input is not None and shape.input != pictures.input:
         raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
     if plan is None:
@@ -109,6 +122,8 @@ def train(
         pictures.check_fits(shape)
     summarise(found, shape)  # refuses an input that is too small for the network
     check_budget(pictures, budget)
+    for line in pictures.lines():
+        told.note(line)
     where = find_device(device)
     set_up(where)
     build = partial(found.build, shape)
@@ -126,7 +141,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-_Values = TypeVar("_Values", Budget, Recipe)
+_Values = TypeVar("_Values", Budget, Recipe, "Reading")
 
 
 def _changed(values: _Values, given: Mapping[str, Any]) -> _Values:

@@ -64,6 +64,7 @@ def member(plan: Plan, text: str) -> "Model":
     Raises ``InputError`` with the nearest name where there is neither.
     """
     from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.pycls_config import is_config_file
     from regnetlab.models.registry import find_model, model_of
 
     found = _MEMBER.fullmatch(text.strip())
@@ -73,7 +74,11 @@ def member(plan: Plan, text: str) -> "Model":
     try:
         return settled(find_model(text), plan.template)
     except InputError:
-        if any(mark in text for mark in "=@") or text.startswith(("anynet:", "regnet:")):
+        if (
+            is_config_file(text)
+            or any(mark in text for mark in "=@")
+            or text.startswith(("anynet:", "regnet:"))
+        ):
             raise
         raise _unknown(plan, text, found["index"] if found else "0") from None
 

@@ -11,6 +11,8 @@ from regnetlab.study.tomlfile import write_value
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.datasets import Outline
 
+_CONTEST = ("names", "lr", "seeds", "regnets")  # what someone who edits [baselines] changes first
+
 
 def suited_text(found: Suited, name: str, example: Plan, outline: Outline) -> str:
     """The study ``name`` as a file; ``load_plan`` reads the plan in ``found`` from it."""
@@ -65,7 +67,9 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
     yield from _section("derive", {"n": plan.derived} if plan.derived else {})
     yield from ("", *(f"# {line}" for line in of_baselines)) if of_baselines else ()
     if plan.baselines is not None:
-        yield from _section("baselines", _changed(plan.baselines, Baselines(()), ("recipes", "forms")))
+        contest = {each: getattr(plan.baselines, each) for each in _CONTEST}
+        usual = _changed(plan.baselines, Baselines(()), (*_CONTEST, "recipes", "forms"))
+        yield from _section("baselines", contest | usual)
         for family, recipe in plan.baselines.recipes:
             yield from _section(f"baselines.recipe.{family}", dict(recipe))
     for draw in plan.draws:

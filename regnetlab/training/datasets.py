@@ -7,7 +7,7 @@ formats.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.template import Template
-from regnetlab.training.folders.decode import Reading
+from regnetlab.training.folders.decode import Reading, is_folder
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.reader import read_folder, survey_folder, unreadable_error
 from regnetlab.training.folders.survey import Survey
-from regnetlab.training.folders.tree import SPLITS
+from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 from regnetlab.training.folders.walk import holds_classes
 from regnetlab.training.sources.cifar import cifar_10, cifar_100
 from regnetlab.training.sources.mnists import (
@@ -86,6 +86,31 @@ class DataSet:
     @property
     def input(self) -> str:
         return "x".join(map(str, self.train.images.shape[1:]))
+
+    def counts(self) -> Iterator[tuple[str, dict[str, int]]]:
+        """Every class with its number of images by split."""
+        parts = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
+        n = len(self.classes)
+        by_split = {split: np.bincount(part.labels, minlength=n).tolist() for split, part in parts.items()}
+        for label, name in enumerate(self.classes):
+            yield name, {split: by_split[split][label] for split in SPLITS}
+
+    def mean_and_std(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of the training images' pixels by channel, on a scale of 0 to 1."""
+        share = self.levels / self.levels.sum(1, keepdims=True)
+        levels = np.arange(256) / 255
+        mean = share @ levels
+        return mean.tolist(), np.sqrt((share * (levels - mean[:, None]) ** 2).sum(1)).tolist()
+
+    def lines(self) -> list[str]:
+        """What everyone should know of the data before training."""
+        if self.survey is not None:
+            return self.survey.lines(self.name)
+        images, classes = sum(map(len, (self.train, self.validation, self.test))), len(self.classes)
+        return [
+            f"{self.name}: {images:,} images {self.input} in {classes} classes:"
+            f" {len(self.train):,} train, {len(self.validation):,} validation, {len(self.test):,} test"
+        ]
 
     def majority_error(self, validation: int | None = None) -> float:
         """Error in percent of always answering the commonest class of the training images.
@@ -168,11 +193,6 @@ def load_data(
     train, validation, test = (found.splits[split] for split in SPLITS)
     classes, checksum = found.survey.classes, found.checksum
     return DataSet(name, classes, train, validation, test, checksum, found.levels, found.survey)
-
-
-def is_folder(name: str) -> bool:
-    """Whether data of this name are a folder of images."""
-    return name.partition(":")[0] == "folder"
 
 
 def _folder(name: str, data_dir: Path | None) -> Path | None:

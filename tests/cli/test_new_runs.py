@@ -26,11 +26,11 @@ def write_classes(root: Path, classes: int, each: int, mode: str, size: tuple[in
 
 
 def shorten(study: Path) -> None:
-    """One network a space, one rate a baseline and an epoch: what `run` checks stays as it was written."""
+    """One network a space, one low rate and an epoch: what `run` checks stays as it was written."""
     text = study.read_text()
     text = re.sub(r"^n = \d+", "n = 1", text, flags=re.MULTILINE)
     text = re.sub(r"^epochs = \d+", "epochs = 1", text, flags=re.MULTILINE)
-    study.write_text(re.sub(r"^lr = .*", "lr = [0.05]", text, flags=re.MULTILINE))
+    study.write_text(re.sub(r"^lr = .*", "lr = [0.01]", text, flags=re.MULTILINE))
 
 
 def run_to_the_end(capsys: Capture, *more: str) -> None:

@@ -12,7 +12,6 @@ import mmap
 import os
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regnetlab.files import cache_folder
-from regnetlab.training.cores import usable_cores
+from regnetlab.training.cores import on_all_cores
 
 _MAGIC = b"regnetlab images 1\n"
 _PAGE = 4_096
@@ -39,9 +38,9 @@ class Arrays:
         """A SHA-256 over the hashes of blocks of the images and labels: the same however many cores hash."""
         flat = self.images.reshape(-1)
         blocks = [flat[at : at + _BLOCK] for at in range(0, len(flat), _BLOCK)]
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            hashes = pool.map(lambda block: hashlib.sha256(block.data).digest(), blocks)
-            whole = hashlib.sha256(b"".join(hashes))
+        whole = hashlib.sha256(
+            b"".join(on_all_cores(lambda block: hashlib.sha256(block.data).digest(), blocks, chunk=1))
+        )
         whole.update(self.labels.astype("<i8").tobytes())
         whole.update(str(self.images.shape).encode())
         return whole.hexdigest()

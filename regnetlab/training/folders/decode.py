@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,11 @@ class Reading:
         return red, green, blue
 
 
+def is_folder(data: str) -> bool:
+    """Whether data of this name are a folder of images, which is read as a ``Reading`` says."""
+    return data.partition(":")[0] == "folder"
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a file says of itself before its pixels are decoded; ``width`` and ``height`` are upright."""
@@ -91,13 +96,12 @@ def quiet() -> Iterator[None]:
 def facts(path: Path) -> Facts:
     """What the header says; raises ``UnreadableError``."""
     with _opened(path) as image:
-        turned = _says_orientation(image) and image.getexif().get(_ORIENTATION_TAG, 1) in range(2, 9)
-        swap = turned and image.format != "TIFF" and image.getexif()[_ORIENTATION_TAG] >= 5
+        orientation = _orientation(image)
+        swap = orientation >= 5 and image.format != "TIFF"  # whose size Pillow turns by itself
         width, height = image.size[::-1] if swap else image.size
         animated = image.format in _ANIMATED and bool(getattr(image, "is_animated", False))
-        return Facts(
-            image.format or "", image.mode, width, height, turned, animated, image.has_transparency_data
-        )
+        transparent = image.has_transparency_data
+        return Facts(image.format or "", image.mode, width, height, orientation > 1, animated, transparent)
 
 
 def pixels(path: Path, channels: int, height: int, width: int, reading: Reading) -> NDArray[np.uint8]:
@@ -105,15 +109,21 @@ def pixels(path: Path, channels: int, height: int, width: int, reading: Reading)
     from PIL import ImageOps
 
     with _opened(path) as image:
-        if _says_orientation(image) and image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
-            _reduce(image, width, height, reading.fit)
-        else:
-            _reduce(image, height, width, reading.fit)
+        area = _reduced(image, height, width, reading.fit)
         image.load()
         upright = ImageOps.exif_transpose(image)
         plain = _plain(upright, image, reading).convert("L" if channels == 1 else "RGB")
-    fitted = np.asarray(_fitted(plain, height, width, reading), np.uint8)
+    fitted = np.asarray(_fitted(plain, area or _Area(0, 0, *plain.size), height, width, reading), np.uint8)
     return fitted[None] if channels == 1 else fitted.transpose(2, 0, 1)
+
+
+class _Area(NamedTuple):
+    """The part of a decoded image that is the picture, in pixels that need not be whole."""
+
+    left: float
+    top: float
+    width: float
+    height: float
 
 
 @contextmanager
@@ -135,15 +145,34 @@ def _opened(path: Path) -> "Iterator[Image]":
         raise UnreadableError(" ".join(str(reason).split())[:120]) from error
 
 
-def _says_orientation(image: "Image") -> bool:
-    return bool({"exif", "xmp", "XML:com.adobe.xmp"} & image.info.keys()) or image.format in ("TIFF", "MPO")
+def _orientation(image: "Image") -> int:
+    """How the picture lies in the file, 1 to 8 as in EXIF; 1 where nothing is said."""
+    if image.format in ("TIFF", "MPO") or {"exif", "xmp", "XML:com.adobe.xmp"} & image.info.keys():
+        said = image.getexif().get(_ORIENTATION_TAG, 1)
+        return said if said in range(1, 9) else 1
+    return 1
 
 
-def _reduce(image: "Image", height: int, width: int, fit: str) -> None:
-    """Have a JPEG decoded at a reduced scale that suffices; others stay as they are."""
-    if image.format in ("JPEG", "MPO"):
-        across, down = _scaled(image.width, image.height, width, height, fit)
-        image.draft(None, (_OVERSAMPLED * max(1, round(across)), _OVERSAMPLED * max(1, round(down))))
+def _reduced(image: "Image", height: int, width: int, fit: str) -> _Area | None:
+    """Have a JPEG decoded at a reduced scale that suffices; the area of the upright picture in it.
+
+    Decoded at a half, 375 rows become 188, of which the last is half empty.
+    """
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    orientation = _orientation(image)
+    swap = orientation >= 5
+    across, down = _scaled(*(image.size[::-1] if swap else image.size), width, height, fit)
+    least = tuple(_OVERSAMPLED * side for side in ((down, across) if swap else (across, down)))
+    done = image.draft(None, least)  # type: ignore[arg-type]
+    if done is None:
+        return None
+    (real_w, real_h), (full_w, full_h) = done[1][2:], image.size
+    blank_x, blank_y = full_w - real_w, full_h - real_h  # at the right and at the bottom, as the file lies
+    if swap:
+        left, top = blank_y * (orientation in (6, 7)), blank_x * (orientation in (7, 8))
+        return _Area(left, top, real_h, real_w)
+    return _Area(blank_x * (orientation in (2, 3)), blank_y * (orientation in (3, 4)), real_w, real_h)
 
 
 def _plain(image: "Image", opened: "Image", reading: Reading) -> "Image":
@@ -199,28 +228,32 @@ def _from_lab(image: "Image") -> "Image":
     return converted
 
 
-def _scaled(width: int, height: int, to_width: int, to_height: int, fit: str) -> tuple[int, int]:
-    """The size to which the whole image is brought before it is cropped or padded."""
+def _scaled(width: float, height: float, to_width: int, to_height: int, fit: str) -> tuple[int, int]:
+    """The size to which the whole picture is brought before it is cropped or padded."""
     if fit == "squash":
         return to_width, to_height
     wider = width * to_height > height * to_width  # than the input
     if wider == (fit == "crop"):
-        return max(1, width * to_height // height), to_height
-    return to_width, max(1, height * to_width // width)
+        return max(1, int(width * to_height / height)), to_height
+    return to_width, max(1, int(height * to_width / width))
 
 
-def _fitted(image: "Image", height: int, width: int, reading: Reading) -> "Image":
-    """The image in the input's size; bicubic, and antialiased where it shrinks."""
+def _fitted(image: "Image", area: _Area, height: int, width: int, reading: Reading) -> "Image":
+    """The picture in the input's size; bicubic, and antialiased where it shrinks."""
     from PIL import Image
 
-    across, down = _scaled(image.width, image.height, width, height, reading.fit)
+    across, down = _scaled(area.width, area.height, width, height, reading.fit)
+    bicubic = Image.Resampling.BICUBIC
     if reading.fit == "pad":
+        whole = (area.left, area.top, area.left + area.width, area.top + area.height)
         ground = Image.new("RGB", (width, height), reading.colour).convert(image.mode)
-        resized = image.resize((across, down), Image.Resampling.BICUBIC)
-        ground.paste(resized, ((width - across) // 2, (height - down) // 2))
+        ground.paste(
+            image.resize((across, down), bicubic, whole), ((width - across) // 2, (height - down) // 2)
+        )
         return ground
     # Only the part that stays is made: a panorama of 1 × 60,000 pixels would else need gigabytes.
-    left, top = round((across - width) / 2), round((down - height) / 2)
-    x, y = image.width / across, image.height / down
-    box = (left * x, top * y, min((left + width) * x, image.width), min((top + height) * y, image.height))
-    return image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    x, y = area.width / across, area.height / down
+    left = area.left + round((across - width) / 2) * x
+    top = area.top + round((down - height) / 2) * y
+    right, bottom = min(left + width * x, image.width), min(top + height * y, image.height)
+    return image.resize((width, height), bicubic, (left, top, right, bottom))

@@ -1,7 +1,6 @@
 """Reading a folder of images: looked through, surveyed, decoded once by all cores, kept in the cache."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from regnetlab.errors import InputError
 from regnetlab.files import cache_folder
 from regnetlab.spaces.template import Template
-from regnetlab.training.cores import usable_cores
+from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.cache import Arrays, Entry
 from regnetlab.training.folders.decode import Reading, UnreadableError, pixels, quiet
 from regnetlab.training.folders.listener import Listener
@@ -67,20 +66,27 @@ def read_folder(
     if (known := entry.load()) is not None:
         arrays, header = known
         survey = survey_of(header["survey"])
+        if survey.unreadable and not reading.skip_unreadable:
+            raise unreadable_error(name, root, len(tree), survey.unreadable)
         levels = np.array(header["levels"], np.int64)
         return FolderImages(_parts(arrays, survey), header["checksum"], levels, survey)
     headers = look_at(tree, listener)
     unreadable = list(headers.unreadable)
     while True:
-        if unreadable and not reading.skip_unreadable:
-            raise unreadable_error(name, root, len(tree), unreadable)
-        readable = _readable(name, tree, unreadable)
+        try:
+            readable = _readable(name, tree, unreadable)
+        except InputError:
+            if reading.skip_unreadable:
+                raise
+            raise unreadable_error(name, root, len(tree), unreadable) from None
         layout = held_out(name, readable)
         files = [file for split in SPLITS for file in layout[split]]
-        arrays, worse = _decoded(readable.root, files, template, reading, listener)
+        arrays, worse = _decoded(root, files, template, reading, listener)
+        unreadable += worse
+        if unreadable and not reading.skip_unreadable:
+            raise unreadable_error(name, root, len(tree), unreadable)
         if not worse:
             break
-        unreadable += worse
     survey = surveyed(readable, layout, headers, unreadable)
     checksum, levels = arrays.checksum(), levels_of(arrays.images[: len(layout[TRAIN])])
     kept = {"survey": survey.to_json(), "checksum": checksum, "levels": levels.tolist()}
@@ -122,7 +128,7 @@ def _entry(tree: Tree, template: Template, reading: Reading) -> Entry:
     of = [
         str(tree.root.resolve()),
         [template.channels, template.height, template.width],
-        [reading.fit, reading.colour, reading.skip_unreadable],
+        [reading.fit, reading.colour],
     ]
     return Entry(of, [_VERSION, pillow, of, tree.classes, files])
 
@@ -158,8 +164,8 @@ def _decoded(
         return None
 
     worse = []
-    with quiet(), ThreadPoolExecutor(usable_cores()) as pool:
-        for done, failed in enumerate(pool.map(decode, range(len(files))), start=1):
+    with quiet():
+        for done, failed in enumerate(on_all_cores(decode, range(len(files))), start=1):
             worse += [failed] if failed else []
             listener.progress("decoding", done, len(files))
     return Arrays(images, np.array([file.label for file in files], np.int64)), worse

@@ -3,12 +3,11 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from regnetlab.training.cores import usable_cores
+from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.decode import Facts, UnreadableError, facts, quiet
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.tree import SPLITS, TEST, VALIDATION, ImageFile, Tree
@@ -17,6 +16,7 @@ from regnetlab.training.folders.walk import HIDDEN, Skipped
 _TAIL = 4_096  # bytes at a file's end, where files of one size differ if they differ
 _PIECE = 2**20
 _SHOWN = 4
+_RECORDED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,14 @@ class Survey:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def summary(self, name: str) -> dict[str, Any]:
+        """What a study records of its images: the lines, and the numbers behind them without long lists."""
+        lists = ("skipped", "unreadable", "duplicates")
+        numbers = {key: value for key, value in asdict(self).items() if key not in (*lists, "classes")}
+        named = {"unreadable": [each.path for each in self.unreadable[:_RECORDED]]}
+        lengths = {f"{key}_n": len(getattr(self, key)) for key in lists}
+        return {"lines": self.lines(name), **numbers, **lengths, **named}
 
     def lines(self, name: str) -> list[str]:
         """What everyone should know before training: three or four lines."""
@@ -133,15 +141,15 @@ def look_at(tree: Tree, listener: Listener) -> Headers:
         except UnreadableError as error:
             return Skipped(file.path, str(error))
 
-    with quiet(), ThreadPoolExecutor(usable_cores()) as pool:
-        for done, (file, seen) in enumerate(zip(files, pool.map(look, files), strict=True), start=1):
+    with quiet():
+        for done, (file, seen) in enumerate(zip(files, on_all_cores(look, files), strict=True), start=1):
             if isinstance(seen, Skipped):
                 unreadable.append(seen)
             else:
                 found[file.path] = seen
             listener.progress("looking at", done, len(files))
-        readable = [file for file in files if file.path in found]
-        return Headers(found, tuple(unreadable), _equal(tree.root, readable, pool))
+    readable = [file for file in files if file.path in found]
+    return Headers(found, tuple(unreadable), _equal(tree.root, readable))
 
 
 def surveyed(
@@ -191,7 +199,7 @@ def _per_class(files: Sequence[ImageFile], classes: int) -> tuple[int, ...]:
     return tuple(counts[label] for label in range(classes))
 
 
-def _equal(root: Path, files: Sequence[ImageFile], pool: ThreadPoolExecutor) -> tuple[tuple[str, ...], ...]:
+def _equal(root: Path, files: Sequence[ImageFile]) -> tuple[tuple[str, ...], ...]:
     """Groups of files with the same bytes: only files of one size and one end are read whole."""
     groups: list[list[ImageFile]] = [list(files)]
     keys = (
@@ -202,7 +210,7 @@ def _equal(root: Path, files: Sequence[ImageFile], pool: ThreadPoolExecutor) -> 
     for key in keys:
         finer: list[list[ImageFile]] = []
         flat = [file for group in groups for file in group]
-        values = iter(pool.map(key, flat))
+        values = iter(on_all_cores(key, flat))
         for group in groups:
             by_key: dict[Any, list[ImageFile]] = {}
             for file in group:

@@ -90,7 +90,10 @@ def _splits(root: Folder, out: list[Skipped]) -> tuple[tuple[str, ...], dict[str
     if not roles or _are_classes(top, roles):
         return _sole(top, out)
     parts = _by_role(top, roles, out)
-    kinds = {split: _classes(_unwrapped(folder, out), out) for split, folder in parts.items()}
+    kinds = {
+        split: _classes(_unwrapped(folder, out), out, least=2 if split == TRAIN else 1)
+        for split, folder in parts.items()
+    }
     classes = tuple(sorted(kinds[TRAIN]))
     for split, found in kinds.items():
         missing, more = sorted(kinds[TRAIN].keys() - found), sorted(found.keys() - kinds[TRAIN])
@@ -120,6 +123,20 @@ def _unwrapped(folder: Folder, out: list[Skipped]) -> Folder:
     return folder
 
 
+def _innermost(folder: Folder) -> Folder:
+    """The folder that holds the images of a class, which may be doubled too: ``cat/cat/1.png``."""
+    while not folder.images and len(folder.full) == 1:
+        folder = folder.full[0]
+    return folder
+
+
+def _flat(folder: Folder) -> bool:
+    """Whether its images lie in no folders of classes; it may be doubled: ``seg_pred/seg_pred/1.png``."""
+    while [each.name for each in folder.full] == [folder.name] and not folder.images:
+        folder = folder.full[0]
+    return not folder.full
+
+
 def _leave_out(folder: Folder, others: Sequence[Folder], out: list[Skipped]) -> None:
     """Say that images beside folders, and folders without an image, are not read."""
     out += [Skipped(path, "lies beside the folders of classes") for path, _, _ in folder.images]
@@ -146,7 +163,7 @@ def _are_classes(top: Folder, roles: Mapping[str, str]) -> bool:
     Nothing in them may look like splits: no folder holds folders, at most one is called just ``train``, and
     one that ends in test or val stands alone (``blood_test``).
     """
-    flat = len(top.full) > 1 and not any(each.full for each in top.full)
+    flat = len(top.full) > 1 and all(map(_flat, top.full))
     exact = [each.name for each in top.full if each.name.casefold() in _ROLES]
     trains = set(roles.values()) == {TRAIN} and len(exact) <= 1
     return flat and (trains or (len(roles) == 1 and not exact))
@@ -157,7 +174,8 @@ def _by_role(top: Folder, roles: Mapping[str, str], out: list[Skipped]) -> dict[
     parts: dict[str, Folder] = {}
     for each in top.full:
         role = roles.get(each.path)
-        if role is None and not each.full and _UNLABELLED.intersection(_words(each.name)):
+        flat = _flat(each)
+        if role is None and flat and _UNLABELLED.intersection(_words(each.name)):
             out.append(Skipped(each.path, f"{each.count:,} images without classes"))
         elif role is None:
             raise InputError(
@@ -169,9 +187,9 @@ def _by_role(top: Folder, roles: Mapping[str, str], out: list[Skipped]) -> dict[
             raise InputError(
                 f"{parts[role].path} and {each.path} are both called as the {role} split; keep one of them"
             )
-        elif not each.full and role != TRAIN:
+        elif flat and role != TRAIN:
             out.append(Skipped(each.path, f"{each.count:,} images without classes"))
-        elif not each.full:
+        elif flat:
             raise InputError(
                 f"{each.path} holds {each.count:,} images and no folder per class; sort them into folders"
             )
@@ -185,10 +203,10 @@ def _by_role(top: Folder, roles: Mapping[str, str], out: list[Skipped]) -> dict[
     return {split: parts[split] for split in SPLITS if split in parts}
 
 
-def _classes(folder: Folder, out: list[Skipped]) -> dict[str, Folder]:
-    """The folder of each class, by its name in composed Unicode."""
+def _classes(folder: Folder, out: list[Skipped], least: int = 2) -> dict[str, Folder]:
+    """The folder of each class, by its name in composed Unicode; ``least`` so many."""
     where = folder.path or "it"
-    if len(folder.folders) < 2:
+    if len(folder.folders) < least:
         there = _named([each.name for each in folder.folders]) or "none"
         raise InputError(
             f"{where} needs a folder per class, two at least, and has {there}"
@@ -201,9 +219,7 @@ def _classes(folder: Folder, out: list[Skipped]) -> dict[str, Folder]:
             raise InputError(
                 f"{each.path} holds no image; fill it or take it away{_endings_hint(out, each.path)}"
             )
-        inner = each
-        while not inner.images and len(inner.full) == 1:  # cat/cat/1.png
-            inner = inner.full[0]
+        inner = _innermost(each)
         if not inner.images:
             within = _named([below.name for below in inner.full])
             split = any(_role(below.name) for below in inner.full)

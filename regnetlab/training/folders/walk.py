@@ -24,6 +24,7 @@ _FORMATS_NOT_READ = {
     "MPEG": "it is a film",
     **dict.fromkeys(("BUFR", "GRIB", "HDF5", "WMF"), "Pillow only recognises it"),
 }
+_USUAL = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -92,7 +93,8 @@ def image_formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.init()
-    return tuple(sorted(Image.OPEN.keys() - _FORMATS_NOT_READ.keys()))
+    others = sorted(Image.OPEN.keys() - _FORMATS_NOT_READ.keys() - set(_USUAL))
+    return (*_USUAL, *others)  # tried in this order
 
 
 @cache
