@@ -107,7 +107,9 @@ def _template(plan: Plan) -> str:
 
 def _regime(found: Suited) -> str:
     (there, here), space = found.shares, found.plan.draws[0].space.name
-    return f"{here:.0%} of all {space} networks have fewer flops than its middle (in the example {there:.0%})"
+    window = found.plan.regime.windows["flops"].text
+    share = f"{here:.0%} of all {space} networks have fewer than its middle (in the example {there:.0%})"
+    return f"flops {window}: {share}"
 
 
 def _budget(plan: Plan, outline: Outline) -> str:
