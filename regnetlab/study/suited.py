@@ -97,9 +97,10 @@ def check_enough(outline: Outline) -> None:
     if all(have[name] >= least[name] for name in least):
         return
     total = sum(have.values())
-    # Splits are whole numbers: a few more make up for what their rounding took.
-    share = max(least[name] / max(have[name], 1) for name in least)
-    enough = 10 * ceil((1.1 * share * total + 6) / 10)
+    # Splits held out are rounded down, and the training images have what that leaves: up to two more.
+    sure = have | {"train": have["train"] - 2}
+    share = max(least[name] / max(sure[name], 1) for name in least)
+    enough = 10 * ceil((share * total + 6) / 10)
     raise InputError(
         f"data {outline.name} has {total:,} images in {len(outline.classes):,} classes: {_listed(have)};"
         f" a study of so many classes needs at least {_listed(least)}; {enough:,} images in all, split"
