@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.imports import NO_SAMPLE, Row, imported_rows, is_optuna, optuna_rows
+from regnetlab.analysis.imports import Row, imported_rows
+from regnetlab.analysis.optuna_import import NO_SAMPLE, is_optuna, optuna_rows
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Number
