@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.derive import derive
+from regnetlab.analysis.error_units import ErrorUnit
 from regnetlab.analysis.networks import (
     complete,
+    notes_of,
     read_networks,
     records,
     study_networks,
@@ -38,6 +40,7 @@ def fitted_law(
     n: int | None = None,
     template: str | None = None,
     flops: str | None = None,
+    errors: ErrorUnit | None = None,
 ) -> dict[str, Any]:
     """The fits of all networks, the law of the best, and RegNets derived from it.
 
@@ -45,11 +48,12 @@ def fitted_law(
     named, the paper's by default; their regime is the window given, else the flops that they have.
     """
     if files:
-        networks = with_widths(read_networks(files))
+        every = read_networks(files, errors)
+        networks = with_widths(every)
         shape, ranges, regime = PAPER, PAPER_RANGES, _regime_of(networks)
     else:
         plan = load_plan(find_study(study or newest_study()))
-        networks = study_networks(plan)
+        networks = every = study_networks(plan)
         shape, ranges, regime = plan.template, plan.ranges, plan.regime
         n = n or plan.derived
     shape = shape if template is None else template_named(template)
@@ -62,6 +66,8 @@ def fitted_law(
         "population": population,
         "derived": [described(config, shape) for config in derived],
         "derived_reason": reason,
+        "failed": len(_networks(every)) - len(complete(every)),
+        "notes": notes_of(every),
     }
 
 
