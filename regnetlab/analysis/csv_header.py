@@ -19,7 +19,7 @@ _ALIASES = {
 }
 _UNIT = re.compile(r"(.*?)[\s_]*(?:[(\[]\s*(.*?)\s*[)\]]|(%))")
 _MULTIPLE = re.compile(
-    r"(k|m|g|b|10\^[369]|1e[369]|thousand|million|billion)?s?\s*(f|flops?|macs?|params?|acts?)?"
+    r"(k|m|g|b|10\^[369]|1e[369]|thousands?|millions?|billions?)?\s*(f|flops?|macs?|params?|acts?)?"
 )
 _POWERS = {"k": 3, "t": 3, "m": 6, "g": 9, "b": 9}
 _SHARES = {
@@ -92,11 +92,7 @@ def _check_columns(names: Sequence[str], columns: set[str], scores: str, source:
         raise InputError(
             f"{source}: column {' and '.join(missing)} missing; a CSV of networks has depths and widths"
             f" (numbers with spaces between), this has {quoted}"
-            + (
-                f", without a comma: write commas instead of {between!r}, and decimal points"
-                if between
-                else ""
-            )
+            + (f", without a comma: write commas for {between!r}, and decimal points" if between else "")
         )
     if found := [] if scores else [repr(each) for each in names if _looks_scored(each)]:
         raise InputError(
@@ -114,9 +110,7 @@ def _split(name: str) -> tuple[str, str]:
     """A column's name as the reader knows it, and its unit."""
     match = _UNIT.fullmatch(name.strip())
     base, unit = (match[1], match[2] or match[3] or "") if match else (name, "")
-    column = (
-        re.sub(r"[\s\-]+", "_", base.strip().casefold()).replace("top_1", "top1").replace("top_5", "top5")
-    )
+    column = re.sub(r"[\s\-]+", "_", base.strip().casefold()).replace("top_", "top")
     return _ALIASES.get(column, column), unit.casefold()
 
 

@@ -31,7 +31,7 @@ def network_of(row: Row, count: int, reading: ErrorReading, powers: Mapping[str,
     stages = len(widths or ())
     if depths is not None and len(depths) != stages:
         raise InputError(f"depths has {len(depths)} numbers and widths {stages}; one per stage each")
-    groups = next((each for each in ("group_widths", "group_width") if _text(row, each)), None)
+    groups = next((each for each in ("group_widths", "group_width") if row.get(each)), None)
     error = reading.error(row)
     known: dict[str, Any] = {
         "name": _text(row, "name") or _text(row, "id") or f"network {count + 1}",
@@ -44,13 +44,13 @@ def network_of(row: Row, count: int, reading: ErrorReading, powers: Mapping[str,
         else None,
         "bottleneck_ratios": (
             _per_stage("bottleneck_ratios", _ratios(row["bottleneck_ratios"]), stages)
-            if _text(row, "bottleneck_ratios") and stages
+            if row.get("bottleneck_ratios") and stages
             else None
         ),
         "error": error,
         **{name: _real(row, name, 0, 1e18) * powers.get(name, 1) for name in COUNTS},
     }
-    known["ended"] = _text(row, "ended") or (COMPLETE if not math.isnan(error) else "unknown")
+    known["ended"] = row.get("ended") or (COMPLETE if not math.isnan(error) else "unknown")
     others = {name: value for name, value in row.items() if name not in known}
     return {**others, **known}
 

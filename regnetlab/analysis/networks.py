@@ -111,7 +111,9 @@ def parse_networks(text: str, source: str, errors: ErrorUnit | None = None) -> p
         raise InputError(f"{source} has no networks; it ends after its first line")
     column = header.scores or ERRORS[0]
     what = f"column {names[header.columns.index(column)] if header.scores else column!r} of {source}"
-    reading = error_reading(column, errors, what, header.share, own=set(names) >= set(COLUMNS))
+    reading = error_reading(
+        column, errors if header.scores else None, what, header.share, own=set(names) >= set(COLUMNS)
+    )
     frame = _frame(rows, source, "line", reading, header.powers)
     if reading.accuracy:
         frame.attrs["notes"] = [f"{source} has {reading.note}"]
@@ -126,26 +128,32 @@ def _frame(
     powers: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     networks: list[dict[str, Any]] = []
-    configs: dict[tuple[str, int], tuple[Any, Any]] = {}
     for number, row in rows:
         try:
-            network = network_of(row, len(networks), reading, powers or {})
-            if network["widths"] is not None:
-                config = (network["depths"], network["widths"])
-                if configs.setdefault((network["space"], network["index"]), config) != config:
-                    raise InputError(
-                        f"space {network['space']!r} has another network of index {network['index']} before;"
-                        " rows of one space and index are trainings of one network"
-                    )
+            networks.append(network_of(row, len(networks), reading, powers or {}))
         except InputError as error:
             raise InputError(f"{source}, {place} {number}: {error}") from None
-        networks.append(network)
     if not networks or any(each.keys() != networks[0].keys() for each in networks):
         frame = pd.DataFrame(networks)
     else:  # from columns: half the time, and half the memory
         frame = pd.DataFrame({name: [each[name] for each in networks] for name in networks[0]})
+    if len(frame) and frame.duplicated(_NETWORK).any():
+        _check_indexes(frame, [f"{source}, {place} {number}" for number, _ in rows])
     check_supposed(frame, reading, source)
     return frame
+
+
+def _check_indexes(networks: pd.DataFrame, places: Sequence[str]) -> None:
+    """Raise ``InputError`` where two networks share an index, so that they would be averaged as one."""
+    known: dict[tuple[str, int], tuple[Any, Any]] = {}
+    columns = (networks[name].tolist() for name in (*_NETWORK, "depths", "widths"))
+    for place, space, index, depths, widths in zip(places, *columns, strict=True):
+        config = (depths, widths)
+        if isinstance(widths, tuple) and known.setdefault((space, index), config) != config:
+            raise InputError(
+                f"{place}: space {space!r} has another network of index {index} before; rows of one space"
+                " and index are trainings of one network"
+            )
 
 
 def with_widths(networks: pd.DataFrame) -> pd.DataFrame:

@@ -72,6 +72,7 @@ def test_a_header_with_a_unit_needs_no_option() -> None:
     ("names", "reason"),
     [
         ("depths,widths,flops (parsecs)", "unit in column 'flops (parsecs)' is not known"),
+        ("depths,widths,flops (s)", "unit in column 'flops (s)' is not known"),
         ("depths,widths,flops (10^7)", "unit in column 'flops (10^7)' is not known"),
         ("depths,widths,error (M)", "unit in column 'error (M)' is not known"),
         ("depths,widths (x8)", "unit in column 'widths (x8)' is not known"),
@@ -83,9 +84,9 @@ def test_a_header_with_a_unit_needs_no_option() -> None:
         ("Depth s,widths", "this has 'Depth s', 'widths'"),
         (
             "depths;widths;error",
-            "this has 'depths;widths;error', without a comma: write commas instead of ';'",
+            "this has 'depths;widths;error', without a comma: write commas for ';'",
         ),
-        ("depths\twidths", "write commas instead of '\\t'"),
+        ("depths\twidths", "write commas for '\\t'"),
     ],
 )
 def test_what_is_not_clear_is_refused_in_quotation_marks(names: str, reason: str) -> None:

@@ -76,6 +76,12 @@ def test_an_option_that_contradicts_the_file_is_refused(column: str, unit: Error
     assert reason in str(caught.value)
 
 
+def test_a_unit_for_a_file_without_errors_means_nothing() -> None:
+    frame = parse_networks("depths,widths\n1,8\n", "x.csv", "accuracy")
+    assert frame["error"].isna().all()
+    assert notes_of(frame) == []
+
+
 @pytest.mark.parametrize(("value", "unit"), [("20", "fraction"), ("101", "percent"), ("-0.1", "fraction")])
 def test_a_number_outside_its_unit_names_the_line(value: str, unit: ErrorUnit) -> None:
     with pytest.raises(InputError, match=f"line 3: error is '{value}'; it must be a number of 0 to"):
