@@ -23,10 +23,11 @@ from regnetlab.analysis.error_units import (
     check_supposed,
     error_reading,
 )
-from regnetlab.analysis.imports import Row, imported_rows
+from regnetlab.analysis.imports import INCOMPLETE, Row, config_row, imported_rows
 from regnetlab.analysis.network_rows import UNNAMED, network_of
 from regnetlab.analysis.optuna_import import NO_SAMPLE, is_optuna, optuna_trials
 from regnetlab.errors import InputError
+from regnetlab.models.pycls_config import is_config_file
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.outcome import outcome
@@ -50,11 +51,16 @@ def read_networks(files: Sequence[Path], errors: ErrorUnit | None = None) -> pd.
     """
     frames: list[pd.DataFrame] = []
     notes: list[str] = []
-    for path in files:
-        frame = _read(path, errors)
+    configs = [path for path in files if is_config_file(str(path))]
+    if configs:  # one network a file: they are of one space
+        rows = [(i, config_row(path)) for i, path in enumerate(configs, start=1)]
+        frames.append(_frame(rows, "configs", "file", error_reading(ERRORS[0], None, "a config")))
+    others = [path for path in files if path not in configs]
+    for path, name in zip(others, _names(others), strict=True):
+        frame = _read(path, name, errors)
         notes += notes_of(frame)
         if len(files) > 1 and set(frame["space"]) == {UNNAMED}:
-            frame = frame.assign(space=path.stem)
+            frame = frame.assign(space=name)
         known = {space for other in frames for space in other["space"]}
         if twice := sorted(known & set(frame["space"])):
             raise InputError(f"space {twice[0]!r} is in {path} and in a file before it; name them apart")
@@ -69,7 +75,24 @@ def notes_of(networks: pd.DataFrame) -> list[str]:
     return list(networks.attrs.get("notes", ()))
 
 
-def _read(path: Path, errors: ErrorUnit | None) -> pd.DataFrame:
+def _names(files: Sequence[Path]) -> list[str]:
+    """A name for each file: its own without the ending, that of its folder for one called sweep.json, as
+    pycls names them all; with as many folders before it as it takes to tell them apart."""
+    parts = [
+        whole.parts[:-1]
+        if path.name == "sweep.json" and len(whole.parts) > 2
+        else (*whole.parts[:-1], path.stem)
+        for path in files
+        for whole in [path.parent.resolve() / path.name]
+    ]
+    for depth in range(1, max(map(len, parts), default=1)):
+        names = ["/".join(each[-depth:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    return ["/".join(each[-1:]) for each in parts]
+
+
+def _read(path: Path, name: str, errors: ErrorUnit | None) -> pd.DataFrame:
     whole, _, study = str(path).partition("#")
     file = Path(whole)
     try:
@@ -88,7 +111,7 @@ def _read(path: Path, errors: ErrorUnit | None) -> pd.DataFrame:
     except UnicodeDecodeError as error:
         raise InputError(f"{path} can't be read as text: {error}; save it as UTF-8") from error
     if file.suffix.lower() == ".json" or text.lstrip()[:1] in ("[", "{"):
-        rows = list(enumerate(imported_rows(file, text), start=1))
+        rows = list(enumerate(imported_rows(file, text, name), start=1))
         return _frame(rows, str(file), "network", error_reading(ERRORS[0], errors, str(file)))
     return parse_networks(text, str(file), errors)
 
@@ -174,6 +197,13 @@ def counted(networks: pd.DataFrame) -> pd.DataFrame:
         return networks
     seeds = networks.groupby(_NETWORK, sort=False)["error"]
     return networks[seeds.cumcount() < seeds.size().min()]
+
+
+def incomplete(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks that earned no error yet, because a training was stopped before its end."""
+    stopped = networks[networks["ended"].astype(str).str.startswith(INCOMPLETE)].drop_duplicates(_NETWORK)
+    keys = [pd.MultiIndex.from_frame(each[_NETWORK]) for each in (stopped, complete(networks))]
+    return stopped[~keys[0].isin(keys[1])]
 
 
 def complete(networks: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from regnetlab.cli.comparison import Margin
+from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device
 from regnetlab.cli.output import COLUMNS, Json, number, print_json, print_table, signed
 from regnetlab.errors import InputError
@@ -36,6 +37,7 @@ def fidelity(
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
+    skip_unreadable: SkipUnreadable = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained.")] = False,
     json: Json = False,
 ) -> None:
@@ -63,7 +65,7 @@ def fidelity(
     if dry_run:
         _show_plan(plan_ladder(plan, budgets, count), json)
         return
-    means = Means(executor, workers, device, data_dir)
+    means = Means(executor, workers, device, data_dir, skip_unreadable=skip_unreadable, listener=listener())
     state = run_fidelity(plan, means, make_progress(plan.name), budgets, count)
     if state.missing:
         print(f"{len(state.missing)} trainings left; run again to go on", file=sys.stderr)

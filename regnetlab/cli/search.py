@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device
 from regnetlab.cli.output import Json, Seed, count, number, print_json, print_table
 from regnetlab.cli.spaces import WindowText
@@ -52,6 +53,7 @@ def search(
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
+    skip_unreadable: SkipUnreadable = False,
     json: Json = False,
 ) -> None:
     """Search a space for its best network with one of Optuna's samplers; go on where it was left."""
@@ -79,7 +81,8 @@ def search(
     from regnetlab.study.search_runner import run_search  # optuna, torch
     from regnetlab.study.session import Means
 
-    steps = run_search(wanted, Means(executor, workers, device, data_dir), _watched(wanted))
+    means = Means(executor, workers, device, data_dir, skip_unreadable=skip_unreadable, listener=listener())
+    steps = run_search(wanted, means, _watched(wanted))
     document = _document(wanted, study)
     if json:
         print_json(document)

@@ -4,11 +4,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener, reading
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, number, print_json
 from regnetlab.cli.spaces import Input
 from regnetlab.errors import InputError
-from regnetlab.spaces.template import Template, template_named
+from regnetlab.spaces.template import SMALL, Template, template_named
 from regnetlab.training.budget import Budget, Recipe, Score
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
@@ -55,7 +56,12 @@ def train(
     precise_bn: Annotated[
         int, _option("Batches that recompute the batch norms' statistics.", "Recipe")
     ] = _RECIPE.precise_bn,
-    template: Annotated[str, _option("paper or small.", "Template")] = "small",
+    fit: Fit = None,
+    background: Background = None,
+    skip_unreadable: SkipUnreadable = False,
+    template: Annotated[
+        str | None, _option("paper or small (the default, but for a config of pycls).", "Template")
+    ] = None,
     input: Input = None,
     stem_width: Annotated[int | None, _option("The stem's channels.", "Template")] = None,
     stem_stride: Annotated[int | None, _option("The stem's stride.", "Template")] = None,
@@ -67,7 +73,7 @@ def train(
     With a study's seed, template, data, budget and recipe this is the study's own training, to the last bit
     on the same CPU.
     """
-    shape = _shaped(template_named(template).changed(input), stem_width, stem_stride, strides)
+    base = None if template is None else template_named(template)
     budget = Budget(images, epochs, batch_size, validation, time_limit)
     recipe = Recipe(
         lr=lr,
@@ -83,6 +89,7 @@ def train(
     from functools import partial
 
     from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.pycls_config import NAME
     from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
     from regnetlab.training.batches import check_budget, on_device
@@ -92,14 +99,19 @@ def train(
 
     check_kernels(kernels)
     found = find_model(model)
+    base = base or (found.template if found.template.name == NAME else SMALL)
+    shape = _shaped(base.changed(input), stem_width, stem_stride, strides)
     data = data or default_data(data_dir)
-    pictures = load_data(data, shape, data_dir)
+    told = listener()
+    pictures = load_data(data, shape, data_dir, reading(data, fit, background, skip_unreadable), told)
     if input is not None and shape.input != pictures.input:
         raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
     shape = shape.changed(pictures.input, len(pictures.classes))
     found = settled(found, shape)
     summarise(found, shape)  # refuses an input that is too small for the network
     check_budget(pictures, budget)
+    for line in pictures.lines():
+        told.note(line)
     where = find_device(device)
     set_up(where)
     build = partial(found.build, shape)

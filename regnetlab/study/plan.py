@@ -11,6 +11,7 @@ from regnetlab.spaces.template import Template
 from regnetlab.study.running import Running
 from regnetlab.study.stores.location import Location, from_here, location_of
 from regnetlab.training.budget import Budget, Recipe
+from regnetlab.training.folders.decode import Reading
 
 DERIVED = "derived"
 """The name under which a study's derived RegNets stand beside its spaces."""
@@ -53,7 +54,7 @@ class Plan:
 
     ``seeds`` trainings of each network, or of the share ``repeated`` of every space's networks and one
     of the others; ``derived`` RegNets from the law of the best networks; ``margin`` in percentage points
-    of error, for verdicts on the steps between spaces.
+    of error, for verdicts on the steps between spaces; ``reading`` says how a folder's images are read.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Plan:
     baselines: Baselines | None = None
     running: Running = field(default_factory=Running)
     repeated: float = 1.0
+    reading: Reading = field(default_factory=Reading)
 
     @property
     def trainings_each(self) -> float:

@@ -4,7 +4,7 @@ import pickle
 import re
 import sys
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from regnetlab.study.trials import trials_csv
 from regnetlab.training.batches import check_budget
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
+from regnetlab.training.folders.listener import Listener
 from regnetlab.training.latency import latency
 
 
@@ -50,6 +51,8 @@ class Means:
     scheduler: str | None = None
     send_data: bool = False
     accept_change: bool = False
+    skip_unreadable: bool = False
+    listener: Listener = field(default_factory=Listener)
 
 
 def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress], derive: Derive) -> Outcome:
@@ -128,11 +131,15 @@ def prepare(plan: Plan, means: Means) -> Ready:
     here = executor != "dask"  # whether this machine trains; a cluster's workers have devices of their own
     device = find_device(means.device) if here else torch.device("cpu")
     workers = means.workers or plan.running.workers or (_at_once(plan, device) if here else None)
-    data = load_data(plan.data, plan.template, means.data_dir)
+    reading = replace(plan.reading, skip_unreadable=means.skip_unreadable)
+    data = load_data(plan.data, plan.template, means.data_dir, reading, means.listener)
     data.check_fits(plan.template)
     check_budget(data, plan.budget)
+    for line in data.lines():
+        means.listener.note(line)
     name = str(device) if here else means.device
-    setup = Setup(plan.template, plan.data, means.data_dir, name, plan.budget, means.kernels, data.checksum)
+    shared = (plan.template, plan.data, means.data_dir, name, plan.budget, means.kernels)
+    setup = Setup(*shared, checksum=data.checksum, reading=reading)
     return Ready(setup, data, executor, _wanted(plan, means, executor, workers, name, data))
 
 
