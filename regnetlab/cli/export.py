@@ -9,10 +9,9 @@ import typer
 
 from regnetlab.cli.models import ModelText
 from regnetlab.cli.output import Json, print_json
-from regnetlab.cli.spaces import Classes, Input, TemplateName
+from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
 from regnetlab.errors import InputError
 from regnetlab.files import check_output, write_atomically
-from regnetlab.spaces.template import template_named
 
 if TYPE_CHECKING:
     from regnetlab.models.export.network import Network
@@ -29,6 +28,7 @@ def export(
     input: Input = None,
     classes: Classes = None,
     template: TemplateName = None,
+    study: OfStudy = None,
     seed: Annotated[
         int | None,
         typer.Option(min=0, max=2**63 - 1, help="Seed of the weights in an ONNX file; 0 by default."),
@@ -48,16 +48,13 @@ def export(
         raise InputError(f"--seed is of the weights in an ONNX file; --to {form.name} has no weights")
     if output is not None:
         check_output(output, form.endings)
-    chosen = None if template is None else template_named(template)
+    from regnetlab.study.members import models_on
+
+    [(known, shape)] = models_on([model], study, template, input, classes)
     from regnetlab.models.export.network import network_of  # torch
     from regnetlab.models.export.onnx import onnx
-    from regnetlab.models.forms import settled
-    from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
 
-    known = find_model(model)
-    shape = (chosen or known.template).changed(input, classes)
-    known = settled(known, shape)
     counts = summarise(known, shape)
     document: dict[str, Any] = {
         "model": known.text,

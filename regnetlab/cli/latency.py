@@ -8,12 +8,12 @@ import typer
 
 from regnetlab.cli.models import Device
 from regnetlab.cli.output import Json, count, number, print_json, print_table
-from regnetlab.cli.spaces import Classes, Input, TemplateName
+from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
 from regnetlab.errors import InputError
-from regnetlab.spaces.template import template_named
 
 if TYPE_CHECKING:
     from regnetlab.models.model import Model
+    from regnetlab.spaces.template import Template
     from regnetlab.study.plan import Plan
 
 _MOST_BATCH = 65_536
@@ -33,20 +33,22 @@ def latency(
     template: TemplateName = None,
     input: Input = None,
     classes: Classes = None,
+    study: OfStudy = None,
     json: Json = False,
 ) -> None:
     """Measure how long networks take for a batch: of models, or of a study beside its scores."""
     batches = _batches(batch)
     if not 0 < seconds <= 60:
         raise InputError(f"--seconds is {seconds:g}; it must be above 0 and at most 60")
-    chosen = None if template is None else template_named(template)
-    models, plan = _meant(targets)
+    plan = None if study is not None else _study_meant(targets)
     if plan is None:
         if fit or n is not None:
             raise InputError("--fit and --n are for a study, whose networks are many; give one study")
-        _show_models(models, chosen, input, classes, device, batches, seconds, json)
+        from regnetlab.study.members import models_on
+
+        _show_models(models_on(targets, study, template, input, classes), device, batches, seconds, json)
         return
-    if chosen is not None or input is not None or classes is not None:
+    if template is not None or input is not None or classes is not None:
         raise InputError("--template, --input and --classes are for models; a study has its own")
     _time_study(plan, device, batches, seconds, n, fit, json)
 
@@ -59,16 +61,15 @@ def _batches(text: str) -> list[int]:
     return list(dict.fromkeys(sizes))
 
 
-def _meant(targets: Sequence[str]) -> "tuple[list[Model], Plan | None]":
-    """The models, or the one study, that these texts name."""
+def _study_meant(targets: Sequence[str]) -> "Plan | None":
+    """The study that these texts name, if they are no models."""
     from regnetlab.models.pycls_config import is_config_file
     from regnetlab.models.registry import find_model  # torch
     from regnetlab.study.plan_file import find_study, load_plan
 
-    models = []
     for target in targets:
         try:
-            models.append(find_model(target))
+            find_model(target)
         except InputError as no_model:
             if is_config_file(target) or any(mark in target for mark in ":=@"):
                 raise
@@ -77,33 +78,28 @@ def _meant(targets: Sequence[str]) -> "tuple[list[Model], Plan | None]":
             except InputError:
                 raise InputError(f"{no_model}; nor is it a study") from None
             if len(targets) > 1:
-                raise InputError(f"{target!r} is a study; give it alone, or models only") from None
-            return [], load_plan(path)
-    return models, None
+                raise InputError(
+                    f"{target!r} is a study; give it alone, or models with --study {target}"
+                ) from None
+            return load_plan(path)
+    return None
 
 
 def _show_models(
-    models: "Sequence[Model]",
-    template: Any,
-    input: str | None,
-    classes: int | None,
+    models: "Sequence[tuple[Model, Template]]",
     device: str,
     batches: Sequence[int],
     seconds: float,
     json: bool,
 ) -> None:
-    from regnetlab.models.forms import settled
     from regnetlab.models.summary import summarise
     from regnetlab.study.latencies import this_place
     from regnetlab.training.devices import find_device
     from regnetlab.training.latency import latency as measure
 
     where = find_device(device)
-    shaped = []
-    for model in models:  # refuses what can't be built before anything is measured
-        shape = (template or model.template).changed(input, classes)
-        known = settled(model, shape)
-        shaped.append((known, shape, summarise(known, shape)))
+    # Refuses what can't be built before anything is measured.
+    shaped = [(known, shape, summarise(known, shape)) for known, shape in models]
     place = this_place(where)
     rows: list[dict[str, Any]] = []
     for known, shape, counts in shaped:

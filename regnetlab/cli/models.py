@@ -15,8 +15,7 @@ from regnetlab.cli.output import (
     print_json,
     print_table,
 )
-from regnetlab.cli.spaces import Classes, Input, TemplateName
-from regnetlab.spaces.template import template_named
+from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
 
 if TYPE_CHECKING:
     from regnetlab.models.summary import Layer, Summary
@@ -52,20 +51,18 @@ def summary(
     input: Input = None,
     classes: Classes = None,
     template: TemplateName = None,
+    study: OfStudy = None,
     depth: Annotated[
         int | None, typer.Option(min=1, max=20, help="1 shows stages, 2 blocks; every layer by default.")
     ] = None,
     json: Json = False,
 ) -> None:
     """Show a network layer by layer: shapes, counts, receptive field, share of the flops."""
-    chosen = None if template is None else template_named(template)
-    from regnetlab.models.forms import settled  # torch
-    from regnetlab.models.registry import find_model
-    from regnetlab.models.summary import summarise
+    from regnetlab.study.members import models_on
 
-    known = find_model(model)
-    shape = (chosen or known.template).changed(input, classes)
-    known = settled(known, shape)
+    [(known, shape)] = models_on([model], study, template, input, classes)
+    from regnetlab.models.summary import summarise  # torch
+
     found = summarise(known, shape)
     rows = found.layers if depth is None else found.parts(depth)
     totals = {"flops": found.flops, "params": found.params, "acts": found.acts}

@@ -1,14 +1,20 @@
 """``regnetlab new``."""
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.data import SkipUnreadable, listener, printable
 from regnetlab.cli.models import DataDir
 from regnetlab.cli.output import Json, print_json
 from regnetlab.cli.spaces import Input
 from regnetlab.errors import InputError
+
+if TYPE_CHECKING:
+    from regnetlab.study.plan import Plan
 
 
 def _examples() -> list[str]:
@@ -31,12 +37,16 @@ def new(
     trials: Annotated[
         bool, typer.Option("--trials", help="Copy its trials too: compare and report without training.")
     ] = False,
+    skip_unreadable: SkipUnreadable = False,
     json: Json = False,
 ) -> None:
-    """Begin a study: write studies/NAME/study.toml from an example that comes with the package."""
+    """Begin a study: write studies/NAME/study.toml from an example that comes with the package.
+
+    With --data its template, flops, budget and baselines are chosen for these images.
+    """
     from regnetlab.files import write_atomically
-    from regnetlab.study.examples import begun_from, example_named, new_study, with_data
-    from regnetlab.study.plan_file import load_plan
+    from regnetlab.study.examples import begun_from, example_named, new_study
+    from regnetlab.study.plan_file import load_plan, parse_plan
 
     example, path = example_named(from_), new_study(name)
     tables = [*sorted(example.glob("*.csv")), *example.glob("provenance.json")]
@@ -44,34 +54,54 @@ def new(
         raise InputError("--trials are of the example's own data; leave out --data")
     if trials and not (example / "trials.csv").exists():
         raise InputError(f"the example {from_} has no trials; leave out --trials")
-    if (data_dir is not None or input is not None) and data is None:
-        raise InputError("--data-dir and --input go with --data, the data of the study")
-    text = begun_from(from_, (example / "study.toml").read_text(encoding="utf-8"), name)
-    if data is not None:
-        from regnetlab.training.datasets import load_data
+    if (data_dir is not None or input is not None or skip_unreadable) and data is None:
+        raise InputError("--data-dir, --input and --skip-unreadable go with --data, the data of the study")
+    begun = load_plan(example / "study.toml")
+    left_out: tuple[tuple[str, str], ...] = ()
+    chosen: list[str] = []
+    if data is None:
+        text = begun_from(from_, (example / "study.toml").read_text(encoding="utf-8"), name)
+    else:
+        from regnetlab.study.suited import suited
+        from regnetlab.study.suited_text import choices, suited_text
+        from regnetlab.training.datasets import outline
 
-        template = load_plan(example / "study.toml").template.changed(input, None)
-        found = load_data(data, template, data_dir)
-        if input is not None and found.input != template.input:
-            raise InputError(f"data {data} has images {found.input}; leave out --input {input}")
-        text = with_data(text, data, found.input, len(found.classes), len(found.train))
+        seen = outline(data, data_dir, skip_unreadable, listener())
+        found = suited(begun, seen, input)
+        text, left_out = suited_text(found, name, begun, seen), found.left_out
+        chosen = [*(seen.survey.lines(data) if seen.survey else ()), *choices(found, seen)]
+    plan = parse_plan(text, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path.parent} can't be made: {error.strerror or error}") from error
-    for table in tables if trials else ():
-        write_atomically(path.parent / table.name, table.read_bytes())
+    copied = [path.parent / each.name for each in tables] if trials else []
+    for table, copy in zip(tables, copied, strict=False):
+        write_atomically(copy, table.read_bytes())
     write_atomically(path, text)
-    _print(path, from_, [path.parent / each.name for each in tables] if trials else [], json)
-
-
-def _print(path: Path, example: str, tables: list[Path], json: bool) -> None:
-    name = path.parent.name
     if json:
-        print_json(
-            {"study": name, "file": str(path), "example": example, "tables": [str(each) for each in tables]}
-        )
+        print_json(_document(plan, path, from_, copied, left_out))
         return
-    print(f"wrote {path}" + "".join(f", {each.name}" for each in tables))
-    following = ("compare", "fit-regnet", "report") if tables else ("run",)
-    print("next: " + ", ".join(f"regnetlab {each} {name}" for each in following))
+    for line in chosen:
+        print(printable(line), file=sys.stderr)
+    print(f"wrote {path}" + "".join(f", {each.name}" for each in copied))
+    following = ("compare", "fit-regnet", "report") if copied else ("run",)
+    where = f" --data-dir {data_dir}" if data_dir is not None else ""
+    print("next: " + ", ".join(f"regnetlab {each} {name}{where}" for each in following))
+
+
+def _document(
+    plan: "Plan", path: Path, example: str, tables: list[Path], left_out: tuple[tuple[str, str], ...]
+) -> dict[str, Any]:
+    """What --json prints."""
+    template = asdict(plan.template)
+    return {
+        "study": path.parent.name,
+        "file": str(path),
+        "example": example,
+        "tables": [str(each) for each in tables],
+        "template": {"input": plan.template.input, **template},
+        "regime": {name: window.text for name, window in plan.regime.windows.items()},
+        "budget": {**asdict(plan.budget), "steps": plan.budget.steps},
+        "left_out": [{"name": name, "reason": reason} for name, reason in left_out],
+    }

@@ -19,6 +19,22 @@ Input = Annotated[str | None, typer.Option(metavar="CxHxW", help="Another input 
 Classes = Annotated[int | None, typer.Option(help="Another number of classes.")]
 
 
+def study_names() -> list[str]:
+    """The studies under studies/, for the shell to complete."""
+    return sorted(each.parent.name for each in Path("studies").glob("*/study.toml"))
+
+
+OfStudy = Annotated[
+    str | None,
+    typer.Option(
+        "--study",
+        metavar="STUDY",
+        help="The template of this study, and its networks by name: derived1, AnyNetC:12.",
+        autocompletion=study_names,
+    ),
+]
+
+
 def _spaces() -> list[str]:
     from regnetlab.spaces.space import SPACES
 

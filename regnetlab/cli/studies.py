@@ -3,7 +3,6 @@
 import sys
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,13 +11,8 @@ from regnetlab.cli.crew import print_workers
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, number, print_json, print_table
+from regnetlab.cli.spaces import study_names
 from regnetlab.errors import unknown
-
-
-def study_names() -> list[str]:
-    """The studies under studies/, for the shell to complete."""
-    return sorted(each.parent.name for each in Path("studies").glob("*/study.toml"))
-
 
 StudyText = Annotated[
     str,

@@ -1,18 +1,24 @@
 """``regnetlab train``."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener, reading
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, number, print_json
-from regnetlab.cli.spaces import Input
+from regnetlab.cli.spaces import Input, OfStudy
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL, Template, template_named
 from regnetlab.training.budget import Budget, Recipe, Score
 
+if TYPE_CHECKING:
+    from regnetlab.training.folders.decode import Reading
+
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
+_TEMPLATE = ("template", "input", "stem_width", "stem_stride", "strides")
 
 
 def _option(help: str, panel: str, *names: str) -> Any:
@@ -20,7 +26,9 @@ def _option(help: str, panel: str, *names: str) -> Any:
 
 
 def train(
+    context: typer.Context,
     model: ModelText,
+    study: OfStudy = None,
     data: DataName = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -70,24 +78,17 @@ def train(
 ) -> None:
     """Train one network for a short budget and print its validation error.
 
-    With a study's seed, template, data, budget and recipe this is the study's own training, to the last bit
-    on the same CPU.
+    With --study this is the study's own training of that network, to the last bit on the same CPU, as far
+    as no other option says otherwise.
     """
-    base = None if template is None else template_named(template)
-    budget = Budget(images, epochs, batch_size, validation, time_limit)
-    recipe = Recipe(
-        lr=lr,
-        momentum=momentum,
-        nesterov=nesterov,
-        weight_decay=weight_decay,
-        schedule=schedule,
-        warmup=warmup,
-        label_smoothing=label_smoothing,
-        augment=augment,
-        precise_bn=precise_bn,
-    )
     from functools import partial
 
+    from regnetlab.study.members import first_training, member, study_named
+
+    given = {name: value for name, value in context.params.items() if _is_given(context, name)}
+    plan = study_named(study, **{name: given.get(name) for name in _TEMPLATE})
+    named = None if template is None else template_named(template)
+    budget = _changed(Budget() if plan is None else plan.budget, given)
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.pycls_config import NAME
     from regnetlab.models.registry import find_model
@@ -98,16 +99,27 @@ def train(
     from regnetlab.training.trainer import train as train_model
 
     check_kernels(kernels)
-    found = find_model(model)
-    base = base or (found.template if found.template.name == NAME else SMALL)
-    shape = _shaped(base.changed(input), stem_width, stem_stride, strides)
-    data = data or default_data(data_dir)
+    if plan is None:
+        found, usual = find_model(model), Recipe()
+        base = named or (found.template if found.template.name == NAME else SMALL)
+        shape = _shaped(base.changed(input), stem_width, stem_stride, strides)
+        data = data or default_data(data_dir)
+    else:
+        found, shape, data = member(plan, model), plan.template, data or plan.data
+        usual, first = first_training(plan, found)
+        seed = given.get("seed", first)
+    recipe = _changed(usual, given)
+    read = reading(data, fit, background, skip_unreadable)
+    read = read if plan is None else _changed(plan.reading, given)
     told = listener()
-    pictures = load_data(data, shape, data_dir, reading(data, fit, background, skip_unreadable), told)
+    pictures = load_data(data, shape, data_dir, read, told)
     if input is not None and shape.input != pictures.input:
         raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
-    shape = shape.changed(pictures.input, len(pictures.classes))
-    found = settled(found, shape)
+    if plan is None:
+        shape = shape.changed(pictures.input, len(pictures.classes))
+        found = settled(found, shape)
+    else:
+        pictures.check_fits(shape)
     summarise(found, shape)  # refuses an input that is too small for the network
     check_budget(pictures, budget)
     for line in pictures.lines():
@@ -121,6 +133,20 @@ def train(
         return
     more = {"seed": seed, "device": str(where), "kernels": kernels_used(kernels, str(where)), "data": data}
     print_json({"model": found.text, **score.as_dict(), **more})
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether this option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+_Values = TypeVar("_Values", Budget, Recipe, "Reading")
+
+
+def _changed(values: _Values, given: Mapping[str, Any]) -> _Values:
+    """These values, with the options that were given in place of theirs."""
+    return replace(values, **{each.name: given[each.name] for each in fields(values) if each.name in given})
 
 
 def _shaped(base: Template, stem_width: int | None, stem_stride: int | None, strides: str | None) -> Template:

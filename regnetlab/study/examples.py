@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from regnetlab.errors import InputError, unknown
-from regnetlab.study.tomlfile import write_value
 
 _PACKAGE = Path(__file__).parents[1]
-_TABLE = re.compile(r"^\[", re.MULTILINE)
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]{0,59}")
 
 
@@ -45,22 +43,3 @@ def begun_from(example: str, text: str, name: str) -> str:
         f"# Begun from the example {example}; regnetlab run {name} --dry-run shows every key. Of the example:"
     )
     return f"{said if text.startswith('#') else said.removesuffix(' Of the example:')}\n{text}"
-
-
-def with_data(text: str, data: str, input: str, classes: int, most_images: int) -> str:
-    """This study file on other data, with a budget of no more than ``most_images`` images."""
-    template = f"{{ input = {write_value(input)}, classes = {classes} }}"
-    text = _with_line(_with_line(text, "template", template), "data", write_value(data))
-    budget = re.search(r"^images = (\d+)", text, re.MULTILINE)
-    if budget is not None and int(budget[1]) > most_images:
-        return text[: budget.start(1)] + str(most_images) + text[budget.end(1) :]
-    return text
-
-
-def _with_line(text: str, key: str, value: str) -> str:
-    """The file with this key above its tables, in place of what it says there."""
-    first = _TABLE.search(text)
-    cut = first.start() if first else len(text)
-    top, line = text[:cut], f"{key} = {value}"
-    replaced, n = re.subn(rf"^{key} *=.*$", lambda _: line, top, flags=re.MULTILINE)
-    return (replaced if n else f"{top}{line}\n") + text[cut:]

@@ -23,7 +23,7 @@ from regnetlab.study.plan import MARGIN, Baselines, Draw, Plan
 from regnetlab.study.plan_mistakes import explained, line_of_message
 from regnetlab.study.running import Running
 from regnetlab.study.stores.location import check_no_password, from_environment
-from regnetlab.study.tomlfile import read_toml
+from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading, is_folder
 
@@ -153,7 +153,12 @@ def newest_study(root: Path = Path("studies")) -> str:
 
 def load_plan(path: Path) -> Plan:
     """The plan in this study file; an error names the line, the key and what it accepts."""
-    values, text = read_toml(path)
+    return parse_plan(read_text(path), path)
+
+
+def parse_plan(text: str, path: Path) -> Plan:
+    """The plan that this text would be as the study file at ``path``; errors as above."""
+    values = parse_toml(text, path)
     try:
         study = _Study.model_validate(_tuples(values))
     except ValidationError as error:

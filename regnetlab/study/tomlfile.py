@@ -14,14 +14,18 @@ _LONG_KEY = re.compile(r"(?:[\w\-\"']+[ \t]*\.[ \t]*){50}")
 """A key of so many parts: the parser takes memory by the square of their number."""
 
 
-def read_toml(path: Path) -> tuple[dict[str, Any], str]:
-    """The parsed file and its text; raises ``InputError`` that names the line of a mistake."""
+def read_text(path: Path) -> str:
+    """The text of this file; raises ``InputError`` where it is none, or none of a study file's size."""
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise InputError(f"{path} is over 1 MB; a study file is a page of text")
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """What this text of the file at ``path`` says; raises ``InputError`` that names the line of a mistake."""
     if _LONG_KEY.search(text):
         raise InputError(f"{path} has a key of 50 parts or more; a study file's have three at most")
     try:
@@ -34,7 +38,7 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         raise InputError(
             f"{path} has tables within tables more than {_MOST_LEVELS} deep; a study file has three"
         )
-    return values, text
+    return values
 
 
 def _deep(values: object) -> bool:

@@ -34,7 +34,9 @@ def write_images(root: Path, colours: int = 3, each: int = 14) -> None:
 @pytest.mark.parametrize("example", examples())
 def test_a_study_begins_as_its_example(capsys: Capture, example: str) -> None:
     document = answer(capsys, "new", "mine", "--from", example)
-    assert document == {"study": "mine", "file": "studies/mine/study.toml", "example": example, "tables": []}
+    said = {"study": "mine", "file": "studies/mine/study.toml", "example": example, "tables": []}
+    assert said.items() <= document.items()
+    assert document["left_out"] == []
     made, original = load_plan(Path(document["file"])), load_plan(examples()[example] / "study.toml")
     assert plan_toml(made) == plan_toml(original)
 
@@ -52,12 +54,24 @@ def test_a_study_with_trials_is_compared_without_training(capsys: Capture) -> No
 
 @pytest.mark.parametrize("example", ["quick", "falling-widths"])
 def test_a_folder_of_images_gives_size_classes_and_budget(capsys: Capture, example: str) -> None:
-    write_images(Path("pets"))
-    words = ("--from", example, "--data", "folder:pets", "--input", "3x24x24")
-    plan = load_plan(Path(answer(capsys, "new", "pets", *words)["file"]))
-    assert (plan.data, plan.template.input, plan.template.classes) == ("folder:pets", "3x24x24", 3)
-    if example == "quick":  # 42 images, of which a sixth tests and a sixth of the rest validates
-        assert plan.budget.images == 30
+    write_images(Path("pets"), each=20)
+    words = ("--from", example, "--data", "folder:pets", "--input", "3x24x32")
+    document = answer(capsys, "new", "pets", *words)
+    plan = load_plan(Path(document["file"]))
+    assert (plan.data, plan.template.input, plan.template.classes) == ("folder:pets", "3x24x32", 3)
+    # 60 images, of which a sixth tests and a sixth of the rest validates
+    assert (plan.budget.images, plan.budget.validation) == (42, 8)
+    assert plan.budget.steps >= 100
+    assert document["template"]["strides"] == list(plan.template.strides)
+    assert document["regime"] == {"flops": plan.regime.windows["flops"].text}
+    assert document["budget"]["steps"] == plan.budget.steps
+
+
+def test_the_size_is_the_images_own_unless_another_is_named(capsys: Capture) -> None:
+    write_images(Path("pets"), each=20)  # 20 wide and 10 high
+    shown = load_plan(Path(answer(capsys, "new", "pets", "--data", "folder:pets")["file"])).template
+    assert (shown.channels, shown.height, shown.width) == (3, 16, 20)
+    assert "leave out --input" not in Path("studies/pets/study.toml").read_text()
 
 
 def test_a_published_data_set_brings_its_own_size(capsys: Capture, data_dir: Path) -> None:
@@ -67,6 +81,40 @@ def test_a_published_data_set_brings_its_own_size(capsys: Capture, data_dir: Pat
     text = Path("studies/mine/study.toml").read_text()
     assert tomllib.loads(text)["data"] == "fashion-mnist"
     assert text.count("data =") == 1
+    assert "leave out --input" in complaint(capsys, ("new", "other", *words, "--input", "3x32x32"))
+
+
+def test_the_file_says_why_and_names_what_was_left_out(capsys: Capture) -> None:
+    write_images(Path("pets"), each=40)
+    left_out = answer(capsys, "new", "pets", "--data", "folder:pets", "--input", "3x112x112")["left_out"]
+    text = Path("studies/pets/study.toml").read_text()
+    assert "# 112×112 px: stem stride 2, then 4 of 4 stages halve the map" in text
+    assert left_out
+    for each in left_out:
+        assert f"# left out: {each['name']}" in text
+        assert each["name"] not in load_plan(Path("studies/pets/study.toml")).baselines.names  # type: ignore[union-attr]
+
+
+def test_only_the_headers_of_images_are_read(capsys: Capture) -> None:
+    write_images(Path("pets"), each=20)
+    for path in Path("pets").rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:60])  # the header and no pixel
+    assert answer(capsys, "new", "pets", "--data", "folder:pets")["template"]["input"] == "3x16x20"
+
+
+def test_too_few_images_are_refused_with_how_many_would_do(capsys: Capture) -> None:
+    write_images(Path("few"), each=4)
+    line = complaint(capsys, ("new", "few", "--data", "folder:few"))
+    assert "12 images in 3 classes" in line
+    assert not Path("studies").exists()
+    enough = int(line.rpartition("; ")[2].split()[0])
+    write_images(Path("more"), each=-(-enough // 3))
+    answer(capsys, "new", "more", "--data", "folder:more")
+
+
+def test_the_next_command_names_the_folder_of_the_data(capsys: Capture, data_dir: Path) -> None:
+    assert main(["new", "mine", "--data", "fashion-mnist", "--data-dir", str(data_dir)]) == 0
+    assert f"next: regnetlab run mine --data-dir {data_dir}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -79,6 +127,7 @@ def test_a_published_data_set_brings_its_own_size(capsys: Capture, data_dir: Pat
         (("mine", "--trials", "--data", "mnist"), "leave out --data"),
         (("mine", "--input", "3x32x32"), "go with --data"),
         (("mine", "--data", "folder:nowhere"), "nowhere"),
+        (("mine", "--skip-unreadable"), "go with --data"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(capsys: Capture, words: tuple[str, ...], part: str) -> None:

@@ -16,7 +16,7 @@ from regnetlab.training.batches import DeviceData, augmented, on_device, trainin
 from regnetlab.training.budget import COMPLETE, Budget, Recipe
 from regnetlab.training.datasets import load_data
 from regnetlab.training.devices import find_device, set_up
-from regnetlab.training.trainer import learning_rate, make_optimizer, train
+from regnetlab.training.trainer import learning_rate, make_optimizer, prepared, train
 
 NETWORK = parse_config("anynet:d=1,1,1,1;w=8,16,16,32;g=8;b=1")
 BUDGET = Budget(images=640, epochs=2, batch_size=32, validation=150)
@@ -190,3 +190,18 @@ def test_builders_are_called_with_the_seed_set(data: DeviceData) -> None:
     for each in builders:
         train(each, data, replace(BUDGET, images=64, epochs=1), Recipe(), seed=9)
     assert seen[0] == seen[1]
+
+
+def test_few_channels_on_a_large_map_have_the_gradients_of_torchs_other_order() -> None:
+    """oneDNN's backward through such a shortcut ends the process where it is not gone around."""
+    torch.manual_seed(0)
+    network = parse_config("anynet:d=1,1,1;w=8,16,16;g=8;b=1")
+    plain = AnyNet(network, replace(SMALL.changed("3x72x128"), strides=(1, 2, 2)))
+    images = torch.randn(8, 3, 72, 128)
+    plain(images).square().sum().backward()
+    wanted = {name: each.grad.clone() for name, each in plain.named_parameters() if each.grad is not None}
+    fast, flat = prepared(plain, Budget(batch_size=8), "torch")
+    flat.grads.zero_()
+    fast(images.contiguous(memory_format=torch.channels_last)).square().sum().backward()
+    for name, parameter in fast.named_parameters():
+        torch.testing.assert_close(parameter.grad, wanted[name], rtol=1e-3, atol=1e-3)

@@ -1,0 +1,233 @@
+"""What suits a data set: template, regime, budget and baselines of a study that begins as an example does.
+
+The example says which spaces, which recipe, and how large its networks are among those of its first space;
+the data say the rest. What is chosen here is drawn and solved before it is handed on, as a dry run does it.
+``suited_text`` writes it down.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import ceil, log10
+
+import numpy as np
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.regime import Regime, Window, format_count
+from regnetlab.spaces.sampler import sample
+from regnetlab.spaces.template import SMALL, Template
+from regnetlab.study.contest import hand_designed
+from regnetlab.study.jobs import planned_jobs
+from regnetlab.study.plan import Baselines, Plan
+from regnetlab.training.budget import Budget
+from regnetlab.training.datasets import Outline
+from regnetlab.training.folders.decode import is_folder
+
+LEAST_SIDE = 4
+"""Pixels a side that the last stage keeps, at least, where the images have more."""
+LEAST_STEPS = 100
+"""Optimiser steps of a training; fewer left most networks where guessing is (docs/data.md)."""
+IMAGES_A_CLASS = 20
+"""Training images that a budget has for each class, at least, where there are so many."""
+LEAST_IMAGES = {"train": 24, "validation": 4, "test": 4}
+"""Images without which a study is refused; two a class to train on, too."""
+
+_STAGES = 4
+_MOST_HALVINGS = 5
+_HALVED_BY_STEM = 3  # from so many halvings on the stem takes one
+_DRAWN = 1_000
+_ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_NEARBY = (1.0, 1.5, 2.0, 3.0, 0.7, 5.0, 0.5)  # where a space has too few networks at the first choice
+_DEAR = 2.0  # a baseline of a fixed size above so many times the window gets the window's size instead
+# A core of an EPYC trains 20 MF at 224 px for 100 steps of 64 images in 64 s: 0.5 ns a flop and image.
+_SECONDS_A_FLOP = 2.5e-9
+_LEAST_BATCH, _LEAST_STEPS_AN_EPOCH = 16, 4  # 16: the fewest that ``models.native`` takes
+
+
+@dataclass(frozen=True, slots=True)
+class Suited:
+    """The plan, and what its text says about it.
+
+    ``shares`` of the networks of the first space have flops below the middle of the window: in the example
+    and here. ``exchanged`` baselines are (of the example, here, flops here in the example's form), those
+    ``left_out`` (name, reason).
+    """
+
+    plan: Plan
+    shares: tuple[float, float]
+    exchanged: tuple[tuple[str, str, int], ...]
+    left_out: tuple[tuple[str, str], ...]
+
+
+def suited(example: Plan, outline: Outline, input: str | None = None) -> Suited:
+    """The example's study on these data, on images of another ``input`` than their own if it is given.
+
+    Raises ``InputError`` where there are too few images, with the number that would do.
+    """
+    check_enough(outline)
+    template = template_for(SMALL.changed(input or outline.input, len(outline.classes)))
+    if input is not None:
+        _check_input(template, outline)
+    window = example.regime.flops or Window(0.8e6, 1.2e6)
+    middle = (window.low + window.high) / 2
+    space = example.draws[0].space
+    there, here = (sample(space, _DRAWN, each).complexity.flops for each in (example.template, template))
+    share = float(np.mean(there < middle))
+    plan = replace(
+        example,
+        template=template,
+        data=outline.name,
+        budget=budget_for(example.budget, outline),
+        baselines=None,
+    )
+    plan, scale = _drawn(plan, window, middle, float(np.quantile(here, share)))
+    plan = replace(plan, budget=replace(plan.budget, time_limit=_time_limit(plan.budget, scale * middle)))
+    shares = share, float(np.mean(here < scale * middle))
+    if example.baselines is None:
+        return Suited(plan, shares, (), ())
+    kept, exchanged, left_out = _solved(plan, example.baselines, scale)
+    if kept:
+        plan = replace(plan, baselines=replace(example.baselines, names=tuple(kept), forms=("small",)))
+    return Suited(plan, shares, tuple(exchanged), tuple(left_out))
+
+
+def check_enough(outline: Outline) -> None:
+    """Raise ``InputError`` where the images are too few for a study, with the number that would do."""
+    least = LEAST_IMAGES | {"train": max(LEAST_IMAGES["train"], 2 * len(outline.classes))}
+    have = {name: getattr(outline, name) for name in least}
+    if all(have[name] >= least[name] for name in least):
+        return
+    total = sum(have.values())
+    # Splits are whole numbers: a few more make up for what their rounding took.
+    share = max(least[name] / max(have[name], 1) for name in least)
+    enough = 10 * ceil((1.1 * share * total + 6) / 10)
+    raise InputError(
+        f"data {outline.name} has {total:,} images in {len(outline.classes):,} classes: {_listed(have)};"
+        f" a study of so many classes needs at least {_listed(least)}; {enough:,} images in all, split"
+        " alike, would do"
+    )
+
+
+def _check_input(template: Template, outline: Outline) -> None:
+    if not is_folder(outline.name) and template.input != outline.input:
+        raise InputError(
+            f"data {outline.name} has images {outline.input}; leave out --input {template.input}"
+        )
+    if template.channels not in (1, 3):
+        raise InputError(f"--input {template.input}: a folder of images is read in 1 or 3 channels")
+
+
+def template_for(base: Template) -> Template:
+    """The base with a stem and four stages that suit its resolution.
+
+    As many of them halve the map as leave its shorter side ``LEAST_SIDE`` pixels: the last stages first, and
+    the stem, which sees the most pixels, where there are three halvings or more.
+    """
+    side, halvings = min(base.height, base.width), 0
+    while halvings < _MOST_HALVINGS and ceil(side / 2) >= LEAST_SIDE:
+        side, halvings = ceil(side / 2), halvings + 1
+    stem = int(halvings >= _HALVED_BY_STEM)
+    strides = (1,) * (_STAGES - halvings + stem) + (2,) * (halvings - stem)
+    return replace(base, stem_stride=1 + stem, strides=strides)
+
+
+def last_map(template: Template) -> tuple[int, int]:
+    """Height and width of the last stage's map."""
+    height, width = template.height, template.width
+    for stride in (template.stem_stride, *template.strides):
+        height, width = ceil(height / stride), ceil(width / stride)
+    return height, width
+
+
+def budget_for(example: Budget, outline: Outline) -> Budget:
+    """The example's number of steps, at least ``LEAST_STEPS``, on the images that there are."""
+    wanted = max(example.images, IMAGES_A_CLASS * len(outline.classes))
+    images = min(wanted, outline.train)
+    batch = example.batch_size
+    while batch > _LEAST_BATCH and images < _LEAST_STEPS_AN_EPOCH * batch:
+        batch //= 2
+    steps = max(LEAST_STEPS, example.steps)
+    return replace(
+        example,
+        images=images,
+        batch_size=batch,
+        epochs=ceil(steps / max(1, images // batch)),
+        validation=min(example.validation, outline.validation),
+    )
+
+
+def _time_limit(budget: Budget, flops: float) -> float:
+    """The example's, or as long as a training of this size takes on a core a fifth as fast as ours."""
+    seconds = _SECONDS_A_FLOP * flops * budget.steps * budget.images_per_step
+    return max(budget.time_limit, ceil(seconds / 100) * 100.0)
+
+
+def _drawn(plan: Plan, window: Window, middle: float, flops: float) -> tuple[Plan, float]:
+    """The plan with the example's window at these flops, or near them if a space has too few networks there.
+
+    Also by how much the window was scaled.
+    """
+    first: InputError | None = None
+    for factor in _NEARBY:
+        scale = _rounded(factor * flops) / middle
+        regime = Regime(flops=Window(round(scale * window.low), round(scale * window.high)))
+        there = replace(plan, regime=regime)
+        try:
+            planned_jobs(there)
+        except InputError as error:
+            first = first or error
+        else:
+            return there, scale
+    raise first or InputError("no window of flops was tried")
+
+
+def _rounded(flops: float) -> float:
+    """The round number nearest to these flops."""
+    power = 10.0 ** int(log10(flops))
+    return power * min(_ROUND, key=lambda each: abs(each - flops / power))
+
+
+def _solved(
+    plan: Plan, baselines: Baselines, scale: float
+) -> tuple[list[str], list[tuple[str, str, int]], list[tuple[str, str]]]:
+    """The baselines that there are on this plan's template, those of another form, and those left out."""
+    kept: dict[str, None] = {}
+    exchanged, left_out = [], []
+    window = plan.regime.flops or Window()
+    size = format_count(round((window.low + window.high) / 2))
+    for text, here in _scaled(baselines, scale):
+        try:
+            flops = _flops(plan, baselines, here)
+            if here == text and flops > _DEAR * window.high:
+                smaller = f"{text.rpartition('@')[0]}@{size}F"
+                _flops(plan, baselines, smaller)
+                exchanged.append((text, smaller, flops))
+                kept[smaller] = None
+            else:
+                kept[here] = None
+        except InputError as error:
+            left_out.append((text, str(error).removeprefix("baselines: ")))
+    return list(kept), exchanged, left_out
+
+
+def _scaled(baselines: Baselines, scale: float) -> Iterator[tuple[str, str]]:
+    """Each baseline with its form, and the same with the flops in its form scaled as the window was."""
+    from regnetlab.models.registry import find_model  # torch
+
+    for form in baselines.forms:
+        for name in baselines.names:
+            text = name if "@" in name else f"{name}@{form}"
+            flops = find_model(text).flops
+            yield (
+                text,
+                text if flops is None else f"{text.rpartition('@')[0]}@{format_count(round(scale * flops))}F",
+            )
+
+
+def _flops(plan: Plan, baselines: Baselines, text: str) -> int:
+    [contender] = hand_designed(replace(plan, baselines=replace(baselines, names=(text,), forms=("small",))))
+    return contender.flops
+
+
+def _listed(counts: dict[str, int]) -> str:
+    purposes = {"train": "to train on", "validation": "for validation", "test": "to test on"}
+    return ", ".join(f"{count:,} {purposes[name]}" for name, count in counts.items())

@@ -1,0 +1,84 @@
+"""What `regnetlab new` writes for images of one's own is run to its end: nothing in it is refused later."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from regnetlab.cli import main
+from regnetlab.study.plan_file import load_plan
+from tests.cli.asked import Capture, answer
+from tests.training.sources.test_cifar import write_cifar_10
+
+
+def write_classes(root: Path, classes: int, each: int, mode: str, size: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    width, height = size
+    for label in range(classes):
+        folder = root / f"class {label:03}"
+        folder.mkdir(parents=True)
+        for i in range(each):
+            shape = (height, width) if mode == "L" else (height, width, 3)
+            Image.fromarray(random.integers(0, 256, shape).astype(np.uint8)).save(folder / f"{i}.png")
+
+
+def shorten(study: Path) -> None:
+    """One network a space, one low rate and an epoch: what `run` checks stays as it was written."""
+    text = study.read_text()
+    text = re.sub(r"^n = \d+", "n = 1", text, flags=re.MULTILINE)
+    text = re.sub(r"^epochs = \d+", "epochs = 1", text, flags=re.MULTILINE)
+    study.write_text(re.sub(r"^lr = .*", "lr = [0.01]", text, flags=re.MULTILINE))
+
+
+def run_to_the_end(capsys: Capture, *more: str) -> None:
+    dry = answer(capsys, "run", "mine", "--dry-run")
+    assert dry["planned"] > 80
+    study = Path("studies/mine/study.toml")
+    shorten(study)
+    done = answer(capsys, "run", "mine", "--executor", "inline", "--device", "cpu", *more)
+    assert done["failed"] == 0
+    contest = pd.read_csv(study.parent / "baselines.csv")
+    baselines = load_plan(study).baselines
+    assert baselines is not None
+    judged = contest[contest["stage"] == "final"]
+    assert set(baselines.names) <= set(judged["contender"])
+    assert judged["test_error"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("classes", "each", "mode", "size", "input"),
+    [
+        (2, 30, "L", (16, 16), None),
+        (100, 3, "RGB", (64, 24), None),
+        (3, 20, "RGB", (160, 90), "3x72x128"),
+    ],
+    ids=["small, grey, few", "many classes, wide", "large"],
+)
+def test_a_study_on_a_folder_of_images_runs_to_its_end(
+    capsys: Capture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    classes: int,
+    each: int,
+    mode: str,
+    size: tuple[int, int],
+    input: str | None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_classes(tmp_path / "images", classes, each, mode, size)
+    words = ("new", "mine", "--data", "folder:images", *(("--input", input) if input else ()))
+    channels = 1 if mode == "L" else 3
+    assert answer(capsys, *words)["template"]["channels"] == channels
+    run_to_the_end(capsys)
+
+
+def test_a_study_on_cifar_10_runs_to_its_end(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_cifar_10(tmp_path / "data", n=60)
+    assert main(["new", "mine", "--data", "cifar-10", "--data-dir", "data"]) == 0
+    run_to_the_end(capsys, "--data-dir", "data")
