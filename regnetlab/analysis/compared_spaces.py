@@ -16,9 +16,10 @@ from regnetlab.analysis.compare import (
     summary,
 )
 from regnetlab.analysis.edf import edf
+from regnetlab.analysis.error_units import ErrorUnit
 from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.analysis.matched import Matched
-from regnetlab.analysis.networks import read_networks, study_networks
+from regnetlab.analysis.networks import notes_of, read_networks, study_networks
 from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
 from regnetlab.analysis.verdicts import POWER, check_margin, verdict
 from regnetlab.errors import InputError
@@ -31,15 +32,17 @@ def compared_spaces(
     files: Sequence[Path] = (),
     margin: float | None = None,
     pairs: Sequence[tuple[str, str]] = (),
+    errors: ErrorUnit | None = None,
 ) -> dict[str, Any]:
     """The spaces, each step's comparison and verdict, and the noise of seeds.
 
     A study states its margin itself; for a file it is the one given, or the default of study files.
+    ``errors`` is the unit of the files' errors (``read_networks``).
     """
     order: tuple[str, ...] = ()
     stated = math.nan
     if files:
-        networks = read_networks(files)
+        networks = read_networks(files, errors)
     else:
         plan = load_plan(find_study(study or newest_study()))
         networks = study_networks(plan)
@@ -61,6 +64,7 @@ def compared_spaces(
         "spaces": [_space(each) for each in found if len(each.errors)],
         "comparisons": [described(each) for each in comparisons],
         "seed_noise": _noise(seed_noise(networks)),
+        "notes": notes_of(networks),
     }
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.derive import derive
+from regnetlab.analysis.error_units import ErrorUnit
 from regnetlab.analysis.networks import (
     complete,
     incomplete,
+    notes_of,
     read_networks,
     records,
     study_networks,
@@ -41,6 +43,7 @@ def fitted_law(
     flops: str | None = None,
     input: str | None = None,
     classes: int | None = None,
+    errors: ErrorUnit | None = None,
 ) -> dict[str, Any]:
     """The fits of all networks, the law of the best, and RegNets derived from it.
 
@@ -51,12 +54,13 @@ def fitted_law(
     shape: Template | InputError
     se_ratio = 0.0
     if files:
-        networks = with_widths(read_networks(files))
+        every = read_networks(files, errors)
+        networks = with_widths(every)
         shape, ranges, regime = _template_of(networks), PAPER_RANGES, _regime_of(networks)
         se_ratio = _se_ratio_of(networks)
     else:
         plan = load_plan(find_study(study or newest_study()))
-        networks = study_networks(plan)
+        networks = every = study_networks(plan)
         shape, ranges, regime = plan.template, plan.ranges, plan.regime
         n = n or plan.derived
     if template is not None:
@@ -66,14 +70,17 @@ def fitted_law(
     regime = regime if flops is None else Regime(flops=parse_window("flops", flops))
 
     population, derived, reason = _population(networks, n or _DERIVED, shape, regime, ranges, se_ratio)
+    unfinished = incomplete(every)
     return {
         "law": law,
         "models": _fits(law, _networks(networks)),
-        "incomplete": len(incomplete(networks)),
+        "incomplete": len(unfinished),
         "population": population,
         "template": asdict(shape) | {"input": shape.input} if isinstance(shape, Template) else None,
         "derived": [described(config, shape) for config in derived] if isinstance(shape, Template) else [],
         "derived_reason": reason,
+        "failed": len(_networks(every)) - len(complete(every)) - len(unfinished),
+        "notes": notes_of(every),
     }
 
 

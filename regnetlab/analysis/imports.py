@@ -1,25 +1,22 @@
-"""Populations of others: the JSON of pycls' sweeps and of nds, and Optuna studies, as rows of networks.
+"""Populations of others: the JSON of pycls' sweeps and of nds as rows of networks.
 
 A row is what a line of a CSV of networks is: texts by column (``networks``). What a layout does not say is
-left out; docs/exchange.md lists what is taken from where.
+left out; docs/exchange.md lists what is taken from where. Optuna's studies: ``optuna_import``.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
-from regnetlab.errors import InputError, unknown
-from regnetlab.files import sqlite_uri
+from regnetlab.errors import InputError
 from regnetlab.models.pycls_config import read_config_file, se_ratio_of_config, template_of_config
 from regnetlab.spaces.config import Config
-from regnetlab.spaces.law import parse_config, regnet_config
+from regnetlab.spaces.law import regnet_config
 from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, ratio_text
 from regnetlab.spaces.template import Template
-from regnetlab.study.search_store import MARK
-from regnetlab.study.stores.backends import sqlite_storage
 
 Row = Mapping[str, Any]
 """Texts by column, but for ``template``: a ``Template``, or the ``InputError`` that says why it is none."""
@@ -28,12 +25,6 @@ INCOMPLETE = "stopped"
 _OF_A_RUN = {"RNG_SEED", "DESC", "OUT_DIR", "CFG_DEST", "LOG_DEST", "LOG_PERIOD", "HOST", "PORT_RANGE"}
 _CIFAR = 3, 32, 32, 10
 """Channels, height, width and classes of nds' data, but for files that end in _in (ImageNet)."""
-_SQLITE = b"SQLite format 3\x00"
-NO_SAMPLE = (
-    "{source} holds a search, whose networks are no random sample of a space and can't be compared as one;"
-    " its result: regnetlab search, and the report of its study"
-)
-"""Why a search is refused wherever a population is wanted."""
 
 
 def imported_rows(path: Path, text: str, name: str = "") -> list[Row]:
@@ -65,55 +56,6 @@ def config_row(path: Path) -> Row:
     """The network of a YAML config of pycls; it has no error."""
     found = read_config_file(path)
     return {"name": path.stem, **_columns(found.config), "se_ratio": found.config.se_ratio}
-
-
-def is_optuna(path: Path) -> bool:
-    """Whether this file is an SQLite database."""
-    with path.open("rb") as file:
-        return file.read(len(_SQLITE)) == _SQLITE
-
-
-def optuna_rows(path: Path, study: str = "") -> list[Row]:
-    """The finished trials of an Optuna study in this SQLite file, which is opened read-only.
-
-    ``study`` names it where the file has several. Depths and widths are in user attributes ``depths`` and
-    ``widths``, in ``model`` (our own stores), or in parameters d1, w1, g1, b1, d2, …
-    """
-    import optuna
-    from sqlalchemy.exc import SQLAlchemyError
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        storage = sqlite_storage(sqlite_uri(path.resolve()), skip=True, uri=True)
-        summaries = optuna.get_all_study_summaries(storage)
-        searches = {each.study_name for each in summaries if MARK in each.user_attrs}
-        if summaries and (study in searches or len(searches) == len(summaries)):
-            raise InputError(NO_SAMPLE.format(source=path))
-        names = [each.study_name for each in summaries if each.study_name not in searches]
-        if not study and "regnetlab" in names:
-            study = "regnetlab"
-        if not study and len(names) > 1:
-            raise InputError(
-                f"{path} has the studies {', '.join(names)}; add one's name, as in {path}#{names[0]}"
-            )
-        if not names:
-            raise InputError(f"{path} has no study")
-        if study and study not in names:
-            raise unknown("study", study, names)
-        found = optuna.load_study(study_name=study or names[0], storage=storage)
-        trials = found.get_trials(deepcopy=False)
-    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise InputError(f"{path} is no Optuna storage: {reason}") from None
-    rows = []
-    for trial in (each for each in trials if each.state.is_finished()):
-        try:
-            rows.append(_trial(trial, found.study_name))
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise InputError(f"{path}, trial {trial.number}: {' '.join(str(error).split())[:200]}") from None
-    if not rows:
-        raise InputError(f"study {found.study_name} in {path} has no finished trial")
-    return rows
 
 
 def _indexes(jobs: Sequence[Mapping[str, Any]], reruns: bool) -> list[int]:
@@ -238,46 +180,6 @@ def _nds(job: Mapping[str, Any], name: str, stems: bool) -> Row:
     if job.get("test_ep_top1"):
         return row | {"error": str(float(job["test_ep_top1"][-1]))}
     raise ValueError("it has neither cfg (pycls) nor min_test_top1 or test_ep_top1 (nds)")
-
-
-def _trial(trial: Any, study: str) -> Row:
-    """One finished trial; a failed or pruned one has no error."""
-    known: Mapping[str, Any] = trial.user_attrs
-    row = {"name": f"trial {trial.number}", "space": str(known.get("space", study))}
-    if "index" in known:
-        row["index"] = str(known["index"])
-    if isinstance(known.get("model"), str) and known["model"].startswith(("anynet:", "regnet:")):
-        config = parse_config(known["model"])
-        row |= {
-            "depths": _spaced(config.depths),
-            "widths": _spaced(config.widths),
-            "group_widths": _spaced(config.group_widths),
-            "bottleneck_ratios": _spaced(config.bottleneck_ratios),
-        }
-    else:
-        for column, letter in _letters():
-            values = known.get(column) or list(_numbered(trial.params, letter))
-            row |= {column: _spaced(values)} if values else {}
-    row |= {
-        each: str(known[each]) for each in ("flops", "params", "acts", "ended", "seconds") if each in known
-    }
-    complete = trial.state.name == "COMPLETE"
-    return row | {"error": str(float(trial.values[0])) if complete and trial.values else ""}
-
-
-def _letters() -> Iterable[tuple[str, str]]:
-    return zip(("depths", "widths", "group_widths", "bottleneck_ratios"), "dwgb", strict=True)
-
-
-def _numbered(params: Mapping[str, Any], letter: str) -> Iterator[Any]:
-    """The parameters d1, d2, … as far as they go; one without a number, for g and b, is of all stages."""
-    if letter in params:
-        yield params[letter]
-        return
-    stage = 1
-    while f"{letter}{stage}" in params:
-        yield params[f"{letter}{stage}"]
-        stage += 1
 
 
 def _ratio(multiplier: Any) -> float:

@@ -7,67 +7,72 @@ and ``acts`` (floats, NaN where unknown), ``ended`` and whatever else the file h
 
 import csv
 import io
-import math
-import re
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.imports import (
-    INCOMPLETE,
-    NO_SAMPLE,
-    Row,
-    config_row,
-    imported_rows,
-    is_optuna,
-    optuna_rows,
+from regnetlab.analysis.csv_header import read_header
+from regnetlab.analysis.error_units import (
+    ACCURACY,
+    ERRORS,
+    ErrorReading,
+    ErrorUnit,
+    check_supposed,
+    error_reading,
 )
+from regnetlab.analysis.imports import INCOMPLETE, Row, config_row, imported_rows
+from regnetlab.analysis.network_rows import UNNAMED, network_of
+from regnetlab.analysis.optuna_import import NO_SAMPLE, is_optuna, optuna_trials
 from regnetlab.errors import InputError
 from regnetlab.models.pycls_config import is_config_file
 from regnetlab.spaces.arrays import Floats, Ints
-from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Number
-from regnetlab.spaces.ratio import parse_ratio
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import DERIVED, Plan
 from regnetlab.study.search_table import SIGNS
 from regnetlab.study.store import open_store
-from regnetlab.study.trials import trials_csv
-from regnetlab.training.budget import COMPLETE
+from regnetlab.study.trials import COLUMNS, trials_csv
 
 _MOST_BYTES = 2**31
-_INDEX = re.compile("[0-9]{1,12}")
-_UNNAMED = "networks"
 _NETWORK = ["space", "index"]
 """The columns that say which network a training is of."""
 
 
-def read_networks(files: Sequence[Path]) -> pd.DataFrame:
+def read_networks(files: Sequence[Path], errors: ErrorUnit | None = None) -> pd.DataFrame:
     """The networks in these files; an ``InputError`` names the file and place of a mistake.
 
-    A file is a CSV of networks, the JSON of a pycls sweep or of nds, or an SQLite file with an Optuna
-    study (``imports``; ``FILE#STUDY`` where it has several). Where it names no spaces, it is one itself if
-    there are several files.
+    A file is a CSV of networks, the JSON of a pycls sweep or of nds, or a file with an Optuna study
+    (``imports``, ``optuna_import``; ``FILE#STUDY`` where it has several). Where it names no spaces, it is
+    one itself if there are several files. ``errors`` states the unit of all errors where the files don't.
+    What a reader should know of how they were read is in the frame's ``attrs["notes"]``.
     """
     frames: list[pd.DataFrame] = []
+    notes: list[str] = []
     configs = [path for path in files if is_config_file(str(path))]
     if configs:  # one network a file: they are of one space
         rows = [(i, config_row(path)) for i, path in enumerate(configs, start=1)]
-        frames.append(_frame(rows, "configs", "file"))
+        frames.append(_frame(rows, "configs", "file", error_reading(ERRORS[0], None, "a config")))
     others = [path for path in files if path not in configs]
     for path, name in zip(others, _names(others), strict=True):
-        frame = _read(path, name)
-        if len(files) > 1 and set(frame["space"]) == {_UNNAMED}:
+        frame = _read(path, name, errors)
+        notes += notes_of(frame)
+        if len(files) > 1 and set(frame["space"]) == {UNNAMED}:
             frame = frame.assign(space=name)
         known = {space for other in frames for space in other["space"]}
         if twice := sorted(known & set(frame["space"])):
             raise InputError(f"space {twice[0]!r} is in {path} and in a file before it; name them apart")
         frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+    networks = pd.concat(frames, ignore_index=True)
+    networks.attrs["notes"] = notes
+    return networks
+
+
+def notes_of(networks: pd.DataFrame) -> list[str]:
+    """What a reader should know of how these networks were read."""
+    return list(networks.attrs.get("notes", ()))
 
 
 def _names(files: Sequence[Path]) -> list[str]:
@@ -87,64 +92,102 @@ def _names(files: Sequence[Path]) -> list[str]:
     return ["/".join(each[-1:]) for each in parts]
 
 
-def _read(path: Path, name: str) -> pd.DataFrame:
+def _read(path: Path, name: str, errors: ErrorUnit | None) -> pd.DataFrame:
     whole, _, study = str(path).partition("#")
     file = Path(whole)
     try:
         if file.stat().st_size > _MOST_BYTES:
             raise InputError(f"{file} is over 2 GiB; split it")
+        if not file.is_file():  # a pipe would be waited for, a device never ends
+            raise InputError(f"{file} can't be read: it is no regular file")
         if is_optuna(file):
-            return _frame(list(enumerate(optuna_rows(file, study), start=1)), str(path), "trial")
+            found = optuna_trials(file, study, errors)
+            frame = _frame(found.rows, str(path), "trial", found.reading)
+            frame.attrs["notes"] = list(found.notes)
+            return frame
         text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InputError(f"{path} can't be read: {error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} can't be read as text: {error}; save it as UTF-8") from error
     if file.suffix.lower() == ".json" or text.lstrip()[:1] in ("[", "{"):
-        return _frame(list(enumerate(imported_rows(file, text, name), start=1)), str(file), "network")
-    return parse_networks(text, str(file))
+        rows = list(enumerate(imported_rows(file, text, name), start=1))
+        return _frame(rows, str(file), "network", error_reading(ERRORS[0], errors, str(file)))
+    return parse_networks(text, str(file), errors)
 
 
-def parse_networks(text: str, source: str) -> pd.DataFrame:
-    """The networks in this CSV text; ``source`` names it in errors."""
-    reader = csv.DictReader(io.StringIO(text))
+def parse_networks(text: str, source: str, errors: ErrorUnit | None = None) -> pd.DataFrame:
+    """The networks in this CSV text; ``source`` names it in messages, ``errors`` the unit of errors."""
+    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     rows: list[tuple[int, Row]] = []
     try:
-        columns = set(reader.fieldnames or [])
-        if columns >= SIGNS:
+        names = reader.fieldnames or []
+        if set(names) >= SIGNS:
             raise InputError(NO_SAMPLE.format(source=source))
-        missing = {"depths", "widths"} - columns
-        if missing and not (len(missing) == 2 and columns & {"error", "top1_err"}):
-            names = ", ".join(reader.fieldnames or []) or "none"
-            raise InputError(
-                f"{source}: column {' and '.join(sorted(missing))} missing; a CSV of networks has"
-                f" depths and widths (numbers with spaces between), this has {names}"
-            )
+        header = read_header(names, source, accuracies=bool(errors and errors.startswith(ACCURACY)))
+        reader.fieldnames = header.columns
         for row in reader:
             rows.append((reader.line_num, row))
     except csv.Error as error:
         raise InputError(f"{source}, line {reader.line_num}: no CSV: {error}") from error
     if not rows:
         raise InputError(f"{source} has no networks; it ends after its first line")
-    return _frame(rows, source, "line")
+    column = header.scores or ERRORS[0]
+    what = f"column {names[header.columns.index(column)] if header.scores else column!r} of {source}"
+    reading = error_reading(
+        column, errors if header.scores else None, what, header.share, own=set(names) >= set(COLUMNS)
+    )
+    frame = _frame(rows, source, "line", reading, header.powers)
+    if reading.accuracy:
+        frame.attrs["notes"] = [f"{source} has {reading.note}"]
+    return frame
 
 
-def _frame(rows: Sequence[tuple[int, Row]], source: str, place: str) -> pd.DataFrame:
+def _frame(
+    rows: Sequence[tuple[int, Row]],
+    source: str,
+    place: str,
+    reading: ErrorReading,
+    powers: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
     networks: list[dict[str, Any]] = []
     for number, row in rows:
         try:
-            networks.append(_network(row, len(networks)))
+            networks.append(network_of(row, len(networks), reading, powers or {}))
         except InputError as error:
             raise InputError(f"{source}, {place} {number}: {error}") from None
     if not networks or any(each.keys() != networks[0].keys() for each in networks):
-        return pd.DataFrame(networks)
-    # From columns: half the time, and half the memory.
-    return pd.DataFrame({name: [each[name] for each in networks] for name in networks[0]})
+        frame = pd.DataFrame(networks)
+    else:  # from columns: half the time, and half the memory
+        frame = pd.DataFrame({name: [each[name] for each in networks] for name in networks[0]})
+    if len(frame) and frame.duplicated(_NETWORK).any():
+        _check_indexes(frame, [f"{source}, {place} {number}" for number, _ in rows])
+    check_supposed(frame, reading, source)
+    return frame
+
+
+def _check_indexes(networks: pd.DataFrame, places: Sequence[str]) -> None:
+    """Raise ``InputError`` where two networks share an index, so that they would be averaged as one."""
+    known: dict[tuple[str, int], tuple[Any, Any]] = {}
+    columns = (networks[name].tolist() for name in (*_NETWORK, "depths", "widths"))
+    for place, space, index, depths, widths in zip(places, *columns, strict=True):
+        config = (depths, widths)
+        if isinstance(widths, tuple) and known.setdefault((space, index), config) != config:
+            raise InputError(
+                f"{place}: space {space!r} has another network of index {index} before; rows of one space"
+                " and index are trainings of one network"
+            )
 
 
 def with_widths(networks: pd.DataFrame) -> pd.DataFrame:
-    """These networks; raises ``InputError`` where one has no depths and widths."""
-    if networks["widths"].map(lambda widths: not isinstance(widths, tuple)).any():
+    """These networks without the failed ones that stopped before their depths and widths were known.
+
+    Raises ``InputError`` where one with an error has none.
+    """
+    known = networks["widths"].map(lambda widths: isinstance(widths, tuple))
+    if not known.any() or networks.loc[~known, "error"].notna().any():
         raise InputError("a width law needs the depths and widths of every network; these have errors only")
-    return networks
+    return networks if known.all() else networks[known].reset_index(drop=True)
 
 
 def counted(networks: pd.DataFrame) -> pd.DataFrame:
@@ -174,88 +217,6 @@ def complete(networks: pd.DataFrame) -> pd.DataFrame:
     return firsts.assign(error=means).reset_index()
 
 
-def _network(row: Row, count: int) -> dict[str, Any]:
-    if None in row or None in row.values():
-        raise InputError("this line has more or fewer values than the first line has columns")
-    known_config = "depths" in row or "widths" in row
-    depths = _numbers(row, "depths", MAX_DEPTH) if known_config else None
-    widths = _numbers(row, "widths", MAX_WIDTH) if known_config else None
-    stages = len(widths or ())
-    if depths is not None and len(depths) != stages:
-        raise InputError(f"depths has {len(depths)} numbers and widths {stages}; one per stage each")
-    groups = next((each for each in ("group_widths", "group_width") if row.get(each)), None)
-    error = _real(row, "error" if "error" in row else "top1_err", 0, 100)
-    known: dict[str, Any] = {
-        "name": row.get("name") or row.get("id") or f"network {count + 1}",
-        "space": row.get("space") or _UNNAMED,
-        "index": int(index) if _INDEX.fullmatch(index := row.get("index", "")) else count,
-        "depths": depths,
-        "widths": widths,
-        "group_widths": _per_stage(groups, _numbers(row, groups, MAX_WIDTH), stages)
-        if groups and stages
-        else None,
-        "bottleneck_ratios": (
-            _per_stage("bottleneck_ratios", _ratios(row["bottleneck_ratios"]), stages)
-            if row.get("bottleneck_ratios") and stages
-            else None
-        ),
-        "error": error,
-        **{name: _real(row, name, 0, 1e18) for name in ("flops", "params", "acts")},
-    }
-    known["ended"] = row.get("ended") or (COMPLETE if not math.isnan(error) else "unknown")
-    others = {name: value for name, value in row.items() if name not in known}
-    return {**others, **known}
-
-
-def _numbers(row: Row, column: str, most: int) -> tuple[int, ...]:
-    text = row.get(column) or ""
-    numbers = _whole_numbers(text)
-    if numbers is None or not 1 <= min(numbers) <= max(numbers) <= most:
-        raise InputError(
-            f"{column} is {text[:40]!r}; it must be 1 to {MAX_STAGES} whole numbers of 1 to {most:,}"
-            " with spaces between"
-        )
-    return numbers
-
-
-# Columns repeat few texts; remembered, a hundred thousand networks are read in a third of the time.
-@lru_cache(maxsize=2**16)
-def _whole_numbers(text: str) -> tuple[int, ...] | None:
-    words = text.split()
-    if not 1 <= len(words) <= MAX_STAGES or not all(
-        word.isascii() and word.isdigit() and len(word) < 8 for word in words
-    ):
-        return None
-    return tuple(map(int, words))
-
-
-@lru_cache(maxsize=2**12)
-def _ratios(text: str) -> tuple[float, ...]:
-    words = text.split()
-    if not 1 <= len(words) <= MAX_STAGES:
-        raise InputError(f"bottleneck_ratios is {text[:40]!r}; it must be 1 to {MAX_STAGES} numbers")
-    return tuple(map(parse_ratio, words))
-
-
-def _per_stage(column: str, values: tuple[Number, ...], stages: int) -> tuple[Number, ...]:
-    if len(values) not in (1, stages):
-        raise InputError(f"{column} has {len(values)} numbers for {stages} stages; give one, or {stages}")
-    return values * stages if len(values) == 1 else values
-
-
-def _real(row: Row, column: str, low: float, high: float) -> float:
-    text = (row.get(column) or "").strip()
-    if text.lower() in ("", "nan"):
-        return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.inf
-    if not low <= value <= high:
-        raise InputError(f"{column} is {text[:40]!r}; it must be a number of {low:g} to {high:g}, or empty")
-    return value
-
-
 def spaces_of(networks: pd.DataFrame) -> Sequence[str]:
     """The spaces, in the order in which they first appear."""
     return list(dict.fromkeys(networks["space"].tolist()))
@@ -266,9 +227,9 @@ def study_networks(plan: Plan) -> pd.DataFrame:
     if plan.store.exists():
         text = trials_csv(plan, outcome(plan, open_store(plan.store)))
         if text.count("\n") > 1:  # more than its columns
-            return parse_networks(text, f"study {plan.name}")
+            return parse_networks(text, f"study {plan.name}", "percent")
     elif plan.trials.exists():
-        return read_networks([plan.trials])
+        return read_networks([plan.trials], "percent")
     raise InputError(f"study {plan.name} has no trainings yet; begin with: regnetlab run {plan.name}")
 
 

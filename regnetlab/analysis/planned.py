@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.compare import populations
+from regnetlab.analysis.error_units import ErrorUnit
 from regnetlab.analysis.intervals import FEWEST, median_scale
-from regnetlab.analysis.networks import read_networks, study_networks
+from regnetlab.analysis.networks import notes_of, read_networks, study_networks
 from regnetlab.analysis.verdicts import check_margin, networks_needed
 from regnetlab.errors import InputError
 from regnetlab.study.plan import MARGIN
@@ -26,6 +27,7 @@ def planned(
     power: float,
     spread: float | None,
     workers: int | None,
+    errors: ErrorUnit | None = None,
 ) -> dict[str, Any]:
     """For every step: ``n``, the networks that each space needs for a verdict with this power.
 
@@ -36,6 +38,7 @@ def planned(
     if not 0.5 < power < 1:
         raise InputError(f"power is {power:g}; it must be above 0.5 and below 1")
     seconds: float | None = None
+    notes: list[str] = []
     seeds, stated = 1.0, MARGIN
     if spread is not None:
         if not 0 < spread <= 100:
@@ -44,7 +47,7 @@ def planned(
         scales = [("any", 0, scale), ("any", 0, scale)]
     else:
         if files:
-            networks = read_networks(files)
+            networks = read_networks(files, errors)
         else:
             plan = load_plan(find_study(study or newest_study()))
             networks, seeds, stated = study_networks(plan), plan.trainings_each, plan.margin
@@ -57,7 +60,7 @@ def planned(
             raise InputError(
                 f"a pilot needs two spaces with {FEWEST} networks with errors each; or give --spread SD"
             )
-        seconds = _seconds(networks)
+        seconds, notes = _seconds(networks), notes_of(networks)
     chosen = check_margin(stated if margin is None else margin)
     if chosen == 0:
         raise InputError("margin is 0; no number of networks shows 'no worse' within nothing: give --margin")
@@ -80,6 +83,7 @@ def planned(
         "seeds": seeds,
         "workers": at_once,
         "steps": steps,
+        "notes": notes,
     }
 
 

@@ -6,13 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from regnetlab.cli.output import Json, number, print_json, print_table, signed
+from regnetlab.analysis.error_units import ErrorUnit
+from regnetlab.cli.output import Json, number, print_json, print_notes, print_table, signed
 from regnetlab.errors import InputError
 
 StudyOrNewest = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")]
 From = Annotated[
     list[Path] | None,
     typer.Option("--from", help="A file of networks (docs/exchange.md) instead of a study; repeatable."),
+]
+Errors = Annotated[
+    ErrorUnit | None,
+    typer.Option(help="What the errors in --from FILE are, where the file does not say it."),
 ]
 Margin = Annotated[
     float | None, typer.Option(help="Points of error that still count as no worse; the study's by default.")
@@ -32,6 +37,12 @@ def or_newest(study: str | None, files: list[Path] | None) -> str | None:
     return newest
 
 
+def check_errors(errors: ErrorUnit | None, files: list[Path] | None) -> None:
+    """Raise ``InputError`` where a unit is given for no file."""
+    if errors is not None and not files:
+        raise InputError("--errors says how --from FILE is read; a study's errors are in percent")
+
+
 def compare(
     study: StudyOrNewest = None,
     from_: From = None,
@@ -40,14 +51,17 @@ def compare(
         list[str] | None,
         typer.Option(metavar="A:B", help="Compare space B with A instead of every step; repeatable."),
     ] = None,
+    errors: Errors = None,
     json: Json = False,
 ) -> None:
     """Compare the error distributions of spaces, step by step, with verdicts."""
+    check_errors(errors, from_)
     study = or_newest(study, from_)
     pairs = [_pair(each) for each in pair or ()]
     from regnetlab.analysis.compared_spaces import compared_spaces  # pandas, SciPy
 
-    document = compared_spaces(study, from_ or (), margin, pairs)
+    document = compared_spaces(study, from_ or (), margin, pairs, errors)
+    print_notes(document["notes"])
     if json:
         print_json(document)
         return
@@ -66,9 +80,11 @@ def plan(
     workers: Annotated[
         int | None, typer.Option(min=1, max=1_000_000, help="Trainings at once; this machine's by default.")
     ] = None,
+    errors: Errors = None,
     json: Json = False,
 ) -> None:
     """Say how many networks per space a verdict needs, and what they cost."""
+    check_errors(errors, from_)
     if sum(map(bool, (study, from_, spread is not None))) > 1:
         raise InputError("give one of a study, --from FILE and --spread SD as the pilot")
     if spread is None:
@@ -76,7 +92,8 @@ def plan(
     from regnetlab.analysis.planned import planned  # pandas, SciPy
     from regnetlab.analysis.verdicts import points
 
-    document = planned(study, from_ or (), margin, power, spread, workers)
+    document = planned(study, from_ or (), margin, power, spread, workers, errors)
+    print_notes(document["notes"])
     if json:
         print_json(document)
         return

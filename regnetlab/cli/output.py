@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Annotated, Any
@@ -24,6 +25,12 @@ def print_json(document: Any) -> None:
     except ValueError:
         text = json.dumps(plain(document))
     print(text)
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """What to know of how files were read, on stderr."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:

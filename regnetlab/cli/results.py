@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from regnetlab.cli.comparison import From, Margin, StudyOrNewest, or_newest
-from regnetlab.cli.output import Json, count, number, print_json, print_table, stages
+from regnetlab.cli.comparison import Errors, From, Margin, StudyOrNewest, check_errors, or_newest
+from regnetlab.cli.output import Json, count, number, print_json, print_notes, print_table, stages
 from regnetlab.cli.spaces import Classes, Input, TemplateName, WindowText
 
 _SHOWN = 20  # networks in the printed table; --json has all
@@ -23,20 +23,23 @@ def fit_regnet(
     flops: WindowText = None,
     input: Input = None,
     classes: Classes = None,
+    errors: Errors = None,
     json: Json = False,
 ) -> None:
     """Fit the width law to networks, and derive RegNets from their best."""
+    check_errors(errors, from_)
     study = or_newest(study, from_)
     from regnetlab.analysis.fitted import fitted_law  # pandas, SciPy
 
-    document = fitted_law(study, from_ or (), law, n, template, flops, input, classes)
+    document = fitted_law(study, from_ or (), law, n, template, flops, input, classes, errors)
+    print_notes(document["notes"])
     if json:
         print_json(document)
         return
     _print_fits(document)
     if document["incomplete"]:
         print(f"\n{document['incomplete']} incomplete, stopped before the last epoch: they have no error")
-    _print_population(document["population"])
+    _print_population(document["population"], document["failed"])
     if document["derived"]:
         shape = document["template"]
         print(
@@ -66,10 +69,12 @@ def report(
         Path | None, typer.Option(metavar="DIR", help="Also write each figure there, as SVG and PNG.")
     ] = None,
     margin: Margin = None,
+    errors: Errors = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     json: Json = False,
 ) -> None:
     """Write the report of a study: one page that opens without a network."""
+    check_errors(errors, from_)
     study = or_newest(study, from_)
     from regnetlab.study.plan_file import find_study, load_plan
 
@@ -84,7 +89,8 @@ def report(
     if plan is not None:
         content, path = study_content(plan, margin), output or default_path(plan)
     else:
-        content = files_content(from_ or (), margin)
+        content = files_content(from_ or (), margin, errors)
+        print_notes(content.notes)
         path = output or Path(f"{content.name}.html")
     text = page(content)
     pictures = write_pictures(content, figures) if figures is not None else []
@@ -138,15 +144,17 @@ def _print_fits(document: dict[str, Any]) -> None:
             print(f"{each['name']}: {each['reason']}")
 
 
-def _print_population(law: dict[str, Any] | None) -> None:
+def _print_population(law: dict[str, Any] | None, failed: int) -> None:
     if law is None:
         return
     if law["growth"] is None:
         print(f"\nno law of the best: {law['reason']}")
         return
     low, high = law["growth_interval"]
+    lost = f" ({failed} more failed)" if failed else ""
     print(
-        f"\nThe best {law['n_best']} of {law['n']} networks: w_i ≈ {law['w0']:.1f} · {law['growth']:.2f}^i"
+        f"\nThe best {law['n_best']} of {law['n']} networks{lost}:"
+        f" w_i ≈ {law['w0']:.1f} · {law['growth']:.2f}^i"
         f"\ngrowth {law['growth']:.2f}, 95 % bootstrap interval {low:.2f} to {high:.2f}; R² {law['r2']:.2f}"
         f" (each network's own: median {number(law['median_r2'])})"
     )

@@ -19,6 +19,7 @@ from regnetlab.analysis.compare import (
     steps,
     study_pairs,
 )
+from regnetlab.analysis.error_units import ErrorUnit
 from regnetlab.analysis.fidelity import Fidelity
 from regnetlab.analysis.judged_budgets import finding, study_fidelity
 from regnetlab.analysis.ladders import UnfinishedError
@@ -26,6 +27,7 @@ from regnetlab.analysis.latencies import Group, groups
 from regnetlab.analysis.law_evidence import LawEvidence, law_evidence
 from regnetlab.analysis.networks import (
     complete,
+    notes_of,
     read_networks,
     records,
     study_networks,
@@ -58,6 +60,7 @@ class Content:
     they are very many) and have a ``label`` (the config, or a name), a ``model`` (what commands take, or
     empty) and ``points`` (the learning curve); ``failed`` are the trainings without an error. ``searches``
     stand beside all that and are compared with random search in the populations of ``rivals`` alone.
+    ``notes`` say how files were read.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Content:
     provenance: Mapping[str, Any]
     fidelity: Fidelity | None = None
     latency: Sequence[Group] = ()
+    notes: Sequence[str] = ()
 
     @property
     def fidelity_finding(self) -> str:
@@ -119,16 +123,19 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
     )
 
 
-def files_content(files: Sequence[Path], margin: float | None = None) -> Content:
+def files_content(
+    files: Sequence[Path], margin: float | None = None, errors: ErrorUnit | None = None
+) -> Content:
     """The content of files of networks (``analysis.networks.read_networks``)."""
-    every = read_networks(files)
+    every = read_networks(files, errors)
     spaces = every["space"].nunique()
     names = ", ".join(file.name for file in files)
     return _content(
         every,
         name=" + ".join(file.stem for file in files),
-        lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}.",
-        source=" ".join(f"--from {file.name}" for file in files),
+        lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}."
+        + "".join(f" {note[:1].upper()}{note[1:]}." for note in notes_of(every)),
+        source=" ".join(f"--from {file.name}" for file in files) + (f" --errors {errors}" if errors else ""),
         order=[],
         pairs=[],
         planned=len(every.drop_duplicates(["space", "index"])),
@@ -139,6 +146,7 @@ def files_content(files: Sequence[Path], margin: float | None = None) -> Content
         plan=None,
         study_file="",
         provenance={},
+        notes=notes_of(every),
     )
 
 

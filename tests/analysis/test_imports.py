@@ -1,16 +1,14 @@
-"""Populations of others: the layouts that pycls and nds write, Optuna studies, files without configs.
+"""Populations of others: the layouts that pycls and nds write, files without configs.
 
 The layouts are those of pycls' tools/sweep_collect.py with pycls/core/logging.py, and of the data that the
 notebooks of nds read.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,58 +128,6 @@ def test_a_space_in_two_files_is_refused(tmp_path: Path) -> None:
         path.write_text("space,error\nA,20\n")
     with pytest.raises(InputError, match="space 'A' is in"):
         read_networks(files)
-
-
-def _foreign_study(path: Path, name: str = "theirs") -> None:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name)
-
-    def objective(trial: optuna.Trial) -> float:
-        for stage in (1, 2):
-            trial.suggest_int(f"d{stage}", 1, 3)
-            trial.suggest_int(f"w{stage}", 8, 32, step=8)
-        trial.suggest_categorical("g", [8])
-        trial.set_user_attr("flops", 1_000)
-        if trial.number == 2:
-            raise optuna.TrialPruned
-        return 20.0 + trial.number
-
-    study.optimize(objective, n_trials=4)
-
-
-def test_an_optuna_study_is_read_without_being_touched(tmp_path: Path) -> None:
-    _foreign_study(tmp_path / "theirs.db")
-    path = (tmp_path / "theirs.db").rename(tmp_path / "theirs 50%41?.db")
-    before = hashlib.sha256(path.read_bytes()).hexdigest()
-    frame = read_networks([path])
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
-    assert frame["space"].tolist() == ["theirs"] * 4
-    assert frame["error"].tolist()[:2] == [20, 21]
-    assert np.isnan(frame["error"][2])
-    assert all(len(each) == 2 for each in frame["depths"])
-    assert frame["group_widths"][0] == (8, 8)
-
-
-def test_a_file_of_several_studies_needs_a_name(tmp_path: Path) -> None:
-    path = tmp_path / "two.db"
-    for name in ("one", "other"):
-        _foreign_study(path, name)
-    with pytest.raises(InputError, match="has the studies one, other"):
-        read_networks([path])
-    assert read_networks([Path(f"{path}#other")])["space"].tolist() == ["other"] * 4
-    with pytest.raises(InputError, match="did you mean 'other'"):
-        read_networks([Path(f"{path}#othr")])
-
-
-def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
-    import sqlite3
-
-    path = tmp_path / "else.db"
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE t (x)")
-    connection.close()
-    with pytest.raises(InputError, match=r"no Optuna storage|has no study"):
-        read_networks([path])
 
 
 @pytest.mark.parametrize(

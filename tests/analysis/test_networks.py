@@ -1,6 +1,9 @@
 import math
+import os
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from regnetlab.analysis.compare import populations
@@ -61,6 +64,56 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(InputError, match="can't be read"):
         read_networks([path])
+
+
+def test_a_table_in_another_encoding_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("depths,widths,error\n1,8,20\n", encoding="utf-16")  # a spreadsheet's "Unicode text"
+    with pytest.raises(InputError, match="save it as UTF-8"):
+        read_networks([path])
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="no regular file"):
+        read_networks([path])
+
+
+@pytest.mark.parametrize("values", [[48, 80], (48, 80), np.array([48, 80]), np.array([48.0, 80.0])])
+def test_lists_are_read_as_pandas_writes_them(values: object) -> None:
+    text = pd.DataFrame({"depths": [[1, 2]], "widths": [values]}).to_csv(index=False)
+    frame = parse_networks(text, "here")
+    assert frame["depths"].tolist() == [(1, 2)]
+    assert frame["widths"].tolist() == [(48, 80)]
+
+
+def test_indexes_that_pandas_made_floats_name_the_same_networks() -> None:
+    table = pd.DataFrame(
+        {"index": [0, 0, 1, 1], "depths": "1", "widths": [8, 8, 16, 16], "error": [10, 20, 30, 40]}
+    )
+    whole = parse_networks(table.to_csv(index=False), "here")
+    floats = parse_networks(table.astype({"index": float}).to_csv(index=False), "here")
+    assert "0.0," in table.astype({"index": float}).to_csv(index=False)
+    assert floats["index"].tolist() == whole["index"].tolist() == [0, 0, 1, 1]
+    assert complete(floats)["error"].tolist() == [15, 35]
+
+
+@pytest.mark.parametrize("index", ["", " ", "3.5", "-1", "1e3", "net-a", "nan"])
+def test_an_index_that_is_no_number_names_the_line(index: str) -> None:
+    with pytest.raises(InputError, match=f"line 3: index is {index.strip()!r}; it must be a whole number"):
+        parse_networks(f"index,depths,widths\n0,1,8\n{index},1,8\n", "here")
+
+
+def test_two_networks_are_not_averaged_because_they_share_an_index() -> None:
+    rows = "A,0,1,8,10\nA,0,1,16,20\n"  # as pandas concatenates two tables with their indexes
+    with pytest.raises(InputError, match="line 3: space 'A' has another network of index 0 before"):
+        parse_networks("space,index,depths,widths,error\n" + rows, "here")
+
+
+def test_names_of_spaces_are_read_without_blanks_around_them() -> None:
+    text = "space, depths, widths, error\nA , 1, 8, 20\n A, 1, 8, 21\n"
+    assert set(parse_networks(text, "here")["space"]) == {"A"}
 
 
 def test_several_seeds_of_a_network_become_their_mean() -> None:

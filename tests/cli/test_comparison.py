@@ -41,6 +41,50 @@ def test_a_file_of_networks_is_reported(capsys: Capture, tmp_path: Path) -> None
     assert output.stat().st_size > 1e6
 
 
+def _accuracies(tmp_path: Path) -> tuple[Path, Path]:
+    """The pilot's errors as fractions, and as accuracies in percent."""
+    header, *rows = pilot(tmp_path).read_text().splitlines()
+    files = tmp_path / "fractions.csv", tmp_path / "accuracies.csv"
+    for path, unit in zip(files, ("error", "accuracy"), strict=True):
+        lines = [header.replace("error", unit)]
+        for row in rows:
+            *network, error, seconds = row.split(",")
+            value = "" if not error else f"{float(error) / 100:.5f}"
+            value = f"{100 - float(error):.3f}" if error and unit == "accuracy" else value
+            lines.append(",".join([*network, value, seconds]))
+        path.write_text("\n".join(lines) + "\n")
+    return files
+
+
+@pytest.mark.parametrize("command", ["compare", "plan", "fit-regnet", "report"])
+def test_every_command_reads_errors_in_the_unit_that_is_said(
+    capsys: Capture, tmp_path: Path, command: str
+) -> None:
+    fractions, accuracies = _accuracies(tmp_path)
+    output = ["-o", str(tmp_path / "page.html")] if command == "report" else []
+    words = [command, "--from", str(fractions), *output]
+    assert "give --errors fraction" in complaint(capsys, words)
+    assert not (tmp_path / "page.html").exists()
+    expected = answer(capsys, command, "--from", str(pilot(tmp_path)), *output)
+    document = answer(capsys, *words, "--errors", "fraction")
+    if command == "plan":
+        assert document == expected
+    if command == "compare":
+        verdicts = [[each["verdict"] for each in found["comparisons"]] for found in (document, expected)]
+        assert verdicts[0] == verdicts[1]
+
+    assert main([command, "--from", str(accuracies), *output]) == 0
+    assert "note: " in (said := capsys.readouterr().err)
+    assert "accuracies.csv has accuracies (in percent; error = 100% − accuracy)" in said
+    if command == "report":
+        assert "has accuracies (in percent" in (tmp_path / "page.html").read_text()
+
+
+def test_a_unit_without_a_file_is_refused(capsys: Capture) -> None:
+    for words in (["compare", "quick"], ["plan", "--spread", "3"], ["report"], ["fit-regnet", "quick"]):
+        assert "--errors says how --from FILE is read" in complaint(capsys, [*words, "--errors", "fraction"])
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [

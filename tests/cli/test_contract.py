@@ -31,10 +31,10 @@ KEYS = {
         " failures_as_worst{interval median_difference verdict} interval interval_method"
         f" kolmogorov_smirnov{{distance p p_holm}} mann_whitney{{p p_holm}} margin matched{{flops{MATCHED}}}"
         f" median_difference n_a n_b networks_to_decide{{}} permuted power"
-        f" superiority{INTERVAL} verdict}} level margin margin_stated seed_noise"
+        f" superiority{INTERVAL} verdict}} level margin margin_stated notes seed_noise"
         f" spaces{{band failed incomplete mean{INTERVAL} median{INTERVAL} min n q05{INTERVAL} space}}}}"
     ),
-    "plan --from pilot.csv": "{margin power seconds seeds steps{hours n pilot step} workers}",
+    "plan --from pilot.csv": "{margin notes power seconds seeds steps{hours n pilot step} workers}",
     "compare-baselines quick": (
         "{comparisons{a b difference flops interval tried_once verdict}"
         " contenders{acts failed family flops latency_ms{1 256} lr lr_at_edge model name params seconds"
@@ -50,7 +50,7 @@ KEYS = {
     ),
     "fit-regnet quick": (
         "{derived{acts bottleneck_ratios depths flops group_widths id model params widths} derived_reason"
-        " incomplete law models{depths e_fit error growth name r2 space w0 widths}"
+        " failed incomplete law models{depths e_fit error growth name r2 space w0 widths} notes"
         " population{depth depth_growth growth growth_interval median_r2 n n_best r2 w0 w0_interval}"
         " template{channels classes height input name stem_stride stem_width strides width}}"
     ),

@@ -43,7 +43,7 @@ def clean(call: Callable[[], Any]) -> None:
     except InputError as error:
         lines = str(error).splitlines()
         assert len(lines) == 1, lines
-        assert len(lines[0]) < 2_000
+        assert len(lines[0]) < 5_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < _MOST_GROWTH
 
 

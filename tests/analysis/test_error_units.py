@@ -1,0 +1,125 @@
+"""Errors and accuracies, in percent and as fractions: read in the unit that is meant, or refused."""
+
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regnetlab.analysis.error_units import ErrorUnit
+from regnetlab.analysis.networks import notes_of, parse_networks
+from regnetlab.errors import InputError
+from regnetlab.study.trials import COLUMNS
+
+IN_UNIT = {
+    "percent": lambda error: error,
+    "fraction": lambda error: error / 100,
+    "accuracy": lambda error: 100 - error,
+    "accuracy-fraction": lambda error: 1 - error / 100,
+}
+
+
+def _csv(column: str, *values: object) -> str:
+    return f"depths,widths,{column}\n" + "".join(f"1 2,8 16,{value}\n" for value in values)
+
+
+@given(st.sampled_from(list(IN_UNIT)), st.lists(st.floats(0, 100), min_size=1, max_size=5))
+def test_an_error_is_the_same_in_every_unit(unit: ErrorUnit, errors: list[float]) -> None:
+    column = "accuracy" if unit.startswith("accuracy") else "error"
+    text = _csv(column, *(repr(IN_UNIT[unit](error)) for error in errors))
+    assert parse_networks(text, "x.csv", unit)["error"].tolist() == pytest.approx(errors, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("column", "remedy"), [("error", "fraction"), ("top1_err", "fraction"), ("accuracy", "accuracy-fraction")]
+)
+def test_numbers_of_at_most_one_are_refused_with_an_option_that_reads_them(
+    column: str, remedy: ErrorUnit
+) -> None:
+    text = _csv(column, "0.25", "", "0.5", "1")
+    with pytest.raises(InputError, match=f"no {column} is above 1, .* give --errors {remedy}, or"):
+        parse_networks(text, "x.csv")
+    assert parse_networks(text, "x.csv", remedy)["error"].notna().sum() == 3
+    sure: ErrorUnit = "accuracy" if column == "accuracy" else "percent"
+    assert parse_networks(text, "x.csv", sure)["error"].notna().sum() == 3
+
+
+def test_one_error_above_one_shows_percent() -> None:
+    assert parse_networks(_csv("error", "0.25", "1.01"), "x.csv")["error"].tolist() == [0.25, 1.01]
+
+
+def test_a_space_in_fractions_beside_one_in_percent_is_refused() -> None:
+    text = "space,error\nA,0.20\nA,0.25\nB,23\nB,24\n"
+    with pytest.raises(InputError, match=r"errors of space 'A' are at most 0.25, others reach 24"):
+        parse_networks(text, "x.csv")
+    assert parse_networks(text, "x.csv", "percent")["error"].max() == 24
+
+
+def test_networks_without_any_error_have_no_unit() -> None:
+    assert parse_networks(_csv("error", "", "nan"), "x.csv")["error"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "reason"),
+    [
+        ("accuracy", "fraction", "holds accuracies; give --errors accuracy-fraction"),
+        ("Top1 Acc", "percent", "'Top1 Acc' of x.csv holds accuracies; give --errors accuracy"),
+        ("error", "accuracy", "holds errors by its name; give --errors percent"),
+        ("error (%)", "fraction", "says percent, and --errors fraction does not"),
+        ("error (fraction)", "percent", "says fraction, and --errors percent does not"),
+    ],
+)
+def test_an_option_that_contradicts_the_file_is_refused(column: str, unit: ErrorUnit, reason: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_networks(_csv(column, "0.5"), "x.csv", unit)
+    assert reason in str(caught.value)
+
+
+def test_a_unit_for_a_file_without_errors_means_nothing() -> None:
+    frame = parse_networks("depths,widths\n1,8\n", "x.csv", "accuracy")
+    assert frame["error"].isna().all()
+    assert notes_of(frame) == []
+
+
+@pytest.mark.parametrize(("value", "unit"), [("20", "fraction"), ("101", "percent"), ("-0.1", "fraction")])
+def test_a_number_outside_its_unit_names_the_line(value: str, unit: ErrorUnit) -> None:
+    with pytest.raises(InputError, match=f"line 3: error is '{value}'; it must be a number of 0 to"):
+        parse_networks(_csv("error", "0.5", value), "x.csv", unit)
+
+
+def test_accuracies_become_errors_and_it_is_said() -> None:
+    frame = parse_networks(_csv("top1_acc", "79.90", "77.74"), "x.csv")
+    assert frame["error"].tolist() == [20.1, 22.26]
+    assert notes_of(frame) == ["x.csv has accuracies (in percent; error = 100% − accuracy)"]
+
+
+def test_of_errors_and_accuracies_those_are_read_that_are_asked_for() -> None:
+    text = "error,accuracy\n20,70\n"
+    assert parse_networks(text, "x.csv")["error"].tolist() == [20]
+    assert parse_networks(text, "x.csv", "accuracy")["error"].tolist() == [30]
+
+
+@pytest.mark.parametrize("text", ["", "nan", "NaN", "inf", "-inf", "NA", "None", "null"])
+def test_what_is_no_number_is_a_failed_training(text: str) -> None:
+    frame = parse_networks(_csv("error", text, "20"), "x.csv")
+    assert math.isnan(frame["error"][0])
+    assert frame["ended"].tolist() == ["unknown", "complete"]
+
+
+def test_failures_as_pandas_writes_them_are_failures() -> None:
+    table = pd.DataFrame({"depths": ["1 2"] * 3, "widths": ["8 16"] * 3, "error": [20.5, math.nan, math.inf]})
+    errors = parse_networks(table.to_csv(), "x.csv")["error"]
+    assert errors.isna().tolist() == [False, True, True]
+
+
+def test_a_table_that_a_study_wrote_is_in_percent() -> None:
+    row = dict.fromkeys(COLUMNS, "") | {
+        "space": "A",
+        "index": "0",
+        "depths": "1",
+        "widths": "8",
+        "error": "0.5",
+    }
+    text = ",".join(row) + "\n" + ",".join(row.values()) + "\n"
+    assert parse_networks(text, "trials.csv")["error"].tolist() == [0.5]
