@@ -16,6 +16,7 @@ from regnetlab.analysis.compare import (
     summary,
 )
 from regnetlab.analysis.edf import edf
+from regnetlab.analysis.guessing import guessed, has_learned
 from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.analysis.matched import Matched
 from regnetlab.analysis.networks import read_networks, study_networks
@@ -24,6 +25,8 @@ from regnetlab.analysis.verdicts import POWER, check_margin, verdict
 from regnetlab.errors import InputError
 from regnetlab.study.plan import MARGIN
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
+from regnetlab.study.provenance import guessing_in, recorded
+from regnetlab.training.guessing import Guessing
 
 
 def compared_spaces(
@@ -37,7 +40,7 @@ def compared_spaces(
     A study states its margin itself; for a file it is the one given, or the default of study files.
     """
     order: tuple[str, ...] = ()
-    stated = math.nan
+    stated, guess = math.nan, None
     if files:
         networks = read_networks(files)
     else:
@@ -45,7 +48,7 @@ def compared_spaces(
         networks = study_networks(plan)
         order = tuple(draw.space.name for draw in plan.draws)
         pairs = pairs or study_pairs(plan)
-        stated = plan.margin
+        stated, guess = plan.margin, guessing_in(recorded(plan))
         margin = stated_margin(plan) if margin is None else margin
     chosen = check_margin(MARGIN if margin is None else margin)
     found = populations(networks, order)
@@ -54,11 +57,13 @@ def compared_spaces(
         only = found[0].space if found else "none"
         raise InputError(f"there is only one space ({only}); a comparison needs two, in the column space")
     comparisons = compare(pairs_found, chosen)
+    earned = {each.space: each.errors for each in found if len(each.errors)}
     return {
         "margin": chosen,
         "margin_stated": None if math.isnan(stated) else stated,
         "level": LEVEL,
-        "spaces": [_space(each) for each in found if len(each.errors)],
+        **guessed(guess, earned),
+        "spaces": [_space(each, guess) for each in found if len(each.errors)],
         "comparisons": [described(each) for each in comparisons],
         "seed_noise": _noise(seed_noise(networks)),
     }
@@ -97,7 +102,7 @@ def described(each: Comparison) -> dict[str, Any]:
     }
 
 
-def _space(population: Population) -> dict[str, Any]:
+def _space(population: Population, guess: Guessing | None) -> dict[str, Any]:
     found = summary(population)
     return {
         "space": found.space,
@@ -108,6 +113,7 @@ def _space(population: Population) -> dict[str, Any]:
         "median": _interval(found.median),
         "mean": _interval(found.mean),
         "band": edf(population.errors).margin,
+        "learned": has_learned(population.errors, guess),
     }
 
 

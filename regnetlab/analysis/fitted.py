@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.derive import derive
+from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.networks import (
     complete,
     read_networks,
     records,
+    spaces_of,
     study_networks,
     with_widths,
     without_law,
@@ -26,6 +28,7 @@ from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
 from regnetlab.spaces.regime import Regime, Window, parse_window
 from regnetlab.spaces.template import PAPER, Template, template_named
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
+from regnetlab.study.provenance import guessing_in, recorded
 
 _CONFIG = ("depths", "widths", "group_widths", "bottleneck_ratios")
 _DERIVED = 8  # RegNets where neither the study nor the user says how many
@@ -45,11 +48,11 @@ def fitted_law(
     named, the paper's by default; their regime is the window given, else the flops that they have.
     """
     if files:
-        networks = with_widths(read_networks(files))
+        networks, guess = with_widths(read_networks(files)), None
         shape, ranges, regime = PAPER, PAPER_RANGES, _regime_of(networks)
     else:
         plan = load_plan(find_study(study or newest_study()))
-        networks = study_networks(plan)
+        networks, guess = study_networks(plan), guessing_in(recorded(plan))
         shape, ranges, regime = plan.template, plan.ranges, plan.regime
         n = n or plan.derived
     shape = shape if template is None else template_named(template)
@@ -58,6 +61,7 @@ def fitted_law(
     population, derived, reason = _population(networks, n or _DERIVED, shape, regime, ranges)
     return {
         "law": law,
+        **guessed(guess, _errors(networks)),
         "models": _fits(law, _networks(networks)),
         "population": population,
         "derived": [described(config, shape) for config in derived],
@@ -76,6 +80,12 @@ def described(config: Config, template: Template) -> dict[str, Any]:
         "bottleneck_ratios": config.bottleneck_ratios,
         **config_complexity(config, template),
     }
+
+
+def _errors(networks: pd.DataFrame) -> dict[str, list[float]]:
+    """The errors of every space."""
+    scored = complete(networks)
+    return {space: scored.loc[scored["space"] == space, "error"].tolist() for space in spaces_of(scored)}
 
 
 def _networks(networks: pd.DataFrame) -> pd.DataFrame:

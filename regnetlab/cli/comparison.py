@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from regnetlab.cli.output import Json, number, print_json, print_table, signed
+from regnetlab.cli.output import Json, number, print_guessing, print_json, print_table, signed
 from regnetlab.errors import InputError
 
 StudyOrNewest = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")]
@@ -124,6 +124,7 @@ def _print_spaces(document: dict[str, Any]) -> None:
     )
     headers = ("space", "n", "failed", "min %", "5 % quantile", "median %", "mean %")
     print_table(headers, rows, "lrrrrrr")
+    print_guessing(document["majority_error"], document["not_learned"])
     noise = document["seed_noise"]
     if noise is not None:
         print(

@@ -3,7 +3,7 @@
 from textwrap import fill
 from typing import Any
 
-from regnetlab.cli.output import COLUMNS, Json, count, number, print_json, print_table
+from regnetlab.cli.output import COLUMNS, Json, count, number, print_guessing, print_json, print_table
 from regnetlab.cli.studies import StudyText
 
 
@@ -22,6 +22,7 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
     rows = [_row(each) for each in document["contenders"]]
     headers = ("contender", "test error %", "validation", "lr", "flops", "params", "1 ms", "256 ms")
     print_table(headers, rows, "lrrrrrrr")
+    print_guessing(document["majority_error"], document["not_learned"], document["majority_error_test"])
     if any(each["lr_at_edge"] for each in document["contenders"]):
         print("\n* the least or largest rate tried: a wider sweep may find a better one")
     if not document["final"]:

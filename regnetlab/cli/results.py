@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from regnetlab.cli.comparison import From, Margin, StudyOrNewest, or_newest
-from regnetlab.cli.output import Json, count, number, print_json, print_table, stages
+from regnetlab.cli.output import Json, count, number, print_guessing, print_json, print_table, stages
 from regnetlab.cli.spaces import TemplateName, WindowText
 
 _SHOWN = 20  # networks in the printed table; --json has all
@@ -32,6 +32,7 @@ def fit_regnet(
         print_json(document)
         return
     _print_fits(document)
+    print_guessing(document["majority_error"], document["not_learned"])
     _print_population(document["population"])
     if document["derived"]:
         print("\nRegNets derived from it, nearest first:\n")

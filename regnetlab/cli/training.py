@@ -1,11 +1,13 @@
 """``regnetlab train``."""
 
+import sys
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
 
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
-from regnetlab.cli.output import Json, Seed, number, print_json
+from regnetlab.cli.output import Json, Seed, number, print_guessing, print_json
 from regnetlab.cli.spaces import Input
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import Template, template_named
@@ -25,7 +27,9 @@ def train(
     device: Device = "auto",
     kernels: Kernels = "auto",
     data_dir: DataDir = None,
-    images: Annotated[int, _option("Training images.", "Budget")] = _BUDGET.images,
+    images: Annotated[
+        int | None, _option(f"Training images; {_BUDGET.images:,} or all by default.", "Budget")
+    ] = None,
     epochs: Annotated[int, _option("Times that each is seen.", "Budget")] = _BUDGET.epochs,
     batch_size: Annotated[int, _option("Images a step.", "Budget")] = _BUDGET.batch_size,
     validation: Annotated[
@@ -68,7 +72,8 @@ def train(
     on the same CPU.
     """
     shape = _shaped(template_named(template).changed(input), stem_width, stem_stride, strides)
-    budget = Budget(images, epochs, batch_size, validation, time_limit)
+    given = _BUDGET.images if images is None else images
+    budget = Budget(given, epochs, batch_size, validation, time_limit)
     recipe = Recipe(
         lr=lr,
         momentum=momentum,
@@ -82,10 +87,11 @@ def train(
     )
     from functools import partial
 
+    from regnetlab.analysis.guessing import guessed, has_learned  # SciPy
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
-    from regnetlab.training.batches import check_budget, on_device
+    from regnetlab.training.batches import check_budget, on_device, settled_images
     from regnetlab.training.datasets import default_data, load_data
     from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
     from regnetlab.training.trainer import train as train_model
@@ -99,16 +105,25 @@ def train(
     shape = shape.changed(pictures.input, len(pictures.classes))
     found = settled(found, shape)
     summarise(found, shape)  # refuses an input that is too small for the network
+    notes: list[str] = []
+    if images is None:
+        budget, note = settled_images(pictures, budget)
+        notes.append(note)
     check_budget(pictures, budget)
     where = find_device(device)
+    for note in filter(None, [*notes, budget.few_steps("--epochs ")]):
+        print(note, file=sys.stderr)
     set_up(where)
     build = partial(found.build, shape)
     score = train_model(build, on_device(pictures, where), budget, recipe, seed, kernels)
+    guess = pictures.guessing(budget.validation)
+    earned = [] if score.error is None else [score.error]
+    told = guessed(guess, {found.text: earned}) | {"learned": has_learned(earned, guess)}
     if not json:
-        _print(found.text, score, str(where))
+        _print(found.text, score, str(where), told)
         return
     more = {"seed": seed, "device": str(where), "kernels": kernels_used(kernels, str(where)), "data": data}
-    print_json({"model": found.text, **score.as_dict(), **more})
+    print_json({"model": found.text, **score.as_dict(), **more, **told})
 
 
 def _shaped(base: Template, stem_width: int | None, stem_stride: int | None, strides: str | None) -> Template:
@@ -132,12 +147,14 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part[:9]) for part in parts)
 
 
-def _print(model: str, score: Score, device: str) -> None:
+def _print(model: str, score: Score, device: str, told: Mapping[str, Any]) -> None:
     for point in score.curve:
         line = f"{point.images:9,} images  train loss {point.train_loss:.3f}"
         after = f"  validation error {point.error:.2f} %" if point.error is not None else ""
         print(f"{line}  train error {point.train_error:5.1f} %{after}")
     print(
-        f"{model}: validation error {number(score.error)} % after {score.images:,} images,"
-        f" {score.seconds:.1f} s on {device}; {score.ended}"
+        f"{model}: validation error {number(score.error)} %, where guessing gives"
+        f" {told['majority_error']:.2f}%, after {score.images:,} images, {score.seconds:.1f} s on {device};"
+        f" {score.ended}"
     )
+    print_guessing(None, told["not_learned"])

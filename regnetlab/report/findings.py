@@ -27,14 +27,21 @@ from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.study.plan import DERIVED
 
 KINDS: Mapping[str, str] = MappingProxyType(
-    {BETTER: "better", NO_WORSE: "better", WORSE: "worse", UNDECIDED: "open", "measured": "fact"}
+    {
+        BETTER: "better",
+        NO_WORSE: "better",
+        WORSE: "worse",
+        UNDECIDED: "open",
+        "measured": "fact",
+        "guessing": "worse",
+    }
 )
 """The look of each verdict's chip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence, its chip (a verdict, or *measured*), and what to add in small print."""
+    """One sentence, its chip (a verdict, *measured* or *guessing*), and what to add in small print."""
 
     chip: str
     text: str

@@ -53,7 +53,8 @@ class Plan:
 
     ``seeds`` trainings of each network, or of the share ``repeated`` of every space's networks and one
     of the others; ``derived`` RegNets from the law of the best networks; ``margin`` in percentage points
-    of error, for verdicts on the steps between spaces.
+    of error, for verdicts on the steps between spaces. Unless ``images_stated``, the budget's images are the
+    default, or all that there are: a run finds out and records it (``provenance.as_recorded``).
     """
 
     name: str
@@ -71,6 +72,7 @@ class Plan:
     baselines: Baselines | None = None
     running: Running = field(default_factory=Running)
     repeated: float = 1.0
+    images_stated: bool = field(default=True, compare=False)
 
     @property
     def trainings_each(self) -> float:

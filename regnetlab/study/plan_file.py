@@ -19,7 +19,7 @@ from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import MAX_N
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.spaces.template import Template, parse_input, template_named
-from regnetlab.study.plan import MARGIN, Baselines, Draw, Plan
+from regnetlab.study.plan import MARGIN, Baselines, Draw, Plan, stored_at
 from regnetlab.study.plan_mistakes import explained, line_of_message
 from regnetlab.study.running import Running
 from regnetlab.study.stores.location import check_no_password, from_environment
@@ -148,8 +148,11 @@ def newest_study(root: Path = Path("studies")) -> str:
     return max(written, key=lambda path: path.stat().st_mtime).parent.name
 
 
-def load_plan(path: Path) -> Plan:
-    """The plan in this study file; an error names the line, the key and what it accepts."""
+def load_plan(path: Path, storage: str | None = None) -> Plan:
+    """The plan in this study file, its trainings kept in ``storage`` if that is given.
+
+    An error names the line, the key and what it accepts.
+    """
     values, text = read_toml(path)
     try:
         study = _Study.model_validate(_tuples(values))
@@ -157,9 +160,16 @@ def load_plan(path: Path) -> Plan:
         raise explained(path, text, error, _known_keys) from None
     try:
         dumped = study.model_dump(exclude={"template", "baselines"})
-        return _plan(path, dumped, study.template, study.baselines)  # type: ignore[attr-defined]
+        plan = _plan(path, dumped, study.template, study.baselines)  # type: ignore[attr-defined]
     except InputError as error:
         raise InputError(f"{path}{line_of_message(text, values, str(error))}: {error}") from None
+    stated = "images" in values.get("budget", {})
+    plan = stored_at(replace(plan, images_stated=stated), storage)
+    if stated:
+        return plan
+    from regnetlab.study.provenance import as_recorded  # reads the store, which few studies need here
+
+    return as_recorded(plan)
 
 
 def _plan(
