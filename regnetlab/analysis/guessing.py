@@ -25,6 +25,8 @@ from regnetlab.study.provenance import guessing_in
 from regnetlab.training.guessing import Guessing
 
 LEARNED, UNCLEAR, NOT_LEARNED = "has learned", "has not clearly learned", "has not learned"
+NEITHER = "neither space has clearly learned, so this verdict says nothing of the constraint"
+"""What is said of a step between two spaces that are not clearly better than guessing."""
 
 _ROUNDING = 1e-9  # of an error, a number of images over another
 

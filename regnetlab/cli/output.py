@@ -52,7 +52,12 @@ def print_guessing(
         tested = "" if majority_error_test is None else f", on the test split {majority_error_test:.2f}%"
         print(f"\nalways answering the commonest class: {majority_error:.2f}% error{tested}")
     for sentence in not_learned:
-        print(fill(sentence, COLUMNS, break_long_words=False, break_on_hyphens=False))
+        print(filled(sentence))
+
+
+def filled(text: str) -> str:
+    """Lines that fit, in which names and numbers are whole."""
+    return fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def column_widths(cells: Iterable[Sequence[str]]) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
-from regnetlab.cli.output import Json, Seed, number, print_guessing, print_json
+from regnetlab.cli.output import Json, Seed, filled, number, print_guessing, print_json
 from regnetlab.cli.spaces import Input
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import Template, template_named
@@ -152,9 +152,10 @@ def _print(model: str, score: Score, device: str, told: Mapping[str, Any]) -> No
         line = f"{point.images:9,} images  train loss {point.train_loss:.3f}"
         after = f"  validation error {point.error:.2f} %" if point.error is not None else ""
         print(f"{line}  train error {point.train_error:5.1f} %{after}")
-    print(
+    line = (
         f"{model}: validation error {number(score.error)} %, where guessing gives"
         f" {told['majority_error']:.2f}%, after {score.images:,} images, {score.seconds:.1f} s on {device};"
         f" {score.ended}"
     )
+    print(filled(line))
     print_guessing(None, told["not_learned"])

@@ -81,7 +81,9 @@ def guessing_in(facts: Mapping[str, Any], split: str = "validation") -> Guessing
 
 def with_data_facts(known: Mapping[str, Any], data: DataSet, budget: Budget) -> dict[str, Any]:
     """What was recorded before, with the facts of the same data that an older version did not record."""
-    return {**(data_facts(data, budget) if known.get("data_checksum") == data.checksum else {}), **known}
+    if known.get("data_checksum") != data.checksum:
+        return dict(known)
+    return {**known, **data_facts(data, budget), **known}  # known ones first, and as they are
 
 
 def as_recorded(plan: Plan) -> Plan:
