@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -89,11 +90,18 @@ def with_data_facts(known: Mapping[str, Any], data: DataSet, budget: Budget) -> 
 def as_recorded(plan: Plan) -> Plan:
     """A plan that names no number of images, with the number that its last run found.
 
-    A run writes provenance.json before its first training, so the store is seldom opened for that.
+    A run writes provenance.json before its first training, so the store is seldom opened for that. A store
+    that can't be opened says nothing here; what needs its trainings says why.
     """
+    facts: Mapping[str, Any] = {}
     if plan.images_stated:
         return plan
-    images = (_written(plan) if plan.provenance.exists() else recorded(plan)).get("images")
+    if plan.provenance.exists():
+        facts = _written(plan)
+    else:
+        with suppress(InputError):
+            facts = recorded(plan)
+    images = facts.get("images")
     if not isinstance(images, int):
         return plan
     return replace(plan, budget=replace(plan.budget, images=images))

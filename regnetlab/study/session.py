@@ -91,9 +91,7 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         try:
             write({"event": "run", **facts, "workers": wanted.workers, "store": str(plan.store)})
             with display as shown:
-                progress = Logged(shown, write)
-                for note in ready.notes if missing else ():
-                    progress.note(note)
+                progress = Logged(shown, write, ready.notes if missing else ())
                 at_once = wanted.workers or 1
                 told = told_to(write, accepted)
                 state = run(plan, store, setup, lock, progress, derive, ready.executor, at_once, wanted, told)
