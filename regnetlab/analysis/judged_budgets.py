@@ -61,6 +61,11 @@ def finding(found: Fidelity) -> str:
     best, chosen, largest = found.best, found.recommended, found.largest
     if best is None or chosen is None:
         reliability = largest.within.reliability.estimate
+        if math.isnan(reliability):
+            return (
+                f"No budget can be recommended: at {largest.name} images the networks of a space have errors"
+                " too much alike to be ranked; train them for more steps."
+            )
         return (
             f"No budget can be recommended: two seeds at {largest.name} images rank the networks of a space"
             f" with a correlation of {reliability:.2f}; train more networks."
