@@ -6,7 +6,7 @@
 #   make dist   wheel and sdist in dist/, checked, installed into a clean environment and used there
 #   make test-cluster, test-faults, fuzz, audit   the long ones: real clusters, injected faults, odd input
 #   make coverage, mutants   how well the tests hold: lines they never run, changes they don't notice (hours)
-.PHONY: run test lint bench bench-sampling bench-scale lock clean data browser test-cluster test-faults fuzz audit \
+.PHONY: run test lint bench bench-data bench-sampling bench-scale lock clean data browser test-cluster test-faults fuzz audit \
         coverage mutants docs dist
 
 PYTHON ?= python3
@@ -54,6 +54,10 @@ coverage: $(STAMP) browser
 
 bench: $(STAMP) data
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/speed.py $(ARGS)
+
+# Surveying, decoding and caching a folder of photos; ARGS="--images 20000" for fewer.
+bench-data: $(STAMP)
+	$(BIN)/python tests/benchmarks/data.py $(ARGS)
 
 bench-sampling: $(STAMP)
 	$(BIN)/python tests/benchmarks/sampling.py

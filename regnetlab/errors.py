@@ -8,13 +8,13 @@ that is raised is a fault of the program.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_LONGEST = 1_000
+_LONGEST = 4_000
 
 
 class InputError(ValueError):
     """Input that can't be used; the message is one line that says how to mend it.
 
-    What a message quotes may be as long as a file, or steer a terminal: of more than 1,000 characters the
+    What a message quotes may be as long as a file, or steer a terminal: of more than 4,000 characters the
     middle is left out, and characters that are not printed become spaces or are written out.
     """
 

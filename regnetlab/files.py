@@ -29,6 +29,11 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
+def cache_folder() -> Path:
+    """Where downloads and decoded images are kept: ``REGNETLAB_CACHE``, else ``~/.cache/regnetlab``."""
+    return Path(os.environ.get("REGNETLAB_CACHE") or Path.home() / ".cache" / "regnetlab")
+
+
 def check_output(path: Path, endings: tuple[str, ...]) -> None:
     """Raise ``InputError`` before any work is done for a file that could not be written."""
     if path.suffix not in endings:

@@ -17,7 +17,7 @@ from regnetlab.analysis.intervals import (
     quantile_interval,
 )
 from regnetlab.analysis.matched import Matched, matched
-from regnetlab.analysis.networks import complete, spaces_of
+from regnetlab.analysis.networks import complete, incomplete, spaces_of
 from regnetlab.analysis.rank_tests import RankTests, holm, rank_tests
 from regnetlab.analysis.verdicts import UNDECIDED, networks_to_decide, verdict
 from regnetlab.errors import InputError, unknown
@@ -35,6 +35,7 @@ most where budgets are short."""
 class Population:
     """The errors of one space's networks (several seeds of one averaged), and how many earned none.
 
+    ``incomplete`` are those of others' files that were stopped before their end; they have not failed.
     ``complexity`` has a column (n,) for each of ``COMPLEXITIES`` that every network's is known of.
     """
 
@@ -42,6 +43,7 @@ class Population:
     errors: Floats
     failed: int
     complexity: Mapping[str, Floats]
+    incomplete: int = 0
 
     @property
     def with_failures(self) -> Floats:
@@ -103,8 +105,11 @@ def populations(networks: pd.DataFrame, order: Sequence[str] = ()) -> list[Popul
     present = [space for space in spaces_of(networks) if space != DERIVED]
     names = [space for space in order if space in present]
     names += [space for space in present if space not in names]
-    scored = complete(networks)
-    return [_population(space, networks[networks["space"] == space], scored) for space in names]
+    scored, stopped = complete(networks), incomplete(networks)["space"]
+    return [
+        _population(space, networks[networks["space"] == space], scored, int((stopped == space).sum()))
+        for space in names
+    ]
 
 
 def summary(population: Population) -> Summary:
@@ -202,7 +207,7 @@ def _matched(a: Population, b: Population, name: str) -> Matched | None:
     return matched((a.errors, b.errors), (a.complexity[name], b.complexity[name]))
 
 
-def _population(space: str, rows: pd.DataFrame, scored: pd.DataFrame) -> Population:
+def _population(space: str, rows: pd.DataFrame, scored: pd.DataFrame, stopped: int) -> Population:
     own = scored[scored["space"] == space]
     depths = own["depths"].map(lambda each: sum(each) if isinstance(each, tuple) else np.nan)
     own = own.assign(depth=depths.astype(np.float64))
@@ -210,6 +215,7 @@ def _population(space: str, rows: pd.DataFrame, scored: pd.DataFrame) -> Populat
     return Population(
         space,
         own["error"].to_numpy(np.float64),
-        rows["index"].nunique() - own["index"].nunique(),
+        rows["index"].nunique() - own["index"].nunique() - stopped,
         {name: own[name].to_numpy(np.float64) for name in known},
+        stopped,
     )

@@ -108,6 +108,7 @@ def _space(population: Population, guess: Guessing | None) -> dict[str, Any]:
         "space": found.space,
         "n": found.n,
         "failed": found.failed,
+        "incomplete": population.incomplete,
         "min": found.least,
         "q05": _interval(found.q05),
         "median": _interval(found.median),

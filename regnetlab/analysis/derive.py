@@ -28,7 +28,9 @@ from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import Score
 
 
-def derive(law: PopulationLaw, n: int, template: Template, regime: Regime, ranges: Ranges) -> list[Config]:
+def derive(
+    law: PopulationLaw, n: int, template: Template, regime: Regime, ranges: Ranges, se_ratio: float = 0.0
+) -> list[Config]:
     """At most ``n`` different RegNets of this law in this regime, the nearest to it first.
 
     Raises ``InputError`` where the law does not grow, or nothing on it lies in the regime.
@@ -40,7 +42,7 @@ def derive(law: PopulationLaw, n: int, template: Template, regime: Regime, range
             " follows from that"
         )
     stages = len(template.strides)
-    candidates = list(dict.fromkeys(_candidates(law, stages, ranges)))
+    candidates = list(dict.fromkeys(_candidates(law, stages, ranges, se_ratio)))
     if candidates:
         inside = regime.holds(complexity(Population.of(candidates), template))
         candidates = [each for each, kept in zip(candidates, inside, strict=True) if kept]
@@ -60,7 +62,7 @@ def derive_from_trials(plan: Plan, trained: Sequence[tuple[Job, Score]]) -> list
     return derive(law, plan.derived, plan.template, plan.regime, plan.ranges)
 
 
-def _candidates(law: PopulationLaw, stages: int, ranges: Ranges) -> Iterator[Config]:
+def _candidates(law: PopulationLaw, stages: int, ranges: Ranges, se_ratio: float) -> Iterator[Config]:
     """Networks on the law with any w_0 and depth inside the ranges."""
     group_width = _commonest(law, "group_widths", ranges.group_width)
     ratio = _commonest(law, "bottleneck_ratios", ranges.bottleneck_ratio)
@@ -72,7 +74,7 @@ def _candidates(law: PopulationLaw, stages: int, ranges: Ranges) -> Iterator[Con
             return
         for depth in range(stages, stages * ranges.depth[1] + 1):
             depths = log_linear_depths(depth, law.depth_growth, stages)
-            config = Config.compatible(depths, widths, [group_width], [ratio])
+            config = Config.compatible(depths, widths, [group_width], [ratio], se_ratio)
             rising = all(np.diff(config.widths) >= 0)
             if rising and _inside(config, ranges) and len(set(config.group_widths)) == 1:
                 yield config

@@ -12,6 +12,7 @@ from regnetlab.analysis.derive import derive
 from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.networks import (
     complete,
+    incomplete,
     read_networks,
     records,
     spaces_of,
@@ -19,7 +20,7 @@ from regnetlab.analysis.networks import (
     with_widths,
     without_law,
 )
-from regnetlab.analysis.quantized_fit import fit_quantized
+from regnetlab.analysis.quantized_fit import QuantizedFit, fit_quantized
 from regnetlab.analysis.width_law import ONE_STAGE, PopulationLaw, fits_of_all, population_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
@@ -41,30 +42,41 @@ def fitted_law(
     n: int | None = None,
     template: str | None = None,
     flops: str | None = None,
+    input: str | None = None,
+    classes: int | None = None,
 ) -> dict[str, Any]:
     """The fits of all networks, the law of the best, and RegNets derived from it.
 
-    A study brings its template, regime and ranges. A file's networks are taken to be on the template
-    named, the paper's by default; their regime is the window given, else the flops that they have.
+    A study brings its template, regime and ranges. A file's networks are on the template named, else on
+    the one that the file tells, else on the paper's; their regime is the window given, else the flops that
+    they have. ``input`` and ``classes`` change the template.
     """
+    shape: Template | InputError
+    se_ratio = 0.0
     if files:
         networks, guess = with_widths(read_networks(files)), None
-        shape, ranges, regime = PAPER, PAPER_RANGES, _regime_of(networks)
+        shape, ranges, regime = _template_of(networks), PAPER_RANGES, _regime_of(networks)
+        se_ratio = _se_ratio_of(networks)
     else:
         plan = load_plan(find_study(study or newest_study()))
         networks, guess = study_networks(plan), guessing_in(recorded(plan))
         shape, ranges, regime = plan.template, plan.ranges, plan.regime
         n = n or plan.derived
-    shape = shape if template is None else template_named(template)
+    if template is not None:
+        shape = template_named(template)
+    if isinstance(shape, Template):
+        shape = shape.changed(input, classes)
     regime = regime if flops is None else Regime(flops=parse_window("flops", flops))
 
-    population, derived, reason = _population(networks, n or _DERIVED, shape, regime, ranges)
+    population, derived, reason = _population(networks, n or _DERIVED, shape, regime, ranges, se_ratio)
     return {
         "law": law,
         **guessed(guess, _errors(networks)),
         "models": _fits(law, _networks(networks)),
+        "incomplete": len(incomplete(networks)),
         "population": population,
-        "derived": [described(config, shape) for config in derived],
+        "template": asdict(shape) | {"input": shape.input} if isinstance(shape, Template) else None,
+        "derived": [described(config, shape) for config in derived] if isinstance(shape, Template) else [],
         "derived_reason": reason,
     }
 
@@ -108,7 +120,7 @@ def _fits(law: str, networks: pd.DataFrame) -> list[dict[str, Any]]:
     ]
     if law == "quantized":
         return [
-            each | asdict(fit_quantized(*(row[column] for column in _CONFIG)))
+            each | _law_beside(fit_quantized(*(row[column] for column in _CONFIG)))
             for each, row in zip(known, rows, strict=True)
         ]
     fits = fits_of_all(networks)
@@ -124,8 +136,19 @@ def _fits(law: str, networks: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def _law_beside(fit: QuantizedFit) -> dict[str, Any]:
+    """The parameters of a fit; the stages that they give are not the network's own."""
+    found = asdict(fit)
+    return {f"fitted_{name}" if name in ("depths", "widths") else name: found[name] for name in found}
+
+
 def _population(
-    networks: pd.DataFrame, n: int, template: Template, regime: Regime, ranges: Ranges
+    networks: pd.DataFrame,
+    n: int,
+    template: Template | InputError,
+    regime: Regime,
+    ranges: Ranges,
+    se_ratio: float,
 ) -> tuple[dict[str, Any] | None, list[Config], str | None]:
     """The law of the best, the RegNets derived from it, and why there are none."""
     scored = complete(without_law(networks))
@@ -138,7 +161,9 @@ def _population(
         empty = {"n": len(scored), "n_best": 0, **dict.fromkeys(keys), "reason": str(reason)}
         return empty, [], str(reason)
     try:
-        return _described_law(law), derive(law, n, template, regime, ranges), None
+        if isinstance(template, InputError):
+            raise template
+        return _described_law(law), derive(law, n, template, regime, ranges, se_ratio), None
     except InputError as reason:
         return _described_law(law), [], str(reason)
 
@@ -156,6 +181,29 @@ def _described_law(law: PopulationLaw) -> dict[str, Any]:
         "depth_growth": law.depth_growth,
         "depth": law.depth,
     }
+
+
+def _template_of(networks: pd.DataFrame) -> Template | InputError:
+    """The template that the files tell, or why it can't be used; the paper's where they tell none."""
+    if "template" not in networks:
+        return PAPER
+    told = {each for each in networks["template"] if isinstance(each, Template)}
+    reasons = [each for each in networks["template"] if isinstance(each, InputError)]
+    if reasons:
+        return InputError(f"{reasons[0]}; to derive RegNets all the same, give --template")
+    if len(told) > 1:
+        inputs = ", ".join(sorted({each.input for each in told}))
+        return InputError(
+            f"the networks were trained on {len(told)} different templates ({inputs}); give --template, or"
+            " the files one by one"
+        )
+    return told.pop() if told else PAPER
+
+
+def _se_ratio_of(networks: pd.DataFrame) -> float:
+    """The squeeze-and-excitation ratio that all networks have, as far as the files tell; else 0."""
+    told = set(networks["se_ratio"]) if "se_ratio" in networks else set()
+    return told.pop() if len(told) == 1 and all(isinstance(each, float) for each in told) else 0.0
 
 
 def _regime_of(networks: pd.DataFrame) -> Regime:

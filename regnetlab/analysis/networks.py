@@ -17,8 +17,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.imports import NO_SAMPLE, Row, imported_rows, is_optuna, optuna_rows
+from regnetlab.analysis.imports import (
+    INCOMPLETE,
+    NO_SAMPLE,
+    Row,
+    config_row,
+    imported_rows,
+    is_optuna,
+    optuna_rows,
+)
 from regnetlab.errors import InputError
+from regnetlab.models.pycls_config import is_config_file
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Number
 from regnetlab.spaces.ratio import parse_ratio
@@ -45,10 +54,15 @@ def read_networks(files: Sequence[Path]) -> pd.DataFrame:
     there are several files.
     """
     frames: list[pd.DataFrame] = []
-    for path in files:
-        frame = _read(path)
+    configs = [path for path in files if is_config_file(str(path))]
+    if configs:  # one network a file: they are of one space
+        rows = [(i, config_row(path)) for i, path in enumerate(configs, start=1)]
+        frames.append(_frame(rows, "configs", "file"))
+    others = [path for path in files if path not in configs]
+    for path, name in zip(others, _names(others), strict=True):
+        frame = _read(path, name)
         if len(files) > 1 and set(frame["space"]) == {_UNNAMED}:
-            frame = frame.assign(space=path.stem)
+            frame = frame.assign(space=name)
         known = {space for other in frames for space in other["space"]}
         if twice := sorted(known & set(frame["space"])):
             raise InputError(f"space {twice[0]!r} is in {path} and in a file before it; name them apart")
@@ -56,7 +70,24 @@ def read_networks(files: Sequence[Path]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _names(files: Sequence[Path]) -> list[str]:
+    """A name for each file: its own without the ending, that of its folder for one called sweep.json, as
+    pycls names them all; with as many folders before it as it takes to tell them apart."""
+    parts = [
+        whole.parts[:-1]
+        if path.name == "sweep.json" and len(whole.parts) > 2
+        else (*whole.parts[:-1], path.stem)
+        for path in files
+        for whole in [path.parent.resolve() / path.name]
+    ]
+    for depth in range(1, max(map(len, parts), default=1)):
+        names = ["/".join(each[-depth:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    return ["/".join(each[-1:]) for each in parts]
+
+
+def _read(path: Path, name: str) -> pd.DataFrame:
     whole, _, study = str(path).partition("#")
     file = Path(whole)
     try:
@@ -68,7 +99,7 @@ def _read(path: Path) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
     if file.suffix.lower() == ".json" or text.lstrip()[:1] in ("[", "{"):
-        return _frame(list(enumerate(imported_rows(file, text), start=1)), str(file), "network")
+        return _frame(list(enumerate(imported_rows(file, text, name), start=1)), str(file), "network")
     return parse_networks(text, str(file))
 
 
@@ -123,6 +154,13 @@ def counted(networks: pd.DataFrame) -> pd.DataFrame:
         return networks
     seeds = networks.groupby(_NETWORK, sort=False)["error"]
     return networks[seeds.cumcount() < seeds.size().min()]
+
+
+def incomplete(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks that earned no error yet, because a training was stopped before its end."""
+    stopped = networks[networks["ended"].astype(str).str.startswith(INCOMPLETE)].drop_duplicates(_NETWORK)
+    keys = [pd.MultiIndex.from_frame(each[_NETWORK]) for each in (stopped, complete(networks))]
+    return stopped[~keys[0].isin(keys[1])]
 
 
 def complete(networks: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from regnetlab.cli import (
     cluster,
     comparison,
     contest,
+    data,
     export,
     fidelity,
     latency,
@@ -46,6 +47,7 @@ app.command()(studies.status)
 app.command()(search.search)
 app.command()(cluster.worker)
 app.add_typer(stores.app, name="store")
+app.add_typer(data.app, name="data")
 app.command()(comparison.plan)
 app.command()(comparison.compare)
 app.command(name="compare-baselines")(contest.compare_baselines)

@@ -124,6 +124,11 @@ def _print_spaces(document: dict[str, Any]) -> None:
     )
     headers = ("space", "n", "failed", "min %", "5 % quantile", "median %", "mean %")
     print_table(headers, rows, "lrrrrrr")
+    for each in document["spaces"]:
+        if each["incomplete"]:
+            print(
+                f"\n{each['space']}: {each['incomplete']} incomplete, stopped before the last epoch; left out"
+            )
     print_guessing(document["majority_error"], document["not_learned"])
     noise = document["seed_noise"]
     if noise is not None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from regnetlab.cli.comparison import Margin
+from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device
 from regnetlab.cli.output import COLUMNS, Json, number, print_guessing, print_json, print_table, signed
 from regnetlab.errors import InputError
@@ -36,6 +37,7 @@ def fidelity(
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
+    skip_unreadable: SkipUnreadable = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained.")] = False,
     json: Json = False,
 ) -> None:
@@ -64,7 +66,8 @@ def fidelity(
     plan = load_plan(find_study(study or ""))
     if margin is not None:
         check_margin(margin)
-    means, ready = Means(executor, workers, device, data_dir), None
+    means = Means(executor, workers, device, data_dir, skip_unreadable=skip_unreadable, listener=listener())
+    ready = None
     there = recorded(plan).get("training_images")
     if there is None and (ladder is None or not plan.images_stated):  # so the data have to say
         ready = prepare(plan, means)

@@ -61,6 +61,7 @@ def _batches(text: str) -> list[int]:
 
 def _meant(targets: Sequence[str]) -> "tuple[list[Model], Plan | None]":
     """The models, or the one study, that these texts name."""
+    from regnetlab.models.pycls_config import is_config_file
     from regnetlab.models.registry import find_model  # torch
     from regnetlab.study.plan_file import find_study, load_plan
 
@@ -69,7 +70,7 @@ def _meant(targets: Sequence[str]) -> "tuple[list[Model], Plan | None]":
         try:
             models.append(find_model(target))
         except InputError as no_model:
-            if any(mark in target for mark in ":=@"):
+            if is_config_file(target) or any(mark in target for mark in ":=@"):
                 raise
             try:
                 path = find_study(target)

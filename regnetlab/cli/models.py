@@ -26,7 +26,8 @@ _BAR = 4  # characters of the bar that shows a layer's share
 ModelText = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=…"
+        metavar="MODEL",
+        help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=…; a pycls .yaml.",
     ),
 ]
 DataDir = Annotated[

@@ -7,7 +7,7 @@ import typer
 
 from regnetlab.cli.comparison import From, Margin, StudyOrNewest, or_newest
 from regnetlab.cli.output import Json, count, number, print_guessing, print_json, print_table, stages
-from regnetlab.cli.spaces import TemplateName, WindowText
+from regnetlab.cli.spaces import Classes, Input, TemplateName, WindowText
 
 _SHOWN = 20  # networks in the printed table; --json has all
 
@@ -21,21 +21,30 @@ def fit_regnet(
     n: Annotated[int | None, typer.Option(min=1, max=1_000, help="RegNets to derive.")] = None,
     template: TemplateName = None,
     flops: WindowText = None,
+    input: Input = None,
+    classes: Classes = None,
     json: Json = False,
 ) -> None:
     """Fit the width law to networks, and derive RegNets from their best."""
     study = or_newest(study, from_)
     from regnetlab.analysis.fitted import fitted_law  # pandas, SciPy
 
-    document = fitted_law(study, from_ or (), law, n, template, flops)
+    document = fitted_law(study, from_ or (), law, n, template, flops, input, classes)
     if json:
         print_json(document)
         return
     _print_fits(document)
+    if document["incomplete"]:
+        print(f"\n{document['incomplete']} incomplete, stopped before the last epoch: they have no error")
     print_guessing(document["majority_error"], document["not_learned"])
     _print_population(document["population"])
     if document["derived"]:
-        print("\nRegNets derived from it, nearest first:\n")
+        shape = document["template"]
+        print(
+            f"\nRegNets derived from it, nearest first, at {shape['input']}, {shape['classes']:,} classes,"
+            f"\nstem {shape['stem_width']}/{shape['stem_stride']}, strides"
+            f" {', '.join(map(str, shape['strides']))}:\n"
+        )
         rows = (
             (
                 each["model"],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device
 from regnetlab.cli.output import Json, Seed, count, number, print_guessing, print_json, print_table
 from regnetlab.cli.spaces import WindowText
@@ -54,6 +55,7 @@ def search(
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
+    skip_unreadable: SkipUnreadable = False,
     json: Json = False,
 ) -> None:
     """Search a space for its best network with one of Optuna's samplers; go on where it was left."""
@@ -81,7 +83,8 @@ def search(
     from regnetlab.study.search_runner import run_search  # optuna, torch
     from regnetlab.study.session import Means, prepare
 
-    ready = prepare(plan, Means(executor, workers, device, data_dir))
+    means = Means(executor, workers, device, data_dir, skip_unreadable=skip_unreadable, listener=listener())
+    ready = prepare(plan, means)
     wanted = replace(wanted, plan=ready.plan)
     steps = run_search(wanted, ready, _watched(wanted))
     document = _document(wanted, study, ready.data.guessing(ready.plan.budget.validation))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from regnetlab.cli.crew import print_workers
+from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, number, print_guessing, print_json, print_table
 from regnetlab.errors import unknown
@@ -56,6 +57,7 @@ def run(
     accept_change: Annotated[
         bool, typer.Option("--accept-change", help="Go on with a changed study or data, and record it.")
     ] = False,
+    skip_unreadable: SkipUnreadable = False,
     progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
     dry_run: Annotated[
         bool,
@@ -97,7 +99,16 @@ def run(
     from regnetlab.study.session import Means, run_study
 
     means = Means(
-        executor, workers, device, data_dir, kernels, scheduler, send_data, accept_change=accept_change
+        executor,
+        workers,
+        device,
+        data_dir,
+        kernels,
+        scheduler,
+        send_data,
+        accept_change,
+        skip_unreadable,
+        listener(),
     )
     if progress not in FORMS:
         raise unknown("progress", progress, FORMS)

@@ -1,16 +1,16 @@
 """``regnetlab train``."""
 
-import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
 
+from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener, reading
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, filled, number, print_guessing, print_json
 from regnetlab.cli.spaces import Input
 from regnetlab.errors import InputError
-from regnetlab.spaces.template import Template, template_named
+from regnetlab.spaces.template import SMALL, Template, template_named
 from regnetlab.training.budget import Budget, Recipe, Score
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
@@ -59,7 +59,12 @@ def train(
     precise_bn: Annotated[
         int, _option("Batches that recompute the batch norms' statistics.", "Recipe")
     ] = _RECIPE.precise_bn,
-    template: Annotated[str, _option("paper or small.", "Template")] = "small",
+    fit: Fit = None,
+    background: Background = None,
+    skip_unreadable: SkipUnreadable = False,
+    template: Annotated[
+        str | None, _option("paper or small (the default, but for a config of pycls).", "Template")
+    ] = None,
     input: Input = None,
     stem_width: Annotated[int | None, _option("The stem's channels.", "Template")] = None,
     stem_stride: Annotated[int | None, _option("The stem's stride.", "Template")] = None,
@@ -71,7 +76,7 @@ def train(
     With a study's seed, template, data, budget and recipe this is the study's own training, to the last bit
     on the same CPU.
     """
-    shape = _shaped(template_named(template).changed(input), stem_width, stem_stride, strides)
+    base = None if template is None else template_named(template)
     given = _BUDGET.images if images is None else images
     budget = Budget(given, epochs, batch_size, validation, time_limit)
     recipe = Recipe(
@@ -89,6 +94,7 @@ def train(
 
     from regnetlab.analysis.guessing import guessed, has_learned  # SciPy
     from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.pycls_config import NAME
     from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
     from regnetlab.training.batches import check_budget, on_device, settled_images
@@ -98,8 +104,11 @@ def train(
 
     check_kernels(kernels)
     found = find_model(model)
+    base = base or (found.template if found.template.name == NAME else SMALL)
+    shape = _shaped(base.changed(input), stem_width, stem_stride, strides)
     data = data or default_data(data_dir)
-    pictures = load_data(data, shape, data_dir)
+    told = listener()
+    pictures = load_data(data, shape, data_dir, reading(data, fit, background, skip_unreadable), told)
     if input is not None and shape.input != pictures.input:
         raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
     shape = shape.changed(pictures.input, len(pictures.classes))
@@ -111,19 +120,19 @@ def train(
         notes.append(note)
     check_budget(pictures, budget)
     where = find_device(device)
-    for note in filter(None, [*notes, budget.few_steps("--epochs ")]):
-        print(note, file=sys.stderr)
+    for line in filter(None, [*pictures.lines(), *notes, budget.few_steps("--epochs ")]):
+        told.note(line)
     set_up(where)
     build = partial(found.build, shape)
     score = train_model(build, on_device(pictures, where), budget, recipe, seed, kernels)
     guess = pictures.guessing(budget.validation)
     earned = [] if score.error is None else [score.error]
-    told = guessed(guess, {found.text: earned}) | {"learned": has_learned(earned, guess)}
+    judged = guessed(guess, {found.text: earned}) | {"learned": has_learned(earned, guess)}
     if not json:
-        _print(found.text, score, str(where), told)
+        _print(found.text, score, str(where), judged)
         return
     more = {"seed": seed, "device": str(where), "kernels": kernels_used(kernels, str(where)), "data": data}
-    print_json({"model": found.text, **score.as_dict(), **more, **told})
+    print_json({"model": found.text, **score.as_dict(), **more, **judged})
 
 
 def _shaped(base: Template, stem_width: int | None, stem_stride: int | None, strides: str | None) -> Template:
@@ -147,15 +156,15 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part[:9]) for part in parts)
 
 
-def _print(model: str, score: Score, device: str, told: Mapping[str, Any]) -> None:
+def _print(model: str, score: Score, device: str, judged: Mapping[str, Any]) -> None:
     for point in score.curve:
         line = f"{point.images:9,} images  train loss {point.train_loss:.3f}"
         after = f"  validation error {point.error:.2f} %" if point.error is not None else ""
         print(f"{line}  train error {point.train_error:5.1f} %{after}")
     line = (
         f"{model}: validation error {number(score.error)} %, where guessing gives"
-        f" {told['majority_error']:.2f}%, after {score.images:,} images, {score.seconds:.1f} s on {device};"
+        f" {judged['majority_error']:.2f}%, after {score.images:,} images, {score.seconds:.1f} s on {device};"
         f" {score.ended}"
     )
     print(filled(line))
-    print_guessing(None, told["not_learned"])
+    print_guessing(None, judged["not_learned"])

@@ -6,6 +6,7 @@ A new family of networks is a file beside this one, its import and a line in ``_
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 from types import MappingProxyType
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.models.alexnet import alexnet
+from regnetlab.models.aliases import OTHERS, likely, usual_name
 from regnetlab.models.anynet import AnyNet
 from regnetlab.models.densenet import DENSENETS
 from regnetlab.models.forms import formed
@@ -21,6 +23,7 @@ from regnetlab.models.lenet import bn_lenet, bn_lenet_scratch
 from regnetlab.models.model import Model, Network
 from regnetlab.models.nin import nin
 from regnetlab.models.published import LAWS, PUBLISHED
+from regnetlab.models.pycls_config import is_config_file, read_config_file
 from regnetlab.models.resnet import RESNETS, RESNEXTS
 from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import TooSmallError
@@ -30,10 +33,23 @@ from regnetlab.spaces.law import parse_law
 from regnetlab.spaces.template import PAPER, Template
 
 
-@cache
 def find_model(text: str) -> Model:
-    """The model of that name or notation, ``@form`` behind it; raises ``InputError`` that says what works."""
-    name, at, form = text.strip().rpartition("@")
+    """The model of that name or notation, ``@form`` behind it; raises ``InputError`` that says what works.
+
+    A path that ends in .yaml or .yml is a config of pycls, and brings its template.
+    """
+    text = text.strip()
+    name, _, form = text.rpartition("@")
+    if is_config_file(text):
+        return _of_file(text)
+    if is_config_file(name):
+        return formed(_of_file(name), form.strip())
+    return _known(text)
+
+
+@cache
+def _known(text: str) -> Model:
+    name, at, form = text.rpartition("@")
     if at:
         return formed(_find(name), form.strip())
     return _find(form)
@@ -58,16 +74,26 @@ def _find(text: str) -> Model:
     if text.startswith("regnet:"):
         law = parse_law(text)
         return replace(model_of(law.config), law=law)
-    name = text.strip().lower().replace("-", "_").replace(".0gf", "gf")
+    name = text.strip().lower().replace("-", "_")
+    if name in OTHERS:
+        return model_of(parse_anynet(OTHERS[name]))
     try:
-        return _named()[name]
+        return _named()[usual_name(name)]
     except KeyError:
         if ":" in text or "=" in text:
             raise InputError(
                 f"model {text!r} is not known; write a config as anynet:d=1,2;w=16,32;g=8;b=1"
                 " or regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1"
             ) from None
-        raise unknown("model", text, _named()) from None
+        if names := likely(name, _named()):
+            raise unknown("model", text, names) from None
+        there = PUBLISHED if name.startswith("regnet") else _named()
+        raise InputError(f"model {text!r} is not known; there are {', '.join(there)}") from None
+
+
+def _of_file(path: str) -> Model:
+    found = read_config_file(Path(path))
+    return replace(model_of(found.config), template=found.template, law=found.law)
 
 
 _GREY_28 = PAPER.changed("1x28x28", 10)

@@ -43,7 +43,7 @@ from regnetlab.spaces.config import Config
 from regnetlab.study.latencies import read_latencies
 from regnetlab.study.plan import DERIVED, MARGIN, Plan
 from regnetlab.study.plan_text import plan_toml
-from regnetlab.study.provenance import recorded
+from regnetlab.study.provenance import readable, recorded
 
 MOST_SHOWN = 4_000
 """Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""
@@ -113,7 +113,7 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
         rivals=rivals(plan, every),
         plan=plan,
         study_file=plan_toml(plan),
-        provenance=recorded(plan),
+        provenance=readable(recorded(plan)),
         fidelity=_fidelity(plan, margin),
         latency=groups(read_latencies(plan.latencies)) if plan.latencies.exists() else (),
     )

@@ -65,8 +65,11 @@ def overview(content: Content) -> str:
     """How many networks, how many failed, and the best of them."""
     networks = content.networks
     missing = content.planned - len(networks) - _without_error(content)
+    stopped = sum(each.incomplete for each in content.populations)
+    failed = _without_error(content) - stopped
     notes = [
-        f"; {_without_error(content)} failed" if _without_error(content) else "",
+        f"; {failed} failed" if failed else "",
+        f"; {stopped} were stopped before their end" if stopped else "",
         f"; {missing} are missing" if missing > 0 else "",
     ]
     best = networks.iloc[int(networks["error"].argmin())]

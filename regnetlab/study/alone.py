@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from regnetlab.spaces.template import TEMPLATES, Template
 from regnetlab.study.jobs import Job
 from regnetlab.training.budget import COMPLETE, Budget, Recipe, Score
+from regnetlab.training.folders.decode import is_folder
 
 if TYPE_CHECKING:
     from regnetlab.study.executors.work import Setup
@@ -25,6 +26,9 @@ def alone(setup: "Setup", job: Job) -> str:
     folder = setup.data_dir or os.environ.get("REGNETLAB_DATA")
     if folder:
         words += ["--data-dir", str(Path(folder).absolute())]
+    if is_folder(setup.data):
+        words += ["--fit", setup.reading.fit, "--background", setup.reading.background]
+        words += ["--skip-unreadable"] * setup.reading.skip_unreadable
     for name in ("images", "epochs", "batch_size", "validation"):
         words += [_option(name), str(getattr(budget, name))]
     if budget.time_limit != Budget().time_limit:

@@ -12,6 +12,7 @@ from typing import Any
 from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
 from regnetlab.study.store import Store
+from regnetlab.training.folders.decode import is_folder
 
 _CHECKSUM, _DEVICE = "data.checksum", "device"
 _SHOWN = 4  # differences named in an error
@@ -21,6 +22,8 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
     """What decides the draws and the errors, by the key of the study file; ``device`` is what computes,
     where that is known beforehand (``executors.work.computed_on``)."""
     facts: dict[str, Any] = {"data": plan.data, "seed": plan.seed, _CHECKSUM: checksum}
+    if is_folder(plan.data):
+        facts |= {"fit": plan.reading.fit, "background": plan.reading.background}
     if device is not None:
         facts[_DEVICE] = device
     windows = {name: window.text for name, window in plan.regime.windows.items()}

@@ -185,10 +185,14 @@ def _recipe(plan: Plan, family: str, lr: float) -> Recipe:
 
 def _contender(plan: Plan, name: str, text: str) -> Contender:
     from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.pycls_config import is_config_file
     from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
 
-    model = settled(find_model(text), plan.template)
+    model = find_model(text)
+    if is_config_file(text.partition("@")[0]):  # a study is its text; what a file held then, it would not say
+        raise InputError(f"baseline {text!r} is a file, which may change; write its network: {model.text}")
+    model = settled(model, plan.template)
     counts = summarise(model, plan.template)
     family = "RegNet" if model.family == "AnyNet" else model.family
     return Contender(name, model.text, family, counts.flops, counts.params, counts.acts)

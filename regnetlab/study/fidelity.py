@@ -158,8 +158,8 @@ def run_fidelity(
         parts = [(replace(setup, budget=budget), jobs) for budget, jobs in state.rungs]
         try:
             with display as progress:
-                if few := budgets[-1].few_steps():  # what all others are judged by
-                    progress.note(few)
+                for note in ready.before(budgets[-1]):  # which judges all others
+                    progress.note(note)
                 run_apart(parts, store, lock, progress, ready.executor, ready.wanted)
         finally:
             state = ladder(plan, budgets, networks)

@@ -17,6 +17,7 @@ from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.template import Template
 from regnetlab.study.plan import DERIVED, Plan
 from regnetlab.training.budget import Budget, Recipe
+from regnetlab.training.folders.decode import Reading, is_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +125,15 @@ def _replicates(
 
 def identity_of(plan: Plan, model: str, recipe: Recipe, seed: int, final: bool = False) -> str:
     """A hash of everything that decides the errors: network, template, data, budget, recipe, seed, splits."""
-    shared = _shared_facts(plan.template, plan.data, plan.budget, recipe)
+    shared = _shared_facts(plan.template, plan.data, plan.reading, plan.budget, recipe)
     split = ', "test"' if final else ""
     text = f"[{json.dumps(model)}, {shared}, {seed}{split}]"
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 @lru_cache(maxsize=64)  # the same for all trainings of a plan with one recipe
-def _shared_facts(template: Template, data: str, budget: Budget, recipe: Recipe) -> str:
+def _shared_facts(template: Template, data: str, reading: Reading, budget: Budget, recipe: Recipe) -> str:
     """What an identity depends on beside network and seed, as JSON without its brackets."""
     counted = {name: value for name, value in asdict(budget).items() if name != "time_limit"}
-    return json.dumps([asdict(template), data, counted, asdict(recipe)], sort_keys=True)[1:-1]
+    images = [data, reading.fit, list(reading.colour)] if is_folder(data) else data
+    return json.dumps([asdict(template), images, counted, asdict(recipe)], sort_keys=True)[1:-1]

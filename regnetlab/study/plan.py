@@ -11,6 +11,7 @@ from regnetlab.spaces.template import Template
 from regnetlab.study.running import Running
 from regnetlab.study.stores.location import Location, from_here, location_of
 from regnetlab.training.budget import Budget, Recipe
+from regnetlab.training.folders.decode import Reading
 
 DERIVED = "derived"
 """The name under which a study's derived RegNets stand beside its spaces."""
@@ -53,8 +54,9 @@ class Plan:
 
     ``seeds`` trainings of each network, or of the share ``repeated`` of every space's networks and one
     of the others; ``derived`` RegNets from the law of the best networks; ``margin`` in percentage points
-    of error, for verdicts on the steps between spaces. Unless ``images_stated``, the budget's images are the
-    default, or all that there are: a run finds out and records it (``provenance.as_recorded``).
+    of error, for verdicts on the steps between spaces; ``reading`` says how a folder's images are read.
+    Unless ``images_stated``, the budget's images are the default, or all that there are: a run finds out and
+    records it (``provenance.as_recorded``).
     """
 
     name: str
@@ -72,6 +74,7 @@ class Plan:
     baselines: Baselines | None = None
     running: Running = field(default_factory=Running)
     repeated: float = 1.0
+    reading: Reading = field(default_factory=Reading)
     images_stated: bool = field(default=True, compare=False)
 
     @property

@@ -25,6 +25,7 @@ from regnetlab.study.running import Running
 from regnetlab.study.stores.location import check_no_password, from_environment
 from regnetlab.study.tomlfile import read_toml
 from regnetlab.training.budget import Budget, Recipe
+from regnetlab.training.folders.decode import Reading, is_folder
 
 
 class _Section(BaseModel):
@@ -111,6 +112,8 @@ _Study = create_model(
     __base__=_Section,
     template=(str | _Template, "small"),
     data=(str, "fashion-mnist"),
+    fit=(str | None, None),
+    background=(str | None, None),
     seed=(Annotated[int, Field(ge=0, lt=2**63)], 0),
     regime=(_Regime, _Regime()),
     latency=(_Latency | None, None),
@@ -205,8 +208,19 @@ def _plan(
         margin=values["compare"]["margin"],
         running=Running(**values["run"]),
         repeated=repeated,
+        reading=_reading(values),
         baselines=None if baselines is None else _contest(baselines, Recipe(**values["recipe"])),
     )
+
+
+def _reading(values: Mapping[str, Any]) -> Reading:
+    """How images of a folder are read; refused for data whose pixels are as they are."""
+    given = {key: values[key] for key in ("fit", "background") if values[key] is not None}
+    if given and not is_folder(values["data"]):
+        raise InputError(
+            f"{min(given)} is for folders of images; {values['data']} is used as it is: leave it out"
+        )
+    return Reading(**given)
 
 
 def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ...]:

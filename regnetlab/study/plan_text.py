@@ -8,6 +8,7 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.running import Running
 from regnetlab.study.stores.location import mask
 from regnetlab.study.tomlfile import write_value
+from regnetlab.training.folders.decode import is_folder
 
 
 def plan_toml(plan: Plan) -> str:
@@ -26,9 +27,11 @@ def plan_toml(plan: Plan) -> str:
         }
         inner = ", ".join(f"{key} = {write_value(value)}" for key, value in parts.items())
         shape = f"{{ {inner} }}"
+    folder = is_folder(plan.data)
     lines = [
         f"template = {shape}",
         f"data = {write_value(plan.data)}",
+        *(f"{key} = {write_value(getattr(plan.reading, key))}" for key in ("fit", "background") if folder),
         f"seed = {plan.seed}",
     ]
     sections: dict[str, Mapping[str, object]] = {

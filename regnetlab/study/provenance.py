@@ -56,6 +56,7 @@ def provenance(folder: Path, data: DataSet, setup: "Setup", workers: int | None)
         "data": data.name,
         "data_checksum": data.checksum,
         **data_facts(data, setup.budget),
+        **({"survey": data.survey.summary(data.name)} if data.survey else {}),
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -121,10 +122,23 @@ def _written(plan: Plan) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{plan.provenance} can't be read: {str(error)[:200]}") from None
     if not isinstance(facts, dict) or not all(
-        value is None or isinstance(value, str | int | float) for value in facts.values()
+        value is None or isinstance(value, str | int | float) or (name == "survey" and _is_survey(value))
+        for name, value in facts.items()
     ):
         raise InputError(f"{plan.provenance} must be a table of names and plain values, as `run` writes it")
     return facts
+
+
+def _is_survey(value: object) -> bool:
+    """Whether this is what ``Survey.summary`` makes, as far as it is read."""
+    lines = value.get("lines") if isinstance(value, dict) else None
+    return isinstance(lines, list) and all(isinstance(line, str) for line in lines)
+
+
+def readable(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts with one text each."""
+    texts = {"survey": "; ".join(map(str.strip, facts["survey"]["lines"]))} if "survey" in facts else {}
+    return {**facts, **texts}
 
 
 def provenance_json(store: Store) -> str:

@@ -130,7 +130,7 @@ def run_search(search: Search, ready: Ready, display: AbstractContextManager[Pro
                 training_place(ready.executor, ready.wanted, progress, stop) as place,
             ):
                 progress.begin([], {})
-                for note in ready.notes if len(course.steps) < search.trials else ():
+                for note in ready.before(plan.budget) if len(course.steps) < search.trials else ():
                     progress.note(note)
                 run_course(course, setup, lock, progress, place, stop)
         finally:

@@ -4,7 +4,7 @@ import pickle
 import re
 import sys
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,8 +33,10 @@ from regnetlab.study.stores.lease import leased
 from regnetlab.study.stores.location import mask
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.batches import check_budget, settled_images
+from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
+from regnetlab.training.folders.listener import Listener
 from regnetlab.training.latency import latency
 
 
@@ -50,6 +52,8 @@ class Means:
     scheduler: str | None = None
     send_data: bool = False
     accept_change: bool = False
+    skip_unreadable: bool = False
+    listener: Listener = field(default_factory=Listener)
 
 
 def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress], derive: Derive) -> Outcome:
@@ -91,7 +95,7 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         try:
             write({"event": "run", **facts, "workers": wanted.workers, "store": str(plan.store)})
             with display as shown:
-                progress = Logged(shown, write, ready.notes if missing else ())
+                progress = Logged(shown, write, ready.before(plan.budget) if missing else ())
                 at_once = wanted.workers or 1
                 told = told_to(write, accepted)
                 state = run(plan, store, setup, lock, progress, derive, ready.executor, at_once, wanted, told)
@@ -115,7 +119,7 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What trainings need: the plan, what they share, the data, where they run, and what to say before."""
+    """What trainings need: the plan, what they share, the data, where they run, and notes on the data."""
 
     plan: Plan
     setup: Setup
@@ -123,6 +127,10 @@ class Ready:
     executor: str
     wanted: Wanted
     notes: tuple[str, ...]
+
+    def before(self, budget: Budget) -> tuple[str, ...]:
+        """What is said before trainings of this budget."""
+        return tuple(filter(None, (*self.notes, budget.few_steps())))
 
 
 def prepare(plan: Plan, means: Means) -> Ready:
@@ -135,17 +143,19 @@ def prepare(plan: Plan, means: Means) -> Ready:
     check_kernels(means.kernels)
     here = executor != "dask"  # whether this machine trains; a cluster's workers have devices of their own
     device = find_device(means.device) if here else torch.device("cpu")
-    data = load_data(plan.data, plan.template, means.data_dir)
+    reading = replace(plan.reading, skip_unreadable=means.skip_unreadable)
+    data = load_data(plan.data, plan.template, means.data_dir, reading, means.listener)
     data.check_fits(plan.template)
     budget, note = (plan.budget, "") if plan.images_stated else settled_images(data, plan.budget)
     check_budget(data, budget)
     plan = replace(plan, budget=budget)
     workers = means.workers or plan.running.workers or (_at_once(plan, device) if here else None)
     name = str(device) if here else means.device
-    setup = Setup(plan.template, plan.data, means.data_dir, name, plan.budget, means.kernels, data.checksum)
+    shared = (plan.template, plan.data, means.data_dir, name, budget, means.kernels)
+    setup = Setup(*shared, checksum=data.checksum, reading=reading)
     majority = data.majority_error(budget.validation)
     guess = f"always answering the commonest class has an error of {majority:.2f}%"
-    notes = tuple(filter(None, (note, budget.few_steps(), guess)))
+    notes = (*data.lines(), note, guess)
     return Ready(plan, setup, data, executor, _wanted(plan, means, executor, workers, name, data), notes)
 
 

@@ -7,18 +7,24 @@ formats.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.template import Template
+from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.training.folders.listener import Listener
+from regnetlab.training.folders.reader import read_folder, survey_folder, unreadable_error
+from regnetlab.training.folders.survey import Survey
+from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
+from regnetlab.training.folders.walk import holds_classes
 from regnetlab.training.guessing import Guessing, guessing
 from regnetlab.training.sources.cifar import cifar_10, cifar_100
-from regnetlab.training.sources.folders import holds_classes, read_folder
 from regnetlab.training.sources.mnists import (
     BY_CLASS,
     BY_MERGE,
@@ -29,11 +35,12 @@ from regnetlab.training.sources.mnists import (
     emnist,
     mnist_like,
 )
-from regnetlab.training.sources.parts import Parts, Split, random_order
+from regnetlab.training.sources.parts import Parts, Split, levels_of, random_order
 from regnetlab.training.sources.published import Published, find, named_folder, place
 from regnetlab.training.sources.svhn import svhn
 
 DEFAULT = "fashion-mnist"
+_NATURAL_SIDE = 64
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
 PUBLISHED: Mapping[str, Published] = MappingProxyType(
@@ -62,9 +69,10 @@ DATA_SETS = (*PUBLISHED, "folder", "folder:PATH")
 class DataSet:
     """Training, validation and test images.
 
-    Training images are in a fixed random order, so that the first n are a sample; a sixth of the
-    original training images, at random but always the same, is the validation split. ``checksum``
-    is a SHA-256 over all images and labels.
+    Training images are in a fixed random order, so that the first n are a sample. Where the data have no
+    validation split of their own, it is a sixth of the training images, at random but always the same.
+    ``checksum`` is a SHA-256 over all images and labels. ``levels`` (channels, 256) counts the training
+    images' pixel values; ``survey`` is there for a folder of images.
     """
 
     name: str
@@ -73,10 +81,37 @@ class DataSet:
     validation: Split
     test: Split
     checksum: str
+    levels: NDArray[np.int64]
+    survey: Survey | None = None
 
     @property
     def input(self) -> str:
         return "x".join(map(str, self.train.images.shape[1:]))
+
+    def counts(self) -> Iterator[tuple[str, dict[str, int]]]:
+        """Every class with its number of images by split."""
+        parts = {TRAIN: self.train, VALIDATION: self.validation, TEST: self.test}
+        n = len(self.classes)
+        by_split = {split: np.bincount(part.labels, minlength=n).tolist() for split, part in parts.items()}
+        for label, name in enumerate(self.classes):
+            yield name, {split: by_split[split][label] for split in SPLITS}
+
+    def mean_and_std(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of the training images' pixels by channel, on a scale of 0 to 1."""
+        share = self.levels / self.levels.sum(1, keepdims=True)
+        levels = np.arange(256) / 255
+        mean = share @ levels
+        return mean.tolist(), np.sqrt((share * (levels - mean[:, None]) ** 2).sum(1)).tolist()
+
+    def lines(self) -> list[str]:
+        """What everyone should know of the data before training."""
+        if self.survey is not None:
+            return self.survey.lines(self.name)
+        images, classes = sum(map(len, (self.train, self.validation, self.test))), len(self.classes)
+        return [
+            f"{self.name}: {images:,} images {self.input} in {classes} classes:"
+            f" {len(self.train):,} train, {len(self.validation):,} validation, {len(self.test):,} test"
+        ]
 
     def majority_error(self, validation: int | None = None) -> float:
         """Error in percent of always answering the commonest class of the training images.
@@ -99,17 +134,86 @@ class DataSet:
             )
 
 
-def load_data(name: str, template: Template, data_dir: Path | None = None) -> DataSet:
-    """The data set of that name; folders of images are resized to the template's input."""
-    kind, _, path = name.partition(":")
-    if kind == "folder":
-        root = Path(path).expanduser() if path else named_folder(data_dir)
-        if root is None:
-            raise InputError(
-                f"data {name!r} is the folder that --data-dir or REGNETLAB_DATA names, and neither does; give"
-                " one, or write folder:PATH"
-            )
-        return _split(name, read_folder(name, root, template))
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A data set as far as it is known without decoding it: images by split, and the input that suits it."""
+
+    name: str
+    classes: tuple[str, ...]
+    train: int
+    validation: int
+    test: int
+    channels: int
+    height: int
+    width: int
+    survey: Survey | None = None
+
+    @property
+    def input(self) -> str:
+        return f"{self.channels}x{self.height}x{self.width}"
+
+
+def outline(
+    name: str, data_dir: Path | None = None, skip_unreadable: bool = False, listener: Listener = Listener()
+) -> Outline:
+    """What the data set holds; of a folder of images only the headers are read."""
+    root = _folder(name, data_dir)
+    if root is None:
+        data = _published(name, data_dir)
+        train, validation, test = (len(part) for part in (data.train, data.validation, data.test))
+        channels, height, width = data.train.images.shape[1:]
+        return Outline(name, data.classes, train, validation, test, channels, height, width)
+    found = survey_folder(name, root, listener)
+    if found.unreadable and not skip_unreadable:
+        raise unreadable_error(name, root, found.images, found.unreadable)
+    train, validation, test = (sum(found.counts[split]) for split in SPLITS)
+    return Outline(name, found.classes, train, validation, test, *natural_input(found), survey=found)
+
+
+def natural_input(found: Survey) -> tuple[int, int, int]:
+    """Channels, height and width that suit a folder's images: grey where all are, and the median's size.
+
+    A side is at least 16 pixels, and the longer one 64 at most: at that size networks train in minutes on a
+    CPU. Another one is the user's to choose.
+    """
+    width, height = found.median
+    scale = min(1.0, _NATURAL_SIDE / max(width, height))
+    height, width = (max(16, round(side * scale)) for side in (height, width))
+    return 1 if found.grey else 3, height, width
+
+
+def load_data(
+    name: str,
+    template: Template,
+    data_dir: Path | None = None,
+    reading: Reading = Reading(),
+    listener: Listener = Listener(),
+) -> DataSet:
+    """The data set of that name; folders of images are read into the template's input as ``reading`` says."""
+    root = _folder(name, data_dir)
+    if root is None:
+        return _published(name, data_dir)
+    found = read_folder(name, root, template, reading, listener)
+    train, validation, test = (found.splits[split] for split in SPLITS)
+    classes, checksum = found.survey.classes, found.checksum
+    return DataSet(name, classes, train, validation, test, checksum, found.levels, found.survey)
+
+
+def _folder(name: str, data_dir: Path | None) -> Path | None:
+    """The folder of images of that name; ``None`` for a published data set."""
+    if not is_folder(name):
+        return None
+    _, _, path = name.partition(":")
+    root = Path(path).expanduser() if path else named_folder(data_dir)
+    if root is None:
+        raise InputError(
+            f"data {name!r} is the folder that --data-dir or REGNETLAB_DATA names, and neither does; give"
+            " one, or write folder:PATH"
+        )
+    return root
+
+
+def _published(name: str, data_dir: Path | None) -> DataSet:
     if name not in PUBLISHED:
         hint = str(unknown("data set", name, DATA_SETS)).partition("; there are")[0]
         raise InputError(f"{hint}{'' if hint.endswith('?') else ';'} there are {', '.join(DATA_SETS)}")
@@ -136,4 +240,5 @@ def _split(name: str, parts: Parts) -> DataSet:
     validation, training = (
         Split(parts.train.images[part], parts.train.labels[part]) for part in (order[:cut], order[cut:])
     )
-    return DataSet(name, parts.classes, training, validation, parts.test, checksum.hexdigest())
+    levels = levels_of(training.images)
+    return DataSet(name, parts.classes, training, validation, parts.test, checksum.hexdigest(), levels)

@@ -33,7 +33,8 @@ KEYS = {
         f" kolmogorov_smirnov{{distance p p_holm}} mann_whitney{{p p_holm}} margin matched{{flops{MATCHED}}}"
         f" median_difference n_a n_b networks_to_decide{{}} permuted power"
         f" superiority{INTERVAL} verdict}} level majority_error margin margin_stated not_learned seed_noise"
-        f" spaces{{band failed learned mean{INTERVAL} median{INTERVAL} min n q05{INTERVAL} space}}}}"
+        f" spaces{{band failed incomplete learned mean{INTERVAL} median{INTERVAL} min n q05{INTERVAL}"
+        " space}}"
     ),
     "plan --from pilot.csv": "{margin power seconds seeds steps{hours n pilot step} workers}",
     "compare-baselines quick": (
@@ -52,9 +53,10 @@ KEYS = {
         f" steps validation validity{INTERVAL} within_spaces{CORRELATION}}} seeds spaces study}}"
     ),
     "fit-regnet quick": (
-        "{derived{acts bottleneck_ratios depths flops group_widths id model params widths} derived_reason law"
-        " majority_error models{depths e_fit error growth name r2 space w0 widths} not_learned"
-        " population{depth depth_growth growth growth_interval median_r2 n n_best r2 w0 w0_interval}}"
+        "{derived{acts bottleneck_ratios depths flops group_widths id model params widths} derived_reason"
+        " incomplete law majority_error models{depths e_fit error growth name r2 space w0 widths} not_learned"
+        " population{depth depth_growth growth growth_interval median_r2 n n_best r2 w0 w0_interval}"
+        " template{channels classes height input name stem_stride stem_width strides width}}"
     ),
 }
 

@@ -61,3 +61,44 @@ def test_models_are_listed(capsys: Capture) -> None:
     models = answer(capsys, "models")["models"]
     assert {"name", "family", "paper", "year", "params", "flops", "acts", "input"} == set(models[0])
     assert {"regnetx_200mf", "regnety_32gf", "alexnet", "densenet201"} <= {m["name"] for m in models}
+
+
+SWEPT = Path(__file__).parents[1] / "models" / "pycls" / "sweep_job.yaml"
+
+
+def test_a_config_of_pycls_is_shown_timed_and_written_again(capsys: Capture, tmp_path: Path) -> None:
+    shown = answer(capsys, "summary", str(SWEPT))
+    assert (shown["input"], shown["classes"], shown["params"]) == ("3x32x32", 10, 1_448_286)
+    (timed,) = answer(capsys, "latency", str(SWEPT), "--batch", "1", "--seconds", "0.01")["latencies"]
+    assert (timed["input"], timed["params"]) == ("3x32x32", shown["params"])
+
+    for name in (str(SWEPT), "regnety_400mf"):
+        counts = answer(capsys, "summary", name)
+        main(["export", name, "--to", "pycls", "-o", str(tmp_path / "again.yaml")])
+        capsys.readouterr()
+        again = answer(capsys, "summary", str(tmp_path / "again.yaml"))
+        assert all(again[key] == counts[key] for key in ("input", "classes", "flops", "params", "acts"))
+    assert answer(capsys, "summary", str(SWEPT), "--input", "3x64x64")["input"] == "3x64x64"
+
+
+def test_a_config_of_pycls_is_trained_on_its_own_stem(
+    capsys: Capture, data_dir: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "MODEL: {TYPE: anynet}\nANYNET: {STEM_TYPE: res_stem_cifar, STEM_W: 8, DEPTHS: [1, 1],"
+        " WIDTHS: [8, 16], STRIDES: [2, 2], BOT_MULS: [1.0, 1.0], GROUP_WS: [8, 8]}\n"
+    )
+    words = ("--images", "64", "--validation", "64", "--kernels", "torch", "--data-dir", str(data_dir))
+    told = ("--stem-width", "8", "--stem-stride", "1", "--strides", "2,2")
+    by_file = answer(capsys, "train", str(path), *words)
+    by_text = answer(capsys, "train", by_file["model"], *words, *told)
+    assert by_file["curve"] == by_text["curve"]
+    assert by_file["curve"] != answer(capsys, "train", by_file["model"], *words)["curve"]
+
+
+@pytest.mark.parametrize("command", ["summary", "latency", "train"])
+def test_a_config_that_can_not_be_read_is_one_line(capsys: Capture, command: str) -> None:
+    effnet = SWEPT.with_name("EN-B0_dds_8gpu.yaml")
+    assert "MODEL.TYPE is 'effnet'" in complaint(capsys, (command, str(effnet)))
+    assert "No such file" in complaint(capsys, (command, "nowhere.yaml"))

@@ -52,7 +52,7 @@ def test_few_steps_are_warned_of_with_the_epochs_that_are_enough(capsys: Capture
     assert "warning: 10 optimiser steps" in (first := capsys.readouterr().err)
     assert "--epochs 10 gives 100" in first
     assert main(train(data_dir, "--images", "640", "--epochs", "10")) == 0
-    assert capsys.readouterr().err == ""
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_train_says_what_guessing_gives_and_that_a_network_has_not_learned(

@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store, score_of
 from regnetlab.training.budget import Budget, Recipe, Score
 from tests.study import processes
+from tests.training.folders.pictures import plant
 
 MakeStudy = Callable[..., Path]
 
@@ -101,6 +102,36 @@ def test_the_command_trains_every_network_of_an_unusual_study_to_the_same_bits(
     assert len(jobs) == 3
     for job in jobs:
         assert scores[job.identity].error is not None
+        assert same(trained_by(alone(setup, job), capsys), scores[job.identity])
+
+
+def test_the_command_reads_a_folder_as_the_study_does(
+    make_study: MakeStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pets = plant(tmp_path / "pets", *(f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(40)))
+    (pets / "cat" / "broken.png").write_bytes(b"no picture")
+    head = f'data = "folder:{pets}"\nfit = "pad"\nbackground = "#102030"\n'
+    shape = 'template = { input = "3x16x16", classes = 2 }\n'
+    text = head + DIVERGING.replace("1000.0", "0.1").replace("256", "32").replace("seed", f"{shape}seed", 1)
+    plan = load_plan(make_study(text))
+    words = ["--device", "cpu", "--executor", "inline", "--skip-unreadable"]
+    assert main(["run", str(plan.folder), *words]) == 0
+    told = capsys.readouterr().err
+    assert "80 images in 2 classes (40 each), 12×8 px, 80 RGB" in told
+    assert "unreadable and left out: 1" in told
+    survey = json.loads(plan.provenance.read_text())["survey"]
+    assert (survey["unreadable"], survey["unreadable_n"]) == (["cat/broken.png"], 1)
+    assert survey["lines"][0] in told
+    scores = open_store(plan.store).scores()
+    setup = Setup(
+        plan.template,
+        plan.data,
+        None,
+        "cpu",
+        plan.budget,
+        reading=replace(plan.reading, skip_unreadable=True),
+    )
+    for job in planned_jobs(plan)[:2]:
         assert same(trained_by(alone(setup, job), capsys), scores[job.identity])
 
 

@@ -41,6 +41,14 @@ warmup = 0.2
 """
 
 
+def test_a_file_is_no_baseline_but_its_network_is(make_study: MakeStudy, data_dir: Path) -> None:
+    file = Path(__file__).parents[1] / "models" / "pycls" / "sweep_job.yaml"
+    study = load_plan(make_study(STUDY + CONTEST.replace("bn_lenet", str(file))))
+    with pytest.raises(InputError, match=r"may change; write its network: anynet:d=4,5;w=128,288;g=16"):
+        ran(study, data_dir)
+    assert not study.trials.exists()
+
+
 class Shown:
     """A display that keeps what was told."""
 

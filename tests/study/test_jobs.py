@@ -4,6 +4,7 @@ from pathlib import Path
 
 from regnetlab.study.jobs import identity_of, planned_jobs, training_seed
 from regnetlab.study.plan_file import load_plan
+from regnetlab.training.folders.decode import Reading
 
 MakeStudy = Callable[..., Path]
 
@@ -67,3 +68,16 @@ def test_training_seeds_differ_between_networks_and_replicates(make_study: MakeS
     seeds = {training_seed(0, model, k) for model in models for k in range(3)}
     assert len(seeds) == 3 * len(models)
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_how_a_folder_is_read_decides_the_error_and_nothing_else_does(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study())
+    padded = replace(plan, reading=Reading("pad", "black"))
+    assert identity_of(plan, "x", plan.recipe, 0) == identity_of(padded, "x", plan.recipe, 0)  # no folder
+    folder = replace(plan, data="folder:pets")
+    readings = [Reading(), Reading("pad"), Reading("squash"), Reading(background="black")]
+    identities = [identity_of(replace(folder, reading=each), "x", plan.recipe, 0) for each in readings]
+    assert len(set(identities)) == 4
+    named, skipping = Reading(background="#fff"), Reading(skip_unreadable=True)
+    for same in (named, skipping):
+        assert identity_of(replace(folder, reading=same), "x", plan.recipe, 0) == identities[0]

@@ -48,7 +48,9 @@ def test_a_study_without_a_number_of_images_uses_what_is_there_and_says_so(
     study = make_study(DEFAULT_IMAGES)
     assert load_plan(study).budget.images == 6_400
     shown = ran(study, data_dir)
-    assert "fashion-mnist has 1,000 images to train on, fewer than the default of 6,400" in shown.notes[0]
+    assert "fashion-mnist has 1,000 images to train on, fewer than the default of 6,400" in " ".join(
+        shown.notes
+    )
     plan = load_plan(study)
     assert plan.budget.images == 1_000
     assert not outcome(plan, open_store(plan.store)).missing

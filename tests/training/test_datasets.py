@@ -123,7 +123,7 @@ def test_a_folder_that_does_not_fit_the_template_says_what_to_write(pictures: Pa
 
 def test_a_damaged_image_is_named(pictures: Path) -> None:
     (pictures / "cat" / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"broken\.png is no readable image"):
+    with pytest.raises(InputError, match=r"cat/broken\.png \(no image by its content\)"):
         load_data(f"folder:{pictures}", SMALL)
 
 

@@ -1,7 +1,8 @@
 """pycls: the model's part of a YAML configuration, by law where the network has one, else by its stages.
 
 Keys, types and defaults: ``pycls/core/config.py``; how they become a network: ``pycls/models/anynet.py`` and
-``regnet.py``. Data and schedule (``TRAIN.DATASET``, ``OPTIM``, …) are left to the user.
+``regnet.py``. Data and schedule (``TRAIN.DATASET``, ``OPTIM``, …) are left to the user. The way back is
+``models.pycls_config``.
 """
 
 from collections.abc import Mapping
@@ -13,8 +14,9 @@ from regnetlab.models.export.network import Export, Network, multiplier
 from regnetlab.spaces.law import RegNetLaw
 from regnetlab.spaces.ranges import WIDTH_STEP
 
-# Both are a 3×3 convolution with batch norm and ReLU, of this stride.
-_STEMS = {1: "res_stem_cifar", 2: "simple_stem_in"}
+STEMS = {1: "res_stem_cifar", 2: "simple_stem_in"}
+"""Stems by stride: both are a 3×3 convolution with batch norm and ReLU."""
+BLOCK = "res_bottleneck_block"
 
 
 def pycls(network: Network) -> Export:
@@ -25,14 +27,14 @@ def pycls(network: Network) -> Export:
             f"pycls trains on square images of 3 channels, not {template.input}; give --input"
             f" 3x{template.height}x{template.height}, or take --to pytorch"
         )
-    if template.stem_stride not in _STEMS:
+    if template.stem_stride not in STEMS:
         raise InputError(f"pycls' stems have stride 1 or 2, not {template.stem_stride}; take --to pytorch")
     law = network.law
-    by_law = law is not None and _gives_the_same(law) and len(set(network.strides)) == 1
+    by_law = law is not None and gives_the_same(law) and len(set(network.strides)) == 1
     common: dict[str, Any] = {
-        "STEM_TYPE": _STEMS[template.stem_stride],
+        "STEM_TYPE": STEMS[template.stem_stride],
         "STEM_W": template.stem_width,
-        "BLOCK_TYPE": "res_bottleneck_block",
+        "BLOCK_TYPE": BLOCK,
         "SE_ON": config.se_ratio > 0,
     }
     if config.se_ratio:
@@ -65,7 +67,7 @@ def pycls(network: Network) -> Export:
     return Export(network.comment + _yaml(document), document)
 
 
-def _gives_the_same(law: RegNetLaw) -> bool:
+def gives_the_same(law: RegNetLaw) -> bool:
     """Whether pycls' arithmetic is exact: it wants w_0 in steps of 8, and multiplies by 1/b as a float."""
     numerator, _ = float(law.bottleneck_ratio).as_integer_ratio()
     exact = law.bottleneck_ratio < 1 or numerator & (numerator - 1) == 0

@@ -4,7 +4,7 @@ import os
 import pickle
 import platform
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,7 @@ from regnetlab.training.batches import DeviceData, check_budget, on_device
 from regnetlab.training.budget import Budget, Recipe, Score
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, find_device, kernels_used, set_up
+from regnetlab.training.folders.decode import Reading
 from regnetlab.training.trainer import train
 
 
@@ -34,6 +35,7 @@ class Setup:
     budget: Budget
     kernels: str = AUTO
     checksum: str | None = None
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,11 @@ def prepared(setup: Setup, final: bool) -> DeviceData:
 def _found(setup: Setup) -> DataSet:
     """The data where the coordinator has them, else where this machine has its own."""
     try:
-        return load_data(setup.data, setup.template, setup.data_dir)
+        return load_data(setup.data, setup.template, setup.data_dir, setup.reading)
     except InputError:
         if setup.data_dir is None or setup.data_dir.exists():
             raise
-        return load_data(setup.data, setup.template, None)
+        return load_data(setup.data, setup.template, None, setup.reading)
 
 
 def _version(package: str) -> str:

@@ -5,10 +5,14 @@ side in the files (rows and columns exchanged; Cohen et al. 2017 made them with 
 columns first) and are turned upright here, and the labels of its letters begin at 1.
 """
 
+import hashlib
 import string
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
 from regnetlab.training.idx import read_idx
@@ -32,6 +36,34 @@ KUZUSHIJI = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 LETTERS = tuple(string.ascii_uppercase)  # large and small ones are one class
 BY_CLASS = (*DIGITS, *LETTERS, *string.ascii_lowercase)
 BY_MERGE = (*DIGITS, *LETTERS, *"abdefghnqrt")  # the small ones that do not look like their capitals
+
+
+# MD5 of the unpacked files. Fashion-MNIST's were measured on Debian's package; MNIST's are listed by several
+# programs that fetch it. Which set a file is from can't be told otherwise: names and sizes are the same.
+_CONTENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        md5: (title, stem)
+        for title, sums in {
+            "MNIST": (
+                "6bbc9ace898e44ae57da46a324031adb",
+                "a25bea736e30d166cdddb491f175f624",
+                "2646ac647ad5339dbf082846283269ea",
+                "27ae3e4e09519cfbb04c329615203637",
+            ),
+            "Fashion-MNIST": (
+                "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+                "9018921c3c673c538a1fc5bad174d6f9",
+                "8181f5470baa50b63fa0f6fddb340f0a",
+                "15d484375f8d13e6eb1aabb0c3f46965",
+            ),
+        }.items()
+        for md5, stem in zip(
+            sums,
+            (f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")),
+            strict=True,
+        )
+    }
+)
 
 
 def mnist_like(
@@ -77,16 +109,33 @@ def emnist(split: str, classes: tuple[str, ...], first: int = 0) -> Published:
     )
 
 
-def _names(stem: str) -> tuple[str, str]:
-    return f"{stem}.gz", stem
+def _names(stem: str) -> tuple[str, ...]:
+    """The names that a file goes by: gzipped or not, also with a dot as some copies have it."""
+    dotted = stem.replace("-idx", ".idx")
+    return f"{stem}.gz", stem, f"{dotted}.gz", dotted
 
 
 def _read_split(folder: Path, title: str, prefix: str, classes: tuple[str, ...], first: int = 0) -> Split:
     images, labels = (
-        read_idx(_file(folder, title, f"{prefix}{kind}-ubyte"), dimensions)
+        _read(_file(folder, title, f"{prefix}{kind}-ubyte"), dimensions, title, f"{prefix}{kind}-ubyte")
         for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1))
     )
     return checked(title, folder, images[:, None], labels.astype(np.int64) - first, (1, 28, 28), len(classes))
+
+
+def _read(path: Path, dimensions: int, title: str, stem: str) -> NDArray[np.uint8]:
+    """What is in the file; raises ``InputError`` where it is known to be a file of another set."""
+    array = read_idx(path, dimensions)
+    shape = np.array(array.shape, ">u4").tobytes()
+    digest = hashlib.md5(bytes((0, 0, 8, dimensions)) + shape, usedforsecurity=False)
+    digest.update(array.data)
+    known = _CONTENTS.get(digest.hexdigest())
+    if known is not None and known != (title, stem):
+        raise InputError(
+            f"{path} is {known[1]} of {known[0]}, by its checksum, not {stem} of {title}; put the right file"
+            f" there, or name these data {known[0].lower()}"
+        )
+    return array
 
 
 def _file(folder: Path, title: str, stem: str) -> Path:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regnetlab.errors import InputError
-from regnetlab.training.sources.folders import holds_classes
+from regnetlab.files import cache_folder
+from regnetlab.training.folders.walk import holds_classes
 from regnetlab.training.sources.parts import Parts
 
 
@@ -46,7 +47,7 @@ def find(name: str, known: Mapping[str, Published], data_dir: Path | None = None
     """
     wanted = known[name]
     chosen = named_folder(data_dir)
-    cache = Path.home() / ".cache" / "regnetlab"
+    cache = cache_folder()
     if chosen is not None:
         if (folder := place(name, known, chosen)) is not None:
             return folder

@@ -1,6 +1,7 @@
 """MNIST, KMNIST and EMNIST from small files that the tests write in the published layouts."""
 
 import gzip
+import shutil
 import struct
 import tracemalloc
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
-from regnetlab.training.datasets import PUBLISHED, load_data
+from regnetlab.training.datasets import DEBIAN_FASHION_MNIST, PUBLISHED, load_data
 from regnetlab.training.idx import read_idx
 from regnetlab.training.sources.published import find
 from tests.conftest import write_idx
@@ -105,6 +106,27 @@ def test_one_set_is_never_taken_for_another_whose_files_have_the_same_names(tmp_
             load_data("mnist", SMALL, tmp_path / folder)
     assert find("fashion-mnist", PUBLISHED, tmp_path) == tmp_path / "FashionMNIST" / "raw"
     assert find("kmnist", PUBLISHED, tmp_path) == tmp_path / "kmnist"
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_files_with_a_dot_in_their_names_are_found(tmp_path: Path, ending: str) -> None:
+    expected, _ = write_set(tmp_path, ("train", "t10k"), plain=not ending)
+    for path in tmp_path.iterdir():
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    assert (load_data("mnist", SMALL, tmp_path).test.images[:, 0] == expected).all()
+
+
+def test_fashion_mnist_under_mnists_name_is_told_by_its_checksum(tmp_path: Path) -> None:
+    if not DEBIAN_FASHION_MNIST.is_dir():
+        pytest.skip("the package dataset-fashion-mnist is not installed")
+    shutil.copytree(DEBIAN_FASHION_MNIST, tmp_path / "MNIST" / "raw")
+    with pytest.raises(InputError, match="is train-images-idx3-ubyte of Fashion-MNIST, by its checksum, not"):
+        load_data("mnist", SMALL, tmp_path)
+    for path in DEBIAN_FASHION_MNIST.glob("*.gz"):
+        swapped = path.name.replace("train", "x").replace("t10k", "train").replace("x-", "t10k-")
+        shutil.copy(path, tmp_path / swapped)
+    with pytest.raises(InputError, match="is t10k-images-idx3-ubyte of Fashion-MNIST"):
+        load_data("fashion-mnist", SMALL, tmp_path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ Patch = pytest.MonkeyPatch
 def home(tmp_path: Path, monkeypatch: Patch) -> Path:
     """A home folder with an empty cache, and no folder of data named."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("REGNETLAB_CACHE", raising=False)
     monkeypatch.delenv("REGNETLAB_DATA", raising=False)
     return tmp_path / "home"
 

@@ -1,0 +1,183 @@
+"""``regnetlab data show``, and what every command that reads images takes and tells."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regnetlab.cli.models import DataDir
+from regnetlab.cli.output import Json, print_json, print_table
+from regnetlab.cli.spaces import Input
+from regnetlab.errors import InputError
+
+if TYPE_CHECKING:
+    from regnetlab.training.datasets import DataSet
+    from regnetlab.training.folders.decode import Reading
+    from regnetlab.training.folders.listener import Listener
+
+app = typer.Typer(help="Look at a data set before anything is trained on it.", no_args_is_help=True)
+
+_LISTED = 20
+Fit = Annotated[
+    str | None,
+    typer.Option(metavar="crop|pad|squash", help="How a folder's images become the input's size; crop."),
+]
+Background = Annotated[
+    str | None, typer.Option(help="What transparent images of a folder are laid on: a colour; white.")
+]
+SkipUnreadable = Annotated[
+    bool, typer.Option("--skip-unreadable", help="Go on without a folder's files that can't be read.")
+]
+
+
+def reading(data: str, fit: str | None, background: str | None, skip_unreadable: bool = False) -> "Reading":
+    """How images are read; raises ``InputError`` where that is asked of data that are used as they are."""
+    from regnetlab.training.folders.decode import Reading, is_folder
+
+    given = {"fit": fit, "background": background}
+    chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if chosen and not is_folder(data):
+        raise InputError(f"--{min(chosen)} is for folders of images; {data} is used as it is: leave it out")
+    return Reading(**chosen, skip_unreadable=skip_unreadable)
+
+
+def listener() -> "Listener":
+    """Notes go to stderr, and progress too where someone watches."""
+    from regnetlab.training.folders.listener import Listener
+
+    return Listener(_note, _progress) if sys.stderr.isatty() else Listener(_note)
+
+
+def _note(text: str) -> None:
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+def _progress(what: str, done: int, of: int) -> None:
+    if of >= 1_000 and (done % 250 == 0 or done == of):
+        end = "\r\x1b[K" if done == of else ""
+        print(f"\r{what} {done:,} of {of:,} images{end}", end="", file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """Text from file names as a terminal can take it."""
+    return "".join(each if each.isprintable() or each == "\n" else "�" for each in text)
+
+
+@app.command()
+def show(
+    what: Annotated[
+        str | None, typer.Argument(metavar="[FOLDER|NAME]", help="A folder of images, or a data set's name.")
+    ] = None,
+    study: Annotated[str | None, typer.Option(help="Show the data of this study, as it reads them.")] = None,
+    data_dir: DataDir = None,
+    input: Input = None,
+    fit: Fit = None,
+    background: Background = None,
+    grid: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw some images of each class as a network sees them."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what a data set holds: classes, splits, sizes, what is left out, and files that are equal."""
+    from dataclasses import replace
+
+    from regnetlab.files import check_output, write_atomically
+    from regnetlab.spaces.template import SMALL
+    from regnetlab.training.datasets import load_data, outline
+    from regnetlab.training.folders.listener import Listener
+
+    if (what is None) == (study is None):
+        raise InputError("give a folder of images, a data set's name, or --study NAME: one of them")
+    if grid is not None:
+        check_output(grid, (".png",))
+    if study is not None:
+        from regnetlab.study.plan_file import find_study, load_plan
+
+        plan = load_plan(find_study(study))
+        name, template, how = plan.data, plan.template, plan.reading
+        if fit or background:
+            how = reading(name, fit or how.fit, background or how.background)
+    else:
+        name, template = _named(what or ""), SMALL
+        how = reading(name, fit, background)
+        if input is None:
+            template = template.changed(outline(name, data_dir, skip_unreadable=True).input)
+    template = template.changed(input)
+    quiet = Listener(progress=listener().progress)
+    data = load_data(name, template, data_dir, replace(how, skip_unreadable=True), quiet)
+    if input is not None and data.input != template.input:
+        raise InputError(f"--input {input}: the images of {name} are {data.input}; leave --input away")
+    if grid is not None:
+        from regnetlab.training.grid import grid_png
+
+        write_atomically(grid, grid_png(data))
+    if json:
+        print_json(_document(data))
+    else:
+        _print(data)
+        if grid is not None:
+            print(f"\nwrote {grid}")
+
+
+def _named(what: str) -> str:
+    """The data's name: a published one, else the folder of that path."""
+    from regnetlab.training.datasets import PUBLISHED
+    from regnetlab.training.folders.decode import is_folder
+
+    if what in PUBLISHED or is_folder(what) or not Path(what).expanduser().exists():
+        return what
+    return f"folder:{what}"
+
+
+def _document(data: "DataSet") -> dict[str, Any]:
+    survey = data.survey
+    mean, std = data.mean_and_std()
+    document = {
+        "data": data.name,
+        "input": data.input,
+        "images": len(data.train) + len(data.validation) + len(data.test),
+        "classes": [{"name": name, **counts} for name, counts in data.counts()],
+        "mean": mean,
+        "std": std,
+        "majority_error": data.majority_error(),
+        "skipped": [],
+        "unreadable": [],
+        "duplicates": [],
+    }
+    if survey is None:
+        return document
+    full = survey.to_json()
+    del full["classes"], full["counts"]
+    unreadable = [each.path for each in survey.unreadable]
+    return {**document, **full, "unreadable": unreadable}
+
+
+def _print(data: "DataSet") -> None:
+    print(printable("\n".join(data.lines())))
+    rows = [
+        (printable(name)[:40], *(f"{n:,}" for n in counts.values()), f"{sum(counts.values()):,}")
+        for name, counts in data.counts()
+    ]
+    print()
+    print_table(("class", "train", "validation", "test", "all"), rows, "lrrrr")
+    mean, std = (" ".join(f"{each:.3f}" for each in values) for values in data.mean_and_std())
+    print(f"\ninput {data.input}; mean {mean}, standard deviation {std} (pixels from 0 to 1)")
+    print(f"always answering the commonest class: {data.majority_error():.1f}% wrong")
+    if data.survey is None:
+        return
+    _listed("can't be read", [f"{each.path}: {each.reason}" for each in data.survey.unreadable])
+    _listed("left out", [f"{each.path}: {each.reason}" for each in data.survey.skipped])
+    _listed("equal byte for byte", [" = ".join(group[:4]) for group in data.survey.duplicates])
+
+
+def _listed(title: str, lines: Sequence[str]) -> None:
+    if not lines:
+        return
+    print(f"\n{title}:")
+    for line in lines[:_LISTED]:
+        print(f"  {printable(line)}")
+    if len(lines) > _LISTED:
+        print(f"  and {len(lines) - _LISTED:,} more (all with --json)")

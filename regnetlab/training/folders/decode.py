@@ -1,0 +1,259 @@
+"""From one image file to its pixels, as a network sees them.
+
+The order: the first frame is decoded, turned as EXIF says, laid on the background where it is transparent,
+made grey or RGB, then brought to size. Colour profiles are not applied (as in torchvision).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regnetlab.errors import InputError
+from regnetlab.training.folders.walk import image_formats
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_OVERSAMPLED = 2
+"""A JPEG is decoded at 1/2, 1/4 or 1/8 where that is still this many times what is needed: docs/data.md."""
+_ANIMATED = {"GIF", "PNG", "WEBP", "AVIF", "TIFF", "FLI"}
+_BITS_TAG, _SAMPLE_FORMAT_TAG, _ORIENTATION_TAG = 258, 339, 274
+_SIGNED = 2
+
+
+class UnreadableError(ValueError):
+    """This file's pixels can't be read; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a folder's images become input.
+
+    ``fit``: ``crop`` (the short side is brought to size, then the centre cut out), ``pad`` (the long side,
+    then the background around) or ``squash`` (both sides, whatever the proportions). Transparent images are
+    laid on ``background``, a colour by name or ``#rrggbb``. ``skip_unreadable`` goes on without files that
+    can't be read.
+    """
+
+    fit: Literal["crop", "pad", "squash"] = "crop"
+    background: str = "white"
+    skip_unreadable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.fit not in ("crop", "pad", "squash"):
+            raise InputError(f"fit is {self.fit!r}; it must be crop, pad or squash")
+        _ = self.colour
+
+    @property
+    def colour(self) -> tuple[int, int, int]:
+        """The background as red, green and blue, 0 to 255."""
+        from PIL import ImageColor
+
+        try:
+            red, green, blue, *alpha = ImageColor.getrgb(self.background)
+        except ValueError:
+            alpha = [0]
+        if alpha:
+            raise InputError(
+                f"background is {self.background[:40]!r}; it must be a colour, as in white or #rrggbb"
+            )
+        return red, green, blue
+
+
+def is_folder(data: str) -> bool:
+    """Whether data of this name are a folder of images, which is read as a ``Reading`` says."""
+    return data.partition(":")[0] == "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a file says of itself before its pixels are decoded; ``width`` and ``height`` are upright."""
+
+    format: str
+    mode: str
+    width: int
+    height: int
+    turned: bool = False
+    animated: bool = False
+    transparent: bool = False
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the warnings that Pillow prints of odd but readable files; not for several threads at once."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def facts(path: Path) -> Facts:
+    """What the header says; raises ``UnreadableError``."""
+    with _opened(path) as image:
+        orientation = _orientation(image)
+        swap = orientation >= 5 and image.format != "TIFF"  # whose size Pillow turns by itself
+        width, height = image.size[::-1] if swap else image.size
+        animated = image.format in _ANIMATED and bool(getattr(image, "is_animated", False))
+        transparent = image.has_transparency_data
+        return Facts(image.format or "", image.mode, width, height, orientation > 1, animated, transparent)
+
+
+def pixels(path: Path, channels: int, height: int, width: int, reading: Reading) -> NDArray[np.uint8]:
+    """The image as (channels, height, width), for 1 channel (grey) or 3 (RGB); raises ``UnreadableError``."""
+    from PIL import ImageOps
+
+    with _opened(path) as image:
+        area = _reduced(image, height, width, reading.fit)
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        plain = _plain(upright, image, reading).convert("L" if channels == 1 else "RGB")
+    fitted = np.asarray(_fitted(plain, area or _Area(0, 0, *plain.size), height, width, reading), np.uint8)
+    return fitted[None] if channels == 1 else fitted.transpose(2, 0, 1)
+
+
+class _Area(NamedTuple):
+    """The part of a decoded image that is the picture, in pixels that need not be whole."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[Image]":
+    """The image; whatever goes wrong with a file is an ``UnreadableError``."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=image_formats()) as image:
+            yield image
+    except UnidentifiedImageError:
+        raise UnreadableError("no image by its content") from None
+    except MemoryError:
+        raise UnreadableError("too large for the memory") from None
+    except UnreadableError:
+        raise
+    except Exception as error:  # decoders raise whatever comes up: SyntaxError, struct.error, ValueError, …
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UnreadableError(" ".join(str(reason).split())[:120]) from error
+
+
+def _orientation(image: "Image") -> int:
+    """How the picture lies in the file, 1 to 8 as in EXIF; 1 where nothing is said."""
+    if image.format in ("TIFF", "MPO") or {"exif", "xmp", "XML:com.adobe.xmp"} & image.info.keys():
+        said = image.getexif().get(_ORIENTATION_TAG, 1)
+        return said if said in range(1, 9) else 1
+    return 1
+
+
+def _reduced(image: "Image", height: int, width: int, fit: str) -> _Area | None:
+    """Have a JPEG decoded at a reduced scale that suffices; the area of the upright picture in it.
+
+    Decoded at a half, 375 rows become 188, of which the last is half empty.
+    """
+    if image.format not in ("JPEG", "MPO"):
+        return None
+    orientation = _orientation(image)
+    swap = orientation >= 5
+    across, down = _scaled(*(image.size[::-1] if swap else image.size), width, height, fit)
+    least = tuple(_OVERSAMPLED * side for side in ((down, across) if swap else (across, down)))
+    done = image.draft(None, least)  # type: ignore[arg-type]
+    if done is None:
+        return None
+    (real_w, real_h), (full_w, full_h) = done[1][2:], image.size
+    blank_x, blank_y = full_w - real_w, full_h - real_h  # at the right and at the bottom, as the file lies
+    if swap:
+        left, top = blank_y * (orientation in (6, 7)), blank_x * (orientation in (7, 8))
+        return _Area(left, top, real_h, real_w)
+    return _Area(blank_x * (orientation in (2, 3)), blank_y * (orientation in (3, 4)), real_w, real_h)
+
+
+def _plain(image: "Image", opened: "Image", reading: Reading) -> "Image":
+    """The image without transparency, in 8 bits a channel, grey or RGB."""
+    from PIL import Image
+
+    if image.mode == "F":
+        raise UnreadableError("floating-point pixels, whose range is not known; convert it to 8 or 16 bits")
+    if image.mode.startswith("I"):
+        return _narrowed(image, opened, reading)
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, (*reading.colour, 255))
+        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    if image.mode == "LAB":
+        return _from_lab(image)
+    return image if image.mode in ("L", "RGB") else image.convert("RGB")
+
+
+def _narrowed(image: "Image", opened: "Image", reading: Reading) -> "Image":
+    """Whole numbers of 16 or 32 bits, scaled linearly from their full range to 0 to 255."""
+    from PIL import Image
+
+    values, most = np.asarray(image), 65_535
+    if opened.format == "TIFF":
+        tags = opened.tag_v2  # type: ignore[attr-defined]
+        bits, signed = int(tags.get(_BITS_TAG, (16,))[0]), tags.get(_SAMPLE_FORMAT_TAG, (1,))[0] == _SIGNED
+        values = values.view(np.uint32) if values.dtype == np.int32 and bits == 32 and not signed else values
+        most = 2 ** (bits - signed) - 1
+    elif image.mode == "I" and opened.format not in ("PNG", "PPM"):
+        raise UnreadableError(f"32-bit pixels of unknown range ({opened.format}); convert it to 8 or 16 bits")
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > most:
+        raise UnreadableError(f"pixels from {low:,} to {high:,}; convert it to 8 or 16 bits without sign")
+    if most > 65_535 and high * 255 < most:
+        raise UnreadableError(
+            f"32-bit pixels up to {high:,} of {most:,} would all become black; convert it to 8 or 16 bits"
+        )
+    scaled = Image.fromarray(np.rint(values * (255 / most)).astype(np.uint8))
+    key = opened.info.get("transparency")
+    if not isinstance(key, int):
+        return scaled
+    ground = Image.new("RGB", image.size, reading.colour)
+    return Image.composite(ground, scaled.convert("RGB"), Image.fromarray(values == key))
+
+
+def _from_lab(image: "Image") -> "Image":
+    from PIL import ImageCms
+
+    lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    converted = ImageCms.applyTransform(image, ImageCms.buildTransform(lab, rgb, "LAB", "RGB"))
+    if converted is None:  # only where it was asked to change the image in place
+        raise UnreadableError("LAB colours that can't be converted")
+    return converted
+
+
+def _scaled(width: float, height: float, to_width: int, to_height: int, fit: str) -> tuple[int, int]:
+    """The size to which the whole picture is brought before it is cropped or padded."""
+    if fit == "squash":
+        return to_width, to_height
+    wider = width * to_height > height * to_width  # than the input
+    if wider == (fit == "crop"):
+        return max(1, int(width * to_height / height)), to_height
+    return to_width, max(1, int(height * to_width / width))
+
+
+def _fitted(image: "Image", area: _Area, height: int, width: int, reading: Reading) -> "Image":
+    """The picture in the input's size; bicubic, and antialiased where it shrinks."""
+    from PIL import Image
+
+    across, down = _scaled(area.width, area.height, width, height, reading.fit)
+    bicubic = Image.Resampling.BICUBIC
+    if reading.fit == "pad":
+        whole = (area.left, area.top, area.left + area.width, area.top + area.height)
+        ground = Image.new("RGB", (width, height), reading.colour).convert(image.mode)
+        ground.paste(
+            image.resize((across, down), bicubic, whole), ((width - across) // 2, (height - down) // 2)
+        )
+        return ground
+    # Only the part that stays is made: a panorama of 1 × 60,000 pixels would else need gigabytes.
+    x, y = area.width / across, area.height / down
+    left = area.left + round((across - width) / 2) * x
+    top = area.top + round((down - height) / 2) * y
+    right, bottom = min(left + width * x, image.width), min(top + height * y, image.height)
+    return image.resize((width, height), bicubic, (left, top, right, bottom))

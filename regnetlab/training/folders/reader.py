@@ -1,0 +1,194 @@
+"""Reading a folder of images: looked through, surveyed, decoded once by all cores, kept in the cache."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regnetlab.errors import InputError
+from regnetlab.files import cache_folder
+from regnetlab.spaces.template import Template
+from regnetlab.training.cores import on_all_cores
+from regnetlab.training.folders.cache import Arrays, Entry
+from regnetlab.training.folders.decode import Reading, UnreadableError, pixels, quiet
+from regnetlab.training.folders.listener import Listener
+from regnetlab.training.folders.survey import Survey, look_at, survey_of, surveyed, without
+from regnetlab.training.folders.tree import (
+    SPLITS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    ImageFile,
+    Tree,
+    look_through,
+)
+from regnetlab.training.folders.walk import Skipped
+from regnetlab.training.sources.parts import Split, levels_of, random_order
+
+_NAMED = 20  # unreadable files in an error
+_VERSION = 1
+"""Of everything between files and pixels: another number makes older entries of the cache useless."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderImages:
+    """A folder's images, ready to train on; ``levels`` as in ``DataSet``."""
+
+    splits: Mapping[str, Split]
+    checksum: str
+    levels: NDArray[np.int64]
+    survey: Survey
+
+
+def survey_folder(name: str, root: Path, listener: Listener) -> Survey:
+    """What the folder holds, from headers alone; files whose headers can't be read are listed apart."""
+    tree = look_through(name, root)
+    headers = look_at(tree, listener)
+    readable = _readable(name, tree, headers.unreadable)
+    return surveyed(readable, held_out(name, readable), headers, headers.unreadable)
+
+
+def read_folder(
+    name: str, root: Path, template: Template, reading: Reading, listener: Listener
+) -> FolderImages:
+    """The images below ``root`` in the template's size and channels; the data's ``name`` is for errors.
+
+    What has no split folder is held out: a sixth of the images as the test split, then a sixth of the others
+    for validation, at random but always the same. Raises ``InputError`` that names every file that can't be
+    read, unless they are to be skipped.
+    """
+    if template.channels not in (1, 3):
+        raise InputError(f"image folders have 1 or 3 channels, the template {template.channels}")
+    tree = look_through(name, root)
+    entry = _entry(tree, template, reading)
+    if (known := entry.load()) is not None:
+        arrays, header = known
+        survey = survey_of(header["survey"])
+        if survey.unreadable and not reading.skip_unreadable:
+            raise unreadable_error(name, root, len(tree), survey.unreadable)
+        levels = np.array(header["levels"], np.int64)
+        return FolderImages(_parts(arrays, survey), header["checksum"], levels, survey)
+    headers = look_at(tree, listener)
+    unreadable = list(headers.unreadable)
+    while True:
+        try:
+            readable = _readable(name, tree, unreadable)
+        except InputError:
+            if reading.skip_unreadable:
+                raise
+            raise unreadable_error(name, root, len(tree), unreadable) from None
+        layout = held_out(name, readable)
+        files = [file for split in SPLITS for file in layout[split]]
+        arrays, worse = _decoded(root, files, template, reading, listener)
+        unreadable += worse
+        if unreadable and not reading.skip_unreadable:
+            raise unreadable_error(name, root, len(tree), unreadable)
+        if not worse:
+            break
+    survey = surveyed(readable, layout, headers, unreadable)
+    checksum, levels = arrays.checksum(), levels_of(arrays.images[: len(layout[TRAIN])])
+    kept = {"survey": survey.to_json(), "checksum": checksum, "levels": levels.tolist()}
+    if entry.save(arrays, kept) and (saved := entry.load()) is not None:
+        arrays, _ = saved  # mapped: one copy for all processes
+    else:
+        listener.note(f"{cache_folder()} can't be written: every process decodes the images by itself")
+    return FolderImages(_parts(arrays, survey), checksum, levels, survey)
+
+
+def held_out(name: str, tree: Tree) -> dict[str, list[ImageFile]]:
+    """The files of each split, in the order in which they are trained on; missing splits are held out."""
+    given = {split: list(files) for split, files in tree.splits.items()}
+    pool = given[TRAIN]
+    if TEST not in given:
+        order = random_order(len(pool))
+        cut = max(1, len(pool) // 6)
+        given[TEST], pool = [pool[i] for i in order[:cut]], [pool[i] for i in order[cut:]]
+    order = random_order(len(pool))
+    if VALIDATION in given:
+        judged = given[VALIDATION]
+        given[VALIDATION] = [judged[i] for i in random_order(len(judged))]
+        cut = 0
+    else:
+        cut = len(pool) // 6
+        given[VALIDATION] = [pool[i] for i in order[:cut]]
+    given[TRAIN] = [pool[i] for i in order[cut:]]
+    if not given[VALIDATION]:
+        raise InputError(f"data {name}: {len(pool)} training images are too few to hold any out")
+    return given
+
+
+def _entry(tree: Tree, template: Template, reading: Reading) -> Entry:
+    from PIL import __version__ as pillow
+
+    files = [
+        (split, file.path, file.size, file.mtime) for split in tree.splits for file in tree.splits[split]
+    ]
+    of = [
+        str(tree.root.resolve()),
+        [template.channels, template.height, template.width],
+        [reading.fit, reading.colour],
+    ]
+    return Entry(of, [_VERSION, pillow, of, tree.classes, files])
+
+
+def _parts(arrays: Arrays, survey: Survey) -> dict[str, Split]:
+    parts, at = {}, 0
+    for split in SPLITS:
+        n = sum(survey.counts[split])
+        parts[split] = Split(arrays.images[at : at + n], arrays.labels[at : at + n])
+        at += n
+    return parts
+
+
+def _decoded(
+    root: Path, files: Sequence[ImageFile], template: Template, reading: Reading, listener: Listener
+) -> tuple[Arrays, list[Skipped]]:
+    """The files' images in this order, decoded by all cores, and those that can't be."""
+    shape = (template.channels, template.height, template.width)
+    try:
+        images = np.empty((len(files), *shape), np.uint8)
+    except MemoryError:
+        size = len(files) * int(np.prod(shape)) / 1e9
+        raise InputError(
+            f"{len(files):,} images at {template.input} take {size:,.1f} GB, more than there is; use a"
+            " smaller input"
+        ) from None
+
+    def decode(at: int) -> Skipped | None:
+        try:
+            images[at] = pixels(root / files[at].path, *shape, reading)
+        except UnreadableError as error:
+            return Skipped(files[at].path, str(error))
+        return None
+
+    worse = []
+    with quiet():
+        for done, failed in enumerate(on_all_cores(decode, range(len(files))), start=1):
+            worse += [failed] if failed else []
+            listener.progress("decoding", done, len(files))
+    return Arrays(images, np.array([file.label for file in files], np.int64)), worse
+
+
+def _readable(name: str, tree: Tree, unreadable: Sequence[Skipped]) -> Tree:
+    """The tree without files that can't be read; raises ``InputError`` where that leaves a class empty."""
+    left = without(tree, (each.path for each in unreadable))
+    for split, files in left.splits.items():
+        if empty := set(range(len(tree.classes))) - {file.label for file in files}:
+            raise InputError(
+                f"data {name!r}: of class {tree.classes[min(empty)]!r} in {split} no image can be read"
+                f" ({unreadable[0].path}: {unreadable[0].reason}); replace its images, or remove the class"
+            )
+    return left
+
+
+def unreadable_error(name: str, root: Path, images: int, unreadable: Sequence[Skipped]) -> InputError:
+    """The error that names the files that can't be read."""
+    ordered = sorted(unreadable, key=lambda each: each.path)
+    named = "; ".join(f"{each.path} ({each.reason})" for each in ordered[:_NAMED])
+    more = f"; and {len(ordered) - _NAMED:,} more" if len(ordered) > _NAMED else ""
+    return InputError(
+        f"data {name!r}: {len(ordered):,} of {images:,} images in {root} can't be read: {named}{more}."
+        " Replace or remove them, or go on without them: --skip-unreadable"
+    )
