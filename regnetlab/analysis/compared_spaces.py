@@ -17,6 +17,7 @@ from regnetlab.analysis.compare import (
 )
 from regnetlab.analysis.edf import edf
 from regnetlab.analysis.error_units import ErrorUnit
+from regnetlab.analysis.guessing import guessed, has_learned
 from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.analysis.matched import Matched
 from regnetlab.analysis.networks import notes_of, read_networks, study_networks
@@ -25,6 +26,8 @@ from regnetlab.analysis.verdicts import POWER, check_margin, verdict
 from regnetlab.errors import InputError
 from regnetlab.study.plan import MARGIN
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
+from regnetlab.study.provenance import guessing_in, recorded
+from regnetlab.training.guessing import Guessing
 
 
 def compared_spaces(
@@ -40,7 +43,7 @@ def compared_spaces(
     ``errors`` is the unit of the files' errors (``read_networks``).
     """
     order: tuple[str, ...] = ()
-    stated = math.nan
+    stated, guess = math.nan, None
     if files:
         networks = read_networks(files, errors)
     else:
@@ -48,7 +51,7 @@ def compared_spaces(
         networks = study_networks(plan)
         order = tuple(draw.space.name for draw in plan.draws)
         pairs = pairs or study_pairs(plan)
-        stated = plan.margin
+        stated, guess = plan.margin, guessing_in(recorded(plan))
         margin = stated_margin(plan) if margin is None else margin
     chosen = check_margin(MARGIN if margin is None else margin)
     found = populations(networks, order)
@@ -57,11 +60,13 @@ def compared_spaces(
         only = found[0].space if found else "none"
         raise InputError(f"there is only one space ({only}); a comparison needs two, in the column space")
     comparisons = compare(pairs_found, chosen)
+    earned = {each.space: each.errors for each in found if len(each.errors)}
     return {
         "margin": chosen,
         "margin_stated": None if math.isnan(stated) else stated,
         "level": LEVEL,
-        "spaces": [_space(each) for each in found if len(each.errors)],
+        **guessed(guess, earned),
+        "spaces": [_space(each, guess) for each in found if len(each.errors)],
         "comparisons": [described(each) for each in comparisons],
         "seed_noise": _noise(seed_noise(networks)),
         "notes": notes_of(networks),
@@ -101,7 +106,7 @@ def described(each: Comparison) -> dict[str, Any]:
     }
 
 
-def _space(population: Population) -> dict[str, Any]:
+def _space(population: Population, guess: Guessing | None) -> dict[str, Any]:
     found = summary(population)
     return {
         "space": found.space,
@@ -113,6 +118,7 @@ def _space(population: Population) -> dict[str, Any]:
         "median": _interval(found.median),
         "mean": _interval(found.mean),
         "band": edf(population.errors).margin,
+        "learned": has_learned(population.errors, guess),
     }
 
 

@@ -6,7 +6,7 @@ correlation over networks vouches. The formulas are in ``agreement``; docs/fidel
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +97,7 @@ class RungResult:
 class Fidelity:
     """All rungs, smallest first; the last is what they are judged by.
 
+    ``errors`` by space are the networks' means at the largest budget, failures left out.
     ``best`` has the most evidence an hour (``None`` where seeds of the largest agree by nothing),
     ``recommended`` the most of those that contradict no verdict of the largest.
     """
@@ -107,6 +108,7 @@ class Fidelity:
     seeds: int
     margin: float
     rungs: tuple[RungResult, ...]
+    errors: Mapping[str, Floats]
     best: RungResult | None
     recommended: RungResult | None
 
@@ -169,6 +171,11 @@ def fidelity(measured: Measured, margin: float, pairs: Sequence[tuple[str, str]]
         seeds=measured.errors.shape[-1],
         margin=margin,
         rungs=rungs,
+        errors={
+            space: means[~np.isnan(means)]
+            for place, space in enumerate(measured.spaces)
+            for means in [measured.means[measured.strata == place, -1]]
+        },
         best=best,
         recommended=recommended,
     )

@@ -10,12 +10,14 @@ import pandas as pd
 
 from regnetlab.analysis.derive import derive
 from regnetlab.analysis.error_units import ErrorUnit
+from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.networks import (
     complete,
     incomplete,
     notes_of,
     read_networks,
     records,
+    spaces_of,
     study_networks,
     with_widths,
     without_law,
@@ -29,6 +31,7 @@ from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
 from regnetlab.spaces.regime import Regime, Window, parse_window
 from regnetlab.spaces.template import PAPER, Template, template_named
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
+from regnetlab.study.provenance import guessing_in, recorded
 
 _CONFIG = ("depths", "widths", "group_widths", "bottleneck_ratios")
 _DERIVED = 8  # RegNets where neither the study nor the user says how many
@@ -55,12 +58,13 @@ def fitted_law(
     se_ratio = 0.0
     if files:
         every = read_networks(files, errors)
-        networks = with_widths(every)
+        networks, guess = with_widths(every), None
         shape, ranges, regime = _template_of(networks), PAPER_RANGES, _regime_of(networks)
         se_ratio = _se_ratio_of(networks)
     else:
         plan = load_plan(find_study(study or newest_study()))
         networks = every = study_networks(plan)
+        guess = guessing_in(recorded(plan))
         shape, ranges, regime = plan.template, plan.ranges, plan.regime
         n = n or plan.derived
     if template is not None:
@@ -73,6 +77,7 @@ def fitted_law(
     unfinished = incomplete(every)
     return {
         "law": law,
+        **guessed(guess, _errors(networks)),
         "models": _fits(law, _networks(networks)),
         "incomplete": len(unfinished),
         "population": population,
@@ -95,6 +100,12 @@ def described(config: Config, template: Template) -> dict[str, Any]:
         "bottleneck_ratios": config.bottleneck_ratios,
         **config_complexity(config, template),
     }
+
+
+def _errors(networks: pd.DataFrame) -> dict[str, list[float]]:
+    """The errors of every space."""
+    scored = complete(networks)
+    return {space: scored.loc[scored["space"] == space, "error"].tolist() for space in spaces_of(scored)}
 
 
 def _networks(networks: pd.DataFrame) -> pd.DataFrame:

@@ -7,10 +7,13 @@ from typing import Any
 
 from regnetlab.analysis.compare import stated_margin, study_pairs
 from regnetlab.analysis.fidelity import AGREES, Correlation, Fidelity, RungResult, Step, fidelity
+from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.analysis.ladders import read_ladder
 from regnetlab.analysis.verdicts import UNDECIDED, check_margin, points
 from regnetlab.study.plan import MARGIN, Plan
+from regnetlab.study.provenance import guessing_in, recorded
+from regnetlab.training.guessing import Guessing
 
 
 def study_fidelity(plan: Plan, margin: float | None = None) -> Fidelity:
@@ -26,8 +29,8 @@ def file_fidelity(path: Path, margin: float | None = None) -> Fidelity:
     return fidelity(measured, MARGIN if margin is None else check_margin(margin))
 
 
-def described(found: Fidelity, name: str) -> dict[str, Any]:
-    """The ladder, ready for JSON."""
+def described(found: Fidelity, name: str, guess: Guessing | None = None) -> dict[str, Any]:
+    """The ladder, ready for JSON; ``guess`` is what guessing gives at the largest budget."""
     return {
         "study": name,
         "networks": found.networks,
@@ -36,6 +39,7 @@ def described(found: Fidelity, name: str) -> dict[str, Any]:
         "spaces": list(found.spaces),
         "margin": found.margin,
         "level": LEVEL,
+        **guessed(guess, found.errors),
         "largest": found.largest.name,
         "rungs": [_rung(each, found.spaces) for each in found.rungs],
         "best": found.best.name if found.best is not None else None,
@@ -46,11 +50,22 @@ def described(found: Fidelity, name: str) -> dict[str, Any]:
     }
 
 
+def study_guess(plan: Plan, found: Fidelity) -> Guessing | None:
+    """What guessing gives in a study, where the largest budget is judged by as many images as the study."""
+    same = found.largest.budget.validation == plan.budget.validation
+    return guessing_in(recorded(plan)) if same else None
+
+
 def finding(found: Fidelity) -> str:
     """What the ladder says, in sentences that claim no more than it does."""
     best, chosen, largest = found.best, found.recommended, found.largest
     if best is None or chosen is None:
         reliability = largest.within.reliability.estimate
+        if math.isnan(reliability):
+            return (
+                f"No budget can be recommended: at {largest.name} images the networks of a space have errors"
+                " too much alike to be ranked; train them for more steps."
+            )
         return (
             f"No budget can be recommended: two seeds at {largest.name} images rank the networks of a space"
             f" with a correlation of {reliability:.2f}; train more networks."

@@ -15,6 +15,7 @@ import pandas as pd
 
 from regnetlab.analysis.compare import Population, populations
 from regnetlab.analysis.efficiency import AtRandom, best_at_random
+from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.standings import pareto_front
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
@@ -26,6 +27,7 @@ from regnetlab.study.search import protocol
 from regnetlab.study.search_store import kept_searches
 from regnetlab.study.search_table import COLUMNS, searches_csv
 from regnetlab.training.budget import WORST
+from regnetlab.training.guessing import Guessing
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,11 @@ def at_random(search: Trajectory, population: Population) -> AtRandom:
     return best_at_random(errors, k, WORST if np.isnan(best) else float(best))
 
 
-def searched(search: Trajectory, study: str | None, population: Population | None) -> dict[str, Any]:
-    """The result of a search as the commands' JSON has it."""
+def searched(
+    search: Trajectory, study: str | None, population: Population | None, guess: Guessing | None = None
+) -> dict[str, Any]:
+    """The result of a search as the commands' JSON has it; ``guess`` is what guessing earns."""
+    best_error = [] if search.best is None else [float(search.errors[search.best])]
     document: dict[str, Any] = {
         "study": study,
         "space": search.space,
@@ -158,6 +163,7 @@ def searched(search: Trajectory, study: str | None, population: Population | Non
         "complete": len(search) - search.failed,
         "failed": search.failed,
         "best": None if search.best is None else _network(search, search.best),
+        **guessed(guess, {f"the best of {len(search)}": best_error}, max(len(search), 1)),
     }
     if search.sampler == "nsga2":
         document["front"] = [_network(search, place) for place in search.front]

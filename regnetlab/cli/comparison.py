@@ -7,7 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from regnetlab.analysis.error_units import ErrorUnit
-from regnetlab.cli.output import Json, number, print_json, print_notes, print_table, signed
+from regnetlab.cli.output import (
+    Json,
+    filled,
+    number,
+    print_guessing,
+    print_json,
+    print_notes,
+    print_table,
+    signed,
+)
 from regnetlab.errors import InputError
 
 StudyOrNewest = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")]
@@ -146,6 +155,7 @@ def _print_spaces(document: dict[str, Any]) -> None:
             print(
                 f"\n{each['space']}: {each['incomplete']} incomplete, stopped before the last epoch; left out"
             )
+    print_guessing(document["majority_error"], document["not_learned"])
     noise = document["seed_noise"]
     if noise is not None:
         print(
@@ -156,6 +166,7 @@ def _print_spaces(document: dict[str, Any]) -> None:
 
 
 def _print_steps(document: dict[str, Any]) -> None:
+    from regnetlab.analysis.guessing import NEITHER
     from regnetlab.analysis.verdicts import points
 
     rows = []
@@ -176,7 +187,10 @@ def _print_steps(document: dict[str, Any]) -> None:
     headers = ("step", "median", "95 % interval", "P(b<a)", "MW p", "KS p", "verdict")
     print_table(headers, rows, "lrrrrrl")
     print("\np are Holm's; P(b<a) is the chance that a network of the second space beats one of the first")
+    learned = {each["space"]: each["learned"] for each in document["spaces"]}
     for each in document["comparisons"]:
+        if learned[each["a"]] is learned[each["b"]] is False:
+            print(filled(f"{each['a']} → {each['b']}: {NEITHER}"))
         for remark in _remarks(each):
             print(f"{each['a']} → {each['b']}: {remark}")
 

@@ -1,9 +1,8 @@
 """``regnetlab compare-baselines``."""
 
-from textwrap import fill
 from typing import Any
 
-from regnetlab.cli.output import COLUMNS, Json, count, number, print_json, print_table
+from regnetlab.cli.output import Json, count, filled, number, print_guessing, print_json, print_table
 from regnetlab.cli.studies import StudyText
 
 
@@ -22,19 +21,15 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
     rows = [_row(each) for each in document["contenders"]]
     headers = ("contender", "test error %", "validation", "lr", "flops", "params", "1 ms", "256 ms")
     print_table(headers, rows, "lrrrrrrr")
+    print_guessing(document["majority_error"], document["not_learned"], document["majority_error_test"])
     if any(each["lr_at_edge"] for each in document["contenders"]):
         print("\n* the least or largest rate tried: a wider sweep may find a better one")
     if not document["final"]:
         print(f"\nnot all final trainings are done; go on with: regnetlab run {study}")
     for each in document["comparisons"]:
-        print(f"\n{_filled(_sentence(each))}")
+        print(f"\n{filled(_sentence(each))}")
     if any(each["tried_once"] for each in document["comparisons"]):
-        print(f"\n{_filled(TRIED_ONCE)}")
-
-
-def _filled(text: str) -> str:
-    """Lines that fit, in which names and numbers are whole."""
-    return fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
+        print(f"\n{filled(TRIED_ONCE)}")
 
 
 def _row(each: dict[str, Any]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import typer
 from regnetlab.cli.comparison import Margin
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device
-from regnetlab.cli.output import COLUMNS, Json, number, print_json, print_table, signed
+from regnetlab.cli.output import COLUMNS, Json, number, print_guessing, print_json, print_table, signed
 from regnetlab.errors import InputError
 
 
@@ -44,7 +44,12 @@ def fidelity(
     """Find the smallest budget that is enough: train some networks at several, and compare."""
     if (study is None) == (from_ is None):
         raise InputError("give a study or --from FILE, one of the two")
-    from regnetlab.analysis.judged_budgets import described, file_fidelity, study_fidelity  # SciPy
+    from regnetlab.analysis.judged_budgets import (
+        described,
+        file_fidelity,
+        study_fidelity,
+        study_guess,
+    )  # SciPy
 
     if from_ is not None:
         found = file_fidelity(from_, margin)
@@ -52,25 +57,36 @@ def fidelity(
         return
     from regnetlab.analysis.verdicts import check_margin
     from regnetlab.cli.progress import make_progress
-    from regnetlab.study.fidelity import LADDER, NETWORKS, parse_ladder, run_fidelity
+    from regnetlab.study.fidelity import NETWORKS, default_ladder, parse_ladder, run_fidelity
     from regnetlab.study.fidelity import ladder as plan_ladder
     from regnetlab.study.plan_file import find_study, load_plan
-    from regnetlab.study.session import Means
+    from regnetlab.study.provenance import recorded
+    from regnetlab.study.session import Means, prepare
 
     plan = load_plan(find_study(study or ""))
     if margin is not None:
         check_margin(margin)
-    budgets = parse_ladder(LADDER if ladder is None else ladder, plan.budget)
-    count = NETWORKS if networks is None else networks
-    if dry_run:
-        _show_plan(plan_ladder(plan, budgets, count), json)
-        return
     means = Means(executor, workers, device, data_dir, skip_unreadable=skip_unreadable, listener=listener())
-    state = run_fidelity(plan, means, make_progress(plan.name), budgets, count)
+    ready = None
+    there = recorded(plan).get("training_images")
+    if there is None and (ladder is None or not plan.images_stated):  # so the data have to say
+        ready = prepare(plan, means)
+        plan, there = ready.plan, len(ready.data.train)
+    default = default_ladder(there)
+    budgets = parse_ladder(default if ladder is None else ladder, plan.budget)
+    count = NETWORKS if networks is None else networks
+    planned = plan_ladder(plan, budgets, count)
+    if ladder is None and default != default_ladder(None):
+        print(f"{plan.data} has {there:,} images to train on: the budgets are {default}", file=sys.stderr)
+    if dry_run:
+        _show_plan(planned, json)
+        return
+    state = run_fidelity(plan, means, make_progress(plan.name), budgets, count, ready)
     if state.missing:
         print(f"{len(state.missing)} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
-    _show(described(study_fidelity(plan, margin), plan.name), json)
+    found = study_fidelity(plan, margin)
+    _show(described(found, plan.name, study_guess(plan, found)), json)
     if not json:
         print(f"\nwrote {plan.fidelity}; `regnetlab report {study}` draws it")
 
@@ -154,6 +170,7 @@ def _show_spaces(document: dict[str, Any]) -> None:
     print("\nmedian error %\n")
     rows = ((each["rung"], *(number(median["estimate"]) for median in each["medians"])) for each in rungs)
     print_table(("images", *document["spaces"]), rows, "r" * (1 + len(document["spaces"])))
+    print_guessing(document["majority_error"], document["not_learned"])
     if not rungs[0]["comparisons"]:
         return
     print("\nverdicts (‡ the difference is not that at the largest budget, ! the verdict contradicts it)\n")

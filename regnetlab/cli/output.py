@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -48,6 +49,22 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: st
             for cell, width, side in zip(row, widths, sides, strict=True)
         )
         print(gap.join(padded).rstrip())
+
+
+def print_guessing(
+    majority_error: float | None, not_learned: Sequence[str], majority_error_test: float | None = None
+) -> None:
+    """What guessing gives, where it is known, on the test split too if asked; what is not clearly better."""
+    if majority_error is not None:
+        tested = "" if majority_error_test is None else f", on the test split {majority_error_test:.2f}%"
+        print(f"\nalways answering the commonest class: {majority_error:.2f}% error{tested}")
+    for sentence in not_learned:
+        print(filled(sentence))
+
+
+def filled(text: str) -> str:
+    """Lines that fit, in which names and numbers are whole."""
+    return fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
 def column_widths(cells: Iterable[Sequence[str]]) -> list[int]:

@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 import typer
 
 from regnetlab.cli.comparison import Errors, From, Margin, StudyOrNewest, check_errors, or_newest
-from regnetlab.cli.output import Json, count, number, print_json, print_notes, print_table, stages
+from regnetlab.cli.output import (
+    Json,
+    count,
+    number,
+    print_guessing,
+    print_json,
+    print_notes,
+    print_table,
+    stages,
+)
 from regnetlab.cli.spaces import Classes, Input, TemplateName, WindowText
 
 _SHOWN = 20  # networks in the printed table; --json has all
@@ -39,6 +48,7 @@ def fit_regnet(
     _print_fits(document)
     if document["incomplete"]:
         print(f"\n{document['incomplete']} incomplete, stopped before the last epoch: they have no error")
+    print_guessing(document["majority_error"], document["not_learned"])
     _print_population(document["population"], document["failed"])
     if document["derived"]:
         shape = document["template"]

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device
-from regnetlab.cli.output import Json, Seed, count, number, print_json, print_table
+from regnetlab.cli.output import Json, Seed, count, number, print_guessing, print_json, print_table
 from regnetlab.cli.spaces import WindowText
 from regnetlab.errors import InputError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from regnetlab.study.runner import Progress
     from regnetlab.study.search import Search
     from regnetlab.training.budget import Score
+    from regnetlab.training.guessing import Guessing
 
 _LINE_EVERY = 15.0  # seconds between lines
 
@@ -39,7 +41,7 @@ def search(
     ] = None,
     template: Annotated[str | None, typer.Option(help="small (28 px, the default) or paper.")] = None,
     data: Annotated[str | None, typer.Option(help="fashion-mnist (the default) or folder:PATH.")] = None,
-    images: Annotated[int | None, typer.Option(help="Training images; 6,400 by default.")] = None,
+    images: Annotated[int | None, typer.Option(help="Training images; 6,400 or all by default.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Times that each is seen; 1 by default.")] = None,
     flops: WindowText = None,
     params: WindowText = None,
@@ -79,11 +81,13 @@ def search(
     wanted = Search(plan, chosen, sampler, trials, seed, size)
 
     from regnetlab.study.search_runner import run_search  # optuna, torch
-    from regnetlab.study.session import Means
+    from regnetlab.study.session import Means, prepare
 
     means = Means(executor, workers, device, data_dir, skip_unreadable=skip_unreadable, listener=listener())
-    steps = run_search(wanted, means, _watched(wanted))
-    document = _document(wanted, study)
+    ready = prepare(plan, means)
+    wanted = replace(wanted, plan=ready.plan)
+    steps = run_search(wanted, ready, _watched(wanted))
+    document = _document(wanted, study, ready.data.guessing(ready.plan.budget.validation))
     if json:
         print_json(document)
     else:
@@ -112,7 +116,7 @@ def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":
     return plan_alone(space, alone.pop("output", FOLDER), windows=windows, **alone)
 
 
-def _document(search: "Search", study: str | None) -> dict[str, Any]:
+def _document(search: "Search", study: str | None, guess: "Guessing") -> dict[str, Any]:
     """The result, as far as the search has come."""
     from regnetlab.analysis.networks import study_networks  # pandas
     from regnetlab.analysis.searches import all_searches, rivals, searched
@@ -123,7 +127,7 @@ def _document(search: "Search", study: str | None) -> dict[str, Any]:
     for each in all_searches(plan):
         if (each.space, each.sampler, each.seed, each.batch, each.protocol) == facts:
             name = None if study is None else plan.name
-            return searched(each.first(search.trials), name, known.get(each.space))
+            return searched(each.first(search.trials), name, known.get(each.space), guess)
     raise InputError("no training is finished yet; run the same command again to go on")
 
 
@@ -186,6 +190,7 @@ def _print(document: dict[str, Any]) -> None:
     if front is not None:
         print("no other network of the search has both less error and fewer flops than one of these\n")
     print_table(headers, rows, "lrrrrl")
+    print_guessing(document["majority_error"], document["not_learned"])
     random = document["random"]
     if random is not None:
         low, high = random["interval"]

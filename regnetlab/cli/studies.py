@@ -10,7 +10,7 @@ import typer
 from regnetlab.cli.crew import print_workers
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device, Kernels
-from regnetlab.cli.output import Json, number, print_json, print_table
+from regnetlab.cli.output import Json, number, print_guessing, print_json, print_table
 from regnetlab.cli.spaces import study_names
 from regnetlab.errors import unknown
 
@@ -60,11 +60,10 @@ def run(
     json: Json = False,
 ) -> None:
     """Train what a study asks for and does not have yet; go on where it was left."""
-    from regnetlab.study.plan import stored_at
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.plan_text import plan_toml
 
-    plan = stored_at(load_plan(find_study(study)), storage)
+    plan = load_plan(find_study(study), storage)
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.outcome import Outcome
     from regnetlab.study.trials import status as status_of
@@ -81,10 +80,16 @@ def run(
         else:
             print(plan_toml(plan), end="")
             print(f"\n# {planned['planned']} trainings", file=sys.stderr)
+            if not plan.images_stated:
+                print("# images is the default; where the data have fewer, all are used", file=sys.stderr)
+            if few := plan.budget.few_steps():
+                print(f"# {few}", file=sys.stderr)
         return
 
     from regnetlab.analysis.derive import derive_from_trials  # pandas, SciPy
+    from regnetlab.analysis.guessing import with_guessing
     from regnetlab.cli.progress import FORMS, make_progress
+    from regnetlab.study.provenance import recorded
     from regnetlab.study.session import Means, run_study
 
     means = Means(
@@ -103,6 +108,7 @@ def run(
         raise unknown("progress", progress, FORMS)
     state = run_study(plan, means, make_progress(plan.name, progress), partial(derive_from_trials, plan))
     end = status_of(plan, state, running=0, workers=LogReader(plan.log).look().documents(running=False))
+    end = with_guessing(end, state, recorded(plan))
     _print_status(end, json)
     if left := end["planned"] - end["complete"] - end["failed"]:
         print(f"{left} trainings left; run again to go on", file=sys.stderr)
@@ -120,17 +126,18 @@ def status(
     json: Json = False,
 ) -> None:
     """Show how far a study is."""
+    from regnetlab.analysis.guessing import with_guessing  # SciPy
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.lock import running_models
     from regnetlab.study.outcome import Outcome, outcome
-    from regnetlab.study.plan import stored_at
     from regnetlab.study.plan_file import find_study, load_plan
+    from regnetlab.study.provenance import recorded
     from regnetlab.study.store import open_store
     from regnetlab.study.trials import status as status_of
     from regnetlab.study.workers import LogReader
     from regnetlab.training.budget import COMPLETE
 
-    plan = stored_at(load_plan(find_study(study)), storage)
+    plan = load_plan(find_study(study), storage)
     log = LogReader(plan.log)
 
     def look() -> tuple[dict[str, Any], list[str]]:
@@ -140,7 +147,8 @@ def status(
             state = outcome(plan, store)
             running = running or int(store.lease().get("running", 0))
         endings = [score.ended for score in state.scores.values() if score.ended != COMPLETE]
-        return status_of(plan, state, running, log.look().documents(running > 0)), endings
+        found = status_of(plan, state, running, log.look().documents(running > 0))
+        return with_guessing(found, state, recorded(plan)), endings
 
     def show(document: dict[str, Any], lines: list[str]) -> None:
         if console.is_terminal and not json:
@@ -179,3 +187,4 @@ def _print_status(document: dict[str, Any], json: bool) -> None:
     )
     headers = ("space", "planned", "complete", "failed", "min error %", "median error %")
     print_table(headers, rows, "lrrrrr")
+    print_guessing(document["majority_error"], document["not_learned"])

@@ -8,7 +8,7 @@ import typer
 
 from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener, reading
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
-from regnetlab.cli.output import Json, Seed, number, print_json
+from regnetlab.cli.output import Json, Seed, filled, number, print_guessing, print_json
 from regnetlab.cli.spaces import Input, OfStudy
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL, Template, template_named
@@ -34,7 +34,9 @@ def train(
     device: Device = "auto",
     kernels: Kernels = "auto",
     data_dir: DataDir = None,
-    images: Annotated[int, _option("Training images.", "Budget")] = _BUDGET.images,
+    images: Annotated[
+        int | None, _option(f"Training images; {_BUDGET.images:,} or all by default.", "Budget")
+    ] = None,
     epochs: Annotated[int, _option("Times that each is seen.", "Budget")] = _BUDGET.epochs,
     batch_size: Annotated[int, _option("Images a step.", "Budget")] = _BUDGET.batch_size,
     validation: Annotated[
@@ -83,6 +85,7 @@ def train(
     """
     from functools import partial
 
+    from regnetlab.analysis.guessing import guessed, has_learned  # SciPy
     from regnetlab.study.members import first_training, member, study_named
 
     given = {name: value for name, value in context.params.items() if _is_given(context, name)}
@@ -93,7 +96,7 @@ def train(
     from regnetlab.models.pycls_config import NAME
     from regnetlab.models.registry import find_model
     from regnetlab.models.summary import summarise
-    from regnetlab.training.batches import check_budget, on_device
+    from regnetlab.training.batches import check_budget, on_device, settled_images
     from regnetlab.training.datasets import default_data, load_data
     from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
     from regnetlab.training.trainer import train as train_model
@@ -121,18 +124,25 @@ def train(
     else:
         pictures.check_fits(shape)
     summarise(found, shape)  # refuses an input that is too small for the network
+    notes: list[str] = []
+    if images is None and (plan is None or not plan.images_stated):
+        budget, note = settled_images(pictures, budget)
+        notes.append(note)
     check_budget(pictures, budget)
-    for line in pictures.lines():
-        told.note(line)
     where = find_device(device)
+    for line in filter(None, [*pictures.lines(), *notes, budget.few_steps("--epochs ")]):
+        told.note(line)
     set_up(where)
     build = partial(found.build, shape)
     score = train_model(build, on_device(pictures, where), budget, recipe, seed, kernels)
+    guess = pictures.guessing(budget.validation)
+    earned = [] if score.error is None else [score.error]
+    judged = guessed(guess, {found.text: earned}) | {"learned": has_learned(earned, guess)}
     if not json:
-        _print(found.text, score, str(where))
+        _print(found.text, score, str(where), judged)
         return
     more = {"seed": seed, "device": str(where), "kernels": kernels_used(kernels, str(where)), "data": data}
-    print_json({"model": found.text, **score.as_dict(), **more})
+    print_json({"model": found.text, **score.as_dict(), **more, **judged})
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -170,12 +180,15 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part[:9]) for part in parts)
 
 
-def _print(model: str, score: Score, device: str) -> None:
+def _print(model: str, score: Score, device: str, judged: Mapping[str, Any]) -> None:
     for point in score.curve:
         line = f"{point.images:9,} images  train loss {point.train_loss:.3f}"
         after = f"  validation error {point.error:.2f} %" if point.error is not None else ""
         print(f"{line}  train error {point.train_error:5.1f} %{after}")
-    print(
-        f"{model}: validation error {number(score.error)} % after {score.images:,} images,"
-        f" {score.seconds:.1f} s on {device}; {score.ended}"
+    line = (
+        f"{model}: validation error {number(score.error)} %, where guessing gives"
+        f" {judged['majority_error']:.2f}%, after {score.images:,} images, {score.seconds:.1f} s on {device};"
+        f" {score.ended}"
     )
+    print(filled(line))
+    print_guessing(None, judged["not_learned"])

@@ -21,9 +21,11 @@ from regnetlab.analysis.matched import matched_weights
 from regnetlab.report.content import Content
 from regnetlab.report.style import faint, log_axis, style, title
 from regnetlab.spaces.arrays import Floats
+from regnetlab.study.provenance import guessing_in
 
 _MOST_STEPS = 2_000
 """Steps of a distribution that are drawn: more than a screen has points across."""
+_GUESSING = "#808080"
 _MOST_BOXED = 2_000
 """Errors of a box; those of more are drawn from their quartiles."""
 
@@ -68,6 +70,7 @@ def edf_figure(content: Content) -> go.Figure:
         height=520,
         meta={"link": {"kind": "point", "x": "error", "y": "share"}},
     )
+    _add_guessing(figure, content)
     return figure
 
 
@@ -200,6 +203,20 @@ def curves_figure(content: Content) -> go.Figure:
         meta={"link": {"kind": "curve"}},
     )
     return figure
+
+
+def _add_guessing(figure: go.Figure, content: Content) -> None:
+    """A line at the error of guessing, unless it lies so far away that the curves would be squeezed."""
+    guess, errors = guessing_in(content.provenance), content.networks["error"]
+    low, high = core(errors) or (errors.min(), errors.max())
+    if guess is None or not low <= guess.majority_error <= high + 0.1 * (high - low):
+        return
+    figure.add_vline(
+        x=guess.majority_error,
+        line={"color": _GUESSING, "width": 1.5, "dash": "dot"},
+        annotation={"text": f"guessing {guess.majority_error:.1f}%", "textangle": -90, "yanchor": "bottom"},
+        annotation_position="bottom left",
+    )
 
 
 def _add_steps(

@@ -14,6 +14,7 @@ import numpy as np
 from regnetlab.analysis.compare import Comparison, Population
 from regnetlab.analysis.edf import edf
 from regnetlab.analysis.efficiency import best_at_random
+from regnetlab.analysis.guessing import NEITHER, has_learned
 from regnetlab.analysis.intervals import Interval, median_difference
 from regnetlab.analysis.law_evidence import FREE, HOLDS, LawEvidence
 from regnetlab.analysis.trends import PROPERTIES, Trend
@@ -25,16 +26,25 @@ from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.regime import format_count
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.study.plan import DERIVED
+from regnetlab.study.provenance import guessing_in
+from regnetlab.training.guessing import Guessing
 
 KINDS: Mapping[str, str] = MappingProxyType(
-    {BETTER: "better", NO_WORSE: "better", WORSE: "worse", UNDECIDED: "open", "measured": "fact"}
+    {
+        BETTER: "better",
+        NO_WORSE: "better",
+        WORSE: "worse",
+        UNDECIDED: "open",
+        "measured": "fact",
+        "guessing": "worse",
+    }
 )
 """The look of each verdict's chip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence, its chip (a verdict, or *measured*), and what to add in small print."""
+    """One sentence, its chip (a verdict, *measured* or *guessing*), and what to add in small print."""
 
     chip: str
     text: str
@@ -47,7 +57,8 @@ class Finding:
 
 def step_findings(content: Content) -> list[Finding]:
     """What every step from a space to the next one did to the errors."""
-    return [_step(each, _constraint(content, each)) for each in content.comparisons]
+    guess = guessing_in(content.provenance)
+    return [_step(each, _constraint(content, each), guess) for each in content.comparisons]
 
 
 def overview(content: Content) -> str:
@@ -191,10 +202,13 @@ def signed(change: Interval) -> str:
     )
 
 
-def _step(each: Comparison, constraint: str) -> Finding:
+def _step(each: Comparison, constraint: str, guess: Guessing | None) -> Finding:
     arrow = f"{title(each.a.space)} → {title(each.b.space)}"
     adds = f" ({constraint})" if constraint else ""
-    return Finding(each.verdict, f"{arrow}{adds}: median {signed(each.difference)}", tuple(_remarks(each)))
+    text = f"{arrow}{adds}: median {signed(each.difference)}"
+    if has_learned(each.a.errors, guess) is has_learned(each.b.errors, guess) is False:
+        text += f"; {NEITHER}"
+    return Finding(each.verdict, text, tuple(_remarks(each)))
 
 
 def _remarks(each: Comparison) -> list[str]:

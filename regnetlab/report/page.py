@@ -35,6 +35,7 @@ from regnetlab.report.findings import (
     trend_row,
     trend_sentence,
 )
+from regnetlab.report.guessing import guessing_findings, guessing_sentence
 from regnetlab.report.latency import latency_figure, latency_rows
 from regnetlab.report.search import search_findings, searches_figure
 from regnetlab.report.style import as_json, style, title
@@ -160,6 +161,9 @@ def page(content: Content) -> str:
         beyond=beyond(content),
         derived=derived_findings(content),
         contest=contest,
+        unlearned=guessing_findings(content),
+        guessing=guessing_sentence(content),
+        guessing_tested=guessing_sentence(content, tested=True),
         searches=search_findings(content),
         caution=caution(content),
         trend_sentence=trend_sentence(content),

@@ -27,14 +27,19 @@ MOST_BYTES = 50_000_000
 
 
 class Logged:
-    """A display that also writes each event to ``write``."""
+    """A display that also writes each event to ``write``, and tells the ``notes`` once it has begun."""
 
-    def __init__(self, display: Progress, write: Callable[[dict[str, Any]], None]) -> None:
-        self._display, self._write = display, write
+    def __init__(
+        self, display: Progress, write: Callable[[dict[str, Any]], None], notes: Sequence[str] = ()
+    ) -> None:
+        self._display, self._write, self._notes = display, write, notes
 
     def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
         self._write({"event": "begin", "planned": len({job.identity for job in jobs}), "kept": len(scores)})
         self._display.begin(jobs, scores)
+        notes, self._notes = self._notes, ()
+        for note in notes:
+            self.note(note)
 
     def finished(self, job: Job, score: Score, again: str = "") -> None:
         self._write(finished_facts(job, score, again))

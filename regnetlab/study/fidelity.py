@@ -18,17 +18,18 @@ from regnetlab.files import write_atomically
 from regnetlab.study.jobs import Job, identity_of, planned_jobs
 from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan
-from regnetlab.study.provenance import check_same_data, provenance
+from regnetlab.study.provenance import check_same_data, provenance, with_data_facts
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import curve_text
 from regnetlab.training.budget import Budget, Score
 
 if TYPE_CHECKING:
     from regnetlab.study.runner import Progress
-    from regnetlab.study.session import Means
+    from regnetlab.study.session import Means, Ready
 
-LADDER = "1600,3200,6400"
-"""Training images of the budgets that are tried where nothing else is said; the study's own joins them."""
+LADDER = (1_600, 3_200, 6_400)
+"""Training images of the budgets that are tried where nothing else is said; the study's own joins them.
+Where there are fewer images, a quarter, half and all of them are tried."""
 NETWORKS = 10
 """Networks of each space that are trained at every budget, where nothing else is said."""
 FEWEST_NETWORKS = 3
@@ -73,6 +74,13 @@ class Ladder:
     @property
     def missing(self) -> list[Job]:
         return [job for job in self.jobs if job.identity not in self.scores]
+
+
+def default_ladder(there: int | None) -> str:
+    """The budgets that are tried where nothing else is said, with so many images to train on."""
+    most = LADDER[-1] if there is None else min(there, LADDER[-1])
+    rungs = LADDER if most == LADDER[-1] else (max(2, most // 4), max(2, most // 2), most)
+    return ",".join(map(str, rungs))
 
 
 def parse_ladder(text: str, own: Budget) -> tuple[Budget, ...]:
@@ -121,10 +129,12 @@ def run_fidelity(
     display: "AbstractContextManager[Progress]",
     budgets: Sequence[Budget],
     networks: int,
+    ready: "Ready | None" = None,
 ) -> Ladder:
     """Train what the ladder has not yet, and leave store and fidelity.csv behind, however it ends.
 
-    Raises ``InputError`` before anything is written, as ``session.run_study`` does.
+    ``ready`` is what the plan needs, where that was loaded already. Raises ``InputError`` before anything
+    is written, as ``session.run_study`` does.
     """
     from regnetlab.study.runner import run_apart  # torch, which whoever reads fidelity.csv does without
     from regnetlab.study.session import prepare
@@ -134,7 +144,7 @@ def run_fidelity(
     if not state.missing:
         write_atomically(plan.fidelity, fidelity_csv(state))
         return state
-    ready = prepare(plan, means)
+    ready = ready or prepare(plan, means)
     setup, data = ready.setup, ready.data
     for budget in budgets:
         check_budget(data, budget)
@@ -143,11 +153,13 @@ def run_fidelity(
         check_same_data(store.provenance, data)
         # A margin stated after errors are known proves nothing; these are errors too.
         stated = {"margin": store.provenance.get("margin", plan.margin)}
-        if not store.provenance:
-            store.keep_provenance(provenance(plan.folder, data, setup, ready.wanted.workers) | stated)
+        known = with_data_facts(store.provenance, data, plan.budget)
+        store.keep_provenance(known or provenance(plan.folder, data, setup, ready.wanted.workers) | stated)
         parts = [(replace(setup, budget=budget), jobs) for budget, jobs in state.rungs]
         try:
             with display as progress:
+                for note in ready.before(budgets[-1]):  # which judges all others
+                    progress.note(note)
                 run_apart(parts, store, lock, progress, ready.executor, ready.wanted)
         finally:
             state = ladder(plan, budgets, networks)

@@ -55,6 +55,8 @@ class Plan:
     ``seeds`` trainings of each network, or of the share ``repeated`` of every space's networks and one
     of the others; ``derived`` RegNets from the law of the best networks; ``margin`` in percentage points
     of error, for verdicts on the steps between spaces; ``reading`` says how a folder's images are read.
+    Unless ``images_stated``, the budget's images are the default, or all that there are: a run finds out and
+    records it (``provenance.as_recorded``).
     """
 
     name: str
@@ -73,6 +75,7 @@ class Plan:
     running: Running = field(default_factory=Running)
     repeated: float = 1.0
     reading: Reading = field(default_factory=Reading)
+    images_stated: bool = field(default=True, compare=False)
 
     @property
     def trainings_each(self) -> float:

@@ -19,7 +19,7 @@ from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import MAX_N
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.spaces.template import Template, parse_input, template_named
-from regnetlab.study.plan import MARGIN, Baselines, Draw, Plan
+from regnetlab.study.plan import MARGIN, Baselines, Draw, Plan, stored_at
 from regnetlab.study.plan_mistakes import explained, line_of_message
 from regnetlab.study.running import Running
 from regnetlab.study.stores.location import check_no_password, from_environment
@@ -151,12 +151,15 @@ def newest_study(root: Path = Path("studies")) -> str:
     return max(written, key=lambda path: path.stat().st_mtime).parent.name
 
 
-def load_plan(path: Path) -> Plan:
-    """The plan in this study file; an error names the line, the key and what it accepts."""
-    return parse_plan(read_text(path), path)
+def load_plan(path: Path, storage: str | None = None) -> Plan:
+    """The plan in this study file, its trainings kept in ``storage`` if that is given.
+
+    An error names the line, the key and what it accepts.
+    """
+    return parse_plan(read_text(path), path, storage)
 
 
-def parse_plan(text: str, path: Path) -> Plan:
+def parse_plan(text: str, path: Path, storage: str | None = None) -> Plan:
     """The plan that this text would be as the study file at ``path``; errors as above."""
     values = parse_toml(text, path)
     try:
@@ -165,9 +168,16 @@ def parse_plan(text: str, path: Path) -> Plan:
         raise explained(path, text, error, _known_keys) from None
     try:
         dumped = study.model_dump(exclude={"template", "baselines"})
-        return _plan(path, dumped, study.template, study.baselines)  # type: ignore[attr-defined]
+        plan = _plan(path, dumped, study.template, study.baselines)  # type: ignore[attr-defined]
     except InputError as error:
         raise InputError(f"{path}{line_of_message(text, values, str(error))}: {error}") from None
+    stated = "images" in values.get("budget", {})
+    plan = stored_at(replace(plan, images_stated=stated), storage)
+    if stated:
+        return plan
+    from regnetlab.study.provenance import as_recorded  # reads the store, which few studies need here
+
+    return as_recorded(plan)
 
 
 def _plan(

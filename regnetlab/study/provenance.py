@@ -8,22 +8,34 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
 from regnetlab.study.store import Store, open_store
+from regnetlab.training.budget import Budget
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import DataSet
+from regnetlab.training.guessing import Guessing, guessing
 
 if TYPE_CHECKING:
     from regnetlab.study.executors.work import Setup
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
+_GUESSING = MappingProxyType(
+    {
+        "validation": ("majority_error", "best_constant_error", "validation_images"),
+        "test": ("majority_error_test", "best_constant_error_test", "test_images"),
+    }
+)
+"""By the split that judges, the names under which the fields of ``Guessing`` are recorded."""
 
 
 def provenance(folder: Path, data: DataSet, setup: "Setup", workers: int | None) -> dict[str, object]:
@@ -43,17 +55,68 @@ def provenance(folder: Path, data: DataSet, setup: "Setup", workers: int | None)
         "git": _git_state(folder),
         "data": data.name,
         "data_checksum": data.checksum,
+        **data_facts(data, setup.budget),
         **({"survey": data.survey.summary(data.name)} if data.survey else {}),
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def data_facts(data: DataSet, budget: Budget) -> dict[str, object]:
+    """How many images train and judge, and what guessing earns on those that judge."""
+    guesses = {
+        "validation": data.guessing(budget.validation),
+        "test": guessing(data.train.labels, data.test.labels),
+    }
+    facts: dict[str, object] = {"images": budget.images, "training_images": len(data.train)}
+    for split, guess in guesses.items():
+        facts |= zip(_GUESSING[split], astuple(guess), strict=True)
+    return facts
+
+
+def guessing_in(facts: Mapping[str, Any], split: str = "validation") -> Guessing | None:
+    """What guessing earns on that split, where these facts say it: those of old studies do not."""
+    values = [facts.get(key) for key in _GUESSING[split]]
+    if not all(isinstance(value, int | float) for value in values):
+        return None
+    return Guessing(*values)  # type: ignore[arg-type]
+
+
+def with_data_facts(known: Mapping[str, Any], data: DataSet, budget: Budget) -> dict[str, Any]:
+    """What was recorded before, with the facts of the same data that an older version did not record."""
+    if known.get("data_checksum") != data.checksum:
+        return dict(known)
+    return {**known, **data_facts(data, budget), **known}  # known ones first, and as they are
+
+
+def as_recorded(plan: Plan) -> Plan:
+    """A plan that names no number of images, with the number that its last run found.
+
+    A run writes provenance.json before its first training, so the store is seldom opened for that. A store
+    that can't be opened says nothing here; what needs its trainings says why.
+    """
+    facts: Mapping[str, Any] = {}
+    if plan.images_stated:
+        return plan
+    if plan.provenance.exists():
+        facts = _written(plan)
+    else:
+        with suppress(InputError):
+            facts = recorded(plan)
+    images = facts.get("images")
+    if not isinstance(images, int):
+        return plan
+    return replace(plan, budget=replace(plan.budget, images=images))
 
 
 def recorded(plan: Plan) -> Mapping[str, Any]:
     """What the run that last trained something recorded of its circumstances; empty before the first."""
     if plan.store.exists():
         return open_store(plan.store).provenance
-    if not plan.provenance.exists():
-        return {}
+    return _written(plan) if plan.provenance.exists() else {}
+
+
+def _written(plan: Plan) -> Mapping[str, Any]:
+    """What stands in provenance.json."""
     try:
         facts = json.loads(plan.provenance.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

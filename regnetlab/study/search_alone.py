@@ -22,11 +22,13 @@ def plan_alone(
     folder: Path = FOLDER,
     template: str = "small",
     data: str = "fashion-mnist",
-    images: int = Budget().images,
+    images: int | None = None,
     epochs: int = Budget().epochs,
     windows: dict[str, str] | None = None,
 ) -> Plan:
     """A plan whose only space is this one; ``windows`` are texts by flops, params and acts.
+
+    Without ``images`` it is the default of budgets, or all that there are.
 
     Raises ``InputError`` for what can't be, and for a folder that holds a study, whose searches are its own.
     """
@@ -43,9 +45,10 @@ def plan_alone(
         data=data,
         seed=0,
         regime=Regime(**{name: parse_window(name, text) for name, text in texts.items()}, model=None),
-        budget=Budget(images=images, epochs=epochs),
+        budget=Budget(epochs=epochs) if images is None else Budget(images, epochs),
         seeds=1,
         recipe=Recipe(),
         draws=(Draw(space_named(space).within(ranges), 1),),
         derived=0,
+        images_stated=images is not None,
     )

@@ -23,7 +23,7 @@ from regnetlab.study.search import Proposal, Search, Step, search_job
 from regnetlab.study.search_sampler import propose
 from regnetlab.study.search_store import SearchStore, kept_searches, known_scores, open_search
 from regnetlab.study.search_table import searches_csv
-from regnetlab.study.session import Means, prepare
+from regnetlab.study.session import Ready
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score
 
@@ -100,14 +100,13 @@ def run_course(
     train_all(todo, keep, setup, lock, progress, place, stop)
 
 
-def run_search(search: Search, means: Means, display: AbstractContextManager[Progress]) -> list[Step]:
+def run_search(search: Search, ready: Ready, display: AbstractContextManager[Progress]) -> list[Step]:
     """Train what a search lacks, leave store and searches.csv behind, and return its finished trainings.
 
-    Raises ``InputError`` before anything is written where plan, data, device or space do not allow it.
+    ``ready`` is what its plan needs (``session.prepare``). Raises ``InputError`` before anything is written
+    where the space does not allow it.
     """
-    plan = search.plan
-    ready = prepare(plan, means)
-    setup, data = ready.setup, ready.data
+    plan, setup, data = search.plan, ready.setup, ready.data
     sample(search.space, 1, plan.template, plan.regime)  # refuses a regime that can't be met
     try:
         plan.folder.mkdir(parents=True, exist_ok=True)  # of a search without a study
@@ -131,6 +130,8 @@ def run_search(search: Search, means: Means, display: AbstractContextManager[Pro
                 training_place(ready.executor, ready.wanted, progress, stop) as place,
             ):
                 progress.begin([], {})
+                for note in ready.before(plan.budget) if len(course.steps) < search.trials else ():
+                    progress.note(note)
                 run_course(course, setup, lock, progress, place, stop)
         finally:
             write_atomically(plan.searches, searches_csv(kept_searches(plan.searches_store)))

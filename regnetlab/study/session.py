@@ -26,13 +26,14 @@ from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.lock import Lock, locked
 from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan
-from regnetlab.study.provenance import provenance, provenance_json
+from regnetlab.study.provenance import provenance, provenance_json, with_data_facts
 from regnetlab.study.runner import Derive, Progress, run
 from regnetlab.study.store import Store, open_store
 from regnetlab.study.stores.lease import leased
 from regnetlab.study.stores.location import mask
 from regnetlab.study.trials import trials_csv
-from regnetlab.training.batches import check_budget
+from regnetlab.training.batches import check_budget, settled_images
+from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.folders.listener import Listener
@@ -58,11 +59,13 @@ class Means:
 def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress], derive: Derive) -> Outcome:
     """Train what is missing and leave store and trials.csv behind, however it ends.
 
+    A plan without a stated number of images is run with the number that ``prepare`` finds.
+
     Raises ``InputError`` before anything is written where the plan does not fit the data, the device
     or the executor is not there, or somebody else runs the study.
     """
     ready = prepare(plan, means)
-    setup, data, wanted = ready.setup, ready.data, ready.wanted
+    plan, setup, data, wanted = ready.plan, ready.setup, ready.data, ready.wanted
     hand_designed(plan)  # refuses a baseline that is not known or can't be had
     with ExitStack() as held:
         lock: Lock = held.enter_context(locked(plan.lock))
@@ -82,13 +85,17 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
         stated = {"margin": store.provenance.get("margin", plan.margin)}  # before the first training
         facts = {"executor": ready.executor}
         before = len(store.scores())
-        if outcome(plan, store).missing:  # a run that trains nothing says nothing of the errors
+        missing = bool(outcome(plan, store).missing)
+        if missing:  # a run that trains nothing says nothing of the errors
             store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
+            write_atomically(plan.provenance, provenance_json(store))
+        elif (known := with_data_facts(store.provenance, data, plan.budget)) != store.provenance:
+            store.keep_provenance(known)
         write = log_writer(plan.log)
         try:
             write({"event": "run", **facts, "workers": wanted.workers, "store": str(plan.store)})
             with display as shown:
-                progress = Logged(shown, write)
+                progress = Logged(shown, write, ready.before(plan.budget) if missing else ())
                 at_once = wanted.workers or 1
                 told = told_to(write, accepted)
                 state = run(plan, store, setup, lock, progress, derive, ready.executor, at_once, wanted, told)
@@ -112,12 +119,18 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What trainings need: what they share, the data, and where they run."""
+    """What trainings need: the plan, what they share, the data, where they run, and notes on the data."""
 
+    plan: Plan
     setup: Setup
     data: DataSet
     executor: str
     wanted: Wanted
+    notes: tuple[str, ...]
+
+    def before(self, budget: Budget) -> tuple[str, ...]:
+        """What is said before trainings of this budget."""
+        return tuple(filter(None, (*self.notes, budget.few_steps())))
 
 
 def prepare(plan: Plan, means: Means) -> Ready:
@@ -130,17 +143,20 @@ def prepare(plan: Plan, means: Means) -> Ready:
     check_kernels(means.kernels)
     here = executor != "dask"  # whether this machine trains; a cluster's workers have devices of their own
     device = find_device(means.device) if here else torch.device("cpu")
-    workers = means.workers or plan.running.workers or (_at_once(plan, device) if here else None)
     reading = replace(plan.reading, skip_unreadable=means.skip_unreadable)
     data = load_data(plan.data, plan.template, means.data_dir, reading, means.listener)
     data.check_fits(plan.template)
-    check_budget(data, plan.budget)
-    for line in data.lines():
-        means.listener.note(line)
+    budget, note = (plan.budget, "") if plan.images_stated else settled_images(data, plan.budget)
+    check_budget(data, budget)
+    plan = replace(plan, budget=budget)
+    workers = means.workers or plan.running.workers or (_at_once(plan, device) if here else None)
     name = str(device) if here else means.device
-    shared = (plan.template, plan.data, means.data_dir, name, plan.budget, means.kernels)
+    shared = (plan.template, plan.data, means.data_dir, name, budget, means.kernels)
     setup = Setup(*shared, checksum=data.checksum, reading=reading)
-    return Ready(setup, data, executor, _wanted(plan, means, executor, workers, name, data))
+    majority = data.majority_error(budget.validation)
+    guess = f"always answering the commonest class has an error of {majority:.2f}%"
+    notes = (*data.lines(), note, guess)
+    return Ready(plan, setup, data, executor, _wanted(plan, means, executor, workers, name, data), notes)
 
 
 def _at_once(plan: Plan, device: torch.device) -> int:

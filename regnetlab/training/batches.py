@@ -1,7 +1,7 @@
 """Batches: uint8 images that lie on the device become normalised, augmented input there."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -67,8 +67,21 @@ def check_budget(data: DataSet, budget: Budget) -> None:
     """Raise ``InputError`` where the budget asks for more images than there are."""
     if budget.images > len(data.train):
         raise InputError(
-            f"budget: images is {budget.images:,}; {data.name} has {len(data.train):,} to train on"
+            f"budget: images is {budget.images:,}; {data.name} has {len(data.train):,} to train on: ask for"
+            " these at most, or leave images out to use all"
         )
+
+
+def settled_images(data: DataSet, budget: Budget) -> tuple[Budget, str]:
+    """A budget that names no number of images gets the default, or all there are; says so where these are
+    fewer."""
+    usual, there = Budget().images, len(data.train)
+    note = (
+        f"{data.name} has {there:,} images to train on, fewer than the default of {usual:,}: all are used"
+        if there < usual
+        else ""
+    )
+    return replace(budget, images=min(usual, there)), note
 
 
 def training_batches(

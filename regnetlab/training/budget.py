@@ -1,5 +1,6 @@
 """Budget, recipe and score: what a model may see, how it learns, and what it earned."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,9 @@ COMPLETE = "complete"
 """How a training ends that earns an error; any other ending is the reason why it did not."""
 WORST = 100.0
 """The error, in percent, of a failed training where failures are counted."""
+FEWEST_STEPS, ENOUGH_STEPS = 50, 100
+"""Optimiser steps below which a run is warned of, and what the warning advises: in 26 steps on 2,448 icons a
+whole space had the error of guessing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,16 @@ class Budget:
     @property
     def steps(self) -> int:
         return self.epochs * self.steps_per_epoch
+
+    def few_steps(self, epochs: str = "epochs = ") -> str:
+        """A warning where there are fewer than ``FEWEST_STEPS``; ``epochs`` is how more are asked for."""
+        if self.steps >= FEWEST_STEPS:
+            return ""
+        enough = math.ceil(ENOUGH_STEPS / self.steps_per_epoch)
+        return (
+            f"warning: {self.steps} optimiser step{'s' * (self.steps > 1)}, in which most networks learn"
+            f" nothing; {epochs}{enough} gives {enough * self.steps_per_epoch}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

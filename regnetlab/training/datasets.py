@@ -23,6 +23,7 @@ from regnetlab.training.folders.reader import read_folder, survey_folder, unread
 from regnetlab.training.folders.survey import Survey
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 from regnetlab.training.folders.walk import holds_classes
+from regnetlab.training.guessing import Guessing, guessing
 from regnetlab.training.sources.cifar import cifar_10, cifar_100
 from regnetlab.training.sources.mnists import (
     BY_CLASS,
@@ -117,8 +118,11 @@ class DataSet:
 
         Judged as a network is: on the first ``validation`` images of the validation split, or on all.
         """
-        commonest = np.bincount(self.train.labels, minlength=len(self.classes)).argmax()
-        return 100 * float(np.mean(self.validation.labels[:validation] != commonest))
+        return self.guessing(validation).majority_error
+
+    def guessing(self, validation: int | None = None) -> Guessing:
+        """What answers earn there that ignore the image."""
+        return guessing(self.train.labels, self.validation.labels[:validation])
 
     def check_fits(self, template: Template) -> None:
         """Raise ``InputError`` unless the template takes these images and has these classes."""

@@ -15,6 +15,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.study.fidelity import COLUMNS
 from regnetlab.training.budget import Budget
+from regnetlab.training.guessing import Guessing
 
 BUDGETS = tuple(Budget(images=images) for images in (400, 1600, 6400))
 SECONDS = (1.0, 2.0, 8.0)
@@ -203,3 +204,12 @@ def test_names_of_budgets_say_what_differs() -> None:
     budgets = (Budget(images=400, epochs=4), Budget(images=1600), Budget(images=1600, batch_size=16))
     found = Measured(budgets, ("A",), *(np.zeros((1, 1, 1)),) * 3, 0)  # type: ignore[arg-type]
     assert found.names == ["400 × 4 @64", "1,600 × 1 @64", "1,600 × 1 @16"]
+
+
+def test_networks_that_all_have_the_error_of_guessing_are_not_ranked_and_not_a_number_is_said() -> None:
+    found = fidelity(measured(np.full((12, 2, 2), 79.1), 2), 1.0)
+    assert found.best is None
+    assert "errors too much alike to be ranked; train them for more steps" in finding(found)
+    assert "nan" not in finding(found)
+    document = described(found, "icons", Guessing(79.1, 79.1, 408))
+    assert document["not_learned"][0] == "AnyNetA has not learned: median 79.1% where guessing gives 79.1%"

@@ -12,8 +12,10 @@ import torch
 from regnetlab.cli import main
 from regnetlab.report.content import study_content
 from regnetlab.report.page import page as render
+from regnetlab.spaces.template import TEMPLATES
 from regnetlab.study.latencies import Timed, latencies_csv, network_of, networks_to_time, this_place
 from regnetlab.study.plan_file import load_plan
+from regnetlab.training.datasets import load_data
 from tests.cli.asked import answer, complaint
 from tests.study.test_fidelity import SMALL
 
@@ -59,6 +61,42 @@ def test_a_ladder_is_climbed_judged_and_reported(capsys: Capture, study: Path, d
     page = render(study_content(load_plan(study)))
     assert "Is the budget enough?" in page
     assert "Do flops or acts tell" not in page
+
+
+def test_the_default_ladder_has_no_more_images_than_there_are(
+    capsys: Capture, make_study: MakeStudy, data_dir: Path
+) -> None:
+    study = make_study(re.sub("images = [0-9]+", "", SMALL))
+    words = ["fidelity", str(study), "--networks", "3", "--executor", "inline", "--device", "cpu"]
+    words += ["--data-dir", str(data_dir)]
+    assert main([*words, "--dry-run", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert [each["images"] for each in json.loads(printed.out)["rungs"]] == [250, 500, 1_000]
+    assert "fashion-mnist has 1,000 images to train on: the budgets are 250,500,1000" in printed.err
+    assert main(words) == 0
+    assert [path.name for path in study.parent.glob("fidelity.csv")] == ["fidelity.csv"]
+    assert answer(capsys, *words)["largest"] == "1,000"  # and again from the recorded facts
+
+
+def test_an_asked_for_budget_of_too_many_images_is_refused(
+    capsys: Capture, study: Path, data_dir: Path
+) -> None:
+    line = complaint(capsys, climb(study, data_dir, "--ladder", "1001"))
+    assert "images is 1,001; fashion-mnist has 1,000 to train on" in line
+
+
+def test_a_ladder_shows_guessing_where_the_largest_budget_is_judged_like_the_study(
+    capsys: Capture, study: Path, data_dir: Path
+) -> None:
+    assert main(climb(study, data_dir)) == 0
+    told = capsys.readouterr()
+    assert "optimiser steps, in which most networks learn nothing" in told.err
+    assert "always answering the commonest class" in told.out
+    document = answer(capsys, *climb(study, data_dir))
+    data = load_data("fashion-mnist", TEMPLATES["small"], data_dir)
+    validation = load_plan(study).budget.validation
+    assert document["majority_error"] == data.majority_error(validation)
+    assert answer(capsys, *climb(study, data_dir, "--ladder", "64x2/100"))["majority_error"] is None
 
 
 def test_a_report_waits_for_a_ladder_that_is_not_finished(

@@ -24,24 +24,28 @@ KEYS = {
     ),
     "models": "{models{acts family flops input name paper params year}}",
     "status quick": (
-        "{complete failed planned running spaces{complete failed median min planned space} study workers}"
+        "{complete failed majority_error not_learned planned running"
+        " spaces{complete failed learned median min planned space} study workers}"
     ),
     "compare --from pilot.csv": (
         "{comparisons{a b corrected{interval verdict} failed_a failed_b"
         " failures_as_worst{interval median_difference verdict} interval interval_method"
         f" kolmogorov_smirnov{{distance p p_holm}} mann_whitney{{p p_holm}} margin matched{{flops{MATCHED}}}"
         f" median_difference n_a n_b networks_to_decide{{}} permuted power"
-        f" superiority{INTERVAL} verdict}} level margin margin_stated notes seed_noise"
-        f" spaces{{band failed incomplete mean{INTERVAL} median{INTERVAL} min n q05{INTERVAL} space}}}}"
+        f" superiority{INTERVAL} verdict}} level majority_error margin margin_stated not_learned notes"
+        f" seed_noise spaces{{band failed incomplete learned mean{INTERVAL} median{INTERVAL} min n"
+        f" q05{INTERVAL} space}}}}"
     ),
     "plan --from pilot.csv": "{margin notes power seconds seeds steps{hours n pilot step} workers}",
     "compare-baselines quick": (
         "{comparisons{a b difference flops interval tried_once verdict}"
-        " contenders{acts failed family flops latency_ms{1 256} lr lr_at_edge model name params seconds"
-        f" test{SPREAD} tries{{lr validation_error}} validation{SPREAD}}} final study tuning_seeds}}"
+        " contenders{acts failed family flops latency_ms{1 256} learned lr lr_at_edge model name params"
+        f" seconds test{SPREAD} tries{{lr validation_error}} validation{SPREAD}}} final majority_error"
+        " majority_error_test not_learned study tuning_seeds}"
     ),
     "fidelity --from studies/quick/fidelity.csv": (
-        "{best cheapest_verdict finding incomplete largest level margin may_be_best networks recommended"
+        "{best cheapest_verdict finding incomplete largest level majority_error margin may_be_best networks"
+        " not_learned recommended"
         f" rungs{{all{CORRELATION} batch_size"
         " comparisons{a agreement b change change_interval interval median_difference verdict}"
         f" epochs evidence_an_hour{INTERVAL} failed for_margin{{hours n}} images may_be_best"
@@ -50,7 +54,8 @@ KEYS = {
     ),
     "fit-regnet quick": (
         "{derived{acts bottleneck_ratios depths flops group_widths id model params widths} derived_reason"
-        " failed incomplete law models{depths e_fit error growth name r2 space w0 widths} notes"
+        " failed incomplete law majority_error models{depths e_fit error growth name r2 space w0 widths}"
+        " not_learned notes"
         " population{depth depth_growth growth growth_interval median_r2 n n_best r2 w0 w0_interval}"
         " template{channels classes height input name stem_stride stem_width strides width}}"
     ),

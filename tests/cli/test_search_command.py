@@ -28,6 +28,7 @@ def test_a_search_of_a_study_answers_in_json_and_goes_on(
     assert {"model", "error", "flops", "params", "acts"} <= set(document["best"])
     assert document["front"][-1] == document["best"]
     assert document["random"] is None  # the study has no population yet
+    assert 80 < document["majority_error"] <= 100
     longer = answer(capsys, *call, "--trials", "4")
     assert longer["trials"] == 4
     assert answer(capsys, *call, "--trials", "3") == document
@@ -47,6 +48,22 @@ def test_a_search_without_a_study_has_a_folder_of_its_own(
     assert {"searches.csv", "searches.db"} < {path.name for path in (tmp_path / "searches").iterdir()}
     assert not (tmp_path / "searches" / "study.db").exists()
     assert answer(capsys, *call)["study"] is None
+
+
+def test_a_search_of_more_images_than_there_are_by_default_takes_all(
+    capsys: Capture, tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    call = words(data_dir, "--space", "AnyNetE", "--trials", "1", "--flops", "0.05M:0.1M")
+    assert main(call) == 0
+    told = capsys.readouterr()
+    assert "1 trainings of 1,000 images × 1 on fashion-mnist" in told.err
+    assert "fewer than the default of 6,400: all are used" in told.err
+    assert "warning: 15 optimiser steps" in told.err
+    assert "always answering the commonest class" in told.out
+    assert main(call) == 0
+    assert capsys.readouterr().err.count("\n") == 1  # nothing is left to train or to warn of
+    assert "images is 1,001" in complaint(capsys, [*call, "--images", "1001"])
 
 
 @pytest.mark.parametrize(

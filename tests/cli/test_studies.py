@@ -1,13 +1,16 @@
 """``regnetlab run`` and what follows it, on a study as a user has one."""
 
+import json
 from pathlib import Path
 
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
-from tests.cli.asked import Capture, MakeStudy, answer, complaint
+from tests.cli.asked import Capture, MakeStudy, answer, complaint, pilot
 from tests.conftest import STUDY
 from tests.study.test_contest import CONTEST
+
+IDLE = f"{STUDY}\n[recipe]\nlr = 1e-9\n"
 
 
 def test_a_whole_study_from_run_to_report(capsys: Capture, make_study: MakeStudy, data_dir: Path) -> None:
@@ -72,3 +75,52 @@ def test_comparing_baselines_needs_some(capsys: Capture, make_study: MakeStudy) 
     study = make_study(STUDY + CONTEST, name="with")
     assert "has not come to its baselines" in complaint(capsys, ("compare-baselines", str(study)))
     assert not (study.parent / "study.db").exists()
+
+
+def test_everything_that_shows_errors_shows_guessing_and_names_what_has_not_learned(
+    capsys: Capture, make_study: MakeStudy, data_dir: Path
+) -> None:
+    study = make_study(IDLE + CONTEST.replace("[0.01, 0.1]", "[1e-9]"))
+    assert main(["run", str(study), "--data-dir", str(data_dir), "--executor", "inline"]) == 0
+    told = capsys.readouterr()
+    guess = json.loads((study.parent / "provenance.json").read_text())["majority_error"]
+    assert f"always answering the commonest class has an error of {guess:.2f}%" in told.err
+    assert "warning: 4 optimiser steps" in told.err
+    assert "epochs = 25 gives 100" in told.err
+    line = f"always answering the commonest class: {guess:.2f}% error"
+    assert line in told.out
+    assert "AnyNetA has not learned: median" in told.out
+    for command in ("status", "compare", "fit-regnet", "compare-baselines"):
+        document = answer(capsys, command, str(study))
+        assert document["majority_error"] == guess
+        assert document["not_learned"]
+        assert main([command, str(study)]) == 0
+        printed = capsys.readouterr().out
+        assert line in printed
+        assert document["not_learned"][0] in " ".join(printed.split())
+    spaces = {each["space"]: each["learned"] for each in answer(capsys, "compare", str(study))["spaces"]}
+    assert spaces["AnyNetA"] is False
+    assert main(["compare", str(study)]) == 0
+    steps = " ".join(capsys.readouterr().out.split())
+    assert "AnyNetA → AnyNetE: neither space has clearly learned, so this verdict says nothing" in steps
+    contest = answer(capsys, "compare-baselines", str(study))
+    assert 80 < contest["majority_error_test"] <= 100
+    assert {each["learned"] for each in contest["contenders"]} == {False}
+    assert any(each.startswith("BN-LeNet") or "lenet" in each for each in contest["not_learned"])
+
+
+def test_a_study_that_learns_is_not_told_off(capsys: Capture, make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study(STUDY.replace("images = 128", "images = 960\nepochs = 3").replace("n = 6", "n = 3"))
+    run = answer(capsys, "run", str(study), "--data-dir", str(data_dir), "--executor", "inline")
+    assert run["not_learned"] == []
+    learned = {each["space"]: each["learned"] for each in run["spaces"]}
+    assert learned["AnyNetA"] is learned["RegNet"] is True
+
+
+def test_tables_of_others_say_nothing_of_guessing(capsys: Capture, tmp_path: Path) -> None:
+    words = ("--from", str(pilot(tmp_path)))
+    for command in ("compare", "fit-regnet"):
+        document = answer(capsys, command, *words)
+        assert (document["majority_error"], document["not_learned"]) == (None, [])
+        assert main([command, *words]) == 0
+        assert "commonest class" not in capsys.readouterr().out

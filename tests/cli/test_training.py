@@ -1,8 +1,17 @@
 """``regnetlab train``."""
 
+import json
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from regnetlab.cli import main
+from regnetlab.spaces.template import SMALL
+from regnetlab.training.datasets import load_data
 from tests.cli.asked import NETWORK, Capture, answer, complaint
+
+BARS = "1,000"  # of the small data set's 1,200 training images, without the validation split
 
 
 def test_train_answers_in_json(capsys: Capture, data_dir: Path) -> None:
@@ -16,3 +25,48 @@ def test_train_answers_in_json(capsys: Capture, data_dir: Path) -> None:
 def test_train_refuses_an_input_too_small_for_the_network(capsys: Capture, data_dir: Path) -> None:
     words = ["train", "alexnet", "--images", "320", "--data-dir", str(data_dir)]
     assert "the smallest that works is 1x65x65" in complaint(capsys, words)
+
+
+def train(data_dir: Path, *words: str) -> list[str]:
+    return ["train", NETWORK, "--data-dir", str(data_dir), "--device", "cpu", *words]
+
+
+def test_more_images_than_there_are_by_default_means_all_of_them(capsys: Capture, data_dir: Path) -> None:
+    assert main(train(data_dir, "--json")) == 0
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
+    assert document["images"] == 1_000 // 64 * 64
+    assert f"fashion-mnist has {BARS} images to train on, fewer than the default of 6,400" in printed.err
+    assert document["error"] == answer(capsys, *train(data_dir, "--images", "1000"))["error"]
+
+
+def test_more_images_than_there_are_are_refused_where_they_are_asked_for(
+    capsys: Capture, data_dir: Path
+) -> None:
+    line = complaint(capsys, train(data_dir, "--images", "1001"))
+    assert f"images is 1,001; fashion-mnist has {BARS} to train on: ask for these at most" in line
+
+
+def test_few_steps_are_warned_of_with_the_epochs_that_are_enough(capsys: Capture, data_dir: Path) -> None:
+    assert main(train(data_dir, "--images", "640")) == 0
+    assert "warning: 10 optimiser steps" in (first := capsys.readouterr().err)
+    assert "--epochs 10 gives 100" in first
+    assert main(train(data_dir, "--images", "640", "--epochs", "10")) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_train_says_what_guessing_gives_and_that_a_network_has_not_learned(
+    capsys: Capture, data_dir: Path
+) -> None:
+    idle = train(data_dir, "--images", "128", "--lr", "1e-9")
+    document = answer(capsys, *idle)
+    labels = load_data("fashion-mnist", SMALL, data_dir)
+    commonest = np.bincount(labels.train.labels).argmax()
+    assert document["majority_error"] == pytest.approx(100 * np.mean(labels.validation.labels != commonest))
+    assert document["learned"] is False
+    assert document["not_learned"][0].startswith(f"{NETWORK} has not learned: error ")
+    assert main(idle) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert f"where guessing gives {document['majority_error']:.2f}%" in printed
+    assert document["not_learned"][0] in printed
+    assert answer(capsys, *train(data_dir, "--epochs", "4"))["learned"] is True

@@ -34,18 +34,19 @@ def test_a_run_tells_machines_what_happens_and_logs_it(make_study: MakeStudy, da
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert [(line["event"], line["done"]) for line in lines] == [
         ("begin", 0),
+        *[("note", 0)] * 3,  # of the data, guessing, and few steps
         ("finished", 1),
         ("finished", 2),
     ]
     log = [json.loads(line) for line in (study.parent / "study.log.jsonl").read_text().splitlines()]
     assert [line["event"] for line in log] == [
-        *("run", "begin"),
+        *("run", "begin", *["note"] * 3),
         *("started", "finished") * 2,
         "end",
     ]
     assert all({"time", "host", "pid"} <= set(line) for line in log)
-    assert {"model", "seed", "identity", "error", "ended"} <= set(log[3])
-    assert {"worker", "device", "space", "index"} <= set(log[2])
+    assert {"model", "seed", "identity", "error", "ended"} <= set(log[6])
+    assert {"worker", "device", "space", "index"} <= set(log[5])
 
 
 def test_watching_ends_when_the_study_is_complete(

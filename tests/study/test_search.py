@@ -29,7 +29,7 @@ from regnetlab.study.search_runner import Course, run_search
 from regnetlab.study.search_sampler import FAILED, propose, values
 from regnetlab.study.search_space import distributions, expressed
 from regnetlab.study.search_store import kept_searches, open_search
-from regnetlab.study.session import Means
+from regnetlab.study.session import Means, prepare
 from regnetlab.study.store import open_store
 from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import Score
@@ -244,7 +244,7 @@ def test_what_can_not_be_searched_is_refused(plan: Plan, data_dir: Path) -> None
     narrow = replace(plan, regime=replace(plan.regime, params=plan.regime.flops))
     tiny = replace(narrow, regime=replace(narrow.regime, acts=type(plan.regime.flops)(1, 2)))  # type: ignore[misc]
     with pytest.raises(InputError, match="widen or move the window"):
-        run_search(a_search(tiny), Means("inline", data_dir=data_dir, device="cpu"), Shown())  # type: ignore[arg-type]
+        search_inline(a_search(tiny), data_dir, Shown())
     assert not plan.searches_store.exists()
 
 
@@ -267,20 +267,24 @@ class Shown(Quiet):
             raise KeyboardInterrupt
 
 
+def search_inline(search: Search, data_dir: Path, shown: Shown) -> None:
+    ready = prepare(search.plan, Means("inline", data_dir=data_dir, device="cpu"))
+    run_search(search, ready, shown)  # type: ignore[arg-type]
+
+
 def rows(plan: Plan) -> list[dict[str, str]]:
     lines = plan.searches.read_text().splitlines()
     return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(lines)]
 
 
 def test_real_trainings_survive_a_kill_and_none_is_done_twice(make_study: MakeStudy, data_dir: Path) -> None:
-    means = Means("inline", data_dir=data_dir, device="cpu")
     calm, torn = (load_plan(make_study(name=name)) for name in ("calm", "torn"))
-    run_search(a_search(calm, trials=5), means, Shown())  # type: ignore[arg-type]
+    search_inline(a_search(calm, trials=5), data_dir, Shown())
     killed, again = Shown(most=3), Shown()
     with pytest.raises(KeyboardInterrupt):
-        run_search(a_search(torn, trials=5), means, killed)  # type: ignore[arg-type]
+        search_inline(a_search(torn, trials=5), data_dir, killed)
     assert len(rows(torn)) == 3
-    run_search(a_search(torn, trials=5), means, again)  # type: ignore[arg-type]
+    search_inline(a_search(torn, trials=5), data_dir, again)
     assert rows(torn) == rows(calm)
     assert len(killed.trained) + len(again.trained) == 5
     assert all(each["error"] and each["ended"] == "complete" for each in rows(calm))
@@ -296,7 +300,7 @@ def test_a_search_changes_no_population_and_trains_nothing_that_one_has(plan: Pl
     first = propose(search, [], [], 0)
     drawn = planned_jobs(plan)[0]
     assert drawn.config is not None
-    run_search(search, Means("inline", data_dir=data_dir, device="cpu"), Shown())  # type: ignore[arg-type]
+    search_inline(search, data_dir, Shown())
     assert plan.trials.read_bytes() == before
     assert len(open_store(plan.store).study.get_trials()) == trials
     assert trials_csv(plan, outcome(plan, open_store(plan.store))) == before.decode()

@@ -1,0 +1,144 @@
+"""What a run records of its data: the images that there are, and what guessing earns on them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regnetlab.spaces.template import SMALL
+from regnetlab.study.jobs import planned_jobs
+from regnetlab.study.outcome import outcome
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.provenance import guessing_in, recorded, with_data_facts
+from regnetlab.study.session import Means, prepare, run_study
+from regnetlab.study.store import open_store
+from regnetlab.training.datasets import load_data
+from tests.conftest import STUDY
+from tests.study.test_contest import MakeStudy
+from tests.study.test_runner import Quiet
+
+DEFAULT_IMAGES = STUDY.replace("images = 128\n", "").replace("n = 6", "n = 2")
+
+
+class Shown(Quiet):
+    """A display that keeps what was told."""
+
+    def __enter__(self) -> "Shown":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        pass
+
+
+def ran(study: Path, data_dir: Path) -> Shown:
+    shown = Shown()
+    run_study(load_plan(study), means(data_dir), shown, lambda _: [])  # type: ignore[arg-type]
+    return shown
+
+
+def means(data_dir: Path) -> Means:
+    return Means("inline", device="cpu", data_dir=data_dir)
+
+
+def test_a_study_without_a_number_of_images_uses_what_is_there_and_says_so(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    study = make_study(DEFAULT_IMAGES)
+    assert load_plan(study).budget.images == 6_400
+    shown = ran(study, data_dir)
+    assert "fashion-mnist has 1,000 images to train on, fewer than the default of 6,400" in " ".join(
+        shown.notes
+    )
+    plan = load_plan(study)
+    assert plan.budget.images == 1_000
+    assert not outcome(plan, open_store(plan.store)).missing
+    assert ran(study, data_dir).trained == []
+
+
+def test_its_identities_are_those_of_a_study_that_writes_the_number(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    study = make_study(DEFAULT_IMAGES)
+    ran(study, data_dir)
+    stated = make_study(DEFAULT_IMAGES.replace("[budget]", "[budget]\nimages = 1000"), "stated")
+    assert [job.identity for job in planned_jobs(load_plan(study))] == [
+        job.identity for job in planned_jobs(load_plan(stated))
+    ]
+
+
+def test_the_number_is_known_from_the_store_alone_and_from_the_tables_alone(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    study = make_study(DEFAULT_IMAGES)
+    ran(study, data_dir)
+    plan = load_plan(study)
+    kept = plan.provenance.read_text()
+    plan.provenance.unlink()
+    assert load_plan(study).budget.images == 1_000
+    plan.provenance.write_text(kept)
+    (study.parent / "study.db").unlink()
+    assert load_plan(study).budget.images == 1_000
+
+
+def test_it_is_written_before_the_first_training(make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study(DEFAULT_IMAGES)
+
+    class Interrupted(Shown):
+        def begin(self, jobs: object, scores: object) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_study(load_plan(study), means(data_dir), Interrupted(), lambda _: [])  # type: ignore[arg-type]
+    assert load_plan(study).budget.images == 1_000
+
+
+def test_a_study_of_enough_images_keeps_the_default_and_its_identities(make_study: MakeStudy) -> None:
+    default = make_study("[[spaces]]\nspace = 'AnyNetA'\nn = 2\n")
+    stated = make_study("[budget]\nimages = 6400\n[[spaces]]\nspace = 'AnyNetA'\nn = 2\n", "stated")
+    pair = [[job.identity for job in planned_jobs(load_plan(each))] for each in (default, stated)]
+    assert pair[0] == pair[1]
+
+
+def test_guessing_is_recorded_for_the_images_that_judge(make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study()  # 100 of the 200 validation images
+    ran(study, data_dir)
+    data = load_data("fashion-mnist", SMALL, data_dir)
+    facts = json.loads((study.parent / "provenance.json").read_text())
+    commonest = np.bincount(data.train.labels).argmax()
+    assert facts["majority_error"] == pytest.approx(100 * np.mean(data.validation.labels[:100] != commonest))
+    assert facts["majority_error_test"] == pytest.approx(100 * np.mean(data.test.labels != commonest))
+    assert (facts["images"], facts["training_images"]) == (128, 1_000)
+    assert (facts["validation_images"], facts["test_images"]) == (100, 200)
+    assert guessing_in(facts) == data.guessing(100)
+
+
+def test_a_finished_study_of_an_older_version_learns_what_guessing_gives(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    study = make_study()
+    ran(study, data_dir)
+    store = open_store(load_plan(study).store)
+    facts = dict(store.provenance)
+    old = {key: value for key, value in facts.items() if "error" not in key and "images" not in key}
+    store.keep_provenance(old | {"machine": "that trained it"})
+    assert guessing_in(recorded(load_plan(study))) is None
+    assert ran(study, data_dir).trained == []
+    assert recorded(load_plan(study)) == facts | {"machine": "that trained it"}
+
+
+def test_other_data_under_the_same_name_say_nothing_of_an_old_study(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    plan = load_plan(make_study())
+    data = prepare(plan, means(data_dir)).data
+    known = {"data_checksum": "f" * 64}
+    assert with_data_facts(known, data, plan.budget) == known
+    assert with_data_facts(known, replace(data, checksum="f" * 64), plan.budget)["majority_error"] > 0
+
+
+@pytest.mark.parametrize("wrong", ["a", None])
+def test_facts_that_are_no_numbers_are_not_known(wrong: object) -> None:
+    facts = {"majority_error": 90.0, "best_constant_error": wrong, "validation_images": 100}
+    assert guessing_in(facts) is None
