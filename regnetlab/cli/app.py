@@ -1,6 +1,7 @@
 """The entry point: which commands there are, how errors end, what ``--json`` and ``--debug`` do."""
 
 import gc
+import io
 import os
 import sys
 from typing import Annotated
@@ -78,6 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
         # What a command makes lives until it ends: to look for garbage among a million objects again and
         # again is a third of the time that it takes to read a store of 100,000 trainings.
         gc.set_threshold(200_000, 20, 20)
+        for stream in (sys.stdout, sys.stderr):  # a terminal that has no × shows a question mark
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     # Flags that may stand anywhere stand behind the command, whose option --json is.

@@ -61,8 +61,8 @@ def _progress(what: str, done: int, of: int) -> None:
 
 
 def printable(text: str) -> str:
-    """Text from file names as a terminal can take it."""
-    return "".join(each if each.isprintable() or each == "\n" else "�" for each in text)
+    """A line with names of files, as a terminal can take it."""
+    return "".join(each if each.isprintable() else "�" for each in text)
 
 
 @app.command()
@@ -86,7 +86,7 @@ def show(
 
     from regnetlab.files import check_output, write_atomically
     from regnetlab.spaces.template import SMALL
-    from regnetlab.training.datasets import load_data, outline
+    from regnetlab.training.datasets import folder_of, load_data, outline
     from regnetlab.training.folders.listener import Listener
 
     if (what is None) == (study is None):
@@ -106,6 +106,9 @@ def show(
         if input is None:
             template = template.changed(outline(name, data_dir, skip_unreadable=True).input)
     template = template.changed(input)
+    root = folder_of(name, data_dir)
+    if grid is not None and root is not None and grid.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"output {grid} would lie among the images of {root}; write it somewhere else")
     quiet = Listener(progress=listener().progress)
     data = load_data(name, template, data_dir, replace(how, skip_unreadable=True), quiet)
     if input is not None and data.input != template.input:
@@ -127,7 +130,8 @@ def _named(what: str) -> str:
     from regnetlab.training.datasets import PUBLISHED
     from regnetlab.training.folders.decode import is_folder
 
-    if what in PUBLISHED or is_folder(what) or not Path(what).expanduser().exists():
+    path = Path(what).expanduser()
+    if what in PUBLISHED or is_folder(what) or not (path.exists() or "/" in what):
         return what
     return f"folder:{what}"
 
@@ -156,7 +160,8 @@ def _document(data: "DataSet") -> dict[str, Any]:
 
 
 def _print(data: "DataSet") -> None:
-    print(printable("\n".join(data.lines())))
+    for line in data.lines():
+        print(printable(line))
     rows = [
         (printable(name)[:40], *(f"{n:,}" for n in counts.values()), f"{sum(counts.values()):,}")
         for name, counts in data.counts()

@@ -157,7 +157,7 @@ def outline(
     name: str, data_dir: Path | None = None, skip_unreadable: bool = False, listener: Listener = Listener()
 ) -> Outline:
     """What the data set holds; of a folder of images only the headers are read."""
-    root = _folder(name, data_dir)
+    root = folder_of(name, data_dir)
     if root is None:
         data = _published(name, data_dir)
         train, validation, test = (len(part) for part in (data.train, data.validation, data.test))
@@ -190,7 +190,7 @@ def load_data(
     listener: Listener = Listener(),
 ) -> DataSet:
     """The data set of that name; folders of images are read into the template's input as ``reading`` says."""
-    root = _folder(name, data_dir)
+    root = folder_of(name, data_dir)
     if root is None:
         return _published(name, data_dir)
     found = read_folder(name, root, template, reading, listener)
@@ -199,7 +199,7 @@ def load_data(
     return DataSet(name, classes, train, validation, test, checksum, found.levels, found.survey)
 
 
-def _folder(name: str, data_dir: Path | None) -> Path | None:
+def folder_of(name: str, data_dir: Path | None) -> Path | None:
     """The folder of images of that name; ``None`` for a published data set."""
     if not is_folder(name):
         return None

@@ -125,4 +125,4 @@ def test_bad_input_is_one_line_and_writes_nothing(
 
 
 def test_names_of_files_do_not_steer_the_terminal() -> None:
-    assert printable("a\x1b[31mb\udcff\nc") == "a�[31mb�\nc"
+    assert printable("a\x1b[31mb\udcff\nc") == "a�[31mb��c"

@@ -69,7 +69,7 @@ def test_the_baseline_that_is_shown_is_found_in_every_form(
     exec(next(each.text for each in EXTENDING if "line = (" in each.text), names)
     monkeypatch.setattr(registry, "_FAMILIES", (*registry._FAMILIES, names["line"]))
     registry._named.cache_clear()
-    registry.find_model.cache_clear()
+    registry._known.cache_clear()
     try:
         assert main(["summary", "all_cnn", "--json"]) == 0
         original = json.loads(capsys.readouterr().out)
@@ -77,7 +77,7 @@ def test_the_baseline_that_is_shown_is_found_in_every_form(
         small = json.loads(capsys.readouterr().out)
     finally:
         registry._named.cache_clear()
-        registry.find_model.cache_clear()
+        registry._known.cache_clear()
     assert 1.3e6 < original["params"] < 1.4e6  # the paper: about 1.4 million
     assert 1.8e6 < small["flops"] < 2.2e6
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import mmap
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from regnetlab.files import cache_folder
 from regnetlab.training.cores import on_all_cores
 
-_MAGIC = b"regnetlab images 1\n"
+_MAGIC = b"regnetlab images 2 "
 _PAGE = 4_096
 _BLOCK = 2**23  # hashed at once, on every core
 _STALE = 86_400  # seconds after which a part belongs to a process that was killed
@@ -59,32 +60,36 @@ class Entry:
     def load(self) -> tuple[Arrays, Mapping[str, Any]] | None:
         """The arrays, mapped so that all processes share the memory, and what was kept with them.
 
-        ``None`` where there is no such entry or it is damaged.
+        ``None`` where there is no such entry or it is damaged, which the checksums of both parts tell.
         """
         try:
+            if not self.path.is_file():  # opened, a pipe would wait forever
+                return None
             with self.path.open("rb") as file:
-                if file.read(len(_MAGIC)) != _MAGIC:
+                digest, _, text = file.readline(2**28).removeprefix(_MAGIC).rstrip(b"\n").partition(b" ")
+                if hashlib.sha256(text).hexdigest().encode() != digest:
                     return None
-                header = json.loads(file.readline(2**28))
+                header = json.loads(text)
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             arrays = _arrays(mapped, header["shape"], header["at"])
-            if arrays.checksum() != header["checksum"]:
-                return None
-            return arrays, header
+            return (arrays, header) if arrays.checksum() == header["checksum"] else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
     def save(self, arrays: Arrays, kept: Mapping[str, Any]) -> bool:
-        """Keep these; whether there was room to. Older entries of the folder are removed."""
+        """Keep these, with their ``checksum`` among ``kept``; whether there was room to.
+
+        Older entries of the folder are removed.
+        """
         header = {**kept, "shape": arrays.images.shape, "at": 0}
-        room = len(_MAGIC) + len(json.dumps(header).encode()) + 32
-        header["at"] = -(-room // _PAGE) * _PAGE
-        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        header["at"] = -(-(len(json.dumps(header)) + 256) // _PAGE) * _PAGE
+        text = json.dumps(header).encode()
+        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._tidy()
             with part.open("wb") as file:
-                file.write(_MAGIC + json.dumps(header).encode() + b"\n")
+                file.write(_MAGIC + hashlib.sha256(text).hexdigest().encode() + b" " + text + b"\n")
                 file.seek(header["at"])
                 file.write(arrays.labels.astype("<i8").data)
                 file.write(arrays.images.data)

@@ -8,22 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
-from regnetlab.training.folders.walk import image_formats
+from regnetlab.training.folders.walk import UNDECODABLE, image_formats
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _OVERSAMPLED = 2
 """A JPEG is decoded at 1/2, 1/4 or 1/8 where that is still this many times what is needed: docs/data.md."""
+_GREY_STEPS = {"L;2": 85, "L;4": 17}
 _ANIMATED = {"GIF", "PNG", "WEBP", "AVIF", "TIFF", "FLI"}
-_BITS_TAG, _SAMPLE_FORMAT_TAG, _ORIENTATION_TAG = 258, 339, 274
-_SIGNED = 2
+_BITS_TAG, _PHOTOMETRIC_TAG, _ORIENTATION_TAG, _SAMPLE_FORMAT_TAG = 258, 262, 274, 339
+_WHITE_IS_ZERO, _SIGNED = 0, 2
 
 
 class UnreadableError(ValueError):
@@ -109,9 +110,14 @@ def pixels(path: Path, channels: int, height: int, width: int, reading: Reading)
     from PIL import ImageOps
 
     with _opened(path) as image:
+        turned = _orientation(image) > 1
         area = _reduced(image, height, width, reading.fit)
+        tiles = getattr(image, "tile", ())  # gone when it is loaded
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        _check_kept(image)
+        if (key := image.info.get("transparency")) is not None:
+            image.info["transparency"] = _scaled_key(key, str(tiles[0][3]) if tiles else "")
+        upright = ImageOps.exif_transpose(image) if turned else image
         plain = _plain(upright, image, reading).convert("L" if channels == 1 else "RGB")
     fitted = np.asarray(_fitted(plain, area or _Area(0, 0, *plain.size), height, width, reading), np.uint8)
     return fitted[None] if channels == 1 else fitted.transpose(2, 0, 1)
@@ -135,9 +141,14 @@ def _opened(path: Path) -> "Iterator[Image]":
         with Image.open(path, formats=image_formats()) as image:
             yield image
     except UnidentifiedImageError:
-        raise UnreadableError("no image by its content") from None
+        ending = path.suffix.lower()
+        foreign = f"{ending} files are not decoded; convert it to PNG or JPEG"
+        raise UnreadableError(foreign if ending in UNDECODABLE else "no image by its content") from None
     except MemoryError:
         raise UnreadableError("too large for the memory") from None
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+        raise UnreadableError(f"over {most:.0f} million pixels; make it smaller") from None
     except UnreadableError:
         raise
     except Exception as error:  # decoders raise whatever comes up: SyntaxError, struct.error, ValueError, …
@@ -148,7 +159,10 @@ def _opened(path: Path) -> "Iterator[Image]":
 def _orientation(image: "Image") -> int:
     """How the picture lies in the file, 1 to 8 as in EXIF; 1 where nothing is said."""
     if image.format in ("TIFF", "MPO") or {"exif", "xmp", "XML:com.adobe.xmp"} & image.info.keys():
-        said = image.getexif().get(_ORIENTATION_TAG, 1)
+        try:
+            said = image.getexif().get(_ORIENTATION_TAG, 1)
+        except Exception:  # not EXIF after all: the pixels may be good
+            return 1
         return said if said in range(1, 9) else 1
     return 1
 
@@ -173,6 +187,22 @@ def _reduced(image: "Image", height: int, width: int, fit: str) -> _Area | None:
         left, top = blank_y * (orientation in (6, 7)), blank_x * (orientation in (7, 8))
         return _Area(left, top, real_h, real_w)
     return _Area(blank_x * (orientation in (2, 3)), blank_y * (orientation in (3, 4)), real_w, real_h)
+
+
+def _check_kept(image: "Image") -> None:
+    """Raise ``UnreadableError`` for signed bytes, which Pillow reads as if they had no sign."""
+    tags = getattr(image, "tag_v2", None) if image.format == "TIFF" else None
+    if tags is not None and image.mode in ("L", "RGB") and _SIGNED in tags.get(_SAMPLE_FORMAT_TAG, ()):
+        raise UnreadableError("signed pixels; convert it to 8 or 16 bits without sign")
+
+
+def _scaled_key(key: Any, raw: str) -> Any:
+    """A PNG's transparent colour in the 8 bits that Pillow decodes to, from the depth that the file has."""
+    if isinstance(key, int) and raw in _GREY_STEPS:
+        return key * _GREY_STEPS[raw]
+    if isinstance(key, tuple) and raw.startswith("RGB;16"):
+        return tuple(value >> 8 for value in key)
+    return key
 
 
 def _plain(image: "Image", opened: "Image", reading: Reading) -> "Image":
@@ -204,13 +234,15 @@ def _narrowed(image: "Image", opened: "Image", reading: Reading) -> "Image":
     elif image.mode == "I" and opened.format not in ("PNG", "PPM"):
         raise UnreadableError(f"32-bit pixels of unknown range ({opened.format}); convert it to 8 or 16 bits")
     low, high = int(values.min()), int(values.max())
+    inverted = opened.format == "TIFF" and tags.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO
     if low < 0 or high > most:
         raise UnreadableError(f"pixels from {low:,} to {high:,}; convert it to 8 or 16 bits without sign")
     if most > 65_535 and high * 255 < most:
         raise UnreadableError(
             f"32-bit pixels up to {high:,} of {most:,} would all become black; convert it to 8 or 16 bits"
         )
-    scaled = Image.fromarray(np.rint(values * (255 / most)).astype(np.uint8))
+    levels = np.rint(values * (255 / most)).astype(np.uint8)
+    scaled = Image.fromarray(255 - levels if inverted else levels)
     key = opened.info.get("transparency")
     if not isinstance(key, int):
         return scaled

@@ -1,7 +1,7 @@
 """Reading a folder of images: looked through, surveyed, decoded once by all cores, kept in the cache."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +65,7 @@ def read_folder(
     entry = _entry(tree, template, reading)
     if (known := entry.load()) is not None:
         arrays, header = known
-        survey = survey_of(header["survey"])
+        survey = replace(survey_of(header["survey"]), skipped=tree.skipped)
         if survey.unreadable and not reading.skip_unreadable:
             raise unreadable_error(name, root, len(tree), survey.unreadable)
         levels = np.array(header["levels"], np.int64)
@@ -101,6 +101,11 @@ def held_out(name: str, tree: Tree) -> dict[str, list[ImageFile]]:
     """The files of each split, in the order in which they are trained on; missing splits are held out."""
     given = {split: list(files) for split, files in tree.splits.items()}
     pool = given[TRAIN]
+    least = 6 if TEST in given else 7
+    if VALIDATION not in given and len(pool) < least:
+        raise InputError(
+            f"data {name}: {len(pool)} training images are too few to hold any out; {least} are the least"
+        )
     if TEST not in given:
         order = random_order(len(pool))
         cut = max(1, len(pool) // 6)
@@ -114,17 +119,13 @@ def held_out(name: str, tree: Tree) -> dict[str, list[ImageFile]]:
         cut = len(pool) // 6
         given[VALIDATION] = [pool[i] for i in order[:cut]]
     given[TRAIN] = [pool[i] for i in order[cut:]]
-    if not given[VALIDATION]:
-        raise InputError(f"data {name}: {len(pool)} training images are too few to hold any out")
     return given
 
 
 def _entry(tree: Tree, template: Template, reading: Reading) -> Entry:
     from PIL import __version__ as pillow
 
-    files = [
-        (split, file.path, file.size, file.mtime) for split in tree.splits for file in tree.splits[split]
-    ]
+    files = [(split, file.path, file.state) for split, files in tree.splits.items() for file in files]
     of = [
         str(tree.root.resolve()),
         [template.channels, template.height, template.width],

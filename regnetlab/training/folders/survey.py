@@ -10,7 +10,7 @@ from typing import Any
 from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.decode import Facts, UnreadableError, facts, quiet
 from regnetlab.training.folders.listener import Listener
-from regnetlab.training.folders.tree import SPLITS, TEST, VALIDATION, ImageFile, Tree
+from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION, ImageFile, Tree
 from regnetlab.training.folders.walk import HIDDEN, Skipped
 
 _TAIL = 4_096  # bytes at a file's end, where files of one size differ if they differ
@@ -98,8 +98,13 @@ class Survey:
             f"transparent: {self.transparent:,}" * bool(self.transparent),
             f"first frame of animations: {self.animated:,}" * bool(self.animated),
             f"16 bits or more, scaled to 8: {wide:,}" * bool(wide),
+            *(f"no {split} image: {_classes(none)}" for split, none in self._missing() if none),
         ]
         return "; ".join(part for part in parts if part)
+
+    def _missing(self) -> list[tuple[str, int]]:
+        """How many classes have no image in a split that was held out at random."""
+        return [(split, self.counts[split].count(0)) for split in (TRAIN, *self.held_out)]
 
     def _doubled(self) -> str:
         n = sum(map(len, self.duplicates))
@@ -232,6 +237,10 @@ def _hash(path: Path) -> bytes:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.digest()
+
+
+def _classes(n: int) -> str:
+    return f"{n:,} class{'es' * (n != 1)}"
 
 
 def _groups(n: int) -> str:

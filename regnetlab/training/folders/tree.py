@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regnetlab.errors import InputError
-from regnetlab.training.folders.walk import Folder, Skipped, walk
+from regnetlab.training.folders.walk import Folder, Found, Skipped, walk
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
@@ -29,12 +29,12 @@ _UNLABELLED = {"pred", "predict", "prediction", "predictions", "unlabeled", "unl
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One image: its path below the root with slashes, and what tells that it has changed."""
+    """One image: its path below the root with slashes, its class, and what tells that it has changed."""
 
     path: str
     label: int
     size: int
-    mtime: int
+    state: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ def look_through(name: str, root: Path) -> Tree:
     """
     if not root.is_dir():
         raise InputError(f"data {name!r}: {root} is not a folder")
-    found, skipped = walk(root)
+    top, skipped = walk(root)
     try:
-        classes, parts = _splits(found, skipped)
+        classes, parts = _splits(top, skipped)
     except InputError as error:
         raise InputError(f"data {name!r}: in {root}, {error}") from None
     labels = {each: label for label, each in enumerate(classes)}
     splits = {
         split: tuple(
-            ImageFile(path, labels[kind], size, mtime)
+            ImageFile(found.path, labels[kind], found.size, found.state)
             for kind in classes
-            for path, size, mtime in sorted(parts[split][kind].all_images(), key=_in_order)
+            for found in sorted(parts[split][kind].all_images(), key=_in_order)
         )
         for split in SPLITS
         if split in parts
@@ -86,7 +86,13 @@ def look_through(name: str, root: Path) -> Tree:
 def _splits(root: Folder, out: list[Skipped]) -> tuple[tuple[str, ...], dict[str, dict[str, Folder]]]:
     """Class names, and by split the folder of each class."""
     top = _unwrapped(root, out)
+    if (role := _ROLES.get(top.name.casefold())) not in (None, TRAIN):
+        raise InputError(
+            f"{top.path} is the {role} split by its name, and there is none for training beside it; add one,"
+            f" or name {top.path} itself"
+        )
     roles = {each.path: role for each in top.full if (role := _role(each.name))}
+    _check_mixed(top)
     if not roles or _are_classes(top, roles):
         return _sole(top, out)
     parts = _by_role(top, roles, out)
@@ -104,6 +110,18 @@ def _splits(root: Folder, out: list[Skipped]) -> tuple[tuple[str, ...], dict[str
                 + "; give every split every class, or take the split folder away"
             )
     return classes, kinds
+
+
+def _check_mixed(top: Folder) -> None:
+    """Raise ``InputError`` where names tell split and class at once: ``train_cat``, ``test_cat``."""
+    names = [each.name for each in top.full]
+    for place in (0, -1):
+        roles = [_ROLES.get(words[place]) for name in names if len(words := _words(name)) > 1]
+        if names and all(map(_flat, top.full)) and roles.count(TRAIN) > 1 and set(roles) - {TRAIN, None}:
+            raise InputError(
+                f"the names {_named(names)} tell split and class at once; sort them into folders of splits,"
+                " as in train/cat and test/cat"
+            )
 
 
 def _sole(top: Folder, out: list[Skipped]) -> tuple[tuple[str, ...], dict[str, dict[str, Folder]]]:
@@ -139,7 +157,7 @@ def _flat(folder: Folder) -> bool:
 
 def _leave_out(folder: Folder, others: Sequence[Folder], out: list[Skipped]) -> None:
     """Say that images beside folders, and folders without an image, are not read."""
-    out += [Skipped(path, "lies beside the folders of classes") for path, _, _ in folder.images]
+    out += [Skipped(each.path, "lies beside the folders of classes") for each in folder.images]
     out += [Skipped(each.path, "a folder without an image") for each in others]
 
 
@@ -221,8 +239,10 @@ def _classes(folder: Folder, out: list[Skipped], least: int = 2) -> dict[str, Fo
             )
         inner = _innermost(each)
         if not inner.images:
-            within = _named([below.name for below in inner.full])
-            split = any(_role(below.name) for below in inner.full)
+            names = [below.name for below in inner.full]
+            within, split = _named(names), any(map(_role, names))
+            if {*names} & {other.name for other in folder.full if other is not each}:
+                raise InputError(f"{inner.path} holds classes that are beside it too ({within}); remove one")
             raise InputError(
                 f"{inner.path} holds folders ({within}) and no image of its own, so that it is no class; "
                 + ("put the splits above the classes: train/" if split else "give each class one folder: ")
@@ -258,5 +278,5 @@ def _named(names: Sequence[str], most: int = 5) -> str:
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
-def _in_order(found: tuple[str, int, int]) -> list[str]:
-    return found[0].split("/")
+def _in_order(found: Found) -> list[str]:
+    return found.path.split("/")

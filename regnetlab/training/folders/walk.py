@@ -5,12 +5,14 @@ files are never opened. What the folders mean is for ``tree``.
 """
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from regnetlab.errors import InputError
 
@@ -18,14 +20,30 @@ _CLUTTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__
     "$recycle.bin",
     "system volume information",
     "lost+found",
+    "#recycle",
+    "@recycle",
+    "#snapshot",
 }
-_FORMATS_NOT_READ = {
-    "EPS": "reading it would run another program",
-    "MPEG": "it is a film",
-    **dict.fromkeys(("BUFR", "GRIB", "HDF5", "WMF"), "Pillow only recognises it"),
-}
+_NOT_READ = {"EPS", "MPEG", "BUFR", "GRIB", "HDF5", "WMF"}
+"""Formats that Pillow recognises and can't decode, or only by running another program (EPS)."""
 _USUAL = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")
+_MAGIC = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM....\0\0\0\0|RIFF....WEBP|II\*\0|MM\0\*", re.DOTALL
+)
+# fmt: off
+UNDECODABLE = frozenset((
+    ".heic", ".heif", ".jxl", ".svg", ".svgz", ".eps", ".ps", ".ai", ".cdr", ".xcf", ".wmf", ".emf",
+    ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf",
+))
+"""Endings of images that can't be decoded: such a file is unreadable, not something beside the images."""
+_OTHERS = frozenset((
+    ".txt", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".toml", ".md", ".html", ".htm", ".pdf", ".py",
+    ".ipynb", ".npy", ".npz", ".mat", ".pkl", ".pt", ".h5", ".hdf5", ".zip", ".tar", ".gz", ".mp4", ".avi",
+    ".mov", ".webm", ".mpg", ".mpeg", ".wav", ".mp3", ".log", ".ini", ".cfg", ".db", ".sqlite", ".doc",
+    ".docx", ".xls", ".xlsx",
+))
+# fmt: on
+_BACKUPS = (".bak", ".orig", ".old", ".tmp", ".temp", ".part", ".crdownload", ".download", "_original", "~")
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -33,7 +51,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 _DEEPEST = 64
-_MOST_FOLDERS = 1_000_000  # links that lead to each other multiply
+_MOST_FOLDERS = 200_000  # links that lead to each other multiply
 HIDDEN = "hidden, or left by the system"
 """Why names such as .DS_Store and __MACOSX are passed over."""
 
@@ -46,14 +64,29 @@ class Skipped:
     reason: str
 
 
+class Found(NamedTuple):
+    """A file that is taken for an image, and what tells that it or its content is another one.
+
+    ``state`` are inode, bytes, and the times of the last change of the content and of the file itself; empty
+    for a link that leads nowhere.
+    """
+
+    path: str
+    state: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return self.state[1] if self.state else 0
+
+
 @dataclass(slots=True)
 class Folder:
-    """A folder as it was found; ``images`` are (path, bytes, mtime) of the files right inside."""
+    """A folder as it was found; ``images`` are the files right inside."""
 
     path: str
     name: str
     folders: list["Folder"] = field(default_factory=list)
-    images: list[tuple[str, int, int]] = field(default_factory=list)
+    images: list[Found] = field(default_factory=list)
 
     @property
     def full(self) -> list["Folder"]:
@@ -65,7 +98,7 @@ class Folder:
         """Images in it, however deep."""
         return len(self.images) + sum(each.count for each in self.folders)
 
-    def all_images(self) -> Iterator[tuple[str, int, int]]:
+    def all_images(self) -> Iterator[Found]:
         yield from self.images
         for each in self.folders:
             yield from each.all_images()
@@ -93,7 +126,7 @@ def image_formats() -> tuple[str, ...]:
     from PIL import Image
 
     Image.init()
-    others = sorted(Image.OPEN.keys() - _FORMATS_NOT_READ.keys() - set(_USUAL))
+    others = sorted(Image.OPEN.keys() - _NOT_READ - set(_USUAL))
     return (*_USUAL, *others)  # tried in this order
 
 
@@ -139,14 +172,11 @@ def _walk(
             continue
         try:
             info = entry.stat()
-        except FileNotFoundError:
-            if entry.is_symlink() and _is_image_name(entry.name):
-                folder.images.append((below, -1, -1))  # reported with the files that can't be read
+        except OSError as error:  # a link to nothing, or to itself
+            if _is_image_name(entry.name):
+                folder.images.append(Found(below))  # reported with the files that can't be read
             else:
-                out.append(Skipped(below, "a link that leads nowhere"))
-            continue
-        except OSError as error:  # ELOOP: a link to itself
-            out.append(Skipped(below, f"can't be looked at: {error.strerror or error}"))
+                out.append(Skipped(below, f"can't be looked at: {error.strerror or error}"))
             continue
         if stat.S_ISDIR(info.st_mode):
             if (info.st_dev, info.st_ino) in within:
@@ -161,7 +191,8 @@ def _walk(
         elif reason := _no_image(entry):
             out.append(Skipped(below, reason))
         else:
-            folder.images.append((below, info.st_size, info.st_mtime_ns))
+            state = (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+            folder.images.append(Found(below, state))
     return folder
 
 
@@ -170,7 +201,9 @@ def _hidden(name: str) -> bool:
 
 
 def _is_image_name(name: str) -> bool:
-    return _endings().get(_ending(name)) in image_formats()
+    """Whether the ending is an image's, also one that can't be decoded."""
+    ending = _ending(name)
+    return _endings().get(ending) in image_formats() or ending in UNDECODABLE
 
 
 def _ending(name: str) -> str:
@@ -182,20 +215,22 @@ def _ending(name: str) -> str:
 def _no_image(entry: "os.DirEntry[str]") -> str:
     """Why this regular file is not read as an image; nothing where it is.
 
-    The name's ending decides, and without an ending the file's first bytes: downloads often have none.
+    The name's ending decides, and where that says nothing, the file's first bytes: downloads are called
+    ``photo.jpg_large``, or have no ending.
     """
     ending = _ending(entry.name)
-    if not ending:
-        try:
-            with Path(entry.path).open("rb") as file:
-                return "" if file.read(8).startswith(_MAGIC) else "no image by its content, and no ending"
-        except OSError as error:
-            return f"can't be read: {error.strerror or error}"
-    format = _endings().get(ending)
-    if format in image_formats():
+    if _is_image_name(entry.name):
         return ""
-    why = f": {_FORMATS_NOT_READ[format]}" if format in _FORMATS_NOT_READ else ""
-    return f"no image by its ending {ending}{why}"
+    if entry.name.endswith(_BACKUPS):
+        return f"a copy that a program left, by its name ({ending})"
+    if ending in _OTHERS:
+        return f"no image by its ending {ending}"
+    try:
+        with Path(entry.path).open("rb") as file:
+            image = _MAGIC.match(file.read(16))
+    except OSError as error:
+        return f"can't be read: {error.strerror or error}"
+    return "" if image else f"no image by its content{f', ending {ending}' if ending else ', and no ending'}"
 
 
 def _visible_folders(folder: str) -> list[str]:

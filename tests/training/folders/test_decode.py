@@ -1,6 +1,8 @@
 """From a file to pixels: transparency, orientation, depth, proportions, and files that can't be read."""
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +133,67 @@ def test_32_bits_are_scaled_too_unless_that_leaves_nothing(tmp_path: Path) -> No
     assert "up to 511 of 2,147,483,647 would all become black" in reason(tmp_path / "dark.tif")
     Image.fromarray(-full).save(tmp_path / "signed.tif")
     assert "pixels from -2,147,483,647 to 0" in reason(tmp_path / "signed.tif")
+
+
+def test_a_scan_of_16_bits_in_which_0_is_white_is_turned_light(tmp_path: Path) -> None:
+    values = np.array([[0, 10_000], [30_000, 65_535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / "x.tif", tiffinfo={262: 0})  # written as they are
+    assert read(tmp_path / "x.tif", 1, 2, 2).tolist() == (255 - np.rint(values / 257)).tolist()
+
+
+def test_signed_bytes_are_refused(tmp_path: Path) -> None:
+    picture(9, mode="L").save(tmp_path / "x.tif", tiffinfo={339: 2})
+    assert reason(tmp_path / "x.tif").startswith("signed pixels")
+
+
+def png(bits: int, colours: int, rows: list[bytes], width: int, clear: bytes) -> bytes:
+    """A PNG with a transparent colour (tRNS) of a depth that Pillow does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, len(rows), bits, colours, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    parts = chunk(b"IHDR", header) + chunk(b"tRNS", clear) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+@pytest.mark.parametrize(
+    ("bits", "row", "clear", "opaque"), [(1, 0x80, 0, 255), (2, 0x60, 1, 170), (4, 0x15, 1, 85)]
+)
+def test_a_transparent_grey_of_few_bits_is_background(
+    tmp_path: Path, bits: int, row: int, clear: int, opaque: int
+) -> None:
+    width = 8 // bits
+    data = png(bits, 0, [bytes([row])], width, struct.pack(">H", clear))
+    (tmp_path / "x.png").write_bytes(data)
+    found = read(tmp_path / "x.png", 1, 1, width, background="#010101")[0]
+    levels = [(row >> (8 - bits * (i + 1))) & (2**bits - 1) for i in range(width)]
+    step = 255 // (2**bits - 1)
+    assert found.tolist() == [1 if level == clear else level * step for level in levels]
+    assert opaque in found
+
+
+def test_a_transparent_colour_of_16_bits_is_background(tmp_path: Path) -> None:
+    clear, opaque = struct.pack(">HHH", 5, 0x1234, 0xFF80), struct.pack(">HHH", 0x8000, 0, 0)
+    (tmp_path / "x.png").write_bytes(png(16, 2, [clear + opaque], 2, clear))
+    assert read(tmp_path / "x.png", 3, 1, 2)[0].tolist() == [[255, 255, 255], [128, 0, 0]]
+
+
+@pytest.mark.parametrize("ending", ["png", "webp", "jpg"])
+def test_exif_that_can_not_be_read_is_no_fault_of_the_pixels(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"x.{ending}"
+    picture(10, 48, 32).save(path, exif=b"Exif\0\0garbage")
+    with Image.open(path) as opened:
+        expected = np.asarray(opened.convert("RGB")).astype(int)
+    assert np.abs(read(path, 3, 32, 48) - expected).max() <= 1
+    assert not facts(path).turned
+
+
+def test_an_image_of_too_many_pixels_says_how_many_would_do(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "x.png")
+    assert reason(tmp_path / "x.png") == "over 179 million pixels; make it smaller"
 
 
 def test_floats_are_refused(tmp_path: Path) -> None:

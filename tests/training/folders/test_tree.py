@@ -79,6 +79,7 @@ def test_a_validation_folder_alone_is_the_validation_split(tmp_path: Path) -> No
         ".git",
         "@eaDir",
         "$RECYCLE.BIN",
+        "#recycle",
         "System Volume Information",
     ],
 )
@@ -169,11 +170,12 @@ def test_links_are_followed_and_loops_are_noticed(tmp_path: Path) -> None:
     (root / "dog" / "2.png").symlink_to(tmp_path / "more" / "3.png")
     (root / "dog" / "up").symlink_to(root)
     (root / "dog" / "itself").symlink_to(root / "dog" / "itself")
+    (root / "dog" / "nothing").symlink_to(tmp_path / "nowhere")
     tree = look(root)
     assert paths(tree)["train"] == [
         "cat/1.png", "cat/2.png", "cat/more/3.png", "cat/more/deep/4.png", "dog/1.png", "dog/2.png"
     ]  # fmt: skip
-    assert [each.path for each in tree.skipped] == ["dog/itself", "dog/up"]
+    assert [each.path for each in tree.skipped] == ["dog/itself", "dog/nothing", "dog/up"]
 
 
 def test_a_whole_data_set_may_be_links(tmp_path: Path) -> None:
@@ -200,24 +202,49 @@ def test_special_files_are_never_opened(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_images_are_named_with_the_reason(tmp_path: Path) -> None:
-    plant(tmp_path, *CLASSES, "cat/scan")
-    for name in ("cat/notes.txt", "dog/drawing.svg", "dog/print.eps", "cat/README"):
-        (tmp_path / name).write_text("no picture")
+    plant(tmp_path, *CLASSES, "cat/scan", "cat/photo.jpg_large", "cat/n01.12", "cat/old.png.bak")
+    for name in ("cat/notes.txt", "dog/labels.lst", "cat/README"):
+        (tmp_path / name).write_text("BM no picture")
     tree = look(tmp_path)
-    assert paths(tree) == {"train": ["cat/1.png", "cat/2.png", "cat/scan", "dog/1.png"]}
+    assert paths(tree)["train"] == [
+        "cat/1.png", "cat/2.png", "cat/n01.12", "cat/photo.jpg_large", "cat/scan", "dog/1.png"
+    ]  # fmt: skip
     assert {each.path: each.reason for each in tree.skipped} == {
         "cat/README": "no image by its content, and no ending",
         "cat/notes.txt": "no image by its ending .txt",
-        "dog/drawing.svg": "no image by its ending .svg",
-        "dog/print.eps": "no image by its ending .eps: reading it would run another program",
+        "cat/old.png.bak": "a copy that a program left, by its name (.bak)",
+        "dog/labels.lst": "no image by its content, ending .lst",
     }
 
 
 def test_a_class_of_other_files_says_what_is_there(tmp_path: Path) -> None:
     plant(tmp_path, "cat/1.png", "dog/")
-    (tmp_path / "dog" / "1.svg").write_text("<svg/>")
-    with pytest.raises(InputError, match=r"dog holds no image.*dog/1\.svg, no image by its ending \.svg"):
+    (tmp_path / "dog" / "1.mp4").write_text("film")
+    with pytest.raises(InputError, match=r"dog holds no image.*dog/1\.mp4, no image by its ending \.mp4"):
         look(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "part"),
+    [
+        (
+            ("train_cat/1.png", "train_dog/1.png", "test_cat/1.png", "test_dog/1.png"),
+            "split and class at once",
+        ),
+        (("cat-train/1.png", "dog-train/1.png", "cat-val/1.png", "dog-val/1.png"), "split and class at once"),
+        (below("test"), "test is the test split by its name, and there is none for training"),
+        (below("pets/val"), "pets/val is the validation split by its name"),
+        (
+            (*CLASSES, "pets/cat/1.png", "pets/dog/1.png"),
+            r"pets holds classes that are beside it too \(cat, dog",
+        ),
+    ],
+)
+def test_a_layout_that_looks_like_splits_is_not_read_as_classes(
+    tmp_path: Path, files: tuple[str, ...], part: str
+) -> None:
+    with pytest.raises(InputError, match=part):
+        look(plant(tmp_path, *files))
 
 
 def test_a_short_look_knows_a_folder_of_images(tmp_path: Path) -> None:
