@@ -90,8 +90,11 @@ def read_folder(
     survey = surveyed(readable, layout, headers, unreadable)
     checksum, levels = arrays.checksum(), levels_of(arrays.images[: len(layout[TRAIN])])
     kept = {"survey": survey.to_json(), "checksum": checksum, "levels": levels.tolist()}
-    if entry.save(arrays, kept) and (saved := entry.load()) is not None:
-        arrays, _ = saved  # mapped: one copy for all processes
+    if entry.save(arrays, kept):
+        del arrays  # before the file is mapped: one copy in memory
+        if (saved := entry.load()) is not None:
+            return FolderImages(_parts(saved[0], survey), checksum, levels, survey)
+        arrays, _ = _decoded(root, files, template, reading, listener)  # deleted meanwhile
     else:
         listener.note(f"{cache_folder()} can't be written: every process decodes the images by itself")
     return FolderImages(_parts(arrays, survey), checksum, levels, survey)
