@@ -11,7 +11,7 @@ from regnetlab.errors import InputError
 MOST_BYTES = 2**31
 """The most that one file may hold: everything lies in memory, and a header may lie."""
 _ORDER_SEED = 20200330
-_COUNTED = 1_024
+_COUNTED = 2**21
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,9 @@ class Parts:
 def levels_of(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     """How often each pixel value 0 to 255 occurs, by channel: (channels, 256)."""
     counts = np.zeros((images.shape[1], 256), np.int64)
-    for start in range(0, len(images), _COUNTED):  # a copy of all channels would double the memory
-        part = images[start : start + _COUNTED]
+    several = max(1, _COUNTED // images[0, 0].size)  # counting needs eight bytes a pixel
+    for start in range(0, len(images), several):
+        part = images[start : start + several]
         counts += [np.bincount(part[:, channel].ravel(), minlength=256) for channel in range(images.shape[1])]
     return counts
 
