@@ -15,9 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
-from regnetlab.analysis.intervals import LEVEL
 from regnetlab.spaces.arrays import Floats, Mask
 from regnetlab.study.outcome import Outcome
 from regnetlab.study.plan import FINAL, TUNING
@@ -28,6 +26,7 @@ LEARNED, UNCLEAR, NOT_LEARNED = "has learned", "has not clearly learned", "has n
 NEITHER = "neither space has clearly learned, so this verdict says nothing of the constraint"
 """What is said of a step between two spaces that are not clearly better than guessing."""
 
+_CHANCE = 0.05
 _ROUNDING = 1e-9  # of an error, a number of images over another
 
 
@@ -36,18 +35,22 @@ def clearly_better(errors: ArrayLike, guess: Guessing, tries: int = 1) -> Mask:
 
     The best of several is held to 5% for all of them together (Bonferroni).
     """
-    chance = (1 - LEVEL) / tries
+    from scipy import stats  # half a second, which `status` of a study without errors does without
+
+    chance = _CHANCE / tries
     wrong = stats.binom.ppf(chance, guess.images, guess.best_constant_error / 100) - 1
     return np.asarray(np.asarray(errors) <= 100 * wrong / guess.images + _ROUNDING)
 
 
 def learning(errors: ArrayLike, guess: Guessing, tries: int = 1) -> str:
     """What the errors of one network or of a space's, at least one, say of their learning."""
+    from scipy import stats
+
     values = np.asarray(errors, np.float64)
     if np.median(values) >= guess.best_constant_error - _ROUNDING:
         return NOT_LEARNED
     better = int(clearly_better(values, guess, tries).sum())
-    enough = int(stats.binom.isf(1 - LEVEL, len(values), 0.5)) + 1
+    enough = int(stats.binom.isf(_CHANCE, len(values), 0.5)) + 1
     return LEARNED if better >= min(enough, len(values)) else UNCLEAR
 
 
