@@ -70,6 +70,8 @@ def not_learned(name: str, errors: Sequence[float] | Floats, guess: Guessing | N
         return ""
     what = "median" if len(errors) > 1 else "error"
     text = f"{name} {found}: {what} {np.median(errors):.1f}% where guessing gives {guess_text(guess)}"
+    if found == UNCLEAR and not clearly_better(0.0, guess, tries):
+        return f"{text}; no error could tell on {guess.images:,} images, they are too few"
     if found == UNCLEAR and len(errors) > 1:
         better = int(clearly_better(errors, guess).sum())
         text += f"; {better} of {len(errors)} networks are clearly better"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regnetlab.cli.models import DataDir
-from regnetlab.cli.output import Json, print_json, print_table
+from regnetlab.cli.output import Json, filled, print_json, print_table
 from regnetlab.cli.spaces import Input
 from regnetlab.errors import InputError
 
@@ -51,7 +51,7 @@ def listener() -> "Listener":
 
 
 def _note(text: str) -> None:
-    print(printable(text), file=sys.stderr, flush=True)
+    print(filled(printable(text)), file=sys.stderr, flush=True)
 
 
 def _progress(what: str, done: int, of: int) -> None:
@@ -161,7 +161,7 @@ def _document(data: "DataSet") -> dict[str, Any]:
 
 def _print(data: "DataSet") -> None:
     for line in data.lines():
-        print(printable(line))
+        print(filled(printable(line)))
     rows = [
         (printable(name)[:40], *(f"{n:,}" for n in counts.values()), f"{sum(counts.values()):,}")
         for name, counts in data.counts()

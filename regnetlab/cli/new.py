@@ -64,10 +64,19 @@ def new(
     else:
         from regnetlab.study.suited import suited
         from regnetlab.study.suited_text import choices, suited_text
-        from regnetlab.training.datasets import outline
+        from regnetlab.training.datasets import load_data, outline
+        from regnetlab.training.folders.decode import Reading
 
-        seen = outline(data, data_dir, skip_unreadable, listener())
-        found = suited(begun, seen, input)
+        seen, reading = (
+            outline(data, data_dir, skip_unreadable, listener()),
+            Reading(skip_unreadable=skip_unreadable),
+        )
+        found = suited(begun, seen, input, reading)
+        if seen.survey is not None:  # decoded now: what can't be is found here, and `run` has it in the cache
+            whole = load_data(data, found.plan.template, data_dir, reading, listener())
+            if whole.survey != seen.survey:
+                seen = seen.of(whole)
+                found = suited(begun, seen, input, reading)
         text, left_out = suited_text(found, name, begun, seen), found.left_out
         chosen = [*(seen.survey.lines(data) if seen.survey else ()), *choices(found, seen)]
     plan = parse_plan(text, path)

@@ -80,6 +80,8 @@ def _find(text: str) -> Model:
     try:
         return _named()[usual_name(name)]
     except KeyError:
+        if name.startswith("derived"):
+            raise InputError(f"model {text!r} is a network of a study; add --study NAME") from None
         if ":" in text or "=" in text:
             raise InputError(
                 f"model {text!r} is not known; write a config as anynet:d=1,2;w=16,32;g=8;b=1"

@@ -175,12 +175,11 @@ def _finding(match: Match) -> Finding:
         "worse": f"{match.a.name} beats {match.b.name}",
         "undecided": f"{match.b.name} against {match.a.name} is undecided",
     }[match.verdict]
+    named = (match.a, match.b) if match.verdict == "worse" else (match.b, match.a)  # as the words have them
     numbers = (
         signed(match.difference) if math.isfinite(match.difference.low) else "too few seeds for an interval"
     )
-    errors = " against ".join(
-        f"{side.test.mean:.1f} %" for side in (match.b, match.a) if side.test is not None
-    )
+    errors = " against ".join(f"{side.test.mean:.1f} %" for side in named if side.test is not None)
     return Finding(
         match.verdict,
         f"{where}, the best RegNet and the best hand-designed network by validation: {what} on the test"

@@ -103,8 +103,9 @@ def caution(content: Content) -> str:
         )
     return (
         f"Verdicts are of 95 % intervals of the medians' difference and a margin of {points(content.margin)}"
-        f" of error. With {n} networks, a whole error distribution is known to ± {100 * margin:.0f} points of"
-        f" share (Dvoretzky–Kiefer–Wolfowitz); {seeds}; a longer budget may order the spaces differently."
+        f" of error. With {n} network{'s' * (n != 1)}, a whole error distribution is known to"
+        f" ± {min(100, 100 * margin):.0f} points of share"
+        f" (Dvoretzky–Kiefer–Wolfowitz); {seeds}; a longer budget may order the spaces differently."
     )
 
 

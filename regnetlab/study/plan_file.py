@@ -114,6 +114,7 @@ _Study = create_model(
     data=(str, "fashion-mnist"),
     fit=(str | None, None),
     background=(str | None, None),
+    skip_unreadable=(bool | None, None),
     seed=(Annotated[int, Field(ge=0, lt=2**63)], 0),
     regime=(_Regime, _Regime()),
     latency=(_Latency | None, None),
@@ -220,7 +221,7 @@ def _plan(
 
 def _reading(values: Mapping[str, Any]) -> Reading:
     """How images of a folder are read; refused for data whose pixels are as they are."""
-    given = {key: values[key] for key in ("fit", "background") if values[key] is not None}
+    given = {key: values[key] for key in ("fit", "background", "skip_unreadable") if values[key] is not None}
     if given and not is_folder(values["data"]):
         raise InputError(
             f"{min(given)} is for folders of images; {values['data']} is used as it is: leave it out"

@@ -32,6 +32,7 @@ def plan_toml(plan: Plan) -> str:
         f"template = {shape}",
         f"data = {write_value(plan.data)}",
         *(f"{key} = {write_value(getattr(plan.reading, key))}" for key in ("fit", "background") if folder),
+        *(["skip_unreadable = true"] if plan.reading.skip_unreadable else []),
         f"seed = {plan.seed}",
     ]
     sections: dict[str, Mapping[str, object]] = {

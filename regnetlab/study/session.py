@@ -143,7 +143,8 @@ def prepare(plan: Plan, means: Means) -> Ready:
     check_kernels(means.kernels)
     here = executor != "dask"  # whether this machine trains; a cluster's workers have devices of their own
     device = find_device(means.device) if here else torch.device("cpu")
-    reading = replace(plan.reading, skip_unreadable=means.skip_unreadable)
+    skip = means.skip_unreadable or plan.reading.skip_unreadable
+    reading = replace(plan.reading, skip_unreadable=skip)
     data = load_data(plan.data, plan.template, means.data_dir, reading, means.listener)
     data.check_fits(plan.template)
     budget, note = (plan.budget, "") if plan.images_stated else settled_images(data, plan.budget)

@@ -20,7 +20,7 @@ from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan import Baselines, Plan
 from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import Outline
-from regnetlab.training.folders.decode import is_folder
+from regnetlab.training.folders.decode import Reading, is_folder
 
 LEAST_SIDE = 4
 """Pixels a side that the last stage keeps, at least, where the images have more."""
@@ -58,7 +58,7 @@ class Suited:
     left_out: tuple[tuple[str, str], ...]
 
 
-def suited(example: Plan, outline: Outline, input: str | None = None) -> Suited:
+def suited(example: Plan, outline: Outline, input: str | None = None, reading: Reading = Reading()) -> Suited:
     """The example's study on these data, on images of another ``input`` than their own if it is given.
 
     Raises ``InputError`` where there are too few images, with the number that would do.
@@ -76,6 +76,7 @@ def suited(example: Plan, outline: Outline, input: str | None = None) -> Suited:
         example,
         template=template,
         data=outline.name,
+        reading=reading,
         budget=budget_for(example.budget, outline),
         baselines=None,
     )

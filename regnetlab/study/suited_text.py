@@ -43,6 +43,7 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
     yield f"# {total:,} images in {len(outline.classes):,} classes: {outline.train:,} to train on,"
     yield f"# {outline.validation:,} for validation, {outline.test:,} to test on."
     yield f"data = {write_value(plan.data)}"
+    yield from ["skip_unreadable = true"] if plan.reading.skip_unreadable else []
     yield f"# {of_template}"
     shape = {
         "input": template.input,
@@ -108,8 +109,8 @@ def _template(plan: Plan) -> str:
 def _regime(found: Suited) -> str:
     (there, here), space = found.shares, found.plan.draws[0].space.name
     window = found.plan.regime.windows["flops"].text
-    share = f"{here:.0%} of all {space} networks have fewer than its middle (in the example {there:.0%})"
-    return f"flops {window}: {share}"
+    share = f"{here:.0%} of the networks of {space} are smaller than its middle, {there:.0%} in the example"
+    return f"flops {window}: as small for these images as the example's are for its own ({share})"
 
 
 def _budget(plan: Plan, outline: Outline) -> str:

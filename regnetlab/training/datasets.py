@@ -8,7 +8,7 @@ formats.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -152,6 +152,11 @@ class Outline:
     def input(self) -> str:
         return f"{self.channels}x{self.height}x{self.width}"
 
+    def of(self, data: DataSet) -> "Outline":
+        """The same with the images that could be decoded."""
+        train, validation, test = (len(part) for part in (data.train, data.validation, data.test))
+        return replace(self, train=train, validation=validation, test=test, survey=data.survey)
+
 
 def outline(
     name: str, data_dir: Path | None = None, skip_unreadable: bool = False, listener: Listener = Listener()
@@ -215,6 +220,8 @@ def folder_of(name: str, data_dir: Path | None) -> Path | None:
 
 def _published(name: str, data_dir: Path | None) -> DataSet:
     if name not in PUBLISHED:
+        if Path(name).is_dir():
+            raise InputError(f"data set {name!r} is not known; for the folder write folder:{name}")
         hint = str(unknown("data set", name, DATA_SETS)).partition("; there are")[0]
         raise InputError(f"{hint}{'' if hint.endswith('?') else ';'} there are {', '.join(DATA_SETS)}")
     return _split(name, PUBLISHED[name].read(find(name, PUBLISHED, data_dir)))

@@ -111,6 +111,13 @@ def test_two_images_can_show_nothing() -> None:
     assert learning([0.0], Guessing(0.0, 0.0, 50)) == NOT_LEARNED
 
 
+def test_too_few_images_are_said_to_be_too_few_instead_of_blaming_the_networks() -> None:
+    assert not_learned("AnyNetE", [0.0] * 6, Guessing(50.0, 50.0, 4)) == (
+        "AnyNetE has not clearly learned: median 0.0% where guessing gives 50.0%;"
+        " no error could tell on 4 images, they are too few"
+    )
+
+
 def test_it_is_said_in_words() -> None:
     assert (
         not_learned("AnyNetA", [79.1, 79.1, 79.1], ICONS)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
-from tests.cli.asked import Capture, answer
+from tests.cli.asked import Capture, answer, complaint
 from tests.training.sources.test_cifar import write_cifar_10
 
 
@@ -72,6 +72,24 @@ def test_a_study_on_a_folder_of_images_runs_to_its_end(
     words = ("new", "mine", "--data", "folder:images", *(("--input", input) if input else ()))
     channels = 1 if mode == "L" else 3
     assert answer(capsys, *words)["template"]["channels"] == channels
+    run_to_the_end(capsys)
+
+
+def test_a_study_with_files_that_can_not_be_read_is_run_as_it_was_written(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where only decoding tells: `new` counts what is left, and its file says how to go on without them."""
+    monkeypatch.chdir(tmp_path)
+    write_classes(tmp_path / "pets", 2, 40, "RGB", (16, 16))
+    for name in ("class 000/0.png", "class 001/7.png"):
+        raw = (tmp_path / "pets" / name).read_bytes()
+        (tmp_path / "pets" / name).write_bytes(raw[: len(raw) // 2])
+    assert "2 of 80 images" in complaint(capsys, ("new", "mine", "--data", "folder:pets"))
+    assert not Path("studies").exists()
+    answer(capsys, "new", "mine", "--data", "folder:pets", "--skip-unreadable")
+    plan = load_plan(Path("studies/mine/study.toml"))
+    assert plan.reading.skip_unreadable
+    assert plan.budget.images <= 78 - 13 - 10
     run_to_the_end(capsys)
 
 

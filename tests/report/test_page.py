@@ -387,7 +387,7 @@ def test_a_match_is_told_with_its_interval_whoever_wins() -> None:
     found = standings(rows)
     (finding,) = contest_findings(matches(found), found)
     assert finding.chip == "worse"
-    assert "a beats r" in finding.text
+    assert "a beats r on the test split, 9.2 % against 12.2 %" in finding.text
     assert "95 % interval" in finding.text
 
 

@@ -173,6 +173,14 @@ def test_an_unknown_data_set_gets_a_hint_and_all_names(name: str, hint: str) -> 
     assert str(caught.value).endswith(f"there are {', '.join(DATA_SETS)}")
 
 
+def test_a_folders_bare_name_gets_the_name_that_works(
+    pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures.parent)
+    with pytest.raises(InputError, match="'pets' is not known; for the folder write folder:pets"):
+        load_data("pets", SMALL)
+
+
 def test_a_budget_beyond_the_data_is_refused(data_dir: Path) -> None:
     data = load_data("fashion-mnist", SMALL, data_dir)
     with pytest.raises(InputError, match="has 1,000 to train on"):

@@ -1,5 +1,6 @@
 """Reading a folder of images: looked through, surveyed, decoded once by all cores, kept in the cache."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,14 +152,13 @@ def _decoded(
 ) -> tuple[Arrays, list[Skipped]]:
     """The files' images in this order, decoded by all cores, and those that can't be."""
     shape = (template.channels, template.height, template.width)
-    try:
-        images = np.empty((len(files), *shape), np.uint8)
-    except MemoryError:
-        size = len(files) * int(np.prod(shape)) / 1e9
+    size, there = len(files) * int(np.prod(shape)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > there * 0.8:  # Linux would give it, and end the process when it is used
         raise InputError(
-            f"{len(files):,} images at {template.input} take {size:,.1f} GB, more than there is; use a"
-            " smaller input"
-        ) from None
+            f"{len(files):,} images at {template.input} take {size / 1e9:,.1f} GB, and this machine has"
+            f" {there / 1e9:,.1f} GB; use a smaller input"
+        )
+    images = np.empty((len(files), *shape), np.uint8)
 
     def decode(at: int) -> Skipped | None:
         try:
@@ -194,5 +194,6 @@ def unreadable_error(name: str, root: Path, images: int, unreadable: Sequence[Sk
     more = f"; and {len(ordered) - _NAMED:,} more" if len(ordered) > _NAMED else ""
     return InputError(
         f"data {name!r}: {len(ordered):,} of {images:,} images in {root} can't be read: {named}{more}."
-        " Replace or remove them, or go on without them: --skip-unreadable"
+        " Replace or remove them, or go on without them: --skip-unreadable, or in a study file"
+        " skip_unreadable = true"
     )

@@ -109,7 +109,9 @@ class Survey:
     def _doubled(self) -> str:
         n = sum(map(len, self.duplicates))
         text = f"equal byte for byte: {n:,} files in {_groups(len(self.duplicates))}"
-        text += f", {_groups(self.shared)} in more than one split" * bool(self.shared)
+        text += f", {_groups(self.shared)} in more than one split (errors there are too low)" * bool(
+            self.shared
+        )
         return text + f", {_groups(self.contradicting)} in more than one class" * bool(self.contradicting)
 
 

@@ -36,16 +36,28 @@ def reason(path: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "YCbCr"])
-@pytest.mark.parametrize("ending", ["png", "tif", "gif", "jpg", "webp", "bmp", "jp2", "avif", "ico", "tga"])
+MODES = {
+    "png": "1 L P RGB RGBA LA",
+    "tif": "1 L P RGB RGBA LA CMYK YCbCr",
+    "gif": "1 L P RGB RGBA LA",
+    "jpg": "1 L RGB CMYK YCbCr",
+    "webp": "1 L P RGB RGBA LA CMYK YCbCr",
+    "bmp": "1 L P RGB RGBA",
+    "jp2": "L RGB RGBA LA YCbCr",
+    "avif": "1 L P RGB RGBA LA CMYK YCbCr",
+    "tga": "1 L P RGB RGBA LA",
+}
+"""Which modes can be saved in a format."""
+
+
+@pytest.mark.parametrize(
+    ("mode", "ending"), [(mode, ending) for ending, modes in MODES.items() for mode in modes.split()]
+)
 def test_every_mode_of_every_format_is_what_pillow_makes_of_it(
     tmp_path: Path, mode: str, ending: str
 ) -> None:
     path = tmp_path / f"x.{ending}"
-    try:
-        picture(1, mode=mode).save(path)
-    except (OSError, ValueError):
-        pytest.skip(f"{ending} can't hold {mode}")
+    picture(1, mode=mode).save(path)
     with Image.open(path) as opened:
         expected = np.asarray(opened.convert("RGB").resize((12, 8), Image.Resampling.BICUBIC))
     assert (read(path) == expected).all()
@@ -71,8 +83,18 @@ def _grey_alpha(image: Image.Image) -> Image.Image:
     return image.convert("LA")
 
 
-@pytest.mark.parametrize("ending", ["png", "webp", "tif", "gif"])
-@pytest.mark.parametrize("change", [lambda image: image, _palette, _grey_alpha])
+def _colours(image: Image.Image) -> Image.Image:
+    return image
+
+
+@pytest.mark.parametrize(
+    ("ending", "change"),
+    [
+        *((ending, _colours) for ending in ("png", "webp", "tif", "gif")),
+        *((ending, _grey_alpha) for ending in ("png", "webp", "tif")),
+        *((ending, _palette) for ending in ("png", "webp")),
+    ],
+)
 def test_colours_under_full_transparency_leave_no_trace(
     tmp_path: Path, ending: str, change: Callable[[Image.Image], Image.Image]
 ) -> None:
@@ -84,8 +106,7 @@ def test_colours_under_full_transparency_leave_no_trace(
         changed = change(Image.fromarray(image))
         changed.save(tmp_path / f"{name}.{ending}", **options)
         with Image.open(tmp_path / f"{name}.{ending}") as opened:
-            if not opened.has_transparency_data:
-                pytest.skip(f"{ending} can't hold {changed.mode} with transparency")
+            assert opened.has_transparency_data
     first, second = (read(tmp_path / f"{name}.{ending}").astype(int) for name in "ab")
     assert (first[0, 0] >= 250).all()
     assert np.abs(first - second).max() <= 8  # what quantising to 16 colours may change

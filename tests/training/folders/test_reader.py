@@ -240,6 +240,12 @@ def test_one_folder_read_in_one_way_has_one_entry_in_the_cache(
     assert len(list((tmp_path / "cache" / "images").iterdir())) == 1
 
 
+def test_more_than_the_machine_has_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:
+    plant(tmp_path, *MANY)
+    with pytest.raises(InputError, match=r"24 images at 3x60000x60000 take 259\.2 GB, and this machine has"):
+        load_data(f"folder:{tmp_path}", SMALL.changed("3x60000x60000"))
+
+
 def test_without_a_cache_images_are_read_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
