@@ -53,7 +53,10 @@ def summary(
     template: TemplateName = None,
     study: OfStudy = None,
     depth: Annotated[
-        int | None, typer.Option(min=1, max=20, help="1 shows stages, 2 blocks; every layer by default.")
+        int | None,
+        typer.Option(
+            min=1, max=20, help="1 shows blocks or stages, 2 what is in them; every layer by default."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -77,6 +80,7 @@ def summary(
                 "acts": layer.acts,
                 "receptive_field": layer.receptive_field,
                 "share": layer.flops / found.flops if found.flops else 0.0,
+                "part": layer.part,
             }
             for layer in rows
         ]
@@ -119,7 +123,7 @@ def _layer_rows(
         share = f"{100 * layer.flops / found.flops:3.0f}% {bar(layer.flops / most, _BAR)}"
         rows.append(
             (
-                layer.name.replace("stage", "s").replace("block", "b"),
+                layer.part.replace("stage", "s").replace("block", "b"),
                 kind.lower(),
                 "×".join(map(str, layer.output)),
                 *(counted(each) if each else "" for each in (layer.params, layer.flops, layer.acts)),

@@ -20,7 +20,7 @@ KEYS = {
     ),
     "summary regnetx_200mf": (
         "{acts classes flops input"
-        " layers{acts flops name output params receptive_field share type} model params}"
+        " layers{acts flops name output params part receptive_field share type} model params}"
     ),
     "models": "{models{acts family flops input name paper params year}}",
     "status quick": (

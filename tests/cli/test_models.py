@@ -26,9 +26,7 @@ def test_the_table_of_a_summary_fits_80_columns(capsys: Capture) -> None:
 def test_a_summary_by_depth_adds_up(capsys: Capture) -> None:
     whole, parts = (answer(capsys, "summary", "resnet18@1MF", *more) for more in ((), ("--depth", "1")))
     assert [each["name"] for each in parts["layers"]] == [
-        "conv",
-        "norm",
-        "relu",
+        "stem",
         *(f"stage{i}" for i in range(1, 5)),
         "head",
     ]
