@@ -26,7 +26,8 @@ ModelText = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=…; a pycls .yaml.",
+        help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=…; regnet:w0=…,growth=…;"
+        " a pycls .yaml.",
     ),
 ]
 DataDir = Annotated[

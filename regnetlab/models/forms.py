@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from regnetlab.errors import InputError
+from regnetlab.models.fitting import fitted
 from regnetlab.models.model import Model
 from regnetlab.models.parts import Parts
 from regnetlab.models.scale import Scale, ZeroWidthError
@@ -134,7 +135,7 @@ def _small(model: Model, text: str, multiplier: float) -> Model:
 
     def build(template: Template) -> nn.Module:
         try:
-            return model.network(template, scale)
+            return fitted(text, model.network, template, scale)
         except ZeroWidthError as error:
             raise ZeroWidthError(f"{text}: {error}") from None
 

@@ -39,7 +39,10 @@ def test_a_summary_by_depth_adds_up(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (("summary", "alexnet", "--input", "1x28x28"), "the smallest that works is 1x65x65"),
+        (
+            ("summary", "alexnet", "--input", "1x28x28"),
+            "`alexnet` needs 1×65×65 at least; `alexnet@original` resizes, `alexnet@small` is its",
+        ),
         (("summary", "resnet18@1KF"), "the smallest small form has"),
         (("summary", "resnet18@0.001x"), "the smallest that keeps it is 0.0625"),
         (("summary", "vgg11", "--classes", "0"), "between 1 and 65,536"),

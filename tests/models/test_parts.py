@@ -61,7 +61,7 @@ def test_a_part_returns_what_its_modules_return(name: str) -> None:
     check(model, model.template)
 
 
-@pytest.mark.parametrize("form", ["small", "0.5x", "original"])
+@pytest.mark.parametrize("form", ["small", "0.7x", "original"])
 @pytest.mark.parametrize(
     "name",
     ["bn_lenet", "alexnet", "vgg16", "nin", "googlenet_aux", "resnet50", "densenet_small", "regnety_200mf"],
