@@ -12,6 +12,7 @@ from regnetlab.cli.output import (
     bar,
     column_widths,
     count,
+    filled,
     print_json,
     print_table,
 )
@@ -20,14 +21,15 @@ from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
 if TYPE_CHECKING:
     from regnetlab.models.summary import Layer, Summary
 
+_COUNTS = ("params", "flops", "acts")
 _BAR = 4  # characters of the bar that shows a layer's share
 
 ModelText = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=…; regnet:w0=…,growth=…;"
-        " a pycls .yaml.",
+        help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=… or"
+        " regnet:w0=…,growth=…; a pycls .yaml.",
     ),
 ]
 DataDir = Annotated[
@@ -136,37 +138,46 @@ def _layer_rows(
     return [*rows, ("total", "", "", *totals, "", "")]
 
 
-def list_models(json: Json = False) -> None:
-    """List the networks that have a name."""
+def list_models(input: Input = None, classes: Classes = None, json: Json = False) -> None:
+    """List the networks that have a name, counted at the input that each was made for, or all at one."""
     from regnetlab.models.registry import named_models  # torch
+    from regnetlab.models.shapes import TooSmallError
     from regnetlab.models.summary import summarise
 
     models: list[dict[str, Any]] = []
     for model in named_models():
-        found = summarise(model, model.template)
+        shape, counts, reason = model.template.changed(input, classes), dict.fromkeys(_COUNTS), None
+        try:
+            found = summarise(model, shape)
+            counts = {key: getattr(found, key) for key in _COUNTS}
+        except TooSmallError as error:
+            reason = str(error)
         models.append(
             {
                 "name": model.text,
                 "family": model.family,
                 "paper": f"{model.paper} et al. {model.year}",
                 "year": model.year,
-                "params": found.params,
-                "flops": found.flops,
-                "acts": found.acts,
-                "input": model.template.input,
+                **counts,
+                "input": shape.input,
+                "classes": shape.classes,
+                "reason": reason,
             }
         )
     if json:
         print_json({"models": models})
         return
-    rows = (
+    rows = [
         (
             each["name"],
             each["family"],
             each["paper"].replace(" et al.", ""),
-            *(count(each[key]) for key in ("params", "flops", "acts")),
+            *("–" if each[key] is None else count(each[key]) for key in _COUNTS),
             each["input"],
+            f"{each['classes']:,}",
         )
         for each in models
-    )
-    print_table(("name", "family", "paper", "params", "flops", "acts", "input"), rows, "lllrrrl")
+    ]
+    print_table(("name", "family", "paper", *_COUNTS, "input", "classes"), rows, "lllrrrlr")
+    reasons = [each["reason"] for each in models if each["reason"]]
+    print("".join(f"\n{filled(reason)}" for reason in reasons), end="\n" * bool(reasons))

@@ -70,6 +70,13 @@ def summarise(model: Model, template: Template) -> Summary:
     with torch.device("meta"):
         module = model.build(template).eval()
         image = torch.empty(1, template.channels, template.height, template.width)
+    return Summary(model.text, template, *count_layers(module, image))
+
+
+def count_layers(
+    module: nn.Module, image: torch.Tensor
+) -> tuple[tuple[Layer, ...], Mapping[str, tuple[int, ...]]]:
+    """The layers that run on this image, and what each part returns."""
     layers: list[Layer] = []
     outputs: dict[str, tuple[int, ...]] = {}
     parts = part_of(module)
@@ -97,7 +104,7 @@ def summarise(model: Model, template: Template) -> Summary:
             )
     with torch.no_grad():
         module(image)
-    return Summary(model.text, template, tuple(layers), outputs)
+    return tuple(layers), outputs
 
 
 def _together(part: str, layers: list[Layer], output: tuple[int, ...]) -> Layer:
