@@ -17,6 +17,7 @@ from regnetlab.cli.output import (
     print_table,
 )
 from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
+from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
     from regnetlab.models.summary import Layer, Summary
@@ -24,14 +25,11 @@ if TYPE_CHECKING:
 _COUNTS = ("params", "flops", "acts")
 _BAR = 4  # characters of the bar that shows a layer's share
 
-ModelText = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=… or"
-        " regnet:w0=…,growth=…; a pycls .yaml.",
-    ),
-]
+_MODEL = (
+    "A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=… or regnet:w0=…,growth=…;"
+    " a pycls .yaml."
+)
+ModelText = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder that holds the data; else REGNETLAB_DATA, else found.")
 ]
@@ -50,7 +48,9 @@ Kernels = Annotated[
 
 
 def summary(
-    model: ModelText,
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help=f"{_MODEL} That of --weights by default.")
+    ] = None,
     input: Input = None,
     classes: Classes = None,
     template: TemplateName = None,
@@ -61,9 +61,26 @@ def summary(
             min=1, max=20, help="1 shows blocks or stages, 2 what is in them; every layer by default."
         ),
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Show these weights (.safetensors of train --save).")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of --weights: one layer or part, with its values.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show a network layer by layer: shapes, counts, receptive field, share of the flops."""
+    """Show a network layer by layer: shapes, counts, receptive field, share of the flops; or its weights."""
+    if weights is not None:
+        if depth is not None:
+            raise InputError("--depth is not for --weights; choose a part with --layer, as in --layer block1")
+        from regnetlab.cli.weights import show_weights
+
+        show_weights(weights, model, layer, (study, template, input, classes), json)
+        return
+    if layer is not None:
+        raise InputError(f"--layer {layer} is one of --weights; name their file too")
+    if model is None:
+        raise InputError("MODEL is missing; name a network, or --weights FILE")
     from regnetlab.study.members import models_on
 
     [(known, shape)] = models_on([model], study, template, input, classes)
