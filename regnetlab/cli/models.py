@@ -143,7 +143,7 @@ def _layer_rows(
         share = f"{100 * layer.flops / found.flops:3.0f}% {bar(layer.flops / most, _BAR)}"
         rows.append(
             (
-                layer.part.replace("stage", "s").replace("block", "b"),
+                layer.part.replace("stage", "s").replace(".block", ".b"),
                 kind.lower(),
                 "×".join(map(str, layer.output)),
                 *(counted(each) if each else "" for each in (layer.params, layer.flops, layer.acts)),

@@ -18,7 +18,7 @@ def test_summary_answers_in_json(capsys: Capture) -> None:
 
 
 def test_the_table_of_a_summary_fits_80_columns(capsys: Capture) -> None:
-    for model in ("regnety_32gf", "regnetx_200mf", NETWORK):
+    for model in ("regnety_32gf", "regnetx_200mf", "vgg19", "googlenet", "densenet201", "resnet152", NETWORK):
         main(["summary", model])
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 

@@ -16,6 +16,7 @@ _CHEAP = (
     "sample",
     "summary",
     "models",
+    "count",
     "export",
     "compare",
     "compare-baselines",
