@@ -218,10 +218,12 @@ def parse_law(text: str) -> RegNetLaw | LogLinearLaw:
     try:
         fields = parse_fields(text, "regnet", required, optional=("b", "se"))
     except InputError as error:
+        if names >= set(required):
+            raise
         raise InputError(f"{error}; the other notation has {', '.join(other)}") from None
     numbers = {name: parse_number(name, value) for name, value in fields.items() if name != "b"}
-    for name in {"stages", "d", "g"} & set(fields):
-        if not numbers[name].is_integer():
+    for name in ("stages", "d", "g"):
+        if name in fields and not numbers[name].is_integer():
             raise InputError(f"regnet: {name}={fields[name]} is not a whole number")
     body = int(numbers["d"]), int(numbers["g"]), parse_ratio(fields.get("b", "1")), numbers.get("se", 0.0)
     if log_linear:
