@@ -16,7 +16,7 @@ from regnetlab.analysis.width_law import PopulationLaw, population_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import complexity
 from regnetlab.spaces.config import Config, Number
-from regnetlab.spaces.law import log_linear_depths, log_linear_widths
+from regnetlab.spaces.law import in_width_steps, log_linear_depths, log_linear_widths
 from regnetlab.spaces.population import Population
 from regnetlab.spaces.ranges import WIDTH_STEP, Ranges
 from regnetlab.spaces.regime import Regime
@@ -68,8 +68,7 @@ def _candidates(law: PopulationLaw, stages: int, ranges: Ranges, se_ratio: float
     ratio = _commonest(law, "bottleneck_ratios", ranges.bottleneck_ratio)
     first = -(-ranges.width[0] // WIDTH_STEP) * WIDTH_STEP
     for w0 in range(first, ranges.width[1] + 1, WIDTH_STEP):
-        line = log_linear_widths(w0, law.growth.estimate, stages)
-        widths = (np.rint(line / WIDTH_STEP) * WIDTH_STEP).astype(int).tolist()
+        widths = in_width_steps(log_linear_widths(w0, law.growth.estimate, stages)).tolist()
         if widths[-1] > 4 * ranges.width[1]:
             return
         for depth in range(stages, stages * ranges.depth[1] + 1):

@@ -14,6 +14,7 @@ from regnetlab.cli import (
     cluster,
     comparison,
     contest,
+    count,
     data,
     export,
     fidelity,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command()(spaces.sample)
 app.command()(models.summary)
 app.command(name="models")(models.list_models)
+app.command()(count.count)
 app.command()(export.export)
 app.command()(training.train)
 app.command()(new.new)

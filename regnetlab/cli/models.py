@@ -12,23 +12,24 @@ from regnetlab.cli.output import (
     bar,
     column_widths,
     count,
+    filled,
     print_json,
     print_table,
 )
 from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
+from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
     from regnetlab.models.summary import Layer, Summary
 
+_COUNTS = ("params", "flops", "acts")
 _BAR = 4  # characters of the bar that shows a layer's share
 
-ModelText = Annotated[
-    str,
-    typer.Argument(
-        metavar="MODEL",
-        help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=…; a pycls .yaml.",
-    ),
-]
+_MODEL = (
+    "A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=… or regnet:w0=…,growth=…;"
+    " a pycls .yaml."
+)
+ModelText = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder that holds the data; else REGNETLAB_DATA, else found.")
 ]
@@ -47,17 +48,39 @@ Kernels = Annotated[
 
 
 def summary(
-    model: ModelText,
+    model: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help=f"{_MODEL} That of --weights by default.")
+    ] = None,
     input: Input = None,
     classes: Classes = None,
     template: TemplateName = None,
     study: OfStudy = None,
     depth: Annotated[
-        int | None, typer.Option(min=1, max=20, help="1 shows stages, 2 blocks; every layer by default.")
+        int | None,
+        typer.Option(
+            min=1, max=20, help="1 shows blocks or stages, 2 what is in them; every layer by default."
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Show these weights (.safetensors of train --save).")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of --weights: one layer or part, with its values.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show a network layer by layer: shapes, counts, receptive field, share of the flops."""
+    """Show a network layer by layer: shapes, counts, receptive field, share of the flops; or its weights."""
+    if weights is not None:
+        if depth is not None:
+            raise InputError("--depth is not for --weights; choose a part with --layer, as in --layer block1")
+        from regnetlab.cli.weights import show_weights
+
+        show_weights(weights, model, layer, (study, template, input, classes), json)
+        return
+    if layer is not None:
+        raise InputError(f"--layer {layer} is one of --weights; name their file too")
+    if model is None:
+        raise InputError("MODEL is missing; name a network, or --weights FILE")
     from regnetlab.study.members import models_on
 
     [(known, shape)] = models_on([model], study, template, input, classes)
@@ -77,6 +100,7 @@ def summary(
                 "acts": layer.acts,
                 "receptive_field": layer.receptive_field,
                 "share": layer.flops / found.flops if found.flops else 0.0,
+                "part": layer.part,
             }
             for layer in rows
         ]
@@ -119,7 +143,7 @@ def _layer_rows(
         share = f"{100 * layer.flops / found.flops:3.0f}% {bar(layer.flops / most, _BAR)}"
         rows.append(
             (
-                layer.name.replace("stage", "s").replace("block", "b"),
+                layer.part.replace("stage", "s").replace(".block", ".b"),
                 kind.lower(),
                 "×".join(map(str, layer.output)),
                 *(counted(each) if each else "" for each in (layer.params, layer.flops, layer.acts)),
@@ -131,37 +155,46 @@ def _layer_rows(
     return [*rows, ("total", "", "", *totals, "", "")]
 
 
-def list_models(json: Json = False) -> None:
-    """List the networks that have a name."""
+def list_models(input: Input = None, classes: Classes = None, json: Json = False) -> None:
+    """List the networks that have a name, counted at the input that each was made for, or all at one."""
     from regnetlab.models.registry import named_models  # torch
+    from regnetlab.models.shapes import TooSmallError
     from regnetlab.models.summary import summarise
 
     models: list[dict[str, Any]] = []
     for model in named_models():
-        found = summarise(model, model.template)
+        shape, counts, reason = model.template.changed(input, classes), dict.fromkeys(_COUNTS), None
+        try:
+            found = summarise(model, shape)
+            counts = {key: getattr(found, key) for key in _COUNTS}
+        except TooSmallError as error:
+            reason = str(error)
         models.append(
             {
                 "name": model.text,
                 "family": model.family,
                 "paper": f"{model.paper} et al. {model.year}",
                 "year": model.year,
-                "params": found.params,
-                "flops": found.flops,
-                "acts": found.acts,
-                "input": model.template.input,
+                **counts,
+                "input": shape.input,
+                "classes": shape.classes,
+                "reason": reason,
             }
         )
     if json:
         print_json({"models": models})
         return
-    rows = (
+    rows = [
         (
             each["name"],
             each["family"],
             each["paper"].replace(" et al.", ""),
-            *(count(each[key]) for key in ("params", "flops", "acts")),
+            *("–" if each[key] is None else count(each[key]) for key in _COUNTS),
             each["input"],
+            f"{each['classes']:,}",
         )
         for each in models
-    )
-    print_table(("name", "family", "paper", "params", "flops", "acts", "input"), rows, "lllrrrl")
+    ]
+    print_table(("name", "family", "paper", *_COUNTS, "input", "classes"), rows, "lllrrrlr")
+    reasons = [each["reason"] for each in models if each["reason"]]
+    print("".join(f"\n{filled(reason)}" for reason in reasons), end="\n" * bool(reasons))

@@ -7,6 +7,7 @@ the first layer.
 from torch import nn
 
 from regnetlab.models.initialisation import he_initialised
+from regnetlab.models.parts import numbered
 from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
@@ -25,30 +26,31 @@ _HIDDEN = 4096
 def alexnet(template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """Five convolutions, three fully connected layers with dropout; 224×224 becomes 6,400 features."""
     shape = Shape.of_input("alexnet", template)
-    layers: list[nn.Module] = []
+    layers: dict[str, nn.Module] = {}
     for i, (original, kernel, stride, padding, pooled) in enumerate(_CONVOLUTIONS):
         width = scale.width(original)
         window = (kernel, stride, padding) if i else scale.stem(kernel, stride, padding)
-        layers += [nn.Conv2d(shape.channels, width, *window), nn.ReLU(inplace=True)]
+        layers[f"block{i + 1}.conv"] = nn.Conv2d(shape.channels, width, *window)
+        layers[f"block{i + 1}.relu"] = nn.ReLU(inplace=True)
         shape = shape.conv(width, *window)
         if pooled and (i or not scale.small):
             behind = scale.pooled(shape, 3, 2)
             if behind is not None:
-                layers.append(nn.MaxPool2d(3, 2))
+                layers[f"block{i + 1}.pool"] = nn.MaxPool2d(3, 2)
                 shape = behind
-    model = nn.Sequential(*layers, nn.Flatten(), *classifier(shape.features, template.classes, scale))
-    return he_initialised(model)
+    return he_initialised(numbered(layers | classifier(shape.features, template.classes, scale)))
 
 
-def classifier(features: int, classes: int, scale: Scale) -> list[nn.Module]:
-    """Three fully connected layers with dropout, which VGG has too."""
+def classifier(features: int, classes: int, scale: Scale) -> dict[str, nn.Module]:
+    """Three fully connected layers with dropout behind the flattened map, which VGG has too."""
     hidden = scale.width(_HIDDEN)
-    return [
-        nn.Linear(features, hidden),
-        nn.ReLU(inplace=True),
-        nn.Dropout(0.5),
-        nn.Linear(hidden, hidden),
-        nn.ReLU(inplace=True),
-        nn.Dropout(0.5),
-        nn.Linear(hidden, classes),
-    ]
+    return {
+        "flatten": nn.Flatten(),
+        "fc1": nn.Linear(features, hidden),
+        "relu1": nn.ReLU(inplace=True),
+        "dropout1": nn.Dropout(0.5),
+        "fc2": nn.Linear(hidden, hidden),
+        "relu2": nn.ReLU(inplace=True),
+        "dropout2": nn.Dropout(0.5),
+        "fc3": nn.Linear(hidden, classes),
+    }

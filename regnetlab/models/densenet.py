@@ -11,6 +11,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from regnetlab.models.parts import Parts, under
 from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
@@ -82,7 +83,7 @@ def densenet(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Modul
         nn.Flatten(),
         nn.Linear(shape.channels, template.classes),
     )
-    model = nn.Sequential(parts)
+    model = Parts(parts, under("stem", "conv", "norm", "relu", "pool"))
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)

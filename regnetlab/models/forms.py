@@ -6,7 +6,6 @@
 """
 
 import re
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, partial
@@ -16,7 +15,9 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from regnetlab.errors import InputError
+from regnetlab.models.fitting import fitted
 from regnetlab.models.model import Model
+from regnetlab.models.parts import Parts
 from regnetlab.models.scale import Scale, ZeroWidthError
 from regnetlab.models.summary import summarise
 from regnetlab.spaces.regime import format_count
@@ -134,7 +135,7 @@ def _small(model: Model, text: str, multiplier: float) -> Model:
 
     def build(template: Template) -> nn.Module:
         try:
-            return model.network(template, scale)
+            return fitted(text, model.network, template, scale)
         except ZeroWidthError as error:
             raise ZeroWidthError(f"{text}: {error}") from None
 
@@ -143,5 +144,5 @@ def _small(model: Model, text: str, multiplier: float) -> Model:
 
 def _resized(model: Model, template: Template) -> nn.Module:
     own = replace(model.template, channels=template.channels, classes=template.classes)
-    parts = OrderedDict(resize=Resize(own.height, own.width), network=model.build(own))
-    return nn.Sequential(parts)
+    layers = {"resize": Resize(own.height, own.width), "network": model.build(own)}
+    return Parts(layers, {"network": ""})

@@ -4,12 +4,14 @@ Table 1: nine Inception blocks, without local response normalisation. ``googlene
 two auxiliary classifiers of section 5; evaluated, it is ``googlenet``.
 """
 
+from collections.abc import Mapping
 from functools import partial
 
 import torch
 from torch import nn
 
 from regnetlab.models.initialisation import he_initialised
+from regnetlab.models.parts import Parts, numbered
 from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
@@ -46,15 +48,16 @@ class Inception(nn.Module):
         return torch.cat([self.one(x), self.three(x), self.five(x), self.pooled(x)], dim=1)
 
 
-class GoogLeNet(nn.Sequential):
+class GoogLeNet(Parts):
     """The network as a sequence of parts, with classifiers behind some of them for training.
 
     Evaluated it returns logits (n, classes), in training with auxiliary classifiers a tuple of such, the
     network's own first.
     """
 
-    def __init__(self, parts: list[nn.Module], auxiliary: dict[int, nn.Module]) -> None:
-        super().__init__(*parts)
+    def __init__(self, parts: Mapping[str, nn.Module], auxiliary: Mapping[int, nn.Module]) -> None:
+        sequence = numbered(parts)
+        super().__init__(dict(sequence.named_children()), sequence.labels)
         self._behind = {place: f"auxiliary{i}" for i, place in enumerate(auxiliary, start=1)}
         self._parts = len(parts)
         for place, name in self._behind.items():
@@ -74,26 +77,31 @@ def googlenet(auxiliary: bool, template: Template, scale: Scale = ORIGINAL) -> n
     shape = Shape.of_input("googlenet", template)
     kernel, stride, padding = scale.stem(7, 2, 3)
     narrow, wide = scale.widths((64, 192))
-    parts: list[nn.Module] = [_conv(shape.channels, narrow, kernel, stride)]
+    parts: dict[str, nn.Module] = {"b1.conv": _conv(shape.channels, narrow, kernel, stride)}
     shape = shape.conv(narrow, kernel, stride, padding)
     if not scale.small:
-        parts.append(nn.MaxPool2d(3, 2, padding=1))
+        parts["b1.pool"] = nn.MaxPool2d(3, 2, padding=1)
         shape = shape.pool(3, 2, 1)
-    parts += [_conv(narrow, narrow, 1), _conv(narrow, wide, 3)]
+    parts |= {"b2.conv1": _conv(narrow, narrow, 1), "b2.conv2": _conv(narrow, wide, 3)}
     shape = shape.conv(wide, 3, padding=1)
     classifiers: dict[int, nn.Module] = {}
-    for i, stage in enumerate(_INCEPTIONS):
+    for i, stage in enumerate(_INCEPTIONS):  # 3, 4 and 5 of table 1, a pooling before each
         behind = scale.pooled(shape, 3, 2, 1)
         if behind is not None:
-            parts.append(nn.MaxPool2d(3, 2, padding=1))
+            parts[f"b{i + 2}.pool"] = nn.MaxPool2d(3, 2, padding=1)
             shape = behind
         for j, originals in enumerate(stage):
             one, three_in, three, five_in, five, pooled = scale.widths(originals)
-            parts.append(Inception(shape.channels, one, three_in, three, five_in, five, pooled))
+            inception = Inception(shape.channels, one, three_in, three, five_in, five, pooled)
+            parts[f"b{i + 3}.{i + 3}{'abcde'[j]}"] = inception
             shape = shape.conv(one + three + five + pooled, 1)
             if auxiliary and (i, j) in _AUXILIARY:
                 classifiers[len(parts) - 1] = _classifier(shape, template.classes, scale)
-    parts += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(shape.channels, template.classes)]
+    parts |= {
+        "b5.pool": nn.AdaptiveAvgPool2d(1),
+        "b5.flatten": nn.Flatten(),
+        "fc": nn.Linear(shape.channels, template.classes),
+    }
     return he_initialised(GoogLeNet(parts, classifiers))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from regnetlab.models.parts import numbered
 from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
@@ -69,21 +70,23 @@ Norm = Callable[[int], nn.Module]
 def _lenet(template: Template, scale: Scale, norm2d: Norm, norm1d: Norm) -> nn.Module:
     first, second, third, fourth = scale.widths((6, 16, 120, 84))
     shape = Shape.of_input("bn_lenet", template).conv(first, 5).pool(2, 2).conv(second, 5).pool(2, 2)
-    return nn.Sequential(
-        nn.Conv2d(template.channels, first, 5),
-        norm2d(first),
-        nn.Sigmoid(),
-        nn.AvgPool2d(2, 2),
-        nn.Conv2d(first, second, 5),
-        norm2d(second),
-        nn.Sigmoid(),
-        nn.AvgPool2d(2, 2),
-        nn.Flatten(),
-        nn.Linear(shape.features, third),
-        norm1d(third),
-        nn.Sigmoid(),
-        nn.Linear(third, fourth),
-        norm1d(fourth),
-        nn.Sigmoid(),
-        nn.Linear(fourth, template.classes),
+    return numbered(
+        {
+            "block1.conv": nn.Conv2d(template.channels, first, 5),
+            "block1.norm": norm2d(first),
+            "block1.sigmoid": nn.Sigmoid(),
+            "block1.pool": nn.AvgPool2d(2, 2),
+            "block2.conv": nn.Conv2d(first, second, 5),
+            "block2.norm": norm2d(second),
+            "block2.sigmoid": nn.Sigmoid(),
+            "block2.pool": nn.AvgPool2d(2, 2),
+            "flatten": nn.Flatten(),
+            "fc1": nn.Linear(shape.features, third),
+            "norm1": norm1d(third),
+            "sigmoid1": nn.Sigmoid(),
+            "fc2": nn.Linear(third, fourth),
+            "norm2": norm1d(fourth),
+            "sigmoid2": nn.Sigmoid(),
+            "fc3": nn.Linear(fourth, template.classes),
+        }
     )

@@ -20,8 +20,9 @@ class Model:
 
     ``text`` is what finds it again, ``paper`` its first author and ``year`` the year that it appeared;
     ``template`` holds the input and classes that it was made for. ``build`` raises ``InputError`` with
-    the smallest input that works. ``network`` is what forms are made from; ``config`` is there where it
-    is an AnyNet, ``law`` where that was given by one; both are of the original, whatever the form.
+    the smallest input that works and the forms that take a smaller one. ``network`` is what forms are made
+    from; ``config`` is there where it is an AnyNet, ``law`` where the quantized-linear law gave that; both
+    are of the original, whatever the form.
     ``flops`` is there where the text asks for a form of so many (``forms``).
     """
 

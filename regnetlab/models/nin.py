@@ -7,6 +7,7 @@ channel per class, and global average pooling in place of fully connected layers
 from torch import nn
 
 from regnetlab.models.initialisation import he_initialised
+from regnetlab.models.parts import numbered
 from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
@@ -18,24 +19,23 @@ _BLOCKS = ((96, 11, 4, 0), (256, 5, 1, 2), (384, 3, 1, 1))
 def nin(template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """Blocks of a convolution and two 1×1 convolutions, the last with as many channels as classes."""
     shape = Shape.of_input("nin", template)
-    layers: list[nn.Module] = []
+    layers: dict[str, nn.Module] = {}
     for i, (original, kernel, stride, padding) in enumerate(_BLOCKS):
         width = scale.width(original)
         window = (kernel, stride, padding) if i else scale.stem(kernel, stride, padding)
-        layers.append(_block(shape.channels, width, *window))
+        layers[f"block{i + 1}"] = _block(shape.channels, width, *window)
         shape = shape.conv(width, *window)
         behind = scale.pooled(shape, 3, 2) if i or not scale.small else None
         if behind is not None:
-            layers.append(nn.MaxPool2d(3, 2))
+            layers[f"pool{i + 1}"] = nn.MaxPool2d(3, 2)
             shape = behind
-    model = nn.Sequential(
-        *layers,
-        nn.Dropout(0.5),
-        _block(shape.channels, template.classes, 3, 1, 1),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-    )
-    return he_initialised(model)
+    layers |= {
+        "dropout": nn.Dropout(0.5),
+        "block4": _block(shape.channels, template.classes, 3, 1, 1),
+        "pool4": nn.AdaptiveAvgPool2d(1),
+        "flatten": nn.Flatten(),
+    }
+    return he_initialised(numbered(layers))
 
 
 def _block(w_in: int, width: int, kernel: int, stride: int, padding: int) -> nn.Module:

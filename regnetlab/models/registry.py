@@ -9,7 +9,6 @@ from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 
-import torch
 from torch import nn
 
 from regnetlab.errors import InputError, unknown
@@ -17,6 +16,7 @@ from regnetlab.models.alexnet import alexnet
 from regnetlab.models.aliases import OTHERS, likely, usual_name
 from regnetlab.models.anynet import AnyNet
 from regnetlab.models.densenet import DENSENETS
+from regnetlab.models.fitting import fitted
 from regnetlab.models.forms import formed
 from regnetlab.models.googlenet import GOOGLENETS
 from regnetlab.models.lenet import bn_lenet, bn_lenet_scratch
@@ -25,11 +25,10 @@ from regnetlab.models.nin import nin
 from regnetlab.models.published import LAWS, PUBLISHED
 from regnetlab.models.pycls_config import is_config_file, read_config_file
 from regnetlab.models.resnet import RESNETS, RESNEXTS
-from regnetlab.models.scale import ORIGINAL, Scale
-from regnetlab.models.shapes import TooSmallError
+from regnetlab.models.scale import Scale
 from regnetlab.models.vgg import VGGS
 from regnetlab.spaces.config import Config, parse_anynet
-from regnetlab.spaces.law import parse_law
+from regnetlab.spaces.law import RegNetLaw, parse_law
 from regnetlab.spaces.template import PAPER, Template
 
 
@@ -59,7 +58,13 @@ def model_of(config: Config) -> Model:
     """The model of a config."""
     network = partial(_anynet, config)
     return Model(
-        config.text, "AnyNet", "Radosavovic", 2020, partial(_original, network), network, config=config
+        config.text,
+        "AnyNet",
+        "Radosavovic",
+        2020,
+        partial(fitted, config.text, network),
+        network,
+        config=config,
     )
 
 
@@ -73,7 +78,7 @@ def _find(text: str) -> Model:
         return model_of(parse_anynet(text))
     if text.startswith("regnet:"):
         law = parse_law(text)
-        return replace(model_of(law.config), law=law)
+        return replace(model_of(law.config), law=law if isinstance(law, RegNetLaw) else None)
     name = text.strip().lower().replace("-", "_")
     if name in OTHERS:
         return model_of(parse_anynet(OTHERS[name]))
@@ -85,7 +90,8 @@ def _find(text: str) -> Model:
         if ":" in text or "=" in text:
             raise InputError(
                 f"model {text!r} is not known; write a config as anynet:d=1,2;w=16,32;g=8;b=1"
-                " or regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1"
+                " or regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1, also"
+                " regnet:w0=24,growth=2.1,stages=4,d=16,g=16,b=1"
             ) from None
         if names := likely(name, _named()):
             raise unknown("model", text, names) from None
@@ -118,7 +124,7 @@ _FAMILIES: tuple[tuple[str, str, int, Template, Mapping[str, Network]], ...] = (
 @cache
 def _named() -> Mapping[str, Model]:
     named = {
-        name: Model(name, family, paper, year, partial(_original, network), network, template)
+        name: Model(name, family, paper, year, partial(fitted, name, network), network, template)
         for family, paper, year, template, networks in _FAMILIES
         for name, network in networks.items()
     }
@@ -134,23 +140,3 @@ def _anynet(config: Config, template: Template, scale: Scale) -> nn.Module:
         widths = scale.widths(config.widths)
         config = Config.compatible(config.depths, widths, groups, ratios, config.se_ratio)
     return AnyNet(config, template)
-
-
-def _original(network: Network, template: Template) -> nn.Module:
-    try:
-        return network(template, ORIGINAL)
-    except TooSmallError as error:
-        raise InputError(f"{error}; the smallest that works is {_smallest(network, template)}") from None
-
-
-def _smallest(network: Network, template: Template) -> str:
-    """The smallest square input on which the network can be built."""
-    with torch.device("meta"):
-        for side in range(1, 1_025):
-            square = replace(template, height=side, width=side)
-            try:
-                network(square, ORIGINAL)
-            except TooSmallError:
-                continue
-            return square.input
-    return "larger than 1,024 pixels"

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from regnetlab.models.blocks import BottleneckBlock
+from regnetlab.models.parts import Parts, under
 from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.compatibility import make_compatible
@@ -80,7 +81,7 @@ def resnet(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     parts["head"] = nn.Sequential(
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(shape.channels, template.classes)
     )
-    model = nn.Sequential(parts)
+    model = Parts(parts, under("stem", "conv", "norm", "relu", "pool"))
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -4,6 +4,7 @@ Counted on the real module with hooks, on torch's ``meta`` device, where nothing
 memory is taken; so it works for every family and size. Independent of ``spaces.complexity``.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -11,14 +12,16 @@ import torch
 from torch import nn
 
 from regnetlab.models.model import Model
+from regnetlab.models.parts import part_of
 from regnetlab.models.receptive_field import ReceptiveFields
 from regnetlab.spaces.template import Template
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer, or several as one part: ``name`` in the module tree, output shape without the batch,
-    counts, and the side in pixels of the input square that one output element can depend on.
+    """One layer, or several as one part: its name in the module tree (of a part: its path), output
+    shape without the batch, counts, and the side in pixels of the input square that one output element can
+    depend on. ``part`` is the path in the papers' words, as in block1.conv2.
     """
 
     name: str
@@ -28,15 +31,17 @@ class Layer:
     flops: int
     acts: int
     receptive_field: int
+    part: str
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All layers of a network, in the order in which they run."""
+    """All layers of a network, in the order in which they run, and what each part of it returns."""
 
     model: str
     template: Template
     layers: tuple[Layer, ...]
+    outputs: Mapping[str, tuple[int, ...]]
 
     @property
     def params(self) -> int:
@@ -51,11 +56,11 @@ class Summary:
         return sum(layer.acts for layer in self.layers)
 
     def parts(self, depth: int) -> tuple[Layer, ...]:
-        """The layers put together by the first ``depth`` words of their names: 1 gives stages."""
+        """The layers put together by the first ``depth`` words of their paths: 1 gives blocks or stages."""
         return tuple(
-            _together(name, list(layers))
-            for name, layers in groupby(
-                self.layers, key=lambda layer: ".".join(layer.name.split(".")[:depth])
+            _together(part, list(layers), self.outputs[part])
+            for part, layers in groupby(
+                self.layers, key=lambda layer: ".".join(layer.part.split(".")[:depth])
             )
         )
 
@@ -65,7 +70,16 @@ def summarise(model: Model, template: Template) -> Summary:
     with torch.device("meta"):
         module = model.build(template).eval()
         image = torch.empty(1, template.channels, template.height, template.width)
+    return Summary(model.text, template, *count_layers(module, image))
+
+
+def count_layers(
+    module: nn.Module, image: torch.Tensor
+) -> tuple[tuple[Layer, ...], Mapping[str, tuple[int, ...]]]:
+    """The layers that run on this image, and what each part returns."""
     layers: list[Layer] = []
+    outputs: dict[str, tuple[int, ...]] = {}
+    parts = part_of(module)
     fields = ReceptiveFields(image)
 
     def record(name: str, layer: nn.Module, input: torch.Tensor, output: torch.Tensor) -> None:
@@ -74,28 +88,36 @@ def summarise(model: Model, template: Template) -> Summary:
         acts = output.numel() if counted else 0
         field = fields.behind(layer, input, output)
         shape = tuple(output.shape[1:])
-        layers.append(Layer(name, _type(layer), shape, params, acts * _fan_in(layer), acts, field))
+        flops = acts * _fan_in(layer)
+        layers.append(Layer(name, _type(layer), shape, params, flops, acts, field, parts[name]))
+
+    def returned(name: str, output: torch.Tensor) -> None:
+        words = parts[name].split(".")
+        for depth in range(1, len(words) + 1):  # what a part returns is what its last member returns
+            outputs[".".join(words[:depth])] = tuple(output.shape[1:])
 
     for name, layer in module.named_modules():
+        layer.register_forward_hook(lambda layer, inputs, output, name=name: returned(name, output))
         if not list(layer.children()):
             layer.register_forward_hook(
                 lambda layer, inputs, output, name=name: record(name, layer, inputs[0], output)
             )
     with torch.no_grad():
         module(image)
-    return Summary(model.text, template, tuple(layers))
+    return tuple(layers), outputs
 
 
-def _together(name: str, layers: list[Layer]) -> Layer:
+def _together(part: str, layers: list[Layer], output: tuple[int, ...]) -> Layer:
     last = layers[-1]
     return Layer(
-        name,
+        part,
         last.type if len(layers) == 1 else f"{len(layers)} layers",
-        last.output,
+        output,
         sum(layer.params for layer in layers),
         sum(layer.flops for layer in layers),
         sum(layer.acts for layer in layers),
         max(layer.receptive_field for layer in layers),
+        part,
     )
 
 

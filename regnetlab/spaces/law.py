@@ -6,16 +6,27 @@
   has the width w_0 · w_m^k, so ``growth`` here is ``wm`` there, and w_a decides the depths. Some texts
   call the growth w_a.
 
+Both are written ``regnet:…`` (``parse_law``); the second gives the number of stages instead of w_a.
+
 The way back, from networks to parameters, is ``regnetlab.analysis.width_law``.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints, Mask
-from regnetlab.spaces.config import MAX_DEPTH, Config, parse_anynet, parse_fields, parse_number
+from regnetlab.spaces.config import (
+    MAX_DEPTH,
+    MAX_STAGES,
+    MAX_WIDTH,
+    Config,
+    parse_anynet,
+    parse_fields,
+    parse_number,
+)
 from regnetlab.spaces.ranges import WIDTH_STEP
 from regnetlab.spaces.ratio import parse_ratio
 
@@ -46,12 +57,58 @@ class RegNetLaw:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LogLinearLaw:
+    """The six parameters of a RegNet in the log-linear law, and its squeeze-and-excitation ratio.
+
+    ``depth`` is of the whole network. Stage depths grow like widths: in the quantized line stage k ends where
+    the line reaches w_0 · growth^(k + 1/2), so its length is proportional to growth^k.
+    """
+
+    w0: float
+    growth: float
+    stages: int
+    depth: int
+    group_width: int
+    bottleneck_ratio: float = 1
+    se_ratio: float = 0.0
+
+    @property
+    def config(self) -> Config:
+        """The network that the law gives; raises ``InputError`` where it gives none."""
+        if not 0 < self.w0 <= 16_384:
+            raise InputError(f"law w0={self.w0:g}: w0 must be above 0, at most 16,384")
+        if not 1 <= self.growth <= 64:
+            raise InputError(f"law growth={self.growth:g}: the growth must be between 1 and 64")
+        if not 1 <= self.stages <= MAX_STAGES:
+            raise InputError(f"law stages={self.stages}: there must be 1 to {MAX_STAGES} stages")
+        if not self.stages <= self.depth <= MAX_DEPTH:
+            raise InputError(
+                f"law d={self.depth}: the depth of the whole network must be between its stages={self.stages}"
+                f" and {MAX_DEPTH:,}"
+            )
+        line = log_linear_widths(self.w0, self.growth, self.stages)
+        if line[-1] > MAX_WIDTH:
+            raise InputError(
+                f"law w0={self.w0:g}, growth={self.growth:g}: the width of stage {self.stages} is"
+                f" {line[-1]:,.0f}; it must be at most {MAX_WIDTH:,}"
+            )
+        widths = in_width_steps(line)
+        _check_first(self.w0, int(widths[0]))
+        return Config.compatible(
+            log_linear_depths(self.depth, self.growth, self.stages),
+            widths.tolist(),
+            [self.group_width],
+            [self.bottleneck_ratio],
+            self.se_ratio,
+        )
+
+
 def quantized_widths(w0: float, wa: float, wm: float, depth: int) -> Ints:
     """The width of each of ``depth`` blocks, shape (depth,), before compatibility with g."""
     line = w0 + wa * np.arange(depth)
     steps = np.rint(np.log(line / w0) / np.log(wm))
-    widths = np.rint(w0 * np.power(wm, steps) / WIDTH_STEP).astype(np.int64) * WIDTH_STEP
-    return np.asarray(widths, np.int64)
+    return in_width_steps(w0 * np.power(wm, steps))
 
 
 def quantized_stages(w0: Floats, wa: Floats, wm: Floats, depth: Ints, stages: int) -> tuple[Ints, Ints, Mask]:
@@ -94,14 +151,23 @@ def regnet_config(
         raise InputError(f"law d={depth}: the depth must be between 1 and {MAX_DEPTH:,}")
     blocks = quantized_widths(w0, wa, wm, depth)
     widths, depths = np.unique(blocks, return_counts=True)
-    if widths[0] < 1:
-        raise InputError(f"law w0={w0:g}: the first width rounds to 0; use a w0 of {WIDTH_STEP} or more")
+    _check_first(w0, int(widths[0]))
     return Config.compatible(depths.tolist(), widths.tolist(), [group_width], [bottleneck_ratio], se_ratio)
 
 
 def log_linear_widths(w0: float, growth: float, stages: int) -> Floats:
     """w_0 · growth^i for each stage i, shape (stages,), not rounded."""
     return np.asarray(w0 * growth ** np.arange(stages), np.float64)
+
+
+def in_width_steps(widths: Floats) -> Ints:
+    """The nearest multiples of 8."""
+    return np.asarray(np.rint(widths / WIDTH_STEP).astype(np.int64) * WIDTH_STEP, np.int64)
+
+
+def _check_first(w0: float, width: int) -> None:
+    if width < 1:
+        raise InputError(f"law w0={w0:g}: the first width rounds to 0; use a w0 of {WIDTH_STEP} or more")
 
 
 def log_linear_fit(widths: Ints) -> tuple[Floats, Floats]:
@@ -134,23 +200,32 @@ def log_linear_depths(total: int, growth: float, stages: int) -> tuple[int, ...]
 
 
 def parse_config(text: str) -> Config:
-    """The config written as ``anynet:…`` or ``regnet:w0=…,wa=…,wm=…,d=…,g=…,b=…``."""
+    """The config written as ``anynet:…`` or, by its law, as ``regnet:…``."""
     return parse_law(text).config if text.startswith("regnet:") else parse_anynet(text)
 
 
-def parse_law(text: str) -> RegNetLaw:
-    """The law written as ``regnet:w0=…,wa=…,wm=…,d=…,g=…[,b=…][,se=…]``."""
-    fields = parse_fields(text, "regnet", required=("w0", "wa", "wm", "d", "g"), optional=("b", "se"))
+_QUANTIZED = ("w0", "wa", "wm", "d", "g")
+_LOG_LINEAR = ("w0", "growth", "stages", "d", "g")
+
+
+def parse_law(text: str) -> RegNetLaw | LogLinearLaw:
+    """The law written as ``regnet:w0=…,wa=…,wm=…,d=…,g=…[,b=…][,se=…]`` or as
+    ``regnet:w0=…,growth=…,stages=…,d=…,g=…[,b=…][,se=…]``.
+    """
+    names = {part.partition("=")[0].strip() for part in re.split("[,;]", text.removeprefix("regnet:"))}
+    log_linear = bool(names & {"growth", "stages"})
+    required, other = (_LOG_LINEAR, _QUANTIZED) if log_linear else (_QUANTIZED, _LOG_LINEAR)
+    try:
+        fields = parse_fields(text, "regnet", required, optional=("b", "se"))
+    except InputError as error:
+        if names >= set(required):
+            raise
+        raise InputError(f"{error}; the other notation has {', '.join(other)}") from None
     numbers = {name: parse_number(name, value) for name, value in fields.items() if name != "b"}
-    for name in ("d", "g"):
-        if not numbers[name].is_integer():
+    for name in ("stages", "d", "g"):
+        if name in fields and not numbers[name].is_integer():
             raise InputError(f"regnet: {name}={fields[name]} is not a whole number")
-    return RegNetLaw(
-        numbers["w0"],
-        numbers["wa"],
-        numbers["wm"],
-        int(numbers["d"]),
-        int(numbers["g"]),
-        parse_ratio(fields.get("b", "1")),
-        numbers.get("se", 0.0),
-    )
+    body = int(numbers["d"]), int(numbers["g"]), parse_ratio(fields.get("b", "1")), numbers.get("se", 0.0)
+    if log_linear:
+        return LogLinearLaw(numbers["w0"], numbers["growth"], int(numbers["stages"]), *body)
+    return RegNetLaw(numbers["w0"], numbers["wa"], numbers["wm"], *body)

@@ -45,8 +45,11 @@ def test_json_and_debug_may_stand_anywhere(capsys: Capture) -> None:
         ("summary regnetx_40mf", "did you mean 'regnetx_400mf'"),
         ("summary anynet:d=1;w=8 --input 3x0x5", "height is 0"),
         ("summary anynet:d=1;w=8 --classes -1", "classes is -1"),
-        ("summary alexnet --input 1x28x28", "the smallest that works is 1x65x65"),
-        ("summary vgg11 --input 3x31x99", "the smallest that works is 3x32x32"),
+        (
+            "summary alexnet --input 1x28x28",
+            "`alexnet` needs 1×65×65 at least; `alexnet@original` resizes, `alexnet@small` is its",
+        ),
+        ("summary vgg11 --input 3x31x99", "`vgg11` needs 3×32×32 at least; `vgg11@original` resizes"),
         ("train nothing", "not known"),
         (f"train {NETWORK} --data fasion-mnist", "did you mean 'fashion-mnist'"),
         (f"train {NETWORK} --data folder:/nowhere", "not a folder"),

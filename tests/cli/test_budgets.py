@@ -197,7 +197,7 @@ def test_a_line_is_fitted_pasted_drawn_from_and_confirmed(
         ("latency bn_lenet --fit", "give one study"),
         ("latency bn_lenet --n 3", "give one study"),
         ("latency bn_lenet --device tpu", "device 'tpu'"),
-        ("latency alexnet --input 1x28x28", "smallest that works"),
+        ("latency alexnet --input 1x28x28", "`alexnet` needs 1×65×65 at least; `alexnet@original` resizes"),
         ("latency STUDY --template paper", "a study has its own"),
         ("latency STUDY --n 1 --batch 1 --seconds 0.001 --device tpu", "device 'tpu'"),
         ("sample --space AnyNetA --n 2 --latency :2ms", "[latency] section"),

@@ -20,9 +20,9 @@ KEYS = {
     ),
     "summary regnetx_200mf": (
         "{acts classes flops input"
-        " layers{acts flops name output params receptive_field share type} model params}"
+        " layers{acts flops name output params part receptive_field share type} model params}"
     ),
-    "models": "{models{acts family flops input name paper params year}}",
+    "models": "{models{acts classes family flops input name paper params reason year}}",
     "status quick": (
         "{complete failed majority_error not_learned planned running"
         " spaces{complete failed learned median min planned space} study workers}"

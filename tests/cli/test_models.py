@@ -18,7 +18,7 @@ def test_summary_answers_in_json(capsys: Capture) -> None:
 
 
 def test_the_table_of_a_summary_fits_80_columns(capsys: Capture) -> None:
-    for model in ("regnety_32gf", "regnetx_200mf", NETWORK):
+    for model in ("regnety_32gf", "regnetx_200mf", "vgg19", "googlenet", "densenet201", "resnet152", NETWORK):
         main(["summary", model])
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
@@ -26,9 +26,7 @@ def test_the_table_of_a_summary_fits_80_columns(capsys: Capture) -> None:
 def test_a_summary_by_depth_adds_up(capsys: Capture) -> None:
     whole, parts = (answer(capsys, "summary", "resnet18@1MF", *more) for more in ((), ("--depth", "1")))
     assert [each["name"] for each in parts["layers"]] == [
-        "conv",
-        "norm",
-        "relu",
+        "stem",
         *(f"stage{i}" for i in range(1, 5)),
         "head",
     ]
@@ -41,12 +39,18 @@ def test_a_summary_by_depth_adds_up(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (("summary", "alexnet", "--input", "1x28x28"), "the smallest that works is 1x65x65"),
+        (
+            ("summary", "alexnet", "--input", "1x28x28"),
+            "`alexnet` needs 1×65×65 at least; `alexnet@original` resizes, `alexnet@small` is its",
+        ),
         (("summary", "resnet18@1KF"), "the smallest small form has"),
         (("summary", "resnet18@0.001x"), "the smallest that keeps it is 0.0625"),
         (("summary", "vgg11", "--classes", "0"), "between 1 and 65,536"),
         (("summary", "vgg11", "--input", "0x32x32"), "channels is 0"),
         (("summary", "vgg11", "--depth", "0"), "depth"),
+        (("models", "--input", "1x0x28"), "height is 0"),
+        (("models", "--input", "28"), "CxHxW"),
+        (("models", "--classes", "0"), "classes is 0"),
         (("train", "googlenet@1MF"), "the smallest small form has 6.823104M"),
     ],
 )
@@ -59,8 +63,41 @@ def test_models_that_can_not_be_are_refused(
 
 def test_models_are_listed(capsys: Capture) -> None:
     models = answer(capsys, "models")["models"]
-    assert {"name", "family", "paper", "year", "params", "flops", "acts", "input"} == set(models[0])
+    assert {
+        "name",
+        "family",
+        "paper",
+        "year",
+        "params",
+        "flops",
+        "acts",
+        "input",
+        "classes",
+        "reason",
+    } == set(models[0])
     assert {"regnetx_200mf", "regnety_32gf", "alexnet", "densenet201"} <= {m["name"] for m in models}
+    assert not any(m["reason"] for m in models)
+
+
+def test_models_at_one_input_are_counted_as_summary_counts_them(capsys: Capture) -> None:
+    models = {
+        m["name"]: m for m in answer(capsys, "models", "--input", "1x40x48", "--classes", "7")["models"]
+    }
+    assert {(m["input"], m["classes"]) for m in models.values()} == {("1x40x48", 7)}
+    for name in ("vgg11_slim", "resnet18", "regnetx_200mf"):
+        whole = answer(capsys, "summary", name, "--input", "1x40x48", "--classes", "7")
+        assert all(models[name][key] == whole[key] for key in ("params", "flops", "acts"))
+    assert models["alexnet"]["params"] is None
+    assert "`alexnet` needs 1×65×65 at least; `alexnet@original` resizes" in models["alexnet"]["reason"]
+
+    assert main(["models", "--input", "1x40x48"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert next(line for line in lines if line.startswith("alexnet")).split()[4:] == ["–"] * 3 + [
+        "1x40x48",
+        "10",
+    ]
+    assert any("`nin` needs 1×67×67" in line for line in lines)
 
 
 SWEPT = Path(__file__).parents[1] / "models" / "pycls" / "sweep_job.yaml"

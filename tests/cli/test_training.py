@@ -24,7 +24,7 @@ def test_train_answers_in_json(capsys: Capture, data_dir: Path) -> None:
 
 def test_train_refuses_an_input_too_small_for_the_network(capsys: Capture, data_dir: Path) -> None:
     words = ["train", "alexnet", "--images", "320", "--data-dir", str(data_dir)]
-    assert "the smallest that works is 1x65x65" in complaint(capsys, words)
+    assert "`alexnet` needs 1×65×65 at least; `alexnet@original` resizes" in complaint(capsys, words)
 
 
 def train(data_dir: Path, *words: str) -> list[str]:

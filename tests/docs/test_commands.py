@@ -16,6 +16,7 @@ _CHEAP = (
     "sample",
     "summary",
     "models",
+    "count",
     "export",
     "compare",
     "compare-baselines",
@@ -40,7 +41,7 @@ def _can_run(shown: Shown) -> bool:
     """Whether it is cheap, and all that it reads is committed."""
     there = all({each, f"studies/{each}/study.toml"} & _COMMITTED for each in _named(shown))
     dry = _DRY.get(shown.words[0])
-    dear = {"--study", "--data", "onnx"} & set(shown.words)
+    dear = {"--study", "--data", "--weights", "onnx"} & set(shown.words)
     return there and not dear and (shown.words[0] in _CHEAP or dry in shown.words)
 
 

@@ -76,3 +76,11 @@ def test_an_unknown_model_gets_a_hint(text: str, part: str) -> None:
     with pytest.raises(InputError) as caught:
         find_model(text)
     assert part in str(caught.value)
+
+
+def test_a_log_linear_law_is_the_network_that_it_gives() -> None:
+    law = "regnet:w0=24,growth=2.1,stages=4,d=16,g=16,b=1"
+    model, network = find_model(law), find_model("anynet:d=1,2,5,8;w=32,48,96,224;g=16;b=1")
+    assert (model.text, model.config, model.law) == (network.text, network.config, None)
+    forms = [find_model(f"{each}@0.5x") for each in (law, network.text)]
+    assert len({summarise(each, SMALL).params for each in forms}) == 1

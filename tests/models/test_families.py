@@ -11,6 +11,7 @@ from torch import nn
 
 from regnetlab.errors import InputError
 from regnetlab.models.densenet import DenseBlock
+from regnetlab.models.forms import settled
 from regnetlab.models.lenet import BatchNorm
 from regnetlab.models.registry import find_model, named_models
 from regnetlab.models.summary import summarise
@@ -204,10 +205,43 @@ def test_the_summary_counts_what_fvcore_counts(name: str) -> None:
 def test_an_input_too_small_is_refused_with_the_smallest_that_works(name: str, smallest: int) -> None:
     model = find_model(name)
     assert summarise(model, PAPER.changed(f"3x{smallest}x{smallest}")).params > 0
-    with pytest.raises(InputError, match=f"smallest that works is 3x{smallest}x{smallest}"):
+    with pytest.raises(
+        InputError, match=f"`{name}` needs 3×{smallest}×{smallest} at least; `{name}@original` resizes"
+    ):
         summarise(model, PAPER.changed(f"3x{smallest - 1}x{smallest - 1}"))
 
 
 def test_every_named_model_takes_its_own_input() -> None:
     for model in named_models():
         assert summarise(model, model.template).layers[-1].output[0] == model.template.classes
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "message"),
+    [
+        (
+            "nin",
+            "1x28x28",
+            "`nin` needs 1×67×67 at least; `nin@original` resizes, `nin@small` is its small form",
+        ),
+        (
+            "bn_lenet_scratch",
+            "1x8x99",
+            "`bn_lenet_scratch` needs 1×16×16 at least; `bn_lenet_scratch@original`",
+        ),
+        ("bn_lenet@2x", "1x9x9", "`bn_lenet@2x` needs 1×16×16 at least; `bn_lenet@original` resizes"),
+        ("bn_lenet@1MF", "1x9x9", "needs 1×16×16 at least; `bn_lenet@original` resizes"),
+    ],
+)
+def test_the_way_out_of_an_input_too_small_is_one_that_works(text: str, size: str, message: str) -> None:
+    template = PAPER.changed(size, 10)
+    with pytest.raises(InputError, match=re.escape(message)) as refused:
+        settled(find_model(text), template).build(template)
+    for form in re.findall(r"`([^`]+@(?:original|small))`", str(refused.value)):
+        assert summarise(find_model(form), template).layers[-1].output == (10,)
+
+
+def test_a_small_form_that_does_not_help_is_not_offered() -> None:
+    with pytest.raises(InputError) as refused:
+        find_model("bn_lenet").build(PAPER.changed("1x8x8", 10))
+    assert "small form" not in str(refused.value)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -140,3 +142,78 @@ def test_beyond_them_is_refused(bad: dict[str, float], part: str) -> None:
 def test_the_notation_of_a_law_takes_a_ratio_and_squeeze_and_excitation() -> None:
     config = parse_config("regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1/4,se=0.25")
     assert config.text == "anynet:d=1,2,7,12;w=24,64,152,392;g=16;b=0.25;se=0.25"
+
+
+def test_the_log_linear_notation_gives_widths_and_depths_of_one_growth() -> None:
+    config = parse_config("regnet:w0=24,growth=2.1,stages=4,d=16,g=16,b=1")
+    assert config.text == "anynet:d=1,2,5,8;w=32,48,96,224;g=16;b=1"  # 104 becomes 96 in groups of 16
+    with_squeeze = parse_config("regnet:g=8; d=6; stages=3; growth=2; w0=16; b=1/4; se=0.25")
+    assert with_squeeze.text == "anynet:d=1,2,3;w=16,32,64;g=8;b=0.25;se=0.25"
+
+
+@given(
+    st.integers(8, 200),
+    st.floats(1, 3),
+    st.integers(1, 6),
+    st.integers(0, 60),
+    st.sampled_from([1, 2, 4, 8, 16, 32]),
+    st.sampled_from([1, 2, 4]),
+)
+def test_a_log_linear_regnet_never_falls_and_has_all_its_blocks(
+    w0: int, growth: float, stages: int, extra: int, group_width: int, ratio: int
+) -> None:
+    depth = stages + extra
+    text = f"regnet:w0={w0},growth={growth},stages={stages},d={depth},g={group_width},b={ratio}"
+    config = parse_config(text)
+    assert (config.stages, config.depth) == (stages, depth)
+    assert list(config.depths) == sorted(config.depths)
+    assert list(config.widths) == sorted(config.widths)
+    assert set(config.bottleneck_ratios) == {ratio}
+
+
+def test_stages_of_the_quantized_line_are_as_long_as_the_log_linear_ones() -> None:
+    """A line long enough that rounding to whole blocks is small: lengths grow like widths."""
+    w0, wm, stages = 64, 2.0, 5
+    wa = 2.0
+    depth = int(w0 * (wm ** (stages - 0.5) - 1) / wa)
+    _, lengths = np.unique(quantized_widths(w0, wa, wm, depth), return_counts=True)
+    expected = log_linear_depths(int(lengths[1:].sum()), wm, stages - 1)
+    assert lengths[1:] == pytest.approx(expected, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ("w0=0", "w0=0: w0 must be above 0"),
+        ("w0=3", "w0=3: the first width rounds to 0"),
+        ("w0=nan", "w0=nan is not a number"),
+        ("growth=0.9", "growth=0.9: the growth must be between 1 and 64"),
+        ("growth=65", "growth=65"),
+        ("growth=40", "the width of stage 4 is 1,536,000; it must be at most 65,536"),
+        ("growth=x", "growth=x is not a number"),
+        ("stages=0", "stages=0: there must be 1 to 16"),
+        ("stages=17", "stages=17"),
+        ("stages=2.5", "stages=2.5 is not a whole number"),
+        ("d=3", "d=3: the depth of the whole network must be between its stages=4"),
+        ("d=5000", "d=5000"),
+        ("g=0", "g=0 is not between"),
+        ("b=2.5", "bottleneck ratio 2.5"),
+        ("wa=24", "'wa' is not known; names are w0, growth, stages, d, g, b, se"),
+        ("stages=", "'stages=' is not name=value"),
+    ],
+)
+def test_a_log_linear_law_that_can_not_be_is_refused_with_its_value(change: str, part: str) -> None:
+    fields = {"w0": "24", "growth": "2.1", "stages": "4", "d": "16", "g": "16", "b": "1"}
+    name, _, value = change.partition("=")
+    text = "regnet:" + ",".join(f"{key}={each}" for key, each in (fields | {name: value}).items())
+    with pytest.raises(InputError, match=re.escape(part)):
+        parse_config(text)
+
+
+def test_what_is_missing_names_both_notations() -> None:
+    with pytest.raises(InputError, match=r"growth is missing.* other notation has w0, wa, wm, d, g"):
+        parse_config("regnet:w0=24,stages=4,d=16,g=16")
+    with pytest.raises(InputError, match=r"wa, wm is missing.* other notation has w0, growth, stages, d, g"):
+        parse_config("regnet:w0=24,d=16,g=16")
+    with pytest.raises(InputError, match=r"growth is given twice$"):
+        parse_config("regnet:w0=24,growth=2,growth=3,stages=4,d=16,g=16")
