@@ -92,8 +92,8 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     if test:
         pictures = with_test_images(pictures)
         notes.append(
-            f"all {len(pictures.train):,} training images may be used and the {len(pictures.validation):,} test"
-            " images judge: an error to show, not to choose by"
+            f"all {len(pictures.train):,} training images may be used and the {len(pictures.validation):,}"
+            " test images judge: an error to show, not to choose by"
         )
     if plan is None:
         shape = shape.changed(pictures.input, len(pictures.classes))
@@ -153,8 +153,10 @@ def _resized(model: "Model", resize: int | None, template: Template) -> "Model":
 def _budget(
     start: Budget, said: Mapping[str, Any], pictures: "DataSet", stated: bool, everything: bool
 ) -> tuple[Budget, str]:
-    """The budget on these images, and what to know of it if anything; ``everything`` takes all images where no number
-    was said, and all of the test images judge."""
+    """The budget on these images, and what to know of it if anything.
+
+    ``everything`` takes all images where no number was said; of the test images all judge.
+    """
     from regnetlab.training.batches import settled_images
 
     values, note = dict(said), ""
