@@ -141,12 +141,10 @@ def _reading(plan: "Plan | None", data: str, given: Mapping[str, Any]) -> Readin
 
 def _resized(model: "Model", resize: int | None, template: Template) -> "Model":
     """The model for images resized to that many pixels a side, which those of the template may be already."""
-    from regnetlab.models.forms import formed, is_pixels
+    from regnetlab.models.forms import formed
 
     if resize is None or (template.height, template.width) == (resize, resize):
         return model
-    if is_pixels(model.text.rpartition("@")[2]):
-        raise InputError(f"--resize {resize} and {model.text} both say a size; leave one out")
     return formed(model, f"{resize}px")
 
 

@@ -71,14 +71,17 @@ def formed(model: Model, form: str) -> Model:
         pixels = int(form[:-2])
         if not 1 <= pixels <= _MOST_PIXELS:
             raise InputError(f"{text}: images of {pixels} pixels a side; it must be 1 to {_MOST_PIXELS:,}")
+        before = model.text.rpartition("@")[2]
+        if before == "original" or is_pixels(before):
+            raise InputError(f"{text} says twice how many pixels a side the network sees; say it once")
         text, build = f"{model.text}@{pixels}px", partial(_at, model, pixels)
         return replace(model, text=text, build=build, template=SMALL, flops=None)
     if form == "small":
         return _small(model, text, 1.0)
     if match is None:
         raise InputError(
-            f"form {form!r} of {model.text} is not known; there are original, pixels as in 96px, small, a"
-            " multiplier as in 0.25x, and flops as in 1MF"
+            f"form {form!r} of {model.text} is not known; there are original, small, pixels as in 96px,"
+            " a multiplier as in 0.25x, and flops as in 1MF"
         )
     if match["unit"] is None:
         multiplier = float(match["number"])
