@@ -34,6 +34,7 @@ class OneTraining:
     recipe: Recipe
     seed: int
     judge: str
+    flops: int
     notes: tuple[str, ...]
 
     def facts(self) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     else:
         pictures.check_fits(shape)
     network = settled(_resized(found, resize, shape), shape)
-    summarise(network, shape)  # refuses an input that is too small for the network
+    flops = summarise(network, shape).flops  # refuses an input that is too small for the network
     stated = plan is not None and plan.images_stated
     budget, note = _budget(start, said, pictures, stated, everything=name is not None)
     notes.append(note)
@@ -109,7 +110,7 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
         notes += _recipe_notes(name, found.family, given, budget, pictures)
     judge = "test" if test else "validation"
     return OneTraining(
-        network, shape, data, read, pictures, budget, recipe, seed, judge, tuple(filter(None, notes))
+        network, shape, data, read, pictures, budget, recipe, seed, judge, flops, tuple(filter(None, notes))
     )
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from regnetlab.cli.epochs import Rows
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
+_LARGE = (
+    50_000_000  # multiply-adds of an image below which threads wait for each other more than they compute
+)
 
 
 def _option(help: str, panel: str, *names: str) -> Any:
@@ -43,7 +46,9 @@ def train(
     kernels: Kernels = "auto",
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=1_024, help="CPU threads; 1, as in studies, or every core with --recipe."),
+        typer.Option(
+            min=1, max=1_024, help="CPU threads; 1 as in studies, or all for a large one by --recipe."
+        ),
     ] = None,
     data_dir: DataDir = None,
     images: Annotated[
@@ -140,7 +145,8 @@ def train(
     where = find_device(device)
     for line in filter(None, [*asked.notes, asked.budget.few_steps("--epochs ")]):
         told.note(line)
-    set_up(where, threads or (usable_cores() if recipe else 1))
+    alone = recipe is not None and asked.flops >= _LARGE
+    set_up(where, threads or (usable_cores() if alone else 1))
     rows = Rows(asked.judge, asked.budget.epochs, sys.stderr if json else sys.stdout)
     there = on_device(asked.pictures, where)
     build = partial(asked.model.build, asked.template)
