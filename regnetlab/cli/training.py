@@ -10,7 +10,6 @@ import typer
 
 from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
-from regnetlab.cli.one_training import OneTraining, one_training
 from regnetlab.cli.output import Json, Seed, filled, number, print_guessing, print_json
 from regnetlab.cli.spaces import Input, OfStudy
 from regnetlab.training.budget import INTERRUPTED, Budget, Recipe, Score
@@ -18,6 +17,7 @@ from regnetlab.training.recipes import check_recipe
 
 if TYPE_CHECKING:
     from regnetlab.cli.epochs import Rows
+    from regnetlab.cli.one_training import OneTraining
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
 _LARGE = (
@@ -128,6 +128,7 @@ def train(
 
     from regnetlab.analysis.guessing import guessed, has_learned  # SciPy
     from regnetlab.cli.epochs import Rows  # torch
+    from regnetlab.cli.one_training import one_training
     from regnetlab.models.weights import check_weights_path
     from regnetlab.training.batches import on_device
     from regnetlab.training.cores import usable_cores
@@ -183,7 +184,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _saved(path: Path | None, asked: OneTraining, rows: "Rows", score: Score) -> bool:
+def _saved(path: Path | None, asked: "OneTraining", rows: "Rows", score: Score) -> bool:
     """Write the trained network, if that was asked for and there is one that can be used."""
     from regnetlab.models.weights import write_weights
 
@@ -193,7 +194,7 @@ def _saved(path: Path | None, asked: OneTraining, rows: "Rows", score: Score) ->
     return True
 
 
-def _print(asked: OneTraining, score: Score, device: str, judged: Mapping[str, Any]) -> None:
+def _print(asked: "OneTraining", score: Score, device: str, judged: Mapping[str, Any]) -> None:
     line = (
         f"{asked.model.text}: {asked.judge} error {number(score.error)} %, where guessing gives"
         f" {judged['majority_error']:.2f}%, after {score.images:,} images, {score.seconds:.1f} s on {device};"
