@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,13 +119,15 @@ def parse_ladder_csv(text: str, source: str) -> Measured:
 def _cell(
     row: Mapping[str, str | None],
 ) -> tuple[Budget, tuple[str, int], int, tuple[float, float]]:
-    numbers: Sequence[int] = [_whole(row, name) for name in ("images", "epochs", "batch_size", "validation")]
+    images, epochs, batch, judging = (
+        _whole(row, name) for name in ("images", "epochs", "batch_size", "validation")
+    )
     error = float(row["error"] or "nan") if row["ended"] == COMPLETE else math.nan
     seconds = float(row["seconds"] or "nan")
     if not (math.isnan(error) or 0 <= error <= 100) or not 0 <= seconds < math.inf:
         raise ValueError(f"error {row['error']}, seconds {row['seconds']}")
     return (
-        Budget(*numbers),
+        Budget(images, epochs, batch, judging),
         (row["space"] or "", _whole(row, "index")),
         _whole(row, "replicate"),
         (error, seconds),

@@ -1,24 +1,28 @@
 """``regnetlab train``."""
 
+import sys
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener, reading
+from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, filled, number, print_guessing, print_json
 from regnetlab.cli.spaces import Input, OfStudy
-from regnetlab.errors import InputError
-from regnetlab.spaces.template import SMALL, Template, template_named
-from regnetlab.training.budget import Budget, Recipe, Score
+from regnetlab.training.budget import INTERRUPTED, Budget, Recipe, Score
+from regnetlab.training.recipes import check_recipe
 
 if TYPE_CHECKING:
-    from regnetlab.training.folders.decode import Reading
+    from regnetlab.cli.epochs import Rows
+    from regnetlab.cli.one_training import OneTraining
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
-_TEMPLATE = ("template", "input", "stem_width", "stem_stride", "strides")
+_LARGE = (
+    50_000_000  # multiply-adds of an image below which threads wait for each other more than they compute
+)
 
 
 def _option(help: str, panel: str, *names: str) -> Any:
@@ -29,10 +33,23 @@ def train(
     context: typer.Context,
     model: ModelText,
     study: OfStudy = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="textbook",
+            help="Train as the textbook chapter trains this network; any other option still counts.",
+        ),
+    ] = None,
     data: DataName = None,
     seed: Seed = 0,
     device: Device = "auto",
     kernels: Kernels = "auto",
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=1_024, help="CPU threads; 1 as in studies, or all for a large one by --recipe."
+        ),
+    ] = None,
     data_dir: DataDir = None,
     images: Annotated[
         int | None, _option(f"Training images; {_BUDGET.images:,} or all by default.", "Budget")
@@ -42,9 +59,21 @@ def train(
     validation: Annotated[
         int, _option("Validation images that judge it, or all where there are fewer.", "Budget")
     ] = _BUDGET.validation,
+    drop_last: Annotated[
+        bool,
+        _option("Whether an epoch ends before an incomplete batch.", "Budget", "--drop-last/--keep-last"),
+    ] = _BUDGET.drop_last,
+    test: Annotated[
+        bool,
+        _option(
+            "Judge on the test images and hold no training images out, as textbooks do and studies never.",
+            "Budget",
+            "--test/--no-test",
+        ),
+    ] = False,
     time_limit: Annotated[
-        float, _option("Seconds after which it ends without an error.", "Budget")
-    ] = _BUDGET.time_limit,
+        float | None, _option("Seconds after which it ends without an error; the study's or none.", "Budget")
+    ] = None,
     lr: Annotated[float, _option("Highest learning rate.", "Recipe")] = _RECIPE.lr,
     momentum: Annotated[float, _option("Of SGD.", "Recipe")] = _RECIPE.momentum,
     nesterov: Annotated[
@@ -54,7 +83,7 @@ def train(
         float, _option("On the weights of convolutions and linear layers.", "Recipe")
     ] = _RECIPE.weight_decay,
     schedule: Annotated[
-        Literal["cosine", "one-cycle"], _option("How the learning rate falls.", "Recipe")
+        Literal["cosine", "one-cycle", "constant"], _option("How the learning rate falls.", "Recipe")
     ] = _RECIPE.schedule,
     warmup: Annotated[
         float, _option("Share of the steps in which it rises first.", "Recipe")
@@ -66,6 +95,15 @@ def train(
     precise_bn: Annotated[
         int, _option("Batches that recompute the batch norms' statistics.", "Recipe")
     ] = _RECIPE.precise_bn,
+    init: Annotated[
+        Literal["paper", "xavier", "he"], _option("Initial weights; paper is what the family does.", "Recipe")
+    ] = _RECIPE.init,
+    input_scale: Annotated[
+        Literal["standardised", "0-1"], _option("What pixels are brought to.", "Recipe")
+    ] = _RECIPE.input_scale,
+    resize: Annotated[
+        int | None, _option("Pixels a side that images are resized to; as MODEL@96px.", "Template")
+    ] = None,
     fit: Fit = None,
     background: Background = None,
     skip_unreadable: SkipUnreadable = False,
@@ -76,9 +114,12 @@ def train(
     stem_width: Annotated[int | None, _option("The stem's channels.", "Template")] = None,
     stem_stride: Annotated[int | None, _option("The stem's stride.", "Template")] = None,
     strides: Annotated[str | None, _option("Of each stage's first block, as in 1,2,2.", "Template")] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE.safetensors", help="Write the trained network there.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Train one network for a short budget and print its validation error.
+    """Train one network and print a row an epoch, then its error on images that it has not seen.
 
     With --study this is the study's own training of that network, to the last bit on the same CPU, as far
     as no other option says otherwise.
@@ -86,63 +127,55 @@ def train(
     from functools import partial
 
     from regnetlab.analysis.guessing import guessed, has_learned  # SciPy
-    from regnetlab.study.members import first_training, member, study_named
-
-    given = {name: value for name, value in context.params.items() if _is_given(context, name)}
-    plan = study_named(study, **{name: given.get(name) for name in _TEMPLATE})
-    named = None if template is None else template_named(template)
-    budget = _changed(Budget() if plan is None else plan.budget, given)
-    from regnetlab.models.forms import settled  # torch
-    from regnetlab.models.pycls_config import NAME
-    from regnetlab.models.registry import find_model
-    from regnetlab.models.summary import summarise
-    from regnetlab.training.batches import check_budget, on_device, settled_images
-    from regnetlab.training.datasets import default_data, load_data
+    from regnetlab.cli.epochs import Rows  # torch
+    from regnetlab.cli.one_training import one_training
+    from regnetlab.models.weights import check_weights_path
+    from regnetlab.training.batches import on_device
+    from regnetlab.training.cores import usable_cores
     from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
     from regnetlab.training.trainer import train as train_model
 
     check_kernels(kernels)
-    if plan is None:
-        found, usual = find_model(model), Recipe()
-        base = named or (found.template if found.template.name == NAME else SMALL)
-        shape = _shaped(base.changed(input), stem_width, stem_stride, strides)
-        data = data or default_data(data_dir)
-    else:
-        found, shape, data = member(plan, model), plan.template, data or plan.data
-        usual, first = first_training(plan, found)
-        seed = given.get("seed", first)
-    recipe = _changed(usual, given)
-    read = reading(data, fit, background, skip_unreadable)
-    read = read if plan is None else _changed(plan.reading, given)
+    if save is not None:
+        check_weights_path(save)
+    if recipe is not None:
+        check_recipe(recipe)
+    given = {name: value for name, value in context.params.items() if _is_given(context, name)}
     told = listener()
-    pictures = load_data(data, shape, data_dir, read, told)
-    if input is not None and shape.input != pictures.input:
-        raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
-    if plan is None:
-        shape = shape.changed(pictures.input, len(pictures.classes))
-        found = settled(found, shape)
-    else:
-        pictures.check_fits(shape)
-    summarise(found, shape)  # refuses an input that is too small for the network
-    notes: list[str] = []
-    if images is None and (plan is None or not plan.images_stated):
-        budget, note = settled_images(pictures, budget)
-        notes.append(note)
-    check_budget(pictures, budget)
+    asked = one_training(model, given, told)
     where = find_device(device)
-    for line in filter(None, [*pictures.lines(), *notes, budget.few_steps("--epochs ")]):
+    for line in filter(None, [*asked.notes, asked.budget.few_steps("--epochs ")]):
         told.note(line)
-    set_up(where)
-    build = partial(found.build, shape)
-    score = train_model(build, on_device(pictures, where), budget, recipe, seed, kernels)
-    guess = pictures.guessing(budget.validation)
+    alone = recipe is not None and asked.flops >= _LARGE
+    set_up(where, threads or (usable_cores() if alone else 1))
+    rows = Rows(asked.judge, asked.budget.epochs, sys.stderr if json else sys.stdout)
+    there = on_device(asked.pictures, where)
+    build = partial(asked.model.build, asked.template)
+    score = train_model(build, there, asked.budget, asked.recipe, asked.seed, kernels, rows)
+    rows.clear()
+    saved = _saved(save, asked, rows, score)
+    if save is not None and not saved:
+        told.note(f"{save} was not written: {score.ended}")
+    guess = asked.pictures.guessing(asked.budget.validation)
     earned = [] if score.error is None else [score.error]
-    judged = guessed(guess, {found.text: earned}) | {"learned": has_learned(earned, guess)}
-    if not json:
-        _print(found.text, score, str(where), judged)
-        return
-    more = {"seed": seed, "device": str(where), "kernels": kernels_used(kernels, str(where)), "data": data}
-    print_json({"model": found.text, **score.as_dict(), **more, **judged})
+    judged = guessed(guess, {asked.model.text: earned}) | {"learned": has_learned(earned, guess)}
+    if json:
+        document = {"model": asked.model.text, **score.as_dict()}
+        if asked.judge == "test":
+            document["test_error"] = score.error
+        print_json(
+            document
+            | {"seed": asked.seed, "device": str(where), "kernels": kernels_used(kernels, str(where))}
+            | {"data": asked.data, **judged, "judged_on": asked.judge, "recipe": asdict(asked.recipe)}
+            | {"epochs": [each.as_dict(asked.judge) for each in rows.epochs]}
+            | {"saved": str(save) if saved else None}
+        )
+    else:
+        _print(asked, score, str(where), judged)
+        if saved:
+            print(f"saved in {save}")
+    if score.ended == INTERRUPTED:
+        raise typer.Exit(130)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -151,42 +184,19 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-_Values = TypeVar("_Values", Budget, Recipe, "Reading")
+def _saved(path: Path | None, asked: "OneTraining", rows: "Rows", score: Score) -> bool:
+    """Write the trained network, if that was asked for and there is one that can be used."""
+    from regnetlab.models.weights import write_weights
+
+    if path is None or rows.network is None or not score.network_is_usable:
+        return False
+    write_weights(path, rows.network, asked.facts() | {"error": score.error, "ended": score.ended})
+    return True
 
 
-def _changed(values: _Values, given: Mapping[str, Any]) -> _Values:
-    """These values, with the options that were given in place of theirs."""
-    return replace(values, **{each.name: given[each.name] for each in fields(values) if each.name in given})
-
-
-def _shaped(base: Template, stem_width: int | None, stem_stride: int | None, strides: str | None) -> Template:
-    """The template with what was given in place of its own."""
-    return Template(
-        base.name,
-        base.channels,
-        base.height,
-        base.width,
-        base.classes,
-        base.stem_width if stem_width is None else stem_width,
-        base.stem_stride if stem_stride is None else stem_stride,
-        base.strides if strides is None else _numbers(strides),
-    )
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"--strides {text!r} are no numbers with commas between; write them as in 1,2,2")
-    return tuple(int(part[:9]) for part in parts)
-
-
-def _print(model: str, score: Score, device: str, judged: Mapping[str, Any]) -> None:
-    for point in score.curve:
-        line = f"{point.images:9,} images  train loss {point.train_loss:.3f}"
-        after = f"  validation error {point.error:.2f} %" if point.error is not None else ""
-        print(f"{line}  train error {point.train_error:5.1f} %{after}")
+def _print(asked: "OneTraining", score: Score, device: str, judged: Mapping[str, Any]) -> None:
     line = (
-        f"{model}: validation error {number(score.error)} %, where guessing gives"
+        f"{asked.model.text}: {asked.judge} error {number(score.error)} %, where guessing gives"
         f" {judged['majority_error']:.2f}%, after {score.images:,} images, {score.seconds:.1f} s on {device};"
         f" {score.ended}"
     )

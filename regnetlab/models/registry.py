@@ -17,7 +17,7 @@ from regnetlab.models.aliases import OTHERS, likely, usual_name
 from regnetlab.models.anynet import AnyNet
 from regnetlab.models.densenet import DENSENETS
 from regnetlab.models.fitting import fitted
-from regnetlab.models.forms import formed
+from regnetlab.models.forms import formed, is_pixels
 from regnetlab.models.googlenet import GOOGLENETS
 from regnetlab.models.lenet import bn_lenet, bn_lenet_scratch
 from regnetlab.models.model import Model, Network
@@ -41,6 +41,12 @@ def find_model(text: str) -> Model:
     name, _, form = text.rpartition("@")
     if is_config_file(text):
         return _of_file(text)
+    if is_pixels(form.strip()):
+        return formed(find_model(name), form.strip())
+    if "@" in name:
+        raise InputError(
+            f"model {text!r} has two forms; pixels alone go with another one, behind it: resnet18@0.25x@96px"
+        )
     if is_config_file(name):
         return formed(_of_file(name), form.strip())
     return _known(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from regnetlab.spaces.template import TEMPLATES, Template
 from regnetlab.study.jobs import Job
-from regnetlab.training.budget import COMPLETE, Budget, Recipe, Score
+from regnetlab.training.budget import COMPLETE, Recipe, Score
 from regnetlab.training.folders.decode import is_folder
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def alone(setup: "Setup", job: Job) -> str:
         words += ["--skip-unreadable"] * setup.reading.skip_unreadable
     for name in ("images", "epochs", "batch_size", "validation"):
         words += [_option(name), str(getattr(budget, name))]
-    if budget.time_limit != Budget().time_limit:
-        words += ["--time-limit", repr(budget.time_limit)]
+    words += ["--time-limit", repr(budget.time_limit)]
+    words += ["--keep-last"] * (not budget.drop_last)
     words += _recipe(job.recipe)
     if setup.device != "auto":
         words += ["--device", setup.device]

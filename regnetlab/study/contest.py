@@ -211,9 +211,9 @@ def _baselines(plan: Plan) -> Baselines:
 
 def _key(plan: Plan) -> str:
     """What the contest depends on, hashed; not the populations, which may be extended."""
-    budget = {name: value for name, value in asdict(plan.budget).items() if name != "time_limit"}
     baselines = asdict(plan.baselines) if plan.baselines is not None else {}
     if baselines.get("tuning_seeds") == 1:  # what a contest was before there were more
         del baselines["tuning_seeds"]
-    facts = [baselines or None, budget, asdict(plan.recipe), asdict(plan.template), plan.data, plan.seed]
+    learning = [plan.budget.facts(), plan.recipe.facts()]
+    facts = [baselines or None, *learning, asdict(plan.template), plan.data, plan.seed]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

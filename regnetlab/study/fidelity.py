@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
@@ -98,7 +98,9 @@ def parse_ladder(text: str, own: Budget) -> tuple[Budget, ...]:
                 " as in 1600,3200 or 1600x4@16/1000"
             )
         names = ("images", "epochs", "batch_size", "validation")
-        given = {name: int(each) for name, each in zip(names, match.groups(), strict=True) if each}
+        given: dict[str, Any] = {
+            name: int(each) for name, each in zip(names, match.groups(), strict=True) if each
+        }
         found.add(_in_time(replace(own, **given), own))
     if len(found) < 2:
         raise InputError("--ladder has the study's own budget alone; add a smaller or a larger one")

@@ -134,6 +134,5 @@ def identity_of(plan: Plan, model: str, recipe: Recipe, seed: int, final: bool =
 @lru_cache(maxsize=64)  # the same for all trainings of a plan with one recipe
 def _shared_facts(template: Template, data: str, reading: Reading, budget: Budget, recipe: Recipe) -> str:
     """What an identity depends on beside network and seed, as JSON without its brackets."""
-    counted = {name: value for name, value in asdict(budget).items() if name != "time_limit"}
     images = [data, reading.fit, list(reading.colour)] if is_folder(data) else data
-    return json.dumps([asdict(template), images, counted, asdict(recipe)], sort_keys=True)[1:-1]
+    return json.dumps([asdict(template), images, budget.facts(), recipe.facts()], sort_keys=True)[1:-1]

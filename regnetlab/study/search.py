@@ -90,9 +90,8 @@ def protocol(plan: Plan, space: DesignSpace) -> str:
     Space and ranges, regime, template, data, budget, recipe and the seed that training seeds derive from:
     where it is equal, the trainings of both cost and earn the same.
     """
-    budget = {name: value for name, value in asdict(plan.budget).items() if name != "time_limit"}
     where = [space.lineage, space.ranges.text, plan.regime.text, asdict(plan.template)]
-    facts = [*where, plan.data, budget, asdict(plan.recipe), plan.seed]
+    facts = [*where, plan.data, plan.budget.facts(), plan.recipe.facts(), plan.seed]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -37,6 +37,18 @@ class DeviceData:
     validation: Images
     test: Images | None = None
 
+    def scaled(self, how: str) -> "DeviceData":
+        """The same images as ``Recipe.input_scale`` says."""
+        if how == "standardised":
+            return self
+        test = None if self.test is None else _from_0_to_1(self.test)
+        return DeviceData(_from_0_to_1(self.train), _from_0_to_1(self.validation), test)
+
+
+def _from_0_to_1(images: Images) -> Images:
+    mean, scale = torch.zeros_like(images.mean), torch.full_like(images.scale, 1 / 255)
+    return replace(images, mean=mean, scale=scale)
+
 
 def on_device(data: DataSet, device: torch.device, final: bool = False) -> DeviceData:
     """Copy the data set to the device, once for all trainings there; the test split only if ``final``.

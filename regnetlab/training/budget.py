@@ -2,17 +2,25 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, get_args, get_type_hints
 
-from regnetlab.errors import InputError
+from regnetlab.errors import InputError, unknown
 
 COMPLETE = "complete"
 """How a training ends that earns an error; any other ending is the reason why it did not."""
+INTERRUPTED = "interrupted"
+"""How a training ends that someone watched and stopped."""
+TIME_LIMIT = "time limit of"
+"""How the ending of a training begins that took too long."""
 WORST = 100.0
 """The error, in percent, of a failed training where failures are counted."""
 FEWEST_STEPS, ENOUGH_STEPS = 50, 100
 """Optimiser steps below which a run is warned of, and what the warning advises: in 26 steps on 2,448 icons a
 whole space had the error of guessing."""
+_WARMUP = 0.4
+# Keys of a recipe that identities of earlier studies do not hold, and what these trained with.
+_LATER = MappingProxyType({"init": "paper", "input_scale": "standardised"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +28,9 @@ class Budget:
     """What every model of a study may see.
 
     ``images`` of the training split (the same for every model, a smaller budget's are among a
-    larger's), ``epochs`` times, in batches of ``batch_size``; an incomplete last batch is left out.
-    ``validation`` images of the validation split, or all where it has fewer, judge it after every epoch.
-    A training longer than ``time_limit`` seconds ends without an error.
+    larger's), ``epochs`` times, in batches of ``batch_size``; an incomplete last batch is left out
+    unless ``drop_last`` is false. ``validation`` images of the validation split, or all where it has
+    fewer, judge it after every epoch. A training longer than ``time_limit`` seconds ends without an error.
     """
 
     images: int = 6_400
@@ -30,6 +38,7 @@ class Budget:
     batch_size: int = 64
     validation: int = 5_000
     time_limit: float = 600.0
+    drop_last: bool = True
 
     def __post_init__(self) -> None:
         least = {"images": 2, "epochs": 1, "batch_size": 2, "validation": 1}
@@ -38,14 +47,37 @@ class Budget:
                 raise InputError(f"budget: {name} is {getattr(self, name)}; it must be ≥ {low}")
         if not self.time_limit > 0:
             raise InputError(f"budget: time_limit is {self.time_limit}; it must be above 0 seconds")
+        if not self.drop_last and self.images % self.batch_size == 1:
+            raise InputError(
+                f"budget: images is {self.images:,}, whose last batch of {self.batch_size} holds a single"
+                " image, which batch norm can't take; take one more or less, or drop the last batch"
+            )
+
+    def facts(self) -> dict[str, Any]:
+        """What errors depend on; a key that came later is there only where it changes something."""
+        facts = asdict(self)
+        del facts["time_limit"]
+        if self.drop_last:
+            del facts["drop_last"]
+        return facts
 
     @property
     def images_per_step(self) -> int:
         return min(self.images, self.batch_size)
 
     @property
-    def steps_per_epoch(self) -> int:
+    def incomplete(self) -> int:
+        """Images of the smaller batch that ends an epoch; 0 where there is none."""
+        return 0 if self.drop_last or self.images < self.batch_size else self.images % self.batch_size
+
+    @property
+    def complete_steps(self) -> int:
+        """Steps of an epoch whose batches have ``images_per_step`` images."""
         return max(1, self.images // self.batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.complete_steps + bool(self.incomplete)
 
     @property
     def steps(self) -> int:
@@ -68,11 +100,14 @@ class Recipe:
 
     The learning rate rises linearly over the first ``warmup`` share of the steps, then falls to 0:
     along a half cosine (``cosine``; Loshchilov & Hutter 2017, equation 5) or a line (``one-cycle``;
-    Smith & Topin 2018, section 3, without its last phase). ``lr`` is its highest value. Weight decay
+    Smith & Topin 2018, section 3, without its last phase). ``lr`` is its highest value; ``constant``
+    keeps it from the first step to the last. Without ``momentum``, ``nesterov`` is false. Weight decay
     acts on the weights of convolutions and linear layers. ``precise_bn`` batches of training images
     recompute the batch norms' statistics before each evaluation (Wu & Johnson 2021, section 3);
     0 keeps the running averages. ``augment``: ``none``, ``flip`` (left-right), or ``crop-flip``
-    (also shifted by up to an eighth).
+    (also shifted by up to an eighth). ``init``: ``paper`` (what each family does), ``xavier`` or ``he``
+    (``models.initialisation``). ``input_scale``: ``standardised`` (mean 0 and deviation 1 over the
+    training images, by channel) or ``0-1``.
     """
 
     optimizer: Literal["sgd"] = "sgd"
@@ -80,11 +115,13 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-5
-    schedule: Literal["cosine", "one-cycle"] = "one-cycle"
-    warmup: float = 0.4
+    schedule: Literal["cosine", "one-cycle", "constant"] = "one-cycle"
+    warmup: float = _WARMUP
     label_smoothing: float = 0.0
     augment: Literal["none", "flip", "crop-flip"] = "none"
     precise_bn: int = 16
+    init: Literal["paper", "xavier", "he"] = "paper"
+    input_scale: Literal["standardised", "0-1"] = "standardised"
 
     def __post_init__(self) -> None:
         bounds: dict[str, tuple[float, float]] = {
@@ -99,8 +136,25 @@ class Recipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"recipe: {name} is {value}; it must be between {low:g} and {high:g}")
-        if self.nesterov and self.momentum == 0:
-            raise InputError("recipe: nesterov needs a momentum above 0; set nesterov = false")
+        for name in ("schedule", "init", "input_scale"):
+            known = get_args(get_type_hints(Recipe)[name])
+            if getattr(self, name) not in known:
+                raise unknown(f"recipe: {name}", str(getattr(self, name)), known)
+        if self.schedule == "constant" and self.warmup not in (0, _WARMUP):
+            raise InputError(
+                f"recipe: warmup is {self.warmup}, and the schedule constant has none; leave it out, or take"
+                " one-cycle or cosine"
+            )
+        if self.momentum == 0:  # one way to write plain SGD, so that it is one training
+            object.__setattr__(self, "nesterov", False)
+
+    def facts(self) -> dict[str, Any]:
+        """What errors depend on; a key that came later is there only where it changes something."""
+        facts = asdict(self)
+        for name, usual in _LATER.items():
+            if facts[name] == usual:
+                del facts[name]
+        return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +184,11 @@ class Score:
     images: int
     ended: str
     test_error: float | None = None
+
+    @property
+    def network_is_usable(self) -> bool:
+        """Whether what was trained is a network, finished or not: nothing failed or diverged."""
+        return self.ended in (COMPLETE, INTERRUPTED) or self.ended.startswith(TIME_LIMIT)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -1,6 +1,7 @@
 """Devices: which one trains, and how it is set up for small networks."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -46,17 +47,25 @@ def kernels_used(name: str, device: str) -> str:
     return NATIVE if name != TORCH and device == "cpu" and library(LANES[0]) is not None else TORCH
 
 
-def set_up(device: torch.device) -> None:
+def set_up(device: torch.device, threads: int = 1) -> None:
     """Make this process train on this device, reproducibly.
 
     One thread on a CPU: the order of additions, hence every bit of a score, then depends on nothing
-    else, and two single-thread processes beat one with two threads on networks of this size.
+    else, and two single-thread processes beat one with two threads on networks of this size. More are for
+    one large network alone.
     """
     if device.type == "cpu":
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
     else:
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
+
+
+def precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 arithmetic on a GPU; float32 on a CPU, where bfloat16 was measured slower."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False)
+    return nullcontext()
 
 
 def visible_gpus() -> tuple[str, ...]:

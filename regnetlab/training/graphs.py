@@ -14,8 +14,9 @@ _FIRST = 3  # calls before recording, in which libraries choose algorithms and r
 
 
 def graphed(gradients: Gradients) -> Gradients:
-    """The same function; from the fourth call on replayed from a CUDA graph, for which shapes must be equal.
+    """The same function; from the fourth call on replayed from a CUDA graph.
 
+    A graph has one shape: a batch of another one than the first (an incomplete one) is computed without it.
     Where recording is not possible (an operation that waits for the CPU), it goes on as it was.
     """
     return _Graphed(gradients)
@@ -25,11 +26,15 @@ class _Graphed:
     def __init__(self, gradients: Gradients) -> None:
         self._gradients = gradients
         self._calls = 0
+        self._shape: torch.Size | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs: tuple[torch.Tensor, torch.Tensor]
         self._outputs: tuple[torch.Tensor, torch.Tensor]
 
     def __call__(self, batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        self._shape = self._shape or batch.shape
+        if batch.shape != self._shape:
+            return self._gradients(batch, labels)
         self._calls += 1
         if self._calls <= _FIRST:
             return self._on_a_stream_of_its_own(batch, labels)

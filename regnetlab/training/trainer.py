@@ -3,28 +3,28 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
-from types import MappingProxyType
 
 import torch
 from torch import nn
 from torch.nn.functional import conv2d, cross_entropy
-from torch.optim.swa_utils import update_bn
 
 from regnetlab.models.flat import FlatParameters, flatten
+from regnetlab.models.initialisation import initialised
 from regnetlab.models.native.engine import native
-from regnetlab.training.batches import DeviceData, Images, training_batches
-from regnetlab.training.budget import COMPLETE, Budget, CurvePoint, Recipe, Score
-from regnetlab.training.devices import AUTO, TORCH
+from regnetlab.training.batches import DeviceData, training_batches
+from regnetlab.training.budget import COMPLETE, INTERRUPTED, TIME_LIMIT, Budget, CurvePoint, Recipe, Score
+from regnetlab.training.devices import AUTO, TORCH, precision
 from regnetlab.training.graphs import Gradients, graphed
+from regnetlab.training.judging import evaluate, recompute_norms
+from regnetlab.training.watching import Epoch, Watching
 
 AUXILIARY_WEIGHT = 0.3
 """What an auxiliary classifier's loss counts beside the network's own (Szegedy et al. 2015, section 5)."""
 
 OUT_OF_MEMORY = "out of memory"
 """How a training ends that did not get the memory it asked for, the device's or the machine's."""
-
 _NO_MEMORY = (
     "allocate memory",
     "CUDA error: out of memory",
@@ -32,7 +32,6 @@ _NO_MEMORY = (
 )  # in other errors' words
 _MOST_PIXELS = 36 * 36  # see ``_overruns``
 _CURVE_POINTS = 10  # per training, whatever its length
-_EVALUATION_BATCH = MappingProxyType({"cpu": 256, "cuda": 2_048})
 
 
 def train(
@@ -42,21 +41,32 @@ def train(
     recipe: Recipe,
     seed: int,
     kernels: str = AUTO,
+    watching: Watching | None = None,
 ) -> Score:
     """Build a model, train it, and return its score; never raises for a model that fails.
 
-    The same seed, budget, recipe, kernels and CPU give the same score to the last bit.
+    The same seed, budget, recipe, kernels and CPU give the same score to the last bit. Where someone is
+    ``watching``, an interrupt ends the training as a time limit does; else it is raised.
     """
     started = time.monotonic()
+    data = data.scaled(recipe.input_scale)
     seen: list[CurvePoint] = []
     test_error: float | None = None
     try:
         with torch.random.fork_rng(devices=_cuda_index(data)), _without_denormals():
             torch.manual_seed(seed)
-            model, flat = prepared(build().to(data.train.labels.device), budget, kernels)
-            ended = _train(model, flat, data, budget, recipe, seed, seen, started + budget.time_limit)
+            network = initialised(build(), recipe.init).to(data.train.labels.device)
+            model, flat = prepared(network, budget, kernels)
+            told = Watching() if watching is None else watching
+            told.on_begin(network)
+            deadline = started + budget.time_limit
+            ended = _train(model, flat, data, budget, recipe, seed, seen, deadline, told)
             if ended == COMPLETE and data.test is not None:
-                test_error, _ = evaluate(model, data.test, len(data.test))
+                test_error = evaluate(model, data.test, len(data.test)).error
+    except KeyboardInterrupt:
+        if watching is None:
+            raise
+        ended = INTERRUPTED
     except Exception as problem:  # one failing model must not end a study
         ended = _reason(problem)
     error = seen[-1].error if ended == COMPLETE else None
@@ -73,6 +83,7 @@ def _train(
     seed: int,
     curve: list[CurvePoint],
     deadline: float,
+    watching: Watching,
 ) -> str:
     device = data.train.labels.device
     optimizer = make_optimizer(flat, recipe)
@@ -81,11 +92,11 @@ def _train(
     every = max(1, budget.steps // _CURVE_POINTS)
     loss_sum = torch.zeros((), device=device)
     wrong_sum = torch.zeros((), device=device, dtype=torch.int64)
-    step = since = 0
+    step = since = images = 0
 
     def gradients(batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss and number of wrong answers; the gradients are in ``flat``."""
-        with _precision(device):
+        with precision(device):
             logits, *auxiliary = _outputs(model(batch))
             loss = cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
             for other in auxiliary:
@@ -98,37 +109,43 @@ def _train(
 
     for epoch in range(1, budget.epochs + 1):
         model.train()
+        began, epoch_loss, epoch_wrong = time.monotonic(), 0.0, 0
         for batch, labels in training_batches(data.train, budget, recipe.augment, generator):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, budget.steps, recipe)
             loss, wrong = take(batch, labels)
             optimizer.step()
 
-            loss_sum += loss
+            loss_sum += loss * (len(labels) / batch_size)  # 1 but for an incomplete batch
             wrong_sum += wrong
-            step, since = step + 1, since + 1
+            step, since, images = step + 1, since + len(labels), images + len(labels)
+            watching.on_step(epoch, step - (epoch - 1) * budget.steps_per_epoch, budget.steps_per_epoch)
             if time.monotonic() > deadline:
-                return f"time limit of {budget.time_limit:g} s"
+                return f"{TIME_LIMIT} {budget.time_limit:g} s"
             last = step == epoch * budget.steps_per_epoch
             if step % every == 0 or last:
                 point = CurvePoint(
-                    step * batch_size,
-                    loss_sum.item() / since,
-                    100 * wrong_sum.item() / (since * batch_size),
+                    images, loss_sum.item() / (since / batch_size), 100 * wrong_sum.item() / since
                 )
                 if not math.isfinite(point.train_loss):
                     return f"diverged: the loss was not finite by step {step}"
                 curve.append(point)
+                epoch_loss += loss_sum.item() * batch_size
+                epoch_wrong += int(wrong_sum.item())
                 loss_sum.zero_()
                 wrong_sum.zero_()
                 since = 0
 
         recompute_norms(model, data.train, budget, recipe)
-        error, finite = evaluate(model, data.validation, budget.validation)
-        if not finite:
+        judged = evaluate(model, data.validation, budget.validation)
+        if not judged.finite:
             return "diverged: the outputs were not finite"
         point = curve.pop()
-        curve.append(CurvePoint(point.images, point.train_loss, point.train_error, error))
+        curve.append(CurvePoint(point.images, point.train_loss, point.train_error, judged.error))
+        seen = images // epoch
+        accuracies = 100 - 100 * epoch_wrong / seen, 100 - judged.error
+        took = time.monotonic() - began
+        watching.on_epoch(Epoch(epoch, epoch_loss / seen, accuracies[0], judged.loss, accuracies[1], took))
     return COMPLETE
 
 
@@ -145,7 +162,7 @@ def prepared(model: nn.Module, budget: Budget, kernels: str) -> tuple[nn.Module,
     """
     if kernels != TORCH:
         flat = flatten(model)
-        faster = native(model, flat, budget.images_per_step)
+        faster = native(model, flat, budget.images_per_step, budget.incomplete)
         if faster is not None:
             return faster, flat
     model = model.to(memory_format=torch.channels_last)
@@ -188,6 +205,8 @@ def make_optimizer(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimize
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     """The learning rate of this step, 0 ≤ step < steps (see ``Recipe``)."""
+    if recipe.schedule == "constant":
+        return recipe.lr
     warm = round(recipe.warmup * steps)
     if step < warm:
         return recipe.lr * (step + 1) / (warm + 1)
@@ -195,42 +214,6 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     if recipe.schedule == "cosine":
         return recipe.lr * 0.5 * (1 + math.cos(math.pi * progress))
     return recipe.lr * (1 - progress)
-
-
-def evaluate(model: nn.Module, images: Images, most: int) -> tuple[float, bool]:
-    """Error in percent over the first ``most`` images or all, and whether every output was finite."""
-    model.eval()
-    count = min(most, len(images))
-    size = _EVALUATION_BATCH[images.labels.device.type]
-    wrong = torch.zeros((), device=images.labels.device, dtype=torch.int64)
-    finite = torch.ones((), device=images.labels.device, dtype=torch.bool)
-    with torch.inference_mode():
-        for start in range(0, count, size):
-            which = slice(start, min(start + size, count))
-            with _precision(images.labels.device):
-                logits = model(images.normalised(which))
-            wrong += (logits.argmax(1) != images.labels[which]).sum()
-            finite &= logits.isfinite().all()
-    return 100 * wrong.item() / count, bool(finite.item())
-
-
-def recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: Recipe) -> None:
-    """Batch-norm statistics over training images, as the weights are now.
-
-    After few steps the running averages still hold the weights of many steps ago.
-    """
-    size = budget.images_per_step
-    batches = min(recipe.precise_bn, budget.steps_per_epoch)
-    if batches:
-        with _precision(images.labels.device):
-            update_bn((images.normalised(slice(i * size, (i + 1) * size)) for i in range(batches)), model)
-
-
-def _precision(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 arithmetic on a GPU; float32 on a CPU, where bfloat16 was measured slower."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False)
-    return nullcontext()
 
 
 @contextmanager

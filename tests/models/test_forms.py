@@ -1,11 +1,12 @@
 """Small forms and flops regimes: one rule for every family, and what can't be had is said."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from regnetlab.errors import InputError
-from regnetlab.models.forms import TOLERANCE, settled
+from regnetlab.models.forms import TOLERANCE, Resize, settled
 from regnetlab.models.registry import find_model, named_models
 from regnetlab.models.scale import Scale
 from regnetlab.models.summary import summarise
@@ -146,3 +147,50 @@ def test_parts_add_up() -> None:
             parts = found.parts(depth)
             assert sum(part.flops for part in parts) == found.flops
             assert sum(part.params for part in parts) == found.params
+
+
+@pytest.mark.parametrize("side", [14, 20, 28, 96, 224])
+def test_images_are_resized_as_pillow_does_within_a_level(side: int) -> None:
+    """Pillow rounds to whole levels after each axis, up to a level of 255 away from the exact mean."""
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 28, 28)).astype(np.uint8)
+    theirs = np.stack(
+        [np.asarray(Image.fromarray(each).resize((side, side), Image.Resampling.BILINEAR)) for each in pixels]
+    )
+    ours = Resize(side, side)(torch.from_numpy(pixels)[:, None].float())[:, 0].numpy()
+    apart = np.abs(ours - theirs)
+    assert apart.max() <= 1.01
+    assert apart.mean() < 0.35
+
+
+def test_a_form_in_pixels_builds_the_network_for_that_many() -> None:
+    for text, side in (("resnet18@96px", 96), ("alexnet@0.25x@64px", 64), ("resnet18@2MF@40px", 40)):
+        network = find_model(text).build(SMALL)
+        seen: list[torch.Size] = []
+        network[1].register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0].shape))
+        assert network.eval()(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+        assert seen == [torch.Size((2, 1, side, side))]
+    at_64 = summarise(find_model("anynet:d=1,1;w=16,32;g=8;b=1@64px"), SMALL)
+    plain = summarise(find_model("anynet:d=1,1;w=16,32;g=8;b=1"), SMALL.changed("1x64x64"))
+    assert (at_64.flops, at_64.params) == (plain.flops, plain.params)
+    flops = summarise(find_model("resnet18@2MF@40px"), SMALL).flops
+    assert abs(flops / 2e6 - 1) <= TOLERANCE
+    assert find_model("resnet18@096PX").text == "resnet18@96px"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("resnet18@0px", "it must be 1 to 1,024"),
+        ("resnet18@5000px", "it must be 1 to 1,024"),
+        ("resnet18@96px@0.25x", "pixels alone go with another one, behind it"),
+        ("resnet18@0.25x@0.5x", "has two forms"),
+        ("resnet18@96px@64px", "says twice"),
+        ("resnet18@original@64px", "says twice"),
+        ("nin@20px", "`nin` needs 1×67×67 at least"),
+    ],
+)
+def test_pixels_that_can_not_be_are_refused(text: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        find_model(text).build(SMALL)

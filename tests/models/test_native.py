@@ -206,3 +206,32 @@ def test_a_compiler_that_fails_or_a_cache_of_others_is_no_obstacle(
     shared.chmod(0o700)
     assert native_build.library.__wrapped__(16) is not None
     assert [each.suffix for each in shared.iterdir()] == [".so"]
+
+
+@needs_a_compiler
+@pytest.mark.parametrize(("batch", "incomplete"), [(128, 96), (64, 16), (32, 0)])
+def test_the_last_batch_of_an_epoch_may_be_smaller(batch: int, incomplete: int) -> None:
+    torch.manual_seed(1)
+    model = AnyNet(CONFIG, SMALL)
+    exact, flat = copy.deepcopy(model).double(), flatten(model)
+    fast = native(model, flat, batch, incomplete)
+    assert fast is not None
+    for n in (batch, incomplete or batch, batch):
+        images, labels = pictures(SMALL, n), torch.arange(n) % 10
+        logits, expected = fast(images), exact(images.double())
+        assert torch.allclose(logits.double(), expected, rtol=1e-3, atol=1e-4)
+        exact.zero_grad()
+        cross_entropy(logits, labels).backward()
+        cross_entropy(expected, labels).backward()
+        wanted = flat_gradient(exact)
+        assert (flat.grads.double() - wanted).norm() <= 2e-3 * wanted.norm()
+    for (name, value), (_, other) in zip(fast.net.named_buffers(), exact.named_buffers(), strict=True):
+        assert torch.allclose(value.double(), other.double(), rtol=1e-4, atol=1e-5), name
+    with pytest.raises(ValueError, match="this network takes"):
+        fast(pictures(SMALL, batch + 16))
+
+
+@needs_a_compiler
+def test_a_last_batch_that_does_not_fill_lanes_is_left_to_torch() -> None:
+    model = AnyNet(CONFIG, SMALL)
+    assert native(model, flatten(model), 64, 40) is None

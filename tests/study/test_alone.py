@@ -35,6 +35,7 @@ epochs = 2
 batch_size = 24
 validation = 77
 time_limit = 250.5
+drop_last = false
 [recipe]
 lr = 0.037
 momentum = 0.8
@@ -45,6 +46,8 @@ warmup = 0.1
 label_smoothing = 0.05
 augment = "crop-flip"
 precise_bn = 3
+init = "he"
+input_scale = "0-1"
 [[spaces]]
 space = "AnyNetE"
 n = 3
@@ -178,7 +181,11 @@ def test_the_command_names_folders_from_the_root_and_is_one_line_for_a_shell(
         (["--stem-width", "0"], "stem_width is 0"),
         (["--lr", "nan"], "lr is nan"),
         (["--warmup", "2"], "warmup is 2"),
-        (["--momentum", "0"], "nesterov needs a momentum"),
+        (["--momentum", "0", "--nesterov"], "nesterov needs a momentum"),
+        (["--schedule", "constant", "--warmup", "0.1"], "the schedule constant has none"),
+        (["--init", "zeros"], "--init"),
+        (["--input-scale", "255"], "--input-scale"),
+        (["--keep-last", "--images", "129", "--batch-size", "128"], "holds a single image"),
         (["--validation", "0"], "validation is 0"),
         (["--time-limit", "nan"], "time_limit is nan"),
         (["--schedule", "step"], "--schedule"),

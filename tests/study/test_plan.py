@@ -94,7 +94,7 @@ def test_strings_are_written_as_toml_reads_them() -> None:
         (MINIMAL + "[budget]\nimags = 3", 5, "did you mean 'images'"),
         (MINIMAL + "[budgett]\nimages = 3", 4, "did you mean 'budget'"),
         (MINIMAL + "[budget]\nimages = 1", 5, "must be ≥ 2"),
-        (MINIMAL + "[recipe]\nschedule = 'step'", 5, "'cosine' or 'one-cycle'"),
+        (MINIMAL + "[recipe]\nschedule = 'step'", 5, "'cosine', 'one-cycle' or 'constant'"),
         (MINIMAL + "[recipe]\nlr = -1", 5, "between 1e-09 and 1000"),
         (MINIMAL + "[ranges]\ndepth = [5, 2]", 5, "is empty"),
         (MINIMAL + "[ranges]\ndepth = 5", 5, "it must be a list"),

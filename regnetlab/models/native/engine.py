@@ -24,12 +24,15 @@ LANES = (64, 32, 16)
 _MOST_BYTES = 2**32
 
 
-def native(model: nn.Module, flat: FlatParameters, batch_size: int) -> "NativeAnyNet | None":
+def native(
+    model: nn.Module, flat: FlatParameters, batch_size: int, incomplete: int = 0
+) -> "NativeAnyNet | None":
     """This model on the kernels for batches of that size, or ``None`` where they can't take it.
 
-    They take AnyNets on a CPU without squeeze-and-excitation, and batches that are a multiple of 16.
+    They take AnyNets on a CPU without squeeze-and-excitation, and batches that are a multiple of 16, also
+    the ``incomplete`` one that ends an epoch.
     """
-    lanes = next((each for each in LANES if batch_size % each == 0), None)
+    lanes = next((each for each in LANES if batch_size % each == incomplete % each == 0), None)
     if lanes is None or not isinstance(model, AnyNet) or model.config.se_ratio or flat.values.is_cuda:
         return None
     # Convolutions' outputs, those behind norm and ReLU, and as much again at most for gradients.
@@ -42,8 +45,8 @@ def native(model: nn.Module, flat: FlatParameters, batch_size: int) -> "NativeAn
 class NativeAnyNet(nn.Module):
     """Maps images (n, channels, height, width) to logits (n, classes) as ``net`` does.
 
-    In training n is ``batch_size``, in evaluation any number. Going backwards writes the gradients of all
-    parameters at once, over those that were there.
+    In training n is ``batch_size`` or less and a multiple of ``lanes``, in evaluation any number. Going
+    backwards writes the gradients of all parameters at once, over those that were there.
     """
 
     def __init__(self, net: AnyNet, flat: FlatParameters, batch_size: int, lanes: int) -> None:
@@ -76,8 +79,11 @@ class NativeAnyNet(nn.Module):
         return logits[: len(images)]
 
     def _train_forward(self, images: torch.Tensor) -> torch.Tensor:
-        if len(images) != self._batch_size:
-            raise ValueError(f"a batch has {len(images)} images; this network takes {self._batch_size}")
+        if len(images) > self._batch_size or len(images) % self._lanes:
+            raise ValueError(
+                f"a batch has {len(images)} images; this network takes {self._batch_size}, or less in"
+                f" multiples of {self._lanes}"
+            )
         packed = self._packed(images)
         logits = torch.empty(len(images), self.net.template.classes)
         pointers = _pointers(packed, self._flat.values)

@@ -1,0 +1,65 @@
+"""What a training shows while it runs: a row an epoch, and on a terminal the time that is left."""
+
+import sys
+import time
+from typing import TextIO
+
+from torch import nn
+
+from regnetlab.training.watching import Epoch, Watching
+
+_EVERY = 0.5  # seconds between two looks at the time left
+_ROW = "{:>5}  {:>10}  {:>9}  {:>{wide}}  {:>{wide}}  {:>8}"
+
+
+class Rows(Watching):
+    """Prints each epoch to ``stream`` as it ends, and keeps it; ``judge`` names the images that judge."""
+
+    def __init__(self, judge: str, epochs: int, stream: TextIO) -> None:
+        self.epochs: list[Epoch] = []
+        self.network: nn.Module | None = None
+        self._judge, self._of, self._stream = judge, epochs, stream
+        self._live = sys.stderr.isatty()
+        self._began = self._shown = time.monotonic()
+
+    def on_begin(self, network: nn.Module) -> None:
+        self.network = network
+        self._began = time.monotonic()
+        self._print(
+            "epoch", "train loss", "train acc", f"{self._judge} loss", f"{self._judge} acc", "seconds"
+        )
+
+    def on_step(self, epoch: int, step: int, steps: int) -> None:
+        now = time.monotonic()
+        if self._live and now - self._shown > _EVERY:
+            self._shown = now
+            each = (now - self._began) / step
+            left = each * (steps - step)
+            whole = left + each * steps * (self._of - epoch)
+            more = f", {_clock(whole)} in all" if self._of > epoch else ""
+            text = f"epoch {epoch} of {self._of}: step {step:,} of {steps:,}, {_clock(left)} left{more}"
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+    def on_epoch(self, epoch: Epoch) -> None:
+        self.epochs.append(epoch)
+        self._began = time.monotonic()
+        losses = f"{epoch.train_loss:.4f}", f"{epoch.loss:.4f}"
+        accuracies = f"{epoch.train_accuracy:.2f}%", f"{epoch.accuracy:.2f}%"
+        self._print(
+            str(epoch.epoch), losses[0], accuracies[0], losses[1], accuracies[1], f"{epoch.seconds:.1f}"
+        )
+
+    def clear(self) -> None:
+        """Take the time left away."""
+        if self._live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def _print(self, *cells: str) -> None:
+        self.clear()
+        print(_ROW.format(*cells, wide=len(self._judge) + 5), file=self._stream, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

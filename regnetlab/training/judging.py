@@ -1,0 +1,72 @@
+"""Judging a network as it stands: the statistics of its norms, then its error."""
+
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from regnetlab.training.batches import Images
+from regnetlab.training.budget import Budget, Recipe
+from regnetlab.training.devices import precision
+
+_EVALUATION_BATCH = MappingProxyType({"cpu": 256, "cuda": 2_048})
+
+
+class Judged(NamedTuple):
+    """Error in percent, mean loss, and whether every output was finite."""
+
+    error: float
+    loss: float
+    finite: bool
+
+
+def evaluate(model: nn.Module, images: Images, most: int) -> Judged:
+    """How the model does on the first ``most`` images, or on all."""
+    model.eval()
+    device = images.labels.device
+    count = min(most, len(images))
+    size = _EVALUATION_BATCH[device.type]
+    wrong = torch.zeros((), device=device, dtype=torch.int64)
+    loss = torch.zeros((), device=device)
+    finite = torch.ones((), device=device, dtype=torch.bool)
+    with torch.inference_mode():
+        for start in range(0, count, size):
+            which = slice(start, min(start + size, count))
+            with precision(device):
+                logits = model(images.normalised(which))
+            labels = images.labels[which]
+            wrong += (logits.argmax(1) != labels).sum()
+            loss += cross_entropy(logits.float(), labels, reduction="sum")
+            finite &= logits.isfinite().all()
+    return Judged(100 * wrong.item() / count, loss.item() / count, bool(finite.item()))
+
+
+def recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: Recipe) -> None:
+    """Batch-norm statistics over training images, as the weights are now.
+
+    After few steps the running averages still hold the weights of many steps ago. Every module that keeps a
+    running mean has a norm's attributes, torch's or not. An interrupt leaves the averages as they were.
+    """
+    norms: list[Any] = [each for each in model.modules() if getattr(each, "running_mean", None) is not None]
+    size, batches = budget.images_per_step, min(recipe.precise_bn, budget.complete_steps)
+    if not norms or not batches:
+        return
+    usual = [each.momentum for each in norms]
+    kept = [(each.running_mean.clone(), each.running_var.clone()) for each in norms]
+    model.train()
+    try:
+        with torch.no_grad(), precision(images.labels.device):
+            for i in range(batches):
+                for norm in norms:  # the mean over all batches so far
+                    norm.momentum = 1 / (i + 1)
+                model(images.normalised(slice(i * size, (i + 1) * size)))
+    except BaseException:
+        for norm, (mean, var) in zip(norms, kept, strict=True):
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(var)
+        raise
+    finally:
+        for norm, momentum in zip(norms, usual, strict=True):
+            norm.momentum = momentum
