@@ -26,7 +26,7 @@ ModelText = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=…; a pycls .yaml.",
+        help="A name, also NAME@1MF, @0.25x, @96px; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=…; a pycls .yaml.",
     ),
 ]
 DataDir = Annotated[
