@@ -26,7 +26,7 @@ _COUNTS = ("params", "flops", "acts")
 _BAR = 4  # characters of the bar that shows a layer's share
 
 _MODEL = (
-    "A name, also NAME@1MF or NAME@0.25x; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=… or regnet:w0=…,growth=…;"
+    "A name, also NAME@1MF, @0.25x, @96px; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=… or regnet:w0=…,growth=…;"
     " a pycls .yaml."
 )
 ModelText = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]

@@ -12,6 +12,7 @@ from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, filled, number, print_guessing, print_json
 from regnetlab.cli.spaces import Input, OfStudy
+from regnetlab.errors import InputError
 from regnetlab.training.budget import INTERRUPTED, Budget, Recipe, Score
 from regnetlab.training.recipes import check_recipe
 
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
     from regnetlab.cli.one_training import OneTraining
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
-_LARGE = (
-    50_000_000  # multiply-adds of an image below which threads wait for each other more than they compute
-)
+_LARGE = 50_000_000  # multiply-adds of an image; a network below that has too little for threads to share
 
 
 def _option(help: str, panel: str, *names: str) -> Any:
@@ -153,8 +152,12 @@ def train(
     build = partial(asked.model.build, asked.template)
     score = train_model(build, there, asked.budget, asked.recipe, asked.seed, kernels, rows)
     rows.clear()
-    saved = _saved(save, asked, rows, score)
-    if save is not None and not saved:
+    saved, problem = False, None
+    try:
+        saved = _saved(save, asked, rows, score)
+    except InputError as error:  # a full disk: what was earned is shown all the same
+        problem = error
+    if save is not None and not saved and problem is None:
         told.note(f"{save} was not written: {score.ended}")
     guess = asked.pictures.guessing(asked.budget.validation)
     earned = [] if score.error is None else [score.error]
@@ -174,6 +177,8 @@ def train(
         _print(asked, score, str(where), judged)
         if saved:
             print(f"saved in {save}")
+    if problem is not None:
+        raise problem
     if score.ended == INTERRUPTED:
         raise typer.Exit(130)
 

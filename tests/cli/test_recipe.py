@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 import signal
 import subprocess
 import sys
@@ -181,6 +182,22 @@ def test_a_network_that_diverged_is_not_saved(capsys: Capture, data_dir: Path, t
     assert json.loads(printed.out)["saved"] is None
     assert "was not written: diverged" in printed.err
     assert not path.exists()
+
+
+def test_a_network_that_can_not_be_written_does_not_hide_what_was_earned(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.safetensors"
+    command = [sys.executable, "-m", "regnetlab", *words(data_dir, "bn_lenet", "--images", "320")]
+    line = f"ulimit -f 16; exec {shlex.join([*command, '--save', str(path), '--json'])}"
+    done = subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, env=environment(), timeout=100
+    )
+    assert done.returncode == 2, done.stderr
+    assert (found := json.loads(done.stdout))["saved"] is None
+    assert found["ended"] == "complete"
+    assert f"{path} can't be written" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_rows_are_printed_as_the_epochs_end(capsys: Capture, data_dir: Path) -> None:

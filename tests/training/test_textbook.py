@@ -81,6 +81,17 @@ def alexnet() -> nn.Module:
     )
 
 
+def nin() -> nn.Module:
+    layers: list[nn.Module] = []
+    for width, kernel, stride, padding in ((96, 11, 4, 0), (256, 5, 1, 2), (384, 3, 1, 1), (10, 3, 1, 1)):
+        if width == 10:
+            layers.append(nn.Dropout(0.5))
+        layers += [nn.LazyConv2d(width, kernel, stride, padding), nn.ReLU()]
+        layers += [nn.LazyConv2d(width, 1), nn.ReLU(), nn.LazyConv2d(width, 1), nn.ReLU()]
+        layers.append(nn.AdaptiveAvgPool2d(1) if width == 10 else nn.MaxPool2d(3, 2))
+    return nn.Sequential(*layers, nn.Flatten())
+
+
 class Paths(nn.Module):
     """The four paths of an Inception block."""
 
@@ -120,6 +131,7 @@ def one_step(
     plain: nn.Module, kept: Kept, images: torch.Tensor, labels: torch.Tensor, lr: float
 ) -> tuple[float, float]:
     """Loss and share of right answers of plain torch's step from the same weights, dropout's the same."""
+    images = images.contiguous(memory_format=torch.channels_last)  # the order in which dropout draws
     plain(images[:2])  # what is lazy learns its sizes
     state = dict(zip(plain.state_dict(), kept.began.values(), strict=True))
     plain.load_state_dict(state)
@@ -141,6 +153,7 @@ def one_step(
         ("bn_lenet", "LeNet", lenet, 28),
         ("vgg11_slim@64px", "VGG", slim_vgg, 64),
         ("alexnet@224px", "AlexNet", alexnet, 224),
+        ("nin@96px", "NiN", nin, 96),
         ("googlenet@96px", "GoogLeNet", googlenet, 96),
     ],
 )
