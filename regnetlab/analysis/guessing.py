@@ -68,7 +68,7 @@ def not_learned(name: str, errors: Sequence[float] | Floats, guess: Guessing | N
     what = "median" if len(errors) > 1 else "error"
     text = f"{name} {found}: {what} {np.median(errors):.1f}% where guessing gives {guess_text(guess)}"
     if found == UNCLEAR and len(errors) > 1:
-        better = int(clearly_better(errors, guess).sum())
+        better = int(clearly_better(errors, guess, tries).sum())
         text += f"; {better} of {len(errors)} networks are clearly better"
     return text
 
