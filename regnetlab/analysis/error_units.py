@@ -133,8 +133,8 @@ def check_supposed(networks: "pd.DataFrame", reading: ErrorReading, source: str)
             raise InputError(
                 f"{source}: of {len(numbers)} {word} of space {space!r}, {len(few)} are at most"
                 f" {few.max():.4g} and {len(many)} are {' to '.join(ends)}; give all in one unit:"
-                f" --errors {fraction} with the large ones empty if they stand for failed trainings, or --errors {percent} if all are"
-                " percent"
+                f" --errors {fraction} with the large ones empty if they stand for failed trainings, or"
+                f" --errors {percent} if all are percent"
             )
 
 

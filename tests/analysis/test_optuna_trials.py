@@ -163,3 +163,14 @@ def test_equal_parameters_are_trainings_of_one_network(tmp_path: Path) -> None:
     notes = " ".join(notes_of(frame))
     assert "6 trials are of 3 networks" in notes
     assert "3 networks are counted, of which 2 differ" in notes  # the learning rate is none of a network
+
+
+def test_a_penalty_among_fractions_is_refused(tmp_path: Path) -> None:
+    path = study(tmp_path / "x.log", values=[0.2, 0.21, 0.22, 100])
+    with pytest.raises(InputError, match=r"3 are at most 0\.22 and 1 are 100; .* --errors fraction"):
+        read_networks([path])
+
+
+def test_steps_of_floats_that_are_whole_numbers_are_stages(tmp_path: Path) -> None:
+    row = read_networks([study(tmp_path / "x.log", [{"d0": 2.0, "w0": 16.0}])]).iloc[0]
+    assert (row["depths"], row["widths"]) == ((2,), (16,))
