@@ -11,11 +11,12 @@ from regnetlab.analysis.error_units import ACCURACY, ERRORS
 from regnetlab.errors import InputError
 
 COUNTS = ("flops", "params", "acts")
-_NETWORK = ("depths", "widths", "group_widths", "group_width", "bottleneck_ratios")
-_KNOWN = {"name", "id", "space", "index", "ended", "seconds", ACCURACY, *ERRORS, *COUNTS, *_NETWORK}
+NETWORK = ("depths", "widths", "group_widths", "group_width", "bottleneck_ratios")
+_KNOWN = {"name", "id", "space", "index", "ended", "seconds", ACCURACY, *ERRORS, *COUNTS, *NETWORK}
 _ALIASES = {
     **dict.fromkeys(("acc", "acc1", "acc@1", "top1_acc", "top1_accuracy"), ACCURACY),
     **dict.fromkeys(("top1_error", "error_rate"), "error"),
+    "bottleneck_ratio": "bottleneck_ratios",
 }
 _UNIT = re.compile(r"(.*?)[\s_]*(?:[(\[]\s*(.*?)\s*[)\]]|(%))")
 _MULTIPLE = re.compile(
@@ -26,7 +27,8 @@ _SHARES = {
     **dict.fromkeys(("%", "percent", "pct"), "percent"),
     **dict.fromkeys(("fraction", "0-1", "0–1", "0..1"), "fraction"),
 }
-_LOOKS_SCORED = re.compile(r"(^|_)(err|errors?|acc|accuracy|accuracies)(_|@|[0-9]|$)")
+_SCORE = re.compile(r"(?:^|_)(?:(err|errors?)|acc|accuracy|accuracies)(?:_|@|[0-9]|$)")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Header:
     scores: str
     share: str
     powers: Mapping[str, float]
+
+    @property
+    def others(self) -> list[str]:
+        """The columns that are let through."""
+        return [name for name in self.columns if name and name not in _KNOWN]
 
 
 def read_header(names: Sequence[str], source: str, accuracies: bool = False) -> Header:
@@ -84,7 +91,22 @@ def column_of(name: str) -> str:
     return _split(name)[0]
 
 
+def score_of(name: str) -> str:
+    """``error`` or ``accuracy`` where this name seems to be one's, as ``val_acc`` and ``testError``."""
+    column = column_of(_HUMP.sub("_", name.strip()))
+    match = _SCORE.search(column)
+    if match is None or "top5" in column or "acc5" in column:
+        return ""
+    return "error" if match[1] else ACCURACY
+
+
 def _check_columns(names: Sequence[str], columns: set[str], scores: str, source: str) -> None:
+    maybe = [] if scores else [repr(each) for each in names if score_of(each) or "top1" in column_of(each)]
+    if maybe:
+        raise InputError(
+            f"{source}: no column is named error or accuracy, and {', '.join(maybe)} may be meant; rename the"
+            " one that counts to error or to accuracy, or leave it out"
+        )
     missing = sorted({"depths", "widths"} - columns)
     if missing and not (len(missing) == 2 and scores):
         quoted = ", ".join(repr(name) for name in names) or "none"
@@ -94,16 +116,6 @@ def _check_columns(names: Sequence[str], columns: set[str], scores: str, source:
             f" (numbers with spaces between), this has {quoted}"
             + (f", without a comma: write commas for {between!r}, and decimal points" if between else "")
         )
-    if found := [] if scores else [repr(each) for each in names if _looks_scored(each)]:
-        raise InputError(
-            f"{source}: no column is named error or accuracy, and {', '.join(found)} may be meant; name the"
-            " one that counts error or accuracy, or leave it out"
-        )
-
-
-def _looks_scored(name: str) -> bool:
-    column = column_of(name)
-    return bool(_LOOKS_SCORED.search(column)) and "top5" not in column and "acc5" not in column
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -23,10 +23,10 @@ ERRORS = ("error", "top1_err")
 ACCURACY = "accuracy"
 """The column of accuracies, read where there is none of errors."""
 
-_FAILED = frozenset(
-    ("", "nan", "na", "none", "null", "inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
-)
-"""What stands, in any case of letters, where a training earned no error."""
+EMPTY = frozenset(("", "nan", "na", "n/a", "#n/a", "<na>", "none", "null"))
+"""What stands, in any case of letters, where a number is not known."""
+_FAILED = EMPTY | {sign + word for sign in ("", "+", "-") for word in ("inf", "infinity")}
+"""What stands where a training earned no error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class ErrorReading:
         text = (row.get(self.column) or "").strip()
         if text.lower() in _FAILED:
             return math.nan
-        try:
-            value = float(text)
+        try:  # 43.9% is in percent in any file
+            value = float(text[:-1]) * self.most / 100 if text.endswith("%") else float(text)
         except ValueError:
             value = math.inf
         if not 0 <= value <= self.most:
@@ -114,19 +114,38 @@ def check_supposed(networks: "pd.DataFrame", reading: ErrorReading, source: str)
     values = 100 - networks["error"] if reading.accuracy else networks["error"]
     most = values.groupby(networks["space"], sort=False).max().dropna()
     small = most[most <= 1]
-    if small.empty:
-        return
     word = "accuracies" if reading.accuracy else "errors"
     fraction, percent = (_same_share(each, reading.accuracy) for each in ("fraction", "percent"))
-    if len(small) == len(most):
+    if len(most) and len(small) == len(most):
         raise InputError(
             f"{source}: no {reading.column} is above {most.max():.4g}, so these may be fractions: give"
             f" --errors {fraction}, or --errors {percent} if they are percent"
         )
-    raise InputError(
-        f"{source}: the {word} of space {small.index[0]!r} are at most {small.iloc[0]:.4g}, others"
-        f" reach {most.max():.4g}; give all in one unit, or --errors {percent} if all are percent"
-    )
+    if len(small):
+        raise InputError(
+            f"{source}: the {word} of space {small.index[0]!r} are at most {small.iloc[0]:.4g}, others"
+            f" reach {most.max():.4g}; give all in one unit, or --errors {percent} if all are percent"
+        )
+    for space, numbers in values[values > 0].groupby(networks["space"], sort=False):
+        few, many = numbers[numbers <= 1], numbers[numbers > 1]
+        if _may_be_mixed(len(few), len(many), few.max(), many.min(), reading.accuracy):
+            ends = dict.fromkeys((f"{many.min():.4g}", f"{many.max():.4g}"))
+            raise InputError(
+                f"{source}: of {len(numbers)} {word} of space {space!r}, {len(few)} are at most"
+                f" {few.max():.4g} and {len(many)} are {' to '.join(ends)}; give all in one unit:"
+                f" --errors {fraction} with the large ones empty if they stand for failed trainings, or"
+                f" --errors {percent} if all are percent"
+            )
+
+
+def _may_be_mixed(small: int, large: int, most: float, least: float, accuracy: bool) -> bool:
+    """Whether these counts of numbers up to 1 and above suggest two units, or a penalty among fractions.
+
+    Most are small, or nothing is between ``most`` of the small and ``least`` of the large. A few accuracies
+    of 1% and less are of networks that answer always the same.
+    """
+    few = small < 0.1 * (small + large)
+    return small > 0 and (small > large > 0 or (least >= 5 * most and least >= 5 and not (accuracy and few)))
 
 
 def _same_share(errors: str, accuracy: bool) -> ErrorUnit:

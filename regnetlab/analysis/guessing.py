@@ -73,7 +73,7 @@ def not_learned(name: str, errors: Sequence[float] | Floats, guess: Guessing | N
     if found == UNCLEAR and not clearly_better(0.0, guess, tries):
         return f"{text}; no error could tell on {guess.images:,} images, they are too few"
     if found == UNCLEAR and len(errors) > 1:
-        better = int(clearly_better(errors, guess).sum())
+        better = int(clearly_better(errors, guess, tries).sum())
         text += f"; {better} of {len(errors)} networks are clearly better"
     return text
 

@@ -23,6 +23,7 @@ Row = Mapping[str, Any]
 INCOMPLETE = "stopped"
 """What ``ended`` begins with for a training that is not at its end."""
 _OF_A_RUN = {"RNG_SEED", "DESC", "OUT_DIR", "CFG_DEST", "LOG_DEST", "LOG_PERIOD", "HOST", "PORT_RANGE"}
+_TABLE = "a table of pandas is read as a CSV: table.to_csv(FILE, index=False)"
 _CIFAR = 3, 32, 32, 10
 """Channels, height, width and classes of nds' data, but for files that end in _in (ImageNet)."""
 
@@ -33,19 +34,27 @@ def imported_rows(path: Path, text: str, name: str = "") -> list[Row]:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"{path} can't be read as JSON: {reason}") from None
+        raise InputError(f"{path} can't be read as JSON: {reason}; {_TABLE}") from None
     reruns = isinstance(document, dict)
     if reruns:  # nds' repeated trainings of a network near the top, and of one in the middle
         parts = [document[part] for part in ("top", "mid") if isinstance(document.get(part), list)]
         document = [job for part in parts for job in part]
     if not isinstance(document, list) or not document or not all(isinstance(job, dict) for job in document):
-        raise InputError(f"{path} is JSON, but no list of networks as pycls' sweep_collect or nds write it")
+        raise InputError(
+            f"{path} is JSON, but no list of networks as pycls' sweep_collect or nds write it; {_TABLE}"
+        )
     name = name or path.stem
     stems = _have_stems(document)
     rows = []
     for i, job in enumerate(document):
         try:
-            rows.append(_pycls(job, name) if "cfg" in job else _nds(job, name, stems))
+            if "cfg" in job:
+                rows.append(_pycls(job, name))
+            elif "log_file" in job and "net" not in job:  # its log ends before the config
+                row = {"space": name, "name": PurePath(str(job["log_file"])).parent.name or name}
+                rows.append(row | {"error": "", "ended": f"{INCOMPLETE} before its config was logged"})
+            else:
+                rows.append(_nds(job, name, stems))
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{path}, network {i + 1}: {' '.join(reason.split())[:200]}") from None
@@ -175,11 +184,13 @@ def _nds(job: Mapping[str, Any], name: str, stems: bool) -> Row:
             stem, *strides = map(int, net["ss"])
             row["template"] = Template("nds", *_CIFAR, int(net["ws"][0]), stem, tuple(strides))
     row |= {each: str(job[each]) for each in ("flops", "params", "acts") if each in job}
+    if "min_test_top1" in job and job["min_test_top1"] is None:
+        return row | {"error": "", "ended": f"{INCOMPLETE} before its first test"}
     if "min_test_top1" in job:
         return row | {"error": str(float(job["min_test_top1"]))}
     if job.get("test_ep_top1"):
         return row | {"error": str(float(job["test_ep_top1"][-1]))}
-    raise ValueError("it has neither cfg (pycls) nor min_test_top1 or test_ep_top1 (nds)")
+    raise ValueError(f"it has neither cfg (pycls) nor min_test_top1 or test_ep_top1 (nds); {_TABLE}")
 
 
 def _ratio(multiplier: Any) -> float:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from regnetlab.analysis.csv_header import COUNTS
-from regnetlab.analysis.error_units import ErrorReading
+from regnetlab.analysis.error_units import EMPTY, ErrorReading
 from regnetlab.analysis.imports import Row
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Number
@@ -18,6 +18,8 @@ UNNAMED = "networks"
 """The space of networks whose file names none."""
 
 _INDEX = re.compile(r"([0-9]{1,12})(\.0*)?")  # pandas writes 3.0 where a row was without one
+_JOINED = re.compile(r"[1-9][0-9]*((-[1-9][0-9]*)+|(, ?[1-9][0-9]*)+|(; ?[1-9][0-9]*)+)")
+"""Whole numbers as in 1,2,4 or 1-2-4; none begins with 0, as decimals, thousands and dates may."""
 _WHOLE = re.compile(r"([0-9]{1,7})(\.0*)?")
 
 
@@ -25,14 +27,16 @@ def network_of(row: Row, count: int, reading: ErrorReading, powers: Mapping[str,
     """The network of this row, after ``count`` others; ``powers`` multiply its counts."""
     if None in row or None in row.values():
         raise InputError("this line has more or fewer values than the first line has columns")
-    known_config = "depths" in row or "widths" in row
+    error = reading.error(row)
+    known_config = not _is_empty(row, "depths") or not _is_empty(row, "widths")
+    if not known_config and "depths" in row:  # a training may fail before its network is written
+        known_config = not (math.isnan(error) and reading.column in row)
     depths = _numbers(row, "depths", MAX_DEPTH) if known_config else None
     widths = _numbers(row, "widths", MAX_WIDTH) if known_config else None
     stages = len(widths or ())
     if depths is not None and len(depths) != stages:
         raise InputError(f"depths has {len(depths)} numbers and widths {stages}; one per stage each")
-    groups = next((each for each in ("group_widths", "group_width") if row.get(each)), None)
-    error = reading.error(row)
+    groups = next((each for each in ("group_widths", "group_width") if not _is_empty(row, each)), None)
     known: dict[str, Any] = {
         "name": _text(row, "name") or _text(row, "id") or f"network {count + 1}",
         "space": _text(row, "space") or UNNAMED,
@@ -44,7 +48,7 @@ def network_of(row: Row, count: int, reading: ErrorReading, powers: Mapping[str,
         else None,
         "bottleneck_ratios": (
             _per_stage("bottleneck_ratios", _ratios(row["bottleneck_ratios"]), stages)
-            if row.get("bottleneck_ratios") and stages
+            if stages and not _is_empty(row, "bottleneck_ratios")
             else None
         ),
         "error": error,
@@ -53,6 +57,10 @@ def network_of(row: Row, count: int, reading: ErrorReading, powers: Mapping[str,
     known["ended"] = row.get("ended") or (COMPLETE if not math.isnan(error) else "unknown")
     others = {name: value for name, value in row.items() if name not in known}
     return {**others, **known}
+
+
+def _is_empty(row: Row, column: str) -> bool:
+    return _text(row, column).lower() in EMPTY
 
 
 def _text(row: Row, column: str) -> str:
@@ -75,7 +83,7 @@ def _numbers(row: Row, column: str, most: int) -> tuple[int, ...]:
     if numbers is None or not 1 <= min(numbers) <= max(numbers) <= most:
         raise InputError(
             f"{column} is {text[:40]!r}; it must be 1 to {MAX_STAGES} whole numbers of 1 to {most:,}"
-            " with spaces between"
+            " with spaces between, as in '1 2 4'"
         )
     return numbers
 
@@ -98,8 +106,10 @@ def _ratios(text: str) -> tuple[float, ...]:
 
 
 def _words(text: str) -> list[str]:
-    """The numbers of a list: with spaces between, or as Python and NumPy print one, in brackets."""
+    """The numbers of a list: with spaces, commas or dashes between, or in brackets as Python prints one."""
     text = text.strip()
+    if _JOINED.fullmatch(text):
+        return re.split("[-,;] ?", text)
     if text[:1] + text[-1:] in ("[]", "()"):
         text = text[1:-1].replace(",", " ")
     return text.split()
@@ -112,8 +122,8 @@ def _per_stage(column: str, values: tuple[Number, ...], stages: int) -> tuple[Nu
 
 
 def _real(row: Row, column: str, low: float, high: float) -> float:
-    text = (row.get(column) or "").strip()
-    if text.lower() in ("", "nan"):
+    text = _text(row, column)
+    if text.lower() in EMPTY:
         return math.nan
     try:
         value = float(text)

@@ -26,6 +26,7 @@ from regnetlab.analysis.error_units import (
 from regnetlab.analysis.imports import INCOMPLETE, Row, config_row, imported_rows
 from regnetlab.analysis.network_rows import UNNAMED, network_of
 from regnetlab.analysis.optuna_import import NO_SAMPLE, is_optuna, optuna_trials
+from regnetlab.analysis.repeats import counted_twice, with_repeats
 from regnetlab.errors import InputError
 from regnetlab.models.pycls_config import is_config_file
 from regnetlab.spaces.arrays import Floats, Ints
@@ -93,8 +94,7 @@ def _names(files: Sequence[Path]) -> list[str]:
 
 
 def _read(path: Path, name: str, errors: ErrorUnit | None) -> pd.DataFrame:
-    whole, _, study = str(path).partition("#")
-    file = Path(whole)
+    file, study = _file_and_study(path)
     try:
         if file.stat().st_size > _MOST_BYTES:
             raise InputError(f"{file} is over 2 GiB; split it")
@@ -103,7 +103,8 @@ def _read(path: Path, name: str, errors: ErrorUnit | None) -> pd.DataFrame:
         if is_optuna(file):
             found = optuna_trials(file, study, errors)
             frame = _frame(found.rows, str(path), "trial", found.reading)
-            frame.attrs["notes"] = list(found.notes)
+            trained = frame[frame["error"].notna()]
+            frame.attrs["notes"] = [*found.notes, *([] if found.own else counted_twice(trained, str(path)))]
             return frame
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -116,12 +117,23 @@ def _read(path: Path, name: str, errors: ErrorUnit | None) -> pd.DataFrame:
     return parse_networks(text, str(file), errors)
 
 
+def _file_and_study(path: Path) -> tuple[Path, str]:
+    """The file, whose own name may have a ``#``, and the study that is named behind it."""
+    parts = str(path).split("#")
+    for count in range(len(parts), 0, -1):
+        if (file := Path("#".join(parts[:count]))).exists():
+            return file, "#".join(parts[count:])
+    return Path(parts[0]), "#".join(parts[1:])
+
+
 def parse_networks(text: str, source: str, errors: ErrorUnit | None = None) -> pd.DataFrame:
     """The networks in this CSV text; ``source`` names it in messages, ``errors`` the unit of errors."""
     reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
     rows: list[tuple[int, Row]] = []
     try:
         names = reader.fieldnames or []
+        if names and names[0].casefold().startswith("sep="):
+            raise InputError(f"{source} begins with the line sep=, which Excel alone reads; remove that line")
         if set(names) >= SIGNS:
             raise InputError(NO_SAMPLE.format(source=source))
         header = read_header(names, source, accuracies=bool(errors and errors.startswith(ACCURACY)))
@@ -134,12 +146,17 @@ def parse_networks(text: str, source: str, errors: ErrorUnit | None = None) -> p
         raise InputError(f"{source} has no networks; it ends after its first line")
     column = header.scores or ERRORS[0]
     what = f"column {names[header.columns.index(column)] if header.scores else column!r} of {source}"
-    reading = error_reading(
-        column, errors if header.scores else None, what, header.share, own=set(names) >= set(COLUMNS)
-    )
+    own = set(names) >= set(COLUMNS)
+    reading = error_reading(column, errors if header.scores else None, what, header.share, own=own)
     frame = _frame(rows, source, "line", reading, header.powers)
-    if reading.accuracy:
-        frame.attrs["notes"] = [f"{source} has {reading.note}"]
+    notes = [f"{source} has {reading.note}"] if reading.accuracy else []
+    if not header.scores and header.others:
+        others = ", ".join(map(repr, header.others))
+        notes = [f"{source} has no column error or accuracy; if {others} holds one, rename it to error"]
+    if not own:  # a space of a study may have drawn a network twice
+        frame, repeated = with_repeats(frame, names, source)
+        notes += repeated
+    frame.attrs["notes"] = notes
     return frame
 
 

@@ -7,7 +7,7 @@ neither unpickles (what Optuna pickles are snapshots of a journal in Redis).
 
 import json
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -15,13 +15,12 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from regnetlab.analysis.csv_header import column_of
+from regnetlab.analysis.csv_header import NETWORK, column_of, score_of
 from regnetlab.analysis.error_units import ACCURACY, ERRORS, ErrorReading, ErrorUnit, error_reading
 from regnetlab.analysis.imports import Row
+from regnetlab.analysis.optuna_trials import has_stages, trial_row
 from regnetlab.errors import InputError, unknown
 from regnetlab.files import sqlite_uri
-from regnetlab.spaces.law import parse_config
-from regnetlab.spaces.ratio import ratio_text
 from regnetlab.study.search_store import MARK
 from regnetlab.study.stores.backends import sqlite_storage, why
 
@@ -38,11 +37,15 @@ _ENDED = {"PRUNED": "pruned", "FAIL": "failed", "COMPLETE": "no finite value"}
 
 @dataclass(frozen=True, slots=True)
 class OptunaTrials:
-    """The finished trials of a study by number, how their errors are read, and what to know of it."""
+    """The finished trials of a study by number, how their errors are read, and what to know of it.
+
+    ``own`` is whether regnetlab wrote the study.
+    """
 
     rows: list[tuple[int, Row]]
     reading: ErrorReading
     notes: tuple[str, ...] = ()
+    own: bool = False
 
 
 def is_optuna(path: Path) -> bool:
@@ -56,8 +59,7 @@ def optuna_trials(path: Path, which: str = "", errors: ErrorUnit | None = None) 
     """The finished trials of an Optuna study in this file, which is not written to.
 
     ``which`` names the study where the file has several, and ``STUDY#N`` the N-th of several objectives.
-    Depths and widths are in user attributes ``depths`` and ``widths``, in ``model`` (our own stores), or in
-    parameters d1, w1, g1, b1, d2, … A maximised study's values are accuracies.
+    A maximised study's values are accuracies. Trials of equal parameters are trainings of one network.
     """
     with _quiet(), _read_from(path) as storage:
         study, number = _chosen(path, storage, which)
@@ -71,10 +73,11 @@ def optuna_trials(path: Path, which: str = "", errors: ErrorUnit | None = None) 
     own = any("identity" in each.user_attrs for each in trials)
     reading, notes = _reading(what, directions[objective], metrics[objective], errors, own)
     shapes = {frozenset(each.params) for each in trials if each.state.name == "COMPLETE"}
+    staged = has_stages([each.params for each in trials])
     rows: list[tuple[int, Row]] = []
     for trial in trials:
         try:
-            row = _row(trial, study.study_name, whole=frozenset(trial.params) in shapes)
+            row = trial_row(trial, study.study_name, staged and frozenset(trial.params) in shapes)
             value = trial.values[objective] if trial.state.name == "COMPLETE" else None
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{path}, trial {trial.number}: {' '.join(str(error).split())[:200]}") from None
@@ -82,7 +85,31 @@ def optuna_trials(path: Path, which: str = "", errors: ErrorUnit | None = None) 
             rows.append((trial.number, row | {reading.column: repr(float(value))}))
         else:
             rows.append((trial.number, {"ended": _ENDED[trial.state.name], **row, reading.column: ""}))
-    return OptunaTrials(rows, reading, notes)
+    if not any({"depths", "widths"} & row.keys() for _, row in rows):
+        notes += (f"{what}: no attributes or parameters are depths and widths; only its errors are read",)
+    if not any("index" in row for _, row in rows):
+        rows, merged = _repeated(rows, [trial.params for trial in trials], reading, what)
+        notes += merged
+    return OptunaTrials(rows, reading, notes, own)
+
+
+def _repeated(
+    rows: Sequence[tuple[int, Row]], params: Sequence[dict[str, Any]], reading: ErrorReading, what: str
+) -> tuple[list[tuple[int, Row]], tuple[str, ...]]:
+    """The rows with an index, one for all trials with a value of one network and equal parameters."""
+    first: dict[str, int] = {}
+    indexed: list[tuple[int, Row]] = []
+    for i, ((number, row), known) in enumerate(zip(rows, params, strict=True)):
+        told = {key: value for key, value in row.items() if key in NETWORK}
+        same = bool(row[reading.column] and (told or known))
+        key = repr((row["space"], told, sorted(known.items()))) if same else f"trial {number}"
+        indexed.append((number, {**row, "index": str(first.setdefault(key, i))}))
+    if len(first) == len(rows):
+        return indexed, ()
+    return indexed, (
+        f"{what}: {len(rows)} trials are of {len(first)} networks, as equal parameters are trainings of one;"
+        " as many of each are counted as all have",
+    )
 
 
 def _is_journal(line: bytes) -> bool:
@@ -190,6 +217,7 @@ def _objective(source: str, wanted: str, directions: Sequence[str], metrics: Seq
     places = range(len(directions))
     numbered = [i for i in places if wanted in (str(i + 1), metrics[i])] if wanted else []
     named = [i for i in places if column_of(metrics[i]) in (*ERRORS, ACCURACY)]
+    named = named or [i for i in places if score_of(metrics[i])]
     found = numbered if wanted else list(places) if len(places) == 1 else named
     if len(found) == 1:
         return found[0]
@@ -203,61 +231,24 @@ def _reading(
     what: str, direction: str, metric: str, errors: ErrorUnit | None, own: bool
 ) -> tuple[ErrorReading, tuple[str, ...]]:
     """How the values of a study are read, and what to say of it."""
-    told = errors is not None and errors.startswith(ACCURACY)
     maximised = direction == "maximize"
-    if not (maximised or errors) and column_of(metric) == ACCURACY:
-        raise InputError(f"{what} minimises what it calls {metric!r}; say what it is: --errors accuracy")
-    column = ACCURACY if maximised or told else ERRORS[0]
+    way = "maximised" if maximised else "minimised"
+    meant = score_of(metric) or ("error" if "loss" in metric.casefold() else "")
+    contradictory = bool(meant) and maximised != (meant == ACCURACY)
+    if contradictory and not errors:
+        raise InputError(
+            f"{what} is {way}, and its metric is called {metric!r}; say what the values are: --errors"
+            " accuracy or --errors percent (accuracy-fraction or fraction, where they are at most 1)"
+        )
+    told = errors is not None and errors.startswith(ACCURACY)
+    column = ACCURACY if told or (maximised and not contradictory) else ERRORS[0]
     reading = error_reading(column, errors, f"{what} is maximised, so it" if maximised else what, own=own)
+    kind = "an accuracy" if column == ACCURACY else "an error"
+    as_maximised = ", as the study is maximised" if maximised and not errors else ""
     reading = replace(
         reading,
-        label="value (an accuracy, as the study is maximised)" if maximised else f"value (an {column})",
+        label=f"value ({kind}{as_maximised})",
         otherwise="or the networks come as a CSV with a column error (docs/exchange.md)",
     )
-    way = "maximised" if maximised else "minimised"
     note = f"{what} is {way}; its values are read as {reading.note}"
     return reading, () if own else (note,)
-
-
-def _row(trial: Any, study: str, whole: bool) -> dict[str, str]:
-    """What one finished trial says of its network.
-
-    A trial that ended before it drew all parameters, which is not ``whole``, has no network.
-    """
-    known: Mapping[str, Any] = trial.user_attrs
-    row = {"name": f"trial {trial.number}", "space": str(known.get("space", study))}
-    if "index" in known:
-        row["index"] = str(known["index"])
-    if isinstance(known.get("model"), str) and known["model"].startswith(("anynet:", "regnet:")):
-        config = parse_config(known["model"])
-        row |= {
-            "depths": _spaced(config.depths),
-            "widths": _spaced(config.widths),
-            "group_widths": _spaced(config.group_widths),
-            "bottleneck_ratios": _spaced(config.bottleneck_ratios),
-        }
-    else:
-        for column, letter in _letters():
-            values = known.get(column) or (list(_numbered(trial.params, letter)) if whole else ())
-            row |= {column: _spaced(values)} if values else {}
-    facts = ("flops", "params", "acts", "ended", "seconds")
-    return row | {each: str(known[each]) for each in facts if each in known}
-
-
-def _letters() -> Iterable[tuple[str, str]]:
-    return zip(("depths", "widths", "group_widths", "bottleneck_ratios"), "dwgb", strict=True)
-
-
-def _numbered(params: Mapping[str, Any], letter: str) -> Iterator[Any]:
-    """The parameters d1, d2, … as far as they go; one without a number, for g and b, is of all stages."""
-    if letter in params:
-        yield params[letter]
-        return
-    stage = 1
-    while f"{letter}{stage}" in params:
-        yield params[f"{letter}{stage}"]
-        stage += 1
-
-
-def _spaced(values: Sequence[Any]) -> str:
-    return " ".join(ratio_text(float(each)) for each in values)

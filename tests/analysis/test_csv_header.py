@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from regnetlab.analysis.networks import parse_networks
+from regnetlab.analysis.networks import notes_of, parse_networks
 from regnetlab.errors import InputError
 
 
@@ -33,9 +33,10 @@ def test_names_are_read_as_they_are_meant(names: str) -> None:
 
 
 def test_columns_of_several_words_are_known_in_any_writing() -> None:
-    frame = _read("depths,widths,Group Widths,Bottleneck-Ratios", "1 2,8 16,8,2")
-    assert frame["group_widths"].tolist() == [(8, 8)]
-    assert frame["bottleneck_ratios"].tolist() == [(2, 2)]
+    for names in ("Group Widths,Bottleneck-Ratios", "group_width,bottleneck_ratio"):
+        frame = _read(f"depths,widths,{names}", "1 2,8 16,8,2")
+        assert frame["group_widths"].tolist() == [(8, 8)]
+        assert frame["bottleneck_ratios"].tolist() == [(2, 2)]
 
 
 def test_other_columns_keep_their_names() -> None:
@@ -79,7 +80,12 @@ def test_a_header_with_a_unit_needs_no_option() -> None:
         ("depths,widths,error,Error (%)", "columns 'error' and 'Error (%)' are both error"),
         ("depths,widths,flops,flops (M)", "columns 'flops' and 'flops (M)' are both flops"),
         ("depths,widths,acc,accuracy", "columns 'acc' and 'accuracy' are both accuracy"),
-        ("depths,widths,val_acc,loss", "and 'val_acc' may be meant; name the one that counts"),
+        ("depths,widths,val_acc,loss", "and 'val_acc' may be meant; rename the one that counts"),
+        ("depths,widths,top1", "'top1' may be meant; rename the one that counts to error or to accuracy"),
+        ("depths,widths,val_top1", "'val_top1' may be meant"),
+        ("depths,widths,valAcc", "'valAcc' may be meant"),
+        ("space,testError", "'testError' may be meant"),
+        ("sep=,", "begins with the line sep=, which Excel alone reads; remove"),
         ("Depth s,widths", "column depths missing; a CSV of networks has depths and widths"),
         ("Depth s,widths", "this has 'Depth s', 'widths'"),
         (
@@ -97,3 +103,8 @@ def test_what_is_not_clear_is_refused_in_quotation_marks(names: str, reason: str
 
 def test_errors_of_the_best_five_are_not_taken_for_errors() -> None:
     assert _read("depths,widths,top5_err", "1,8,5")["error"].isna().all()
+
+
+def test_a_table_without_errors_names_the_columns_that_may_hold_them() -> None:
+    (note,) = notes_of(_read("depths,widths,precision", "1,8,20"))
+    assert "no column error or accuracy; if 'precision' holds one, rename it to error" in note

@@ -45,6 +45,58 @@ def test_numbers_of_at_most_one_are_refused_with_an_option_that_reads_them(
     assert parse_networks(text, "x.csv", sure)["error"].notna().sum() == 3
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "said"),
+    [
+        (
+            "error",
+            [0.2, 0.25, 0.3, 100],
+            "3 are at most 0.3 and 1 are 100; give all in one unit: --errors frac",
+        ),
+        ("error", [0.2, 23, 0.25, 24, 0], "2 are at most 0.25 and 2 are 23 to 24"),
+        ("error", [0.2, *range(20, 60)], "1 are at most 0.2 and 40 are 20 to 59"),
+        ("error", ["0.439", "43.9%"], "1 are at most 0.439 and 1 are 43.9"),
+        ("accuracy", [0.8, 0.7, 0.75, 100], "--errors accuracy-fraction with"),
+        ("accuracy", [0.8, 80, 0.7, 70], "2 are at most 0.8 and 2 are 70 to 80"),
+    ],
+)
+def test_a_penalty_among_fractions_and_mixed_units_are_refused(
+    column: str, values: list[object], said: str
+) -> None:
+    text = _csv(column, *values)
+    with pytest.raises(InputError) as caught:
+        parse_networks(text, "x.csv")
+    assert said in str(caught.value)
+    sure: ErrorUnit = "accuracy" if column == "accuracy" else "percent"
+    assert sure in str(caught.value)
+    assert len(parse_networks(text, "x.csv", sure)) == len(values)
+
+
+def test_without_its_penalty_a_table_of_fractions_is_read_as_the_message_says() -> None:
+    assert parse_networks(_csv("error", 0.2, 0.25, ""), "x.csv", "fraction")["error"].tolist()[:2] == [20, 25]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("error", [0.4, 0.9, 1.2, 1.7, 3]),
+        ("error", [0, *range(20, 40)]),
+        ("accuracy", [0.1, *range(60, 80)]),  # one network of a thousand classes answers always the same
+        ("accuracy", [0, 0, 60, 70]),
+    ],
+)
+def test_percent_that_begin_below_one_are_read(column: str, values: list[float]) -> None:
+    assert len(parse_networks(_csv(column, *values), "x.csv")) == len(values)
+
+
+def test_cells_with_a_sign_are_in_percent_in_any_file() -> None:
+    assert parse_networks(_csv("error", "43.9%", "20 %"), "x.csv")["error"].tolist() == [43.9, 20]
+    assert parse_networks(_csv("accuracy (fraction)", "80%"), "x.csv")["error"].tolist() == [20]
+    for text in ("%", "nan%", "143%"):
+        with pytest.raises(InputError, match="error is"):
+            parse_networks(_csv("error", text), "x.csv")
+
+
 def test_one_error_above_one_shows_percent() -> None:
     assert parse_networks(_csv("error", "0.25", "1.01"), "x.csv")["error"].tolist() == [0.25, 1.01]
 
@@ -91,7 +143,7 @@ def test_a_number_outside_its_unit_names_the_line(value: str, unit: ErrorUnit) -
 def test_accuracies_become_errors_and_it_is_said() -> None:
     frame = parse_networks(_csv("top1_acc", "79.90", "77.74"), "x.csv")
     assert frame["error"].tolist() == [20.1, 22.26]
-    assert notes_of(frame) == ["x.csv has accuracies (in percent; error = 100% − accuracy)"]
+    assert notes_of(frame)[:1] == ["x.csv has accuracies (in percent; error = 100% − accuracy)"]
 
 
 def test_of_errors_and_accuracies_those_are_read_that_are_asked_for() -> None:
@@ -100,7 +152,7 @@ def test_of_errors_and_accuracies_those_are_read_that_are_asked_for() -> None:
     assert parse_networks(text, "x.csv", "accuracy")["error"].tolist() == [30]
 
 
-@pytest.mark.parametrize("text", ["", "nan", "NaN", "inf", "-inf", "NA", "None", "null"])
+@pytest.mark.parametrize("text", ["", "nan", "NaN", "inf", "-inf", "NA", "N/A", "#N/A", "None", "null"])
 def test_what_is_no_number_is_a_failed_training(text: str) -> None:
     frame = parse_networks(_csv("error", text, "20"), "x.csv")
     assert math.isnan(frame["error"][0])

@@ -8,7 +8,7 @@ import pytest
 
 from regnetlab.analysis.compare import populations
 from regnetlab.analysis.fitted import fitted_law
-from regnetlab.analysis.networks import complete, parse_networks, read_networks, without_law
+from regnetlab.analysis.networks import complete, notes_of, parse_networks, read_networks, without_law
 from regnetlab.errors import InputError
 
 PUBLISHED = """name,se,w0,depth,group_width,depths,widths,flops,params,acts,top1_err
@@ -86,6 +86,91 @@ def test_lists_are_read_as_pandas_writes_them(values: object) -> None:
     frame = parse_networks(text, "here")
     assert frame["depths"].tolist() == [(1, 2)]
     assert frame["widths"].tolist() == [(48, 80)]
+
+
+@pytest.mark.parametrize("between", [",", ", ", "-", ";", "; "])
+def test_lists_may_have_commas_or_dashes(between: str) -> None:
+    text = pd.DataFrame(
+        {
+            "depths": [between.join("124")],
+            "widths": [between.join(("8", "16", "1024"))],
+            "bottleneck_ratios": [between.join("111")],
+        }
+    ).to_csv(index=False)
+    row = parse_networks(text, "here").iloc[0]
+    assert (row["depths"], row["widths"]) == ((1, 2, 4), (8, 16, 1024))
+    assert row["bottleneck_ratios"] == (1, 1, 1)
+
+
+@pytest.mark.parametrize("widths", ["8,16-32", "1,024", "8--16", "8,", "8 ,16", "1/2", "[np.int64(8)]"])
+def test_lists_that_are_not_clear_are_refused(widths: str) -> None:
+    text = pd.DataFrame({"depths": ["1 2"], "widths": [widths]}).to_csv(index=False)
+    with pytest.raises(InputError, match=r"line 2: widths is .* with spaces between, as in '1 2 4'"):
+        parse_networks(text, "here")
+
+
+@pytest.mark.parametrize("text", ["NA", "nan", "NaN", "N/A", "#N/A", "None", "null", "<NA>", ""])
+def test_what_is_not_known_may_be_written_as_r_and_spreadsheets_do(text: str) -> None:
+    columns = "flops,params,acts,group_widths,bottleneck_ratios"
+    row = parse_networks(f"depths,widths,{columns}\n1,8{f',{text}' * 5}\n", "here").iloc[0]
+    assert row[["flops", "params", "acts"]].isna().all()
+    assert (row["group_widths"], row["bottleneck_ratios"]) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["", "NA"])
+def test_a_training_that_failed_before_its_network_was_written_is_counted(text: str) -> None:
+    rows = f"1,8,20\n{text},{text},NA\n2,8,21\n"
+    (found,) = populations(parse_networks("depths,widths,error\n" + rows, "here"))
+    assert (len(found.errors), found.failed) == (2, 1)
+    for row in (f"{text},{text},20\n", f"1,{text},\n"):  # with an error, or with half a network
+        with pytest.raises(InputError, match=r"line 2: (depths|widths) is"):
+            parse_networks("depths,widths,error\n" + row, "here")
+    with pytest.raises(InputError, match="line 2: depths is"):
+        parse_networks(f"depths,widths\n{text},{text}\n", "here")
+
+
+@pytest.mark.parametrize("seed", ["seed", "RNG_SEED", "Replicate", "fold", "random seed"])
+def test_rows_of_one_network_are_its_seeds_where_a_column_has_them(seed: str) -> None:
+    rows = [f"{depth},8,{s},{10 * depth + s}" for depth in (1, 2) for s in (0, 1, 2)]
+    frame = parse_networks("\n".join([f"depths,widths,{seed},error", *rows]), "x.csv")
+    assert complete(frame)["error"].tolist() == [11, 21]
+    (note,) = notes_of(frame)
+    assert f"6 rows are trainings of 2 networks, as there is a column {seed!r}" in note
+
+
+def test_networks_that_differ_in_anything_are_not_seeds_of_one() -> None:
+    columns = "space,depths,widths,group_widths,bottleneck_ratios,seed,error"
+    rows = ["A,1,8,1,1,0,10", "B,1,8,1,1,1,11", "A,2,8,1,1,2,12", "A,1,16,1,1,3,13", "A,1,8,2,1,4,14"]
+    frame = parse_networks("\n".join([columns, *rows, "A,1,8,1,2,5,15"]), "x.csv")
+    assert len(complete(frame)) == 6
+    assert notes_of(frame) == []
+
+
+def test_seeds_of_errors_alone_are_told_by_name_or_it_is_said() -> None:
+    named = parse_networks("name,seed,error\na,0,10\na,1,12\nb,0,20\nb,1,22\n", "x.csv")
+    assert complete(named)["error"].tolist() == [11, 21]
+    (note,) = notes_of(parse_networks("seed,error\n0,10\n1,12\n", "x.csv"))
+    assert "nothing says which rows are of one network" in note
+
+
+@pytest.mark.parametrize(
+    ("columns", "first"), [("depths,widths,error", ""), ("index,depths,widths,error,seed", "i")]
+)
+def test_equal_networks_that_count_as_several_are_said(columns: str, first: str) -> None:
+    rows = [
+        (f"{i}," if first else "") + f"{i % 2 + 1},8,{10 + i}" + (f",{i}" if first else "") for i in range(6)
+    ]
+    frame = parse_networks("\n".join([columns, *rows]), "x.csv")
+    assert len(complete(frame)) == 6
+    (note,) = notes_of(frame)
+    assert "6 networks are counted, of which 2 differ" in note
+
+
+def test_a_file_may_have_a_number_sign_in_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "run#1" / "results #2.csv"
+    path.parent.mkdir()
+    path.write_text("depths,widths,error\n1,8,20\n")
+    assert read_networks([path])["error"].tolist() == [20]
 
 
 def test_indexes_that_pandas_made_floats_name_the_same_networks() -> None:
