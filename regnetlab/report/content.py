@@ -130,11 +130,14 @@ def files_content(
     every = read_networks(files, errors)
     spaces = every["space"].nunique()
     names = ", ".join(file.name for file in files)
+    notes = notes_of(every)
+    for file in files:  # a page is given away: it names no folders, as above
+        notes = [note.replace(f"{file.parent}/", "") for note in notes]
     return _content(
         every,
         name=" + ".join(file.stem for file in files),
         lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}."
-        + "".join(f" {note[:1].upper()}{note[1:]}." for note in notes_of(every)),
+        + "".join(f" {note.replace('study', 'Study', note.startswith('study'))}." for note in notes),
         source=" ".join(f"--from {file.name}" for file in files) + (f" --errors {errors}" if errors else ""),
         order=[],
         pairs=[],
@@ -146,7 +149,7 @@ def files_content(
         plan=None,
         study_file="",
         provenance={},
-        notes=notes_of(every),
+        notes=notes,
     )
 
 

@@ -114,7 +114,9 @@ def test_a_maximised_study_holds_accuracies(tmp_path: Path) -> None:
     assert all("maximised" in note and "100% − accuracy" in note for note in document["notes"])
     best = fitted_law(None, files, "log-linear")["models"]
     assert min(each["error"] for each in best if each["space"] == "B") < 15
-    assert "is maximised" in files_content(files).notes[0]
+    content = files_content(files)
+    assert "Study 'A' of A.db is maximised" in content.lead
+    assert not any(str(tmp_path) in each for each in (content.lead, *content.notes))
 
 
 def test_equal_accuracies_are_equal_errors(tmp_path: Path) -> None:
