@@ -189,7 +189,9 @@ def _finding(match: Match) -> Finding:
 
 
 def _label(standing: Standing) -> str:
-    return standing.name.partition("@")[0].removeprefix("RegNet ")
+    name = standing.name.partition("@")[0]
+    short = name.removeprefix("RegNet ")
+    return name if short.isdigit() else short
 
 
 def _spread(spread: Spread | None) -> dict[str, Any]:

@@ -106,9 +106,8 @@ def regnets(plan: Plan, jobs: Sequence[Job], scores: Mapping[str, Score]) -> lis
                 models[job.index] = job.model
         if errors:
             ranked = sorted(errors, key=lambda index: (sum(errors[index]) / len(errors[index]), index))
-            return _different(
-                _contender(plan, f"RegNet {space} {index}", models[index]) for index in ranked[:count]
-            )
+            name = REGNET.name if space == REGNET.name else f"{REGNET.name} {space}"
+            return _different(_contender(plan, f"{name} {index}", models[index]) for index in ranked[:count])
     return []
 
 

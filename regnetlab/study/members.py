@@ -21,7 +21,7 @@ from regnetlab.training.budget import Recipe
 if TYPE_CHECKING:
     from regnetlab.models.model import Model
 
-# As `compare-baselines` has it (RegNet derived 1), as trials.csv does (derived,1), or in one word.
+# As `compare-baselines` has it (RegNet derived 1, RegNet 2), as trials.csv does (derived,1), or in one word.
 _MEMBER = re.compile(r"(?:regnet (?=\S+ \d))?(?P<space>.+?)[ :]?(?P<index>\d{1,9})", re.IGNORECASE)
 
 

@@ -33,10 +33,10 @@ class Draw:
 class Baselines:
     """Which networks compete at the end of a study, and how their learning rates are chosen.
 
-    Every name in every form (see ``models.forms``), and the ``regnets`` derived RegNets with the least
-    validation error. Each is trained with each ``lr``, ``tuning_seeds`` times; the best on the validation
-    split is trained ``seeds`` times more and judged on the test split. ``recipes`` holds what differs for
-    a family.
+    Every name in every form (see ``models.forms``), and the ``regnets`` RegNets with the least validation
+    error: derived ones, or drawn ones where none were derived. Each is trained with each ``lr``,
+    ``tuning_seeds`` times; the best on the validation split is trained ``seeds`` times more and judged on
+    the test split. ``recipes`` holds what differs for a family.
     """
 
     names: tuple[str, ...]

@@ -11,6 +11,7 @@ from PIL import Image
 
 from regnetlab.cli import main
 from regnetlab.cli.studies import study_names
+from regnetlab.study.contest import hand_designed
 from regnetlab.study.examples import examples
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
@@ -39,6 +40,16 @@ def test_a_study_begins_as_its_example(capsys: Capture, example: str) -> None:
     assert document["left_out"] == []
     made, original = load_plan(Path(document["file"])), load_plan(examples()[example] / "study.toml")
     assert plan_toml(made) == plan_toml(original)
+
+
+def test_the_textbooks_study_has_each_of_its_families_at_one_compute(capsys: Capture) -> None:
+    answer(capsys, "new", "chapter", "--from", "textbook")
+    dry = answer(capsys, "run", "chapter", "--dry-run")
+    assert dry["planned"] == 76
+    found = hand_designed(load_plan(Path("studies/chapter/study.toml")))
+    families = ["LeNet", "AlexNet", "VGG", "NiN", "GoogLeNet", "ResNet", "ResNeXt", "DenseNet"]
+    assert [each.family for each in found] == families
+    assert all(7.2e6 <= each.flops <= 8.8e6 for each in found)
 
 
 def test_the_example_is_quick_unless_another_is_named(capsys: Capture) -> None:

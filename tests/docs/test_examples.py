@@ -109,8 +109,11 @@ def test_the_executor_that_is_shown_trains_a_study(
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda each: each.name)
-def test_a_notebook_runs_from_its_folder(notebook: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_runs_from_its_folder(
+    notebook: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(notebook.parent)
+    monkeypatch.setenv("REGNETLAB_DATA", str(data_dir))
     monkeypatch.setattr(go.Figure, "show", lambda figure: figure.to_json())
     names: dict[str, Any] = {"__name__": "__main__"}
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:

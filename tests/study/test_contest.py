@@ -17,8 +17,11 @@ from regnetlab.study.contest import (
     choose,
     hand_designed,
     mean_error,
+    regnets,
     tuning_jobs,
 )
+from regnetlab.study.jobs import planned_jobs
+from regnetlab.study.members import member
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
@@ -115,6 +118,18 @@ def test_no_test_error_exists_before_the_choice(
     assert not any(trial.user_attrs["test_error"] for trial in store.study.get_trials())
     assert "final" not in plan.contest.read_text()
     assert all(each["test"] is None for each in compared_baselines(plan)["contenders"])
+
+
+def test_a_drawn_regnet_competes_under_a_name_that_the_study_knows(make_study: MakeStudy) -> None:
+    """Where none is derived, the best that were drawn: "RegNet 2", not "RegNet RegNet 2" and not derived."""
+    drawn = STUDY.partition("[derive]")[0] + '\n[[spaces]]\nspace = "RegNet"\nn = 3\n'
+    plan = load_plan(make_study(drawn + CONTEST))
+    jobs = planned_jobs(plan)
+    scores = {job.identity: Score(30.0 - job.index, (), 1.0, 128, "complete") for job in jobs}
+    (best,) = regnets(plan, jobs, scores)
+    assert best.name == "RegNet 2"
+    for name in (best.name, "RegNet RegNet 2"):  # as baselines.csv has it, now and in earlier versions
+        assert member(plan, name).text == best.model
 
 
 def test_a_choice_refuses_to_see_test_errors(plan: Plan) -> None:
