@@ -68,7 +68,7 @@ def test_every_command_reads_errors_in_the_unit_that_is_said(
     expected = answer(capsys, command, "--from", str(pilot(tmp_path)), *output)
     document = answer(capsys, *words, "--errors", "fraction")
     if command == "plan":
-        assert document == expected
+        assert document | {"notes": []} == expected | {"notes": []}  # which name the file
     if command == "compare":
         verdicts = [[each["verdict"] for each in found["comparisons"]] for found in (document, expected)]
         assert verdicts[0] == verdicts[1]

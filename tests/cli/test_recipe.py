@@ -113,7 +113,7 @@ def test_a_folder_of_images_is_read_at_the_size_that_is_asked_for(tmp_path: Path
     [
         (["bn_lenet", "--recipe", "texbook"], "did you mean 'textbook'?"),
         (["bn_lenet", "--recipe", "cookbook2"], "textbook"),
-        (["nin", "--resize", "20"], "the smallest that works is 1x67x67"),
+        (["nin", "--resize", "20"], "`nin` needs 1×67×67 at least"),
         (["resnet18@32px", "--resize", "40"], "says twice"),
         (["bn_lenet", "--resize", "0"], "it must be 1 to 1,024"),
         (["bn_lenet", "--recipe", "textbook", "--warmup", "0.1"], "the schedule constant has none"),
