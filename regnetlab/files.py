@@ -38,7 +38,9 @@ def check_output(path: Path, endings: tuple[str, ...]) -> None:
     """Raise ``InputError`` before any work is done for a file that could not be written."""
     if path.suffix not in endings:
         raise InputError(f"output {path}: end the name in {' or '.join(endings)}")
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+    if path.is_dir():
+        raise InputError(f"output {path} is a folder; name a file in it, or another")
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise InputError(f"output {path} can't be written: {path.parent} must be a folder to write in")
 
 

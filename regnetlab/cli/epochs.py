@@ -18,6 +18,8 @@ class Rows(Watching):
     def __init__(self, judge: str, epochs: int, stream: TextIO) -> None:
         self.epochs: list[Epoch] = []
         self.network: nn.Module | None = None
+        self.reached = (1, 0, 1)
+        """The epoch that goes on, its steps so far, and of how many."""
         self._judge, self._of, self._stream = judge, epochs, stream
         self._live = sys.stderr.isatty()
         self._began = self._shown = time.monotonic()
@@ -31,6 +33,7 @@ class Rows(Watching):
 
     def on_step(self, epoch: int, step: int, steps: int) -> None:
         now = time.monotonic()
+        self.reached = (epoch, step, steps)
         if self._live and now - self._shown > _EVERY:
             self._shown = now
             each = (now - self._began) / step
@@ -48,6 +51,16 @@ class Rows(Watching):
         self._print(
             str(epoch.epoch), losses[0], accuracies[0], losses[1], accuracies[1], f"{epoch.seconds:.1f}"
         )
+
+    def told(self) -> str:
+        """How far an interrupted training came, and which error of it is known."""
+        epoch, step, steps = self.reached
+        where = f"in epoch {epoch}, after {step:,} of its {steps:,} steps"
+        if not self.epochs:
+            return f"{where}, and never judged"
+        last = self.epochs[-1]
+        error = f"{100 - last.accuracy:.2f}%"
+        return f"{where}; {self._judge} error {error} after epoch {last.epoch}, not judged since"
 
     def clear(self) -> None:
         """Take the time left away."""

@@ -125,6 +125,8 @@ def _layer_rows(
     found: "Summary", layers: "Sequence[Layer]", counted: Callable[[int], str]
 ) -> list[tuple[str, ...]]:
     """The table of a summary, names as short as can be: s3.b12.conv2 for stage3.block12.conv2."""
+    from regnetlab.models.parts import shortened
+
     short = {
         "Conv2d ": "conv ",
         " in ": " ",
@@ -143,7 +145,7 @@ def _layer_rows(
         share = f"{100 * layer.flops / found.flops:3.0f}% {bar(layer.flops / most, _BAR)}"
         rows.append(
             (
-                layer.part.replace("stage", "s").replace(".block", ".b"),
+                shortened(layer.part),
                 kind.lower(),
                 "×".join(map(str, layer.output)),
                 *(counted(each) if each else "" for each in (layer.params, layer.flops, layer.acts)),

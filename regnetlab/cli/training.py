@@ -174,7 +174,10 @@ def train(
             | {"saved": str(save) if saved else None}
         )
     else:
-        _print(asked, score, str(where), judged)
+        if score.ended == INTERRUPTED:
+            print(filled(f"{asked.model.text}: interrupted {rows.told()}"))
+        else:
+            _print(asked, score, str(where), judged)
         if saved:
             print(f"saved in {save}")
     if problem is not None:

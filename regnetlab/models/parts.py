@@ -40,3 +40,8 @@ def part_of(module: nn.Module) -> dict[str, str]:
             words = (paths[name], labels.get(child, child))
             paths[f"{name}.{child}" if name else child] = ".".join(filter(None, words))
     return paths
+
+
+def shortened(part: str) -> str:
+    """A part's path as short as `summary` shows it: s3.b12.conv2 for stage3.block12.conv2."""
+    return part.replace("stage", "s").replace(".block", ".b")

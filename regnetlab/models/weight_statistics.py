@@ -10,7 +10,7 @@ from torch import nn
 from regnetlab.errors import InputError, unknown
 from regnetlab.models.lenet import BatchNorm
 from regnetlab.models.model import Model
-from regnetlab.models.parts import part_of
+from regnetlab.models.parts import part_of, shortened
 from regnetlab.spaces.template import Template
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, BatchNorm)
@@ -73,12 +73,15 @@ def weight_statistics(
 def of_layer(found: Sequence[Statistics], layer: str) -> tuple[Statistics, ...]:
     """Those of one layer or part, by its path (block1.conv1, block1) or its module's name (0).
 
+    Stages and blocks may be as short as `summary` shows them (s1.b2).
+
     Raises ``InputError`` with the nearest name where there is none.
     """
     chosen = tuple(
         each
         for each in found
-        if f"{each.part}.".startswith(f"{layer}.") or each.name.rpartition(".")[0] == layer
+        if f"{shortened(each.part)}.".startswith(f"{shortened(layer)}.")
+        or each.name.rpartition(".")[0] == layer
     )
     if not chosen:
         raise unknown("layer", layer, dict.fromkeys(each.part for each in found))

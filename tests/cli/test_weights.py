@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 
 from regnetlab.cli import main
 from regnetlab.models.registry import find_model
-from regnetlab.spaces.template import PAPER
+from regnetlab.models.weights import write_weights
+from regnetlab.spaces.template import PAPER, SMALL
 from tests.cli.asked import Capture, answer, complaint
 
 GREY = PAPER.changed("1x32x20", 7)
@@ -80,3 +81,13 @@ def test_what_is_no_file_of_weights_is_refused(capsys: Capture, tmp_path: Path, 
         assert "can't be read as safetensors" in complaint(capsys, ("summary", "--weights", str(path)))
     assert "there is no such file" in complaint(capsys, ("summary", "--weights", str(tmp_path / "nowhere")))
     assert "name their file too" in complaint(capsys, ("summary", "resnet18", "--layer", "stem"))
+
+
+@pytest.mark.parametrize("layer", ["s1", "s1.b1", "stage1.block1", "stage1"])
+def test_a_layer_is_found_by_the_name_that_summary_shows(capsys: Capture, tmp_path: Path, layer: str) -> None:
+    shape = SMALL.changed("1x28x28", 10)
+    network = find_model("resnet18@0.1x").build(shape)
+    path = tmp_path / "x.safetensors"
+    write_weights(path, network, {"model": "resnet18@0.1x", "template": asdict(shape)})
+    document = answer(capsys, "summary", "--weights", str(path), "--layer", layer)
+    assert {each["part"].partition(".")[0] for each in document["weights"]} == {"stage1"}
