@@ -283,7 +283,8 @@ def _lead(plan: Plan, every: pd.DataFrame) -> str:
     )
     seconds = pd.to_numeric(every["seconds"], errors="coerce").sum() if "seconds" in every else 0.0
     return (
-        f"{len(plan.draws)} design space{'s' * (len(plan.draws) != 1)} on {plan.data}, {budget.images:,} images × {budget.epochs}"
+        f"{len(plan.draws)} design space{'s' * (len(plan.draws) != 1)} on {plan.data},"
+        f" {budget.images:,} images × {budget.epochs}"
         f" {'epoch' if budget.epochs == 1 else 'epochs'} a network"
         + (f", with {windows}" if windows else "")
         + (f"; {seconds / 3600:.2f} hours of training" if seconds else "")
