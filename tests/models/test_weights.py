@@ -112,5 +112,7 @@ def test_a_place_that_can_not_be_written_is_refused_beforehand(tmp_path: Path) -
         tmp_path / "folder.safetensors",
         tmp_path / "no/net.safetensors",
     ):
-        with pytest.raises(InputError, match=r"output .*(end the name in|can't be written)"):
+        with pytest.raises(
+            InputError, match=r"output .*(end the name in|is a folder; name a file|can't be written)"
+        ):
             check_weights_path(path)
