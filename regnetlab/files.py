@@ -39,7 +39,7 @@ def check_output(path: Path, endings: tuple[str, ...]) -> None:
     if path.suffix not in endings:
         raise InputError(f"output {path}: end the name in {' or '.join(endings)}")
     if path.is_dir():
-        raise InputError(f"output {path} is a folder; name a file in it, or another")
+        raise InputError(f"output {path} is a folder", "name a file in it, or another")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise InputError(f"output {path} can't be written: {path.parent} must be a folder to write in")
 

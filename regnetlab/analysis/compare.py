@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.intervals import (
+from regnetlab.analysis.statistics.intervals import (
     FEWEST,
     LEVEL,
     Interval,
@@ -16,15 +16,14 @@ from regnetlab.analysis.intervals import (
     median_scale,
     quantile_interval,
 )
-from regnetlab.analysis.matched import Matched, matched
-from regnetlab.analysis.networks import complete, incomplete, spaces_of
-from regnetlab.analysis.rank_tests import RankTests, holm, rank_tests
+from regnetlab.analysis.statistics.matching import Matched, matched
+from regnetlab.analysis.statistics.rank_tests import RankTests, holm, rank_tests
 from regnetlab.analysis.verdicts import UNDECIDED, networks_to_decide, verdict
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.arrays import Floats
-from regnetlab.study.plan import DERIVED, Plan
-from regnetlab.study.provenance import recorded
 from regnetlab.training.budget import WORST
+from regnetlab.trials.job import DERIVED
+from regnetlab.trials.table import complete, incomplete, spaces_of
 
 COMPLEXITIES = ("flops", "params", "acts", "depth")
 """What populations are compared at equal values of. Depth is the number of blocks, on which errors depend
@@ -141,34 +140,11 @@ def steps(
     return [(by_name[a], by_name[b]) for a, b in pairs]
 
 
-def study_pairs(plan: Plan) -> list[tuple[str, str]]:
-    """The steps of a study: every space and the one before it; one of the study's own and its parent."""
-    names = [draw.space.name for draw in plan.draws]
-    pairs = []
-    for place, draw in enumerate(plan.draws):
-        if draw.space.parent in names:
-            pairs.append((draw.space.parent, draw.space.name))
-        elif place:
-            pairs.append((names[place - 1], draw.space.name))
-    return pairs
-
-
-def stated_margin(plan: Plan) -> float:
-    """The margin that a study states; raises ``InputError`` unless it did before its first training."""
-    began = recorded(plan).get("margin")
-    if began is not None and began != plan.margin:
-        raise InputError(
-            f"study {plan.name} began with margin {began:g} and now states {plan.margin:g}; a margin chosen"
-            f" after the errors are known proves nothing: put {began:g} back, or give --margin"
-        )
-    return plan.margin
-
-
 def compare(pairs: Sequence[tuple[Population, Population]], margin: float) -> list[Comparison]:
     """Every pair's comparison, with corrections for their number."""
     for population in (each for pair in pairs for each in pair):
         if not len(population.errors):
-            raise InputError(f"no network of {population.space} has an error; there is nothing to compare")
+            raise InputError(f"no network of {population.space} has an error", "there is nothing to compare")
     level = 1 - (1 - LEVEL) / max(len(pairs), 1)
     tests = [rank_tests(a.errors, b.errors) for a, b in pairs]
     ks = holm([each.ks_p for each in tests])

@@ -15,13 +15,13 @@ def compared_baselines(plan: Plan) -> dict[str, Any]:
     """The contest of a study; raises ``InputError`` where it has none or has not come to it."""
     if plan.baselines is None:
         raise InputError(
-            f"study {plan.name} has no [baselines]; add to its study.toml:"
-            ' [baselines] with names = ["resnet18"] and forms = ["1MF"]'
+            f"study {plan.name} has no [baselines]",
+            'add to its study.toml: [baselines] with names = ["resnet18"] and forms = ["1MF"]',
         )
     found = study_standings(plan)
     if not found:
         raise InputError(
-            f"study {plan.name} has not come to its baselines yet; go on with: regnetlab run {plan.name}"
+            f"study {plan.name} has not come to its baselines yet", f"go on with: regnetlab run {plan.name}"
         )
     ranked = sorted(found, key=lambda s: (s.test is None, s.test.mean if s.test is not None else 0.0))
     guesses = guesses_of(recorded(plan))

@@ -10,24 +10,23 @@ from regnetlab.analysis.compare import (
     Population,
     compare,
     populations,
-    stated_margin,
     steps,
-    study_pairs,
     summary,
 )
-from regnetlab.analysis.edf import edf
-from regnetlab.analysis.error_units import ErrorUnit
 from regnetlab.analysis.guessing import guessed, has_learned
-from regnetlab.analysis.intervals import LEVEL, Interval
-from regnetlab.analysis.matched import Matched
-from regnetlab.analysis.networks import notes_of, read_networks, study_networks
-from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
+from regnetlab.analysis.statistics.edf import edf
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval
+from regnetlab.analysis.statistics.matching import Matched
+from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
 from regnetlab.analysis.verdicts import POWER, check_margin, verdict
 from regnetlab.errors import InputError
 from regnetlab.study.plan import MARGIN
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
 from regnetlab.study.provenance import guessing_in, recorded
+from regnetlab.study.results import stated_margin, study_trials
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.error_units import ErrorUnit
+from regnetlab.trials.files import read_trials
 
 
 def compared_spaces(
@@ -40,25 +39,25 @@ def compared_spaces(
     """The spaces, each step's comparison and verdict, and the noise of seeds.
 
     A study states its margin itself; for a file it is the one given, or the default of study files.
-    ``errors`` is the unit of the files' errors (``read_networks``).
+    ``errors`` is the unit of the files' errors (``read_trials``).
     """
     order: tuple[str, ...] = ()
     stated, guess = math.nan, None
     if files:
-        networks = read_networks(files, errors)
+        trials = read_trials(files, errors)
     else:
         plan = load_plan(find_study(study or newest_study()))
-        networks = study_networks(plan)
+        trials = study_trials(plan)
         order = tuple(draw.space.name for draw in plan.draws)
-        pairs = pairs or study_pairs(plan)
+        pairs = pairs or trials.steps
         stated, guess = plan.margin, guessing_in(recorded(plan))
         margin = stated_margin(plan) if margin is None else margin
     chosen = check_margin(MARGIN if margin is None else margin)
-    found = populations(networks, order)
+    found = populations(trials.frame, order)
     pairs_found = steps(found, pairs)
     if not pairs_found:
         only = found[0].space if found else "none"
-        raise InputError(f"there is only one space ({only}); a comparison needs two, in the column space")
+        raise InputError(f"there is only one space ({only})", "a comparison needs two, in the column space")
     comparisons = compare(pairs_found, chosen)
     earned = {each.space: each.errors for each in found if len(each.errors)}
     return {
@@ -68,8 +67,8 @@ def compared_spaces(
         **guessed(guess, earned),
         "spaces": [_space(each, guess) for each in found if len(each.errors)],
         "comparisons": [described(each) for each in comparisons],
-        "seed_noise": _noise(seed_noise(networks)),
-        "notes": notes_of(networks),
+        "seed_noise": _noise(seed_noise(trials.frame)),
+        "notes": list(trials.notes),
     }
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from regnetlab.analysis.networks import complete, parse_networks, without_law
 from regnetlab.analysis.width_law import PopulationLaw, population_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import complexity
@@ -21,11 +20,11 @@ from regnetlab.spaces.population import Population
 from regnetlab.spaces.ranges import WIDTH_STEP, Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.template import Template
-from regnetlab.study.jobs import Job
 from regnetlab.study.outcome import Outcome
 from regnetlab.study.plan import Plan
-from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job
+from regnetlab.trials.table import complete, trials_of, without_law
 
 
 def derive(
@@ -38,8 +37,8 @@ def derive(
     growth = law.growth.estimate
     if growth <= 1:
         raise InputError(
-            f"the best networks' widths do not grow from stage to stage (growth {growth:.2f}); no RegNet"
-            " follows from that"
+            f"the best networks' widths do not grow from stage to stage (growth {growth:.2f})",
+            "no RegNet follows from that",
         )
     stages = len(template.strides)
     candidates = list(dict.fromkeys(_candidates(law, stages, ranges, se_ratio)))
@@ -48,8 +47,8 @@ def derive(
         candidates = [each for each, kept in zip(candidates, inside, strict=True) if kept]
     if not candidates:
         raise InputError(
-            f"no RegNet with growth {growth:.2f} lies in the regime {regime.text or 'and ranges'};"
-            " widen its windows"
+            f"no RegNet with growth {growth:.2f} lies in the regime {regime.text or 'and ranges'}",
+            "widen its windows",
         )
     return sorted(candidates, key=lambda config: _distance(config, law))[:n]
 
@@ -57,7 +56,7 @@ def derive(
 def derive_from_trials(plan: Plan, trained: Sequence[tuple[Job, Score]]) -> list[Config]:
     """The RegNets that a study trains besides its spaces: derived from its finished populations."""
     state = Outcome(tuple(job for job, _ in trained), {job.identity: score for job, score in trained})
-    networks = parse_networks(trials_csv(plan, state), f"study {plan.name}")
+    networks = trials_of(state.jobs, state.scores).frame
     law = population_law(complete(without_law(networks)))
     return derive(law, plan.derived, plan.template, plan.regime, plan.ranges)
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regnetlab.analysis.agreement import Agreement, agreement, evidence, resampled, resampled_agreement
-from regnetlab.analysis.intervals import (
+from regnetlab.analysis.ladders import Measured
+from regnetlab.analysis.statistics.intervals import (
     FEWEST,
     LEVEL,
     Interval,
@@ -20,7 +20,13 @@ from regnetlab.analysis.intervals import (
     median_scale,
     quantile_interval,
 )
-from regnetlab.analysis.ladders import Measured
+from regnetlab.analysis.statistics.rank_agreement import (
+    Agreement,
+    agreement,
+    evidence,
+    resampled,
+    resampled_agreement,
+)
 from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, networks_needed, verdict
 from regnetlab.errors import unknown
 from regnetlab.spaces.arrays import Floats, Ints, Mask

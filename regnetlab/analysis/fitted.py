@@ -9,19 +9,7 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.derive import derive
-from regnetlab.analysis.error_units import ErrorUnit
 from regnetlab.analysis.guessing import guessed
-from regnetlab.analysis.networks import (
-    complete,
-    incomplete,
-    notes_of,
-    read_networks,
-    records,
-    spaces_of,
-    study_networks,
-    with_widths,
-    without_law,
-)
 from regnetlab.analysis.quantized_fit import QuantizedFit, fit_quantized
 from regnetlab.analysis.width_law import ONE_STAGE, PopulationLaw, fits_of_all, population_law
 from regnetlab.errors import InputError
@@ -32,6 +20,17 @@ from regnetlab.spaces.regime import Regime, Window, parse_window
 from regnetlab.spaces.template import PAPER, Template, template_named
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
 from regnetlab.study.provenance import guessing_in, recorded
+from regnetlab.study.results import study_trials
+from regnetlab.trials.error_units import ErrorUnit
+from regnetlab.trials.files import read_trials
+from regnetlab.trials.table import (
+    complete,
+    incomplete,
+    records,
+    spaces_of,
+    with_widths,
+    without_law,
+)
 
 _CONFIG = ("depths", "widths", "group_widths", "bottleneck_ratios")
 _DERIVED = 8  # RegNets where neither the study nor the user says how many
@@ -57,13 +56,15 @@ def fitted_law(
     shape: Template | InputError
     se_ratio = 0.0
     if files:
-        every = read_networks(files, errors)
+        trials = read_trials(files, errors)
+        every = trials.frame
         networks, guess = with_widths(every), None
         shape, ranges, regime = _template_of(networks), PAPER_RANGES, _regime_of(networks)
         se_ratio = _se_ratio_of(networks)
     else:
         plan = load_plan(find_study(study or newest_study()))
-        networks = every = study_networks(plan)
+        trials = study_trials(plan)
+        networks = every = trials.frame
         guess = guessing_in(recorded(plan))
         shape, ranges, regime = plan.template, plan.ranges, plan.regime
         n = n or plan.derived
@@ -85,7 +86,7 @@ def fitted_law(
         "derived": [described(config, shape) for config in derived] if isinstance(shape, Template) else [],
         "derived_reason": reason,
         "failed": len(_networks(every)) - len(complete(every)) - len(unfinished),
-        "notes": notes_of(every),
+        "notes": list(trials.notes),
     }
 
 
@@ -198,12 +199,12 @@ def _template_of(networks: pd.DataFrame) -> Template | InputError:
     told = {each for each in networks["template"] if isinstance(each, Template)}
     reasons = [each for each in networks["template"] if isinstance(each, InputError)]
     if reasons:
-        return InputError(f"{reasons[0]}; to derive RegNets all the same, give --template")
+        return InputError(f"{reasons[0]}", "to derive RegNets all the same, give --template")
     if len(told) > 1:
         inputs = ", ".join(sorted({each.input for each in told}))
         return InputError(
-            f"the networks were trained on {len(told)} different templates ({inputs}); give --template, or"
-            " the files one by one"
+            f"the networks were trained on {len(told)} different templates ({inputs})",
+            "give --template, or the files one by one",
         )
     return told.pop() if told else PAPER
 

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike
 
 from regnetlab.spaces.arrays import Floats, Mask
 from regnetlab.study.outcome import Outcome
-from regnetlab.study.plan import FINAL, TUNING
 from regnetlab.study.provenance import guessing_in
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.job import FINAL, TUNING
 
 LEARNED, UNCLEAR, NOT_LEARNED = "has learned", "has not clearly learned", "has not learned"
 NEITHER = "neither space has clearly learned, so this verdict says nothing of the constraint"

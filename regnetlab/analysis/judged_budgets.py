@@ -5,21 +5,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from regnetlab.analysis.compare import stated_margin, study_pairs
 from regnetlab.analysis.fidelity import AGREES, Correlation, Fidelity, RungResult, Step, fidelity
 from regnetlab.analysis.guessing import guessed
-from regnetlab.analysis.intervals import LEVEL, Interval
 from regnetlab.analysis.ladders import read_ladder
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.analysis.verdicts import UNDECIDED, check_margin, points
 from regnetlab.study.plan import MARGIN, Plan
 from regnetlab.study.provenance import guessing_in, recorded
+from regnetlab.study.results import stated_margin, study_steps
 from regnetlab.training.guessing import Guessing
 
 
 def study_fidelity(plan: Plan, margin: float | None = None) -> Fidelity:
     """A study's ladder, from its fidelity.csv."""
     measured = read_ladder(plan.fidelity)
-    pairs = [pair for pair in study_pairs(plan) if set(pair) <= set(measured.spaces)]
+    pairs = [pair for pair in study_steps(plan) if set(pair) <= set(measured.spaces)]
     return fidelity(measured, stated_margin(plan) if margin is None else check_margin(margin), pairs)
 
 

@@ -71,7 +71,7 @@ def read_ladder(path: Path) -> Measured:
     """The trainings in a fidelity.csv; an ``InputError`` says what is wrong with it."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} is over 1 GiB; it is no fidelity.csv")
+            raise InputError(f"{path} is over 1 GiB", "it is no fidelity.csv")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
@@ -88,8 +88,8 @@ def parse_ladder_csv(text: str, source: str) -> Measured:
         cells = [_cell(row) for row in rows]
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(
-            f"{source} is not what `regnetlab fidelity` writes ({error}); its columns are"
-            f" {', '.join(COLUMNS)}"
+            f"{source} is not what `regnetlab fidelity` writes ({error})",
+            f"its columns are {', '.join(COLUMNS)}",
         ) from None
     errors = {(budget, network, replicate): values for budget, network, replicate, values in cells}
     # Smallest first, as written: by images seen, then steps, then validation images.

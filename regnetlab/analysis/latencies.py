@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from regnetlab.analysis.intervals import Interval
+from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.trends import rank_correlation
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
@@ -90,8 +90,8 @@ def fit(group: Group) -> Fit:
     base, flop, act = (float(f"{each:.6g}") for each in _line(columns, times))
     if flop == act == 0:
         raise InputError(
-            f"--fit: latencies of a batch of {group.batch} grow with neither flops nor acts here; try a"
-            " larger batch, or networks of more different sizes"
+            f"--fit: latencies of a batch of {group.batch} grow with neither flops nor acts here",
+            "try a larger batch, or networks of more different sizes",
         )
     everyone = np.arange(len(times))
     predicted = [columns[i] @ _line(columns[everyone != i], times[everyone != i]) for i in everyone]
@@ -103,7 +103,7 @@ def check_enough(networks: int) -> None:
     """Raise ``InputError`` where so many networks are too few for ``fit``."""
     if networks < FEWEST_TO_FIT:
         raise InputError(
-            f"--fit needs {FEWEST_TO_FIT} networks, these are {networks}; raise --n, or n in the study file"
+            f"--fit needs {FEWEST_TO_FIT} networks, these are {networks}", "raise --n, or n in the study file"
         )
 
 

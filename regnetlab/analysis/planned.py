@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.compare import populations
-from regnetlab.analysis.error_units import ErrorUnit
-from regnetlab.analysis.intervals import FEWEST, median_scale
-from regnetlab.analysis.networks import notes_of, read_networks, study_networks
+from regnetlab.analysis.statistics.intervals import FEWEST, median_scale
 from regnetlab.analysis.verdicts import check_margin, networks_needed
 from regnetlab.errors import InputError
 from regnetlab.study.plan import MARGIN
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
+from regnetlab.study.results import study_trials
 from regnetlab.training.cores import usable_cores
+from regnetlab.trials.error_units import ErrorUnit
+from regnetlab.trials.files import read_trials
 
 
 def planned(
@@ -36,34 +37,36 @@ def planned(
     normal errors. ``hours`` are those of both spaces at the pilot's own seconds a training.
     """
     if not 0.5 < power < 1:
-        raise InputError(f"power is {power:g}; it must be above 0.5 and below 1")
+        raise InputError(f"power is {power:g}", "it must be above 0.5 and below 1")
     seconds: float | None = None
     notes: list[str] = []
     seeds, stated = 1.0, MARGIN
     if spread is not None:
         if not 0 < spread <= 100:
-            raise InputError(f"spread is {spread:g}; it must be above 0 and at most 100 points of error")
+            raise InputError(f"spread is {spread:g}", "it must be above 0 and at most 100 points of error")
         scale = spread * math.sqrt(math.pi / 2)  # of a normal median (David & Nagaraja 2003, section 10.3)
         scales = [("any", 0, scale), ("any", 0, scale)]
     else:
         if files:
-            networks = read_networks(files, errors)
+            trials = read_trials(files, errors)
         else:
             plan = load_plan(find_study(study or newest_study()))
-            networks, seeds, stated = study_networks(plan), plan.trainings_each, plan.margin
+            trials, seeds, stated = study_trials(plan), plan.trainings_each, plan.margin
         scales = [
             (each.space, len(each.errors), median_scale(each.errors))
-            for each in populations(networks)
+            for each in populations(trials.frame)
             if len(each.errors) >= FEWEST
         ]
         if len(scales) < 2:
             raise InputError(
-                f"a pilot needs two spaces with {FEWEST} networks with errors each; or give --spread SD"
+                f"a pilot needs two spaces with {FEWEST} networks with errors each", "or give --spread SD"
             )
-        seconds, notes = _seconds(networks), notes_of(networks)
+        seconds, notes = _seconds(trials.frame), list(trials.notes)
     chosen = check_margin(stated if margin is None else margin)
     if chosen == 0:
-        raise InputError("margin is 0; no number of networks shows 'no worse' within nothing: give --margin")
+        raise InputError(
+            "margin is 0", "no number of networks shows 'no worse' within nothing: give --margin"
+        )
     at_once = workers or usable_cores()
     steps = []
     for (a, n_a, scale_a), (b, n_b, scale_b) in pairwise(scales):

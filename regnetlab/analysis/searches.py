@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.compare import Population, populations
-from regnetlab.analysis.efficiency import AtRandom, best_at_random
 from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.standings import pareto_front
+from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.config import Config
@@ -104,7 +104,7 @@ def all_searches(plan: Plan) -> list[Trajectory]:
         return trajectories(list(csv.DictReader(io.StringIO(text))))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{plan.searches} is not what a search writes ({error}); its columns are {', '.join(COLUMNS)}"
+            f"{plan.searches} is not what a search writes ({error})", f"its columns are {', '.join(COLUMNS)}"
         ) from None
 
 

@@ -13,15 +13,16 @@ from itertools import pairwise
 import numpy as np
 from scipy import stats
 
-from regnetlab.analysis.intervals import LEVEL, Interval
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.study.contest import mean_error
 from regnetlab.study.contest_table import COLUMNS, LATENCY_BATCHES, contest_csv
 from regnetlab.study.outcome import outcome
-from regnetlab.study.plan import FINAL, TUNING, Plan
+from regnetlab.study.plan import Plan
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import COMPLETE
+from regnetlab.trials.job import FINAL, TUNING
 
 EQUAL_COMPUTE = 1.25
 """Contenders compete at equal compute where flops rise from each to the next by at most this factor."""
@@ -119,7 +120,7 @@ def study_standings(plan: Plan) -> list[Standing]:
         return standings(list(csv.DictReader(io.StringIO(text))))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{plan.contest} is not what a run writes ({error}); its columns are {', '.join(COLUMNS)}"
+            f"{plan.contest} is not what a run writes ({error})", f"its columns are {', '.join(COLUMNS)}"
         ) from None
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from regnetlab.analysis.intervals import LEVEL, Interval
-from regnetlab.analysis.networks import by_stages
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.analysis.width_law import fits_of_all
 from regnetlab.spaces.arrays import Floats
+from regnetlab.trials.table import by_stages
 
 PROPERTIES: Mapping[str, str] = MappingProxyType(
     {

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from scipy import stats
 
-from regnetlab.analysis.intervals import LEVEL, Interval
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.errors import InputError
 
 BETTER, NO_WORSE, WORSE, UNDECIDED = "better", "no worse", "worse", "undecided"
@@ -35,7 +35,7 @@ def verdict(difference: Interval, margin: float) -> str:
 def check_margin(margin: float) -> float:
     """This margin; raises ``InputError`` unless it is a number of percentage points from 0 to 100."""
     if not 0 <= margin <= 100:
-        raise InputError(f"margin is {margin:g}; it must be 0 to 100 percentage points of error")
+        raise InputError(f"margin is {margin:g}", "it must be 0 to 100 percentage points of error")
     return margin
 
 

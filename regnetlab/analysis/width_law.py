@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.intervals import Interval, best_mean
-from regnetlab.analysis.networks import by_stages
+from regnetlab.analysis.statistics.intervals import Interval, best_mean
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.law import fit_line
+from regnetlab.trials.table import by_stages
 
 BEST_SHARE = 0.25
 """The share of a population whose law is fitted: its best quarter."""
@@ -108,18 +108,18 @@ def population_law(networks: pd.DataFrame) -> PopulationLaw:
     n = len(networks)
     if n < FEWEST:
         raise InputError(
-            f"{n} networks with errors are too few for a law of the best quarter; it needs {FEWEST}"
+            f"{n} networks with errors are too few for a law of the best quarter", f"it needs {FEWEST}"
         )
     stages = networks["widths"].map(len)
     if stages.min() < 2 or stages.nunique() > 1:
         raise InputError(
-            f"the networks have {stages.min()} to {stages.max()} stages; a law over a population needs"
-            " the same number in each, two or more"
+            f"the networks have {stages.min()} to {stages.max()} stages",
+            "a law over a population needs the same number in each, two or more",
         )
     widths = np.log(np.array(networks["widths"].tolist(), np.float64))  # (n, stages)
     depths = np.log(np.array(networks["depths"].tolist(), np.float64))
     if np.ptp(widths, axis=1).max() == 0:
-        raise InputError("every network has equal widths in all its stages; there is no growth to fit")
+        raise InputError("every network has equal widths in all its stages", "there is no growth to fit")
     errors = networks["error"].to_numpy(np.float64)
     starts, slopes = fit_line(widths)
     chosen = np.argsort(errors, kind="stable")[: _count_best(n)]

@@ -95,8 +95,11 @@ def main(arguments: list[str] | None = None) -> int:
     except (InputError, TyperException) as error:
         if debug:
             raise
-        message = error.format_message() if isinstance(error, TyperException) else str(error)
-        _complain(" ".join(message.split()) or "give a command; regnetlab --help lists them")
+        if isinstance(error, InputError):
+            _complain(error.what, error.hint)
+        else:
+            message = " ".join(error.format_message().split())
+            _complain(message or "no command is given", "" if message else "regnetlab --help lists them")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")
@@ -114,5 +117,7 @@ def main(arguments: list[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _complain(message: str) -> None:
+def _complain(message: str, hint: str = "") -> None:
     print(f"regnetlab: {message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)

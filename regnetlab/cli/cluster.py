@@ -24,7 +24,7 @@ def worker(
     ] = False,
 ) -> None:
     """Train for the study behind a Dask scheduler, until stopped (Ctrl-C, SIGTERM)."""
-    from regnetlab.study.executors.joined import join
+    from regnetlab.execution.dask_worker import join
     from regnetlab.training.devices import find_device, most_workers
 
     count = trainings or most_workers(find_device())

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from regnetlab.analysis.error_units import ErrorUnit
 from regnetlab.cli.output import (
     Json,
     filled,
@@ -18,6 +17,7 @@ from regnetlab.cli.output import (
     signed,
 )
 from regnetlab.errors import InputError
+from regnetlab.trials.error_units import ErrorUnit
 
 StudyOrNewest = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")]
 From = Annotated[
@@ -49,7 +49,7 @@ def or_newest(study: str | None, files: list[Path] | None) -> str | None:
 def check_errors(errors: ErrorUnit | None, files: list[Path] | None) -> None:
     """Raise ``InputError`` where a unit is given for no file."""
     if errors is not None and not files:
-        raise InputError("--errors says how --from FILE is read; a study's errors are in percent")
+        raise InputError("--errors says how --from FILE is read", "a study's errors are in percent")
 
 
 def compare(
@@ -131,7 +131,7 @@ def plan(
 def _pair(text: str) -> tuple[str, str]:
     a, colon, b = text.partition(":")
     if not (a and colon and b):
-        raise InputError(f"pair is {text[:60]!r}; write two spaces, such as AnyNetA:AnyNetE")
+        raise InputError(f"pair is {text[:60]!r}", "write two spaces, such as AnyNetA:AnyNetE")
     return a, b
 
 

@@ -63,7 +63,7 @@ def count(
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text, re.ASCII)
     if match is None or not all(1 <= int(side) <= 65_536 for side in match.groups()):
-        raise InputError(f"input {text!r} is not HxW; write it as in 56x56")
+        raise InputError(f"input {text!r} is not HxW", "write it as in 56x56")
     return int(match[1]), int(match[2])
 
 

@@ -39,7 +39,9 @@ def reading(data: str, fit: str | None, background: str | None, skip_unreadable:
     given = {"fit": fit, "background": background}
     chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if chosen and not is_folder(data):
-        raise InputError(f"--{min(chosen)} is for folders of images; {data} is used as it is: leave it out")
+        raise InputError(
+            f"--{min(chosen)} is for folders of images", f"{data} is used as it is: leave it out"
+        )
     return Reading(**chosen, skip_unreadable=skip_unreadable)
 
 
@@ -108,11 +110,11 @@ def show(
     template = template.changed(input)
     root = folder_of(name, data_dir)
     if grid is not None and root is not None and grid.resolve().is_relative_to(root.resolve()):
-        raise InputError(f"output {grid} would lie among the images of {root}; write it somewhere else")
+        raise InputError(f"output {grid} would lie among the images of {root}", "write it somewhere else")
     quiet = Listener(progress=listener().progress)
     data = load_data(name, template, data_dir, replace(how, skip_unreadable=True), quiet)
     if input is not None and data.input != template.input:
-        raise InputError(f"--input {input}: the images of {name} are {data.input}; leave --input away")
+        raise InputError(f"--input {input}: the images of {name} are {data.input}", "leave --input away")
     if grid is not None:
         from regnetlab.training.grid import grid_png
 

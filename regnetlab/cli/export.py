@@ -45,7 +45,7 @@ def export(
         if output is None:
             raise InputError(f"--to {form.name} needs a file to write: -o network{form.endings[0]}")
     elif seed is not None:
-        raise InputError(f"--seed is of the weights in an ONNX file; --to {form.name} has no weights")
+        raise InputError("--seed is of the weights in an ONNX file", f"--to {form.name} has no weights")
     if output is not None:
         check_output(output, form.endings)
     from regnetlab.study.members import models_on

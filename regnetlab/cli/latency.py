@@ -39,17 +39,17 @@ def latency(
     """Measure how long networks take for a batch: of models, or of a study beside its scores."""
     batches = _batches(batch)
     if not 0 < seconds <= 60:
-        raise InputError(f"--seconds is {seconds:g}; it must be above 0 and at most 60")
+        raise InputError(f"--seconds is {seconds:g}", "it must be above 0 and at most 60")
     plan = None if study is not None else _study_meant(targets)
     if plan is None:
         if fit or n is not None:
-            raise InputError("--fit and --n are for a study, whose networks are many; give one study")
+            raise InputError("--fit and --n are for a study, whose networks are many", "give one study")
         from regnetlab.study.members import models_on
 
         _show_models(models_on(targets, study, template, input, classes), device, batches, seconds, json)
         return
     if template is not None or input is not None or classes is not None:
-        raise InputError("--template, --input and --classes are for models; a study has its own")
+        raise InputError("--template, --input and --classes are for models", "a study has its own")
     _time_study(plan, device, batches, seconds, n, fit, json)
 
 
@@ -57,7 +57,7 @@ def _batches(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     sizes = [int(part[:9]) for part in parts if part.isascii() and part.isdigit()]
     if len(sizes) < len(parts) or not all(1 <= size <= _MOST_BATCH for size in sizes):
-        raise InputError(f"--batch {text!r} is not a list of 1 to {_MOST_BATCH:,}; write it as in 1,256")
+        raise InputError(f"--batch {text!r} is not a list of 1 to {_MOST_BATCH:,}", "write it as in 1,256")
     return list(dict.fromkeys(sizes))
 
 
@@ -76,10 +76,10 @@ def _study_meant(targets: Sequence[str]) -> "Plan | None":
             try:
                 path = find_study(target)
             except InputError:
-                raise InputError(f"{no_model}; nor is it a study") from None
+                raise InputError(f"{no_model}", "nor is it a study") from None
             if len(targets) > 1:
                 raise InputError(
-                    f"{target!r} is a study; give it alone, or models with --study {target}"
+                    f"{target!r} is a study", f"give it alone, or models with --study {target}"
                 ) from None
             return load_plan(path)
     return None

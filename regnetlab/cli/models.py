@@ -72,15 +72,17 @@ def summary(
     """Show a network layer by layer: shapes, counts, receptive field, share of the flops; or its weights."""
     if weights is not None:
         if depth is not None:
-            raise InputError("--depth is not for --weights; choose a part with --layer, as in --layer block1")
+            raise InputError(
+                "--depth is not for --weights", "choose a part with --layer, as in --layer block1"
+            )
         from regnetlab.cli.weights import show_weights
 
         show_weights(weights, model, layer, (study, template, input, classes), json)
         return
     if layer is not None:
-        raise InputError(f"--layer {layer} is one of --weights; name their file too")
+        raise InputError(f"--layer {layer} is one of --weights", "name their file too")
     if model is None:
-        raise InputError("MODEL is missing; name a network, or --weights FILE")
+        raise InputError("MODEL is missing", "name a network, or --weights FILE")
     from regnetlab.study.members import models_on
 
     [(known, shape)] = models_on([model], study, template, input, classes)

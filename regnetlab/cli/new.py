@@ -51,9 +51,9 @@ def new(
     example, path = example_named(from_), new_study(name)
     tables = [*sorted(example.glob("*.csv")), *example.glob("provenance.json")]
     if trials and data is not None:
-        raise InputError("--trials are of the example's own data; leave out --data")
+        raise InputError("--trials are of the example's own data", "leave out --data")
     if trials and not (example / "trials.csv").exists():
-        raise InputError(f"the example {from_} has no trials; leave out --trials")
+        raise InputError(f"the example {from_} has no trials", "leave out --trials")
     if (data_dir is not None or input is not None or skip_unreadable) and data is None:
         raise InputError("--data-dir, --input and --skip-unreadable go with --data, the data of the study")
     begun = load_plan(example / "study.toml")

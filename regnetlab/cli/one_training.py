@@ -80,15 +80,15 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     _changed(start, {key: value for key, value in said.items() if key != "drop_last"})  # before data are read
     recipe = _changed(usual, said)
     if given.get("nesterov") and recipe.momentum == 0:
-        raise InputError("recipe: nesterov needs a momentum above 0; leave it out, or give --momentum 0.9")
+        raise InputError("recipe: nesterov needs a momentum above 0", "leave it out, or give --momentum 0.9")
     if resize is not None and plan is None and is_folder(data):
         if input is not None:
-            raise InputError(f"--resize {resize} and --input {input} both say a size; leave one out")
+            raise InputError(f"--resize {resize} and --input {input} both say a size", "leave one out")
         shape, resize = shape.changed(f"{shape.channels}x{resize}x{resize}"), None  # read so at once
     read = _reading(plan, data, given)
     pictures = load_data(data, shape, given.get("data_dir"), read, told)
     if input is not None and shape.input != pictures.input:
-        raise InputError(f"--input {input}: the images of {data} are {pictures.input}; leave --input away")
+        raise InputError(f"--input {input}: the images of {data} are {pictures.input}", "leave --input away")
     notes = pictures.lines()
     if test:
         pictures = with_test_images(pictures)
@@ -213,5 +213,5 @@ def _shaped(base: Template, given: Mapping[str, Any]) -> Template:
 def _numbers(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"--strides {text!r} are no numbers with commas between; write them as in 1,2,2")
+        raise InputError(f"--strides {text!r} are no numbers with commas between", "write them as in 1,2,2")
     return tuple(int(part[:9]) for part in parts)

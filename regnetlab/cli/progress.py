@@ -17,9 +17,9 @@ from rich.text import Text
 from regnetlab.errors import unknown
 from regnetlab.study.alone import failure_line
 from regnetlab.study.events import finished_facts
-from regnetlab.study.jobs import Job
 from regnetlab.study.runner import Progress
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job
 
 FORMS = ("auto", "plain", "json")
 """Ways to show a run."""

@@ -17,12 +17,12 @@ from regnetlab.cli.spaces import WindowText
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
-    from regnetlab.study.jobs import Job
     from regnetlab.study.plan import Plan
     from regnetlab.study.runner import Progress
     from regnetlab.study.search import Search
     from regnetlab.training.budget import Score
     from regnetlab.training.guessing import Guessing
+    from regnetlab.trials.job import Job
 
 _LINE_EVERY = 15.0  # seconds between lines
 
@@ -105,7 +105,7 @@ def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":
         if alone:
             names = ", ".join("-o" if name == "output" else f"--{name}" for name in alone)
             raise InputError(
-                f"study {study} says what {names} would; leave it out, or search without a study"
+                f"study {study} says what {names} would", "leave it out, or search without a study"
             )
         from regnetlab.study.plan_file import find_study, load_plan
 
@@ -118,17 +118,17 @@ def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":
 
 def _document(search: "Search", study: str | None, guess: "Guessing") -> dict[str, Any]:
     """The result, as far as the search has come."""
-    from regnetlab.analysis.networks import study_networks  # pandas
     from regnetlab.analysis.searches import all_searches, rivals, searched
+    from regnetlab.study.results import study_trials  # pandas
 
     plan = search.plan
-    known = {} if study is None or not _has_population(plan) else rivals(plan, study_networks(plan))
+    known = {} if study is None or not _has_population(plan) else rivals(plan, study_trials(plan).frame)
     facts = (search.space.name, search.sampler, search.seed, search.batch, search.protocol)
     for each in all_searches(plan):
         if (each.space, each.sampler, each.seed, each.batch, each.protocol) == facts:
             name = None if study is None else plan.name
             return searched(each.first(search.trials), name, known.get(each.space), guess)
-    raise InputError("no training is finished yet; run the same command again to go on")
+    raise InputError("no training is finished yet", "run the same command again to go on")
 
 
 def _has_population(plan: "Plan") -> bool:

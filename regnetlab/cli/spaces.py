@@ -98,7 +98,7 @@ def sample(
     if where:
         chosen = chosen.child(space, [named_constraint(each) for each in where])
     if n is None:
-        raise InputError("--n is missing; say how many networks, as in --n 64")
+        raise InputError("--n is missing", "say how many networks, as in --n 64")
     ranges = chosen.ranges.changed(
         depth=_range("depth", depth),
         width=_range("width", width),
@@ -134,7 +134,7 @@ def _range(name: str, text: str | None) -> tuple[int, int] | None:
         return None
     low, colon, high = text.partition(":")
     if not (colon and low.isascii() and low.isdigit() and high.isascii() and high.isdigit()):
-        raise InputError(f"--{name} {text!r} is not LOW:HIGH; write it as in 1:12")
+        raise InputError(f"--{name} {text!r} is not LOW:HIGH", "write it as in 1:12")
     return int(low[:9]), int(high[:9])
 
 
@@ -143,7 +143,7 @@ def _values(name: str, text: str | None) -> tuple[int, ...] | None:
         return None
     parts = text.split(",")
     if not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"--{name} {text!r} is not a list of whole numbers; write it as in 8,16,32")
+        raise InputError(f"--{name} {text!r} is not a list of whole numbers", "write it as in 8,16,32")
     return tuple(int(part[:9]) for part in parts)
 
 

@@ -85,7 +85,7 @@ def _place(text: str, plan_of: str | None = None) -> "tuple[Location, Plan | Non
             name = _name_of(plan_of)
         place = location_of(url, Path.cwd(), name)
         if "postgres" in url.partition(":")[0] and not name:
-            raise InputError("a database holds many studies; name one: postgresql://…/DATABASE#STUDY")
+            raise InputError("a database holds many studies", "name one: postgresql://…/DATABASE#STUDY")
         return place, None
     plan = load_plan(find_study(text))
     return plan.store, plan

@@ -66,7 +66,7 @@ def run(
     plan = load_plan(find_study(study), storage)
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.outcome import Outcome
-    from regnetlab.study.trials import status as status_of
+    from regnetlab.study.status import status as status_of
     from regnetlab.study.workers import LogReader
 
     jobs = planned_jobs(plan)  # also finds a regime that can't be met before anything is written
@@ -132,8 +132,8 @@ def status(
     from regnetlab.study.outcome import Outcome, outcome
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.provenance import recorded
+    from regnetlab.study.status import status as status_of
     from regnetlab.study.store import open_store
-    from regnetlab.study.trials import status as status_of
     from regnetlab.study.workers import LogReader
     from regnetlab.training.budget import COMPLETE
 

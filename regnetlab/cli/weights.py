@@ -24,7 +24,9 @@ def show_weights(path: Path, text: str | None, layer: str | None, options: _Opti
     tensors, metadata = read_weights(path)
     named = text or metadata.get("model")
     if not isinstance(named, str):
-        raise InputError(f"{path} does not say its network; name it, as in summary resnet18 --weights {path}")
+        raise InputError(
+            f"{path} does not say its network", f"name it, as in summary resnet18 --weights {path}"
+        )
     saved, (study, template, input, classes) = saved_template(metadata), options
     if saved is not None and study is None and template is None:
         shape = saved.changed(input, classes)

@@ -71,24 +71,24 @@ def formed(model: Model, form: str) -> Model:
     if is_pixels(form):
         pixels = int(form[:-2])
         if not 1 <= pixels <= _MOST_PIXELS:
-            raise InputError(f"{text}: images of {pixels} pixels a side; it must be 1 to {_MOST_PIXELS:,}")
+            raise InputError(f"{text}: images of {pixels} pixels a side", f"it must be 1 to {_MOST_PIXELS:,}")
         before = model.text.rpartition("@")[2]
         if before == "original" or is_pixels(before):
-            raise InputError(f"{text} says twice how many pixels a side the network sees; say it once")
+            raise InputError(f"{text} says twice how many pixels a side the network sees", "say it once")
         text, build = f"{model.text}@{pixels}px", partial(_at, model, pixels)
         return replace(model, text=text, build=build, template=SMALL, flops=None)
     if form == "small":
         return _small(model, text, 1.0)
     if match is None:
         raise InputError(
-            f"form {form!r} of {model.text} is not known; there are original, small, pixels as in 96px,"
-            " a multiplier as in 0.25x, and flops as in 1MF"
+            f"form {form!r} of {model.text} is not known",
+            "there are original, small, pixels as in 96px, a multiplier as in 0.25x, and flops as in 1MF",
         )
     if match["unit"] is None:
         multiplier = float(match["number"])
         if not 0 < multiplier <= _LARGEST:
             raise InputError(
-                f"{text}: the multiplier is {multiplier:g}; it must be above 0, at most {_LARGEST}"
+                f"{text}: the multiplier is {multiplier:g}", f"it must be above 0, at most {_LARGEST}"
             )
         return _small(model, text, multiplier)
     flops = int(Decimal(match["number"]) * _POWERS[match["unit"]])
@@ -147,8 +147,11 @@ def reach(model: Model, template: Template, flops: int) -> Reached:
         )
         known = " and ".join(f"{format_count(r.flops)} ({model.text}@{r.multiplier:g}x)" for r in reached)
         raise InputError(
-            f"{model.text}@{format_count(flops)}F at {template.input}: no multiplier comes within"
-            f" {TOLERANCE:.0%} of these flops; {what} {known}"
+            (
+                f"{model.text}@{format_count(flops)}F at {template.input}: no multiplier comes within"
+                f" {TOLERANCE:.0%} of these flops"
+            ),
+            f"{what} {known}",
         )
     return best
 

@@ -96,10 +96,12 @@ class Chain:
         vector = self.steps[0].kind == "fc"
         flat = vector or any(step.kind in ("fc", "global") for step in self.steps)
         if flat and not vector and size is None:
-            raise InputError(f"{self.text!r}: a layer takes the whole map; give its size as in --input 12x12")
+            raise InputError(
+                f"{self.text!r}: a layer takes the whole map", "give its size as in --input 12x12"
+            )
         if vector and size is not None:
             raise InputError(
-                f"{self.text!r} begins with {self.steps[0].text!r}, which has no map; leave --input away"
+                f"{self.text!r} begins with {self.steps[0].text!r}, which has no map", "leave --input away"
             )
         height, width = size or (self._side, self._side)
         channels = next((_number(step, step.w_in, value) for step in self.steps if step.w_in), 1)
@@ -144,7 +146,9 @@ class Chain:
         """A side that all layers fit into."""
         strides = math.prod(step.stride for step in self.steps)
         if strides > _LARGEST:
-            raise InputError(f"{self.text!r}: the strides multiply to {strides:,}; they may to {_LARGEST:,}")
+            raise InputError(
+                f"{self.text!r}: the strides multiply to {strides:,}", f"they may to {_LARGEST:,}"
+            )
         return 2 * strides * sum(step.kernel for step in self.steps)
 
 
@@ -152,12 +156,12 @@ def parse_chain(text: str) -> Chain:
     """The chain that a text says; raises ``InputError`` that quotes the part that is not understood."""
     parts = [part.strip() for part in text.split("+")]
     if len(parts) > _MOST:
-        raise InputError(f"a chain of {len(parts)} layers is too long; it has at most {_MOST}")
+        raise InputError(f"a chain of {len(parts)} layers is too long", f"it has at most {_MOST}")
     steps = tuple(map(_parse_step, parts))
     letters = {c for step in steps for word in _numbers(step) for c in word if c.isalpha()}
     if len(letters) > 1:
         raise InputError(
-            f"{text!r} has the letters {', '.join(sorted(letters))}; use one, as in conv 5x5 c->2c"
+            f"{text!r} has the letters {', '.join(sorted(letters))}", "use one, as in conv 5x5 c->2c"
         )
     return Chain(text.strip(), steps, "".join(letters))
 
@@ -169,7 +173,7 @@ def _numbers(step: Step) -> tuple[str, ...]:
 def _parse_step(text: str) -> Step:
     match = _LAYER.fullmatch(text)
     if match is None:
-        raise InputError(f"layer {text!r} is not understood; write a chain as in {EXAMPLE!r}")
+        raise InputError(f"layer {text!r} is not understood", f"write a chain as in {EXAMPLE!r}")
     if match["global"]:
         return Step(text, "global")
     kind = "fc" if match["fc"] else "conv" if match["conv"] else "pool"
@@ -182,7 +186,7 @@ def _parse_step(text: str) -> Step:
     options = _parse_options(text, kind, (match["options"] or match["more"] or "").split())
     widths = (match["w_in"] or "", match["width"] or "")
     if kind != "pool" and not all(widths):
-        raise InputError(f"layer {text!r} has no channels; write them as in 192->32")
+        raise InputError(f"layer {text!r} has no channels", "write them as in 192->32")
     return Step(text, kind, *widths, kernel, options)
 
 
@@ -193,19 +197,19 @@ def _parse_options(text: str, kind: str, words: Sequence[str]) -> Mapping[str, s
         if name not in _OPTIONS[kind] or bool(equals) != (name != "bias") or name in options:
             known = ", ".join(each if each == "bias" else f"{each}=1" for each in _OPTIONS[kind])
             raise InputError(
-                f"layer {text!r}: {word!r} is not understood; behind {kind} may stand {known}, once"
+                f"layer {text!r}: {word!r} is not understood", f"behind {kind} may stand {known}, once"
             )
         if name in ("stride", "padding"):
             _whole(text, name, value, 0 if name == "padding" else 1)
         elif name == "groups" and not re.fullmatch(r"[0-9]{1,6}|[0-9]{0,6}[a-z]", value):
-            raise InputError(f"layer {text!r}: {word!r} is no number of groups; write it as in groups=2")
+            raise InputError(f"layer {text!r}: {word!r} is no number of groups", "write it as in groups=2")
         options[name] = value or "1"
     return options
 
 
 def _whole(text: str, name: str, value: str, least: int) -> int:
     if not (value.isdigit() and len(value) < 10 and least <= int(value) <= _LARGEST):
-        raise InputError(f"layer {text!r}: {name} is {value}; it must be between {least} and {_LARGEST:,}")
+        raise InputError(f"layer {text!r}: {name} is {value}", f"it must be between {least} and {_LARGEST:,}")
     return int(value)
 
 
@@ -227,7 +231,7 @@ def _modules(step: Step, value: int, shape: tuple[int, ...]) -> Iterator[nn.Modu
     padding = int(step.option("padding", step.kernel // 2 if step.kind == "conv" else 0))
     if step.kind in ("conv", "pool") and min(shape[1:]) + 2 * padding < step.kernel:
         raise InputError(
-            f"layer {step.text!r}: the window does not fit into a map of {given}; give a larger --input"
+            f"layer {step.text!r}: the window does not fit into a map of {given}", "give a larger --input"
         )
     if step.kind == "global":
         yield nn.AdaptiveAvgPool2d(1)

@@ -68,7 +68,7 @@ def read_config_file(path: Path) -> PyclsNetwork:
     try:
         return network_of_config(_document(path))
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise error.at(path) from None
 
 
 def network_of_config(cfg: Any) -> PyclsNetwork:
@@ -77,9 +77,11 @@ def network_of_config(cfg: Any) -> PyclsNetwork:
     template = _template(cfg, kind, section)
     activation = str(_model(cfg)["ACTIVATION_FUN"]).lower()
     if activation != "relu":
-        raise InputError(f"MODEL.ACTIVATION_FUN is {activation!r}; only networks with relu can be read")
+        raise InputError(f"MODEL.ACTIVATION_FUN is {activation!r}", "only networks with relu can be read")
     if section["BLOCK_TYPE"] != BLOCK:
-        raise InputError(f"{kind.upper()}.BLOCK_TYPE is {section['BLOCK_TYPE']!r}; only {BLOCK} can be read")
+        raise InputError(
+            f"{kind.upper()}.BLOCK_TYPE is {section['BLOCK_TYPE']!r}", f"only {BLOCK} can be read"
+        )
     se_ratio = se_ratio_of_config(cfg)
     if kind == "anynet":
         return PyclsNetwork(_anynet(section, se_ratio), template)
@@ -96,7 +98,9 @@ def se_ratio_of_config(cfg: Any) -> float:
     """The squeeze-and-excitation ratio of a config, 0 for none."""
     kind, section = _sections(cfg)
     if not isinstance(section["SE_ON"], bool):
-        raise InputError(f"{kind.upper()}.SE_ON is {str(section['SE_ON'])[:40]!r}; it must be True or False")
+        raise InputError(
+            f"{kind.upper()}.SE_ON is {str(section['SE_ON'])[:40]!r}", "it must be True or False"
+        )
     return _real(f"{kind.upper()}.SE_R", section["SE_R"]) if section["SE_ON"] else 0.0
 
 
@@ -106,7 +110,7 @@ def _document(path: Path) -> Any:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise InputError("it is no regular file; give a YAML config of pycls")
+            raise InputError("it is no regular file", "give a YAML config of pycls")
         if status.st_size > _MOST_BYTES:
             raise InputError("it is over 1 MiB, too large for a config of pycls")
         return yaml.safe_load(path.read_bytes())
@@ -122,10 +126,10 @@ def _document(path: Path) -> Any:
 def _sections(cfg: Any) -> tuple[str, Mapping[str, Any]]:
     """The type of a config's network, and its section with the defaults filled in."""
     if not isinstance(cfg, Mapping) or not isinstance(cfg.get("MODEL"), Mapping):
-        raise InputError("it is no config of pycls; it has no section MODEL with a TYPE")
+        raise InputError("it is no config of pycls", "it has no section MODEL with a TYPE")
     kind = str(_model(cfg)["TYPE"])
     if kind not in _SECTIONS:
-        raise InputError(f"MODEL.TYPE is {kind!r}; of pycls' networks only anynet and regnet can be read")
+        raise InputError(f"MODEL.TYPE is {kind!r}", "of pycls' networks only anynet and regnet can be read")
     return kind, _filled(kind.upper(), cfg.get(kind.upper()) or {}, _SECTIONS[kind])
 
 
@@ -136,7 +140,7 @@ def _model(cfg: Mapping[str, Any]) -> Mapping[str, Any]:
 def _filled(name: str, given: Any, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
     """A section with its defaults; like pycls' own reader, it takes a text for the value that it spells."""
     if not isinstance(given, Mapping):
-        raise InputError(f"section {name} is {str(given)[:40]!r}; it must hold KEY: value")
+        raise InputError(f"section {name} is {str(given)[:40]!r}", "it must hold KEY: value")
     for key in given:
         if key not in defaults:
             raise unknown(f"key of {name}", str(key), defaults)
@@ -156,17 +160,17 @@ def _template(cfg: Mapping[str, Any], kind: str, section: Mapping[str, Any]) -> 
     name = kind.upper()
     if section["STEM_TYPE"] not in _STRIDES:
         raise InputError(
-            f"{name}.STEM_TYPE is {section['STEM_TYPE']!r}; only {' and '.join(_STRIDES)} can be built"
+            f"{name}.STEM_TYPE is {section['STEM_TYPE']!r}", f"only {' and '.join(_STRIDES)} can be built"
         )
     if section["HEAD_W"] != 0:
-        raise InputError(f"{name}.HEAD_W is {section['HEAD_W']}; a convolution in the head can't be built")
+        raise InputError(f"{name}.HEAD_W is {section['HEAD_W']}", "a convolution in the head can't be built")
     if kind == "regnet":
         strides: tuple[int, ...] = (_whole("REGNET.STRIDE", section["STRIDE"]),) * _law(section).config.stages
     else:
         strides = _wholes("ANYNET.STRIDES", section["STRIDES"])
     train = cfg.get("TRAIN") or {}
     if not isinstance(train, Mapping):
-        raise InputError(f"section TRAIN is {str(train)[:40]!r}; it must hold KEY: value")
+        raise InputError(f"section TRAIN is {str(train)[:40]!r}", "it must hold KEY: value")
     size = _whole("TRAIN.IM_SIZE", _spelt(train.get("IM_SIZE", 224)))
     return Template(
         NAME,
@@ -193,8 +197,11 @@ def _law(section: Mapping[str, Any], se_ratio: float = 0.0) -> RegNetLaw:
     )
     if not gives_the_same(law):
         raise InputError(
-            f"REGNET.W0 is {law.w0:g} and BOT_MUL {multiplier:g}; pycls needs a W0 that is a multiple of 8,"
-            " and rounds by a BOT_MUL that is neither a whole number nor 1/2, 1/4, …: write it as ANYNET"
+            f"REGNET.W0 is {law.w0:g} and BOT_MUL {multiplier:g}",
+            (
+                "pycls needs a W0 that is a multiple of 8,"
+                " and rounds by a BOT_MUL that is neither a whole number nor 1/2, 1/4, …: write it as ANYNET"
+            ),
         )
     return law
 
@@ -214,7 +221,7 @@ def _anynet(section: Mapping[str, Any], se_ratio: float) -> Config:
     ):
         if len(values) != stages:
             raise InputError(
-                f"ANYNET.{key} has {len(values)} entries and DEPTHS {stages}; each needs one a stage"
+                f"ANYNET.{key} has {len(values)} entries and DEPTHS {stages}", "each needs one a stage"
             )
     ratios = tuple(_ratio("ANYNET.BOT_MULS", each) for each in multipliers)
     group_widths = []
@@ -240,12 +247,12 @@ def _ratio(name: str, multiplier: float) -> float:
     try:
         return bottleneck_ratio(1 / multiplier)
     except (InputError, ZeroDivisionError):
-        raise InputError(f"{name} has {multiplier:g}; it must be a whole number, or one over one") from None
+        raise InputError(f"{name} has {multiplier:g}", "it must be a whole number, or one over one") from None
 
 
 def _list(name: str, value: Any) -> list[Any]:
     if not isinstance(value, list | tuple) or not value:
-        raise InputError(f"{name} is {str(value)[:40]!r}; it must be a list with one number a stage")
+        raise InputError(f"{name} is {str(value)[:40]!r}", "it must be a list with one number a stage")
     return list(value)
 
 
@@ -256,12 +263,12 @@ def _wholes(name: str, value: Any) -> tuple[int, ...]:
 def _whole(name: str, value: Any) -> int:
     number = _real(name, value)
     if number != int(number) or number < 1:
-        raise InputError(f"{name} has {str(value)[:40]!r}; it must be a whole number of 1 or more")
+        raise InputError(f"{name} has {str(value)[:40]!r}", "it must be a whole number of 1 or more")
     return int(number)
 
 
 def _real(name: str, value: Any) -> float:
     """A finite number that is not absurd."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
-        raise InputError(f"{name} has {str(value)[:40]!r}; it must be a number")
+        raise InputError(f"{name} has {str(value)[:40]!r}", "it must be a number")
     return float(value)

@@ -45,7 +45,8 @@ def find_model(text: str) -> Model:
         return formed(find_model(name), form.strip())
     if "@" in name:
         raise InputError(
-            f"model {text!r} has two forms; pixels alone go with another one, behind it: resnet18@0.25x@96px"
+            f"model {text!r} has two forms",
+            "pixels alone go with another one, behind it: resnet18@0.25x@96px",
         )
     if is_config_file(name):
         return formed(_of_file(name), form.strip())
@@ -92,17 +93,20 @@ def _find(text: str) -> Model:
         return _named()[usual_name(name)]
     except KeyError:
         if name.startswith("derived"):
-            raise InputError(f"model {text!r} is a network of a study; add --study NAME") from None
+            raise InputError(f"model {text!r} is a network of a study", "add --study NAME") from None
         if ":" in text or "=" in text:
             raise InputError(
-                f"model {text!r} is not known; write a config as anynet:d=1,2;w=16,32;g=8;b=1"
-                " or regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1, also"
-                " regnet:w0=24,growth=2.1,stages=4,d=16,g=16,b=1"
+                f"model {text!r} is not known",
+                (
+                    "write a config as anynet:d=1,2;w=16,32;g=8;b=1"
+                    " or regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1, also"
+                    " regnet:w0=24,growth=2.1,stages=4,d=16,g=16,b=1"
+                ),
             ) from None
         if names := likely(name, _named()):
             raise unknown("model", text, names) from None
         there = PUBLISHED if name.startswith("regnet") else _named()
-        raise InputError(f"model {text!r} is not known; there are {', '.join(there)}") from None
+        raise InputError(f"model {text!r} is not known", f"there are {', '.join(there)}") from None
 
 
 def _of_file(path: str) -> Model:

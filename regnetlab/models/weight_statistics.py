@@ -111,8 +111,8 @@ def _check(text: str, expected: Mapping[str, torch.Tensor], tensors: Mapping[str
     if mistakes := [*wrong, *missing, *more]:
         others = f" (and {len(mistakes) - 1:,} more)" if len(mistakes) > 1 else ""
         raise InputError(
-            f"these are not weights of {text}: {mistakes[0]}{others}; name the network, --input and --classes"
-            " that they were trained with"
+            f"these are not weights of {text}: {mistakes[0]}{others}",
+            "name the network, --input and --classes that they were trained with",
         )
 
 

@@ -50,7 +50,7 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
             entry = (file.metadata() or {}).get(_ENTRY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise InputError(f"weights {path}: there is no such file; train writes one with --save") from None
+        raise InputError(f"weights {path}: there is no such file", "train writes one with --save") from None
     except (OSError, SafetensorError, ValueError) as error:
         reason = "it is a folder" if path.is_dir() else str(error)
         raise InputError(f"weights {path} can't be read as safetensors: {reason}") from None
@@ -66,7 +66,7 @@ def _own_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     tensors, facts = read_weights(path)
     if not {"model", "template"} <= facts.keys():
         raise InputError(
-            f"weights {path} do not say which network they are; files that train --save wrote do"
+            f"weights {path} do not say which network they are", "files that train --save wrote do"
         )
     return tensors, facts
 

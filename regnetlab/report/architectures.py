@@ -16,7 +16,7 @@ from regnetlab.analysis.width_law import PopulationLaw
 from regnetlab.report.content import Content
 from regnetlab.report.style import joined, log_axis, scatter_type, style, title
 from regnetlab.spaces.law import log_linear_widths
-from regnetlab.study.plan import DERIVED
+from regnetlab.trials.job import DERIVED
 
 LOGARITHMIC = ("flops", "params", "acts", "w0", "growth", "width_ratio", "group_width")
 MOST_LINES = 300

@@ -1,7 +1,7 @@
 """What is said of one network's error beside the best of as many drawn at random."""
 
-from regnetlab.analysis.efficiency import AtRandom
-from regnetlab.analysis.intervals import LEVEL
+from regnetlab.analysis.statistics.intervals import LEVEL
+from regnetlab.analysis.statistics.random_search import AtRandom
 from regnetlab.analysis.verdicts import BETTER, UNDECIDED, WORSE
 
 

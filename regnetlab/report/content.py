@@ -1,6 +1,5 @@
 """What a page shows, computed once: from a study, or from any file of networks."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,37 +14,36 @@ from regnetlab.analysis.compare import (
     Population,
     compare,
     populations,
-    stated_margin,
     steps,
-    study_pairs,
 )
-from regnetlab.analysis.error_units import ErrorUnit
 from regnetlab.analysis.fidelity import Fidelity
 from regnetlab.analysis.judged_budgets import finding, study_fidelity
 from regnetlab.analysis.ladders import UnfinishedError
 from regnetlab.analysis.latencies import Group, groups
 from regnetlab.analysis.law_evidence import LawEvidence, law_evidence
-from regnetlab.analysis.networks import (
-    complete,
-    notes_of,
-    read_networks,
-    records,
-    study_networks,
-    with_widths,
-    without_law,
-)
 from regnetlab.analysis.searches import Trajectory, rivals, study_searches
-from regnetlab.analysis.seed_noise import SeedNoise, seed_noise
 from regnetlab.analysis.standings import Standing, study_standings
+from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
 from regnetlab.analysis.trends import PROPERTIES, Trend, trend, with_properties
 from regnetlab.analysis.verdicts import check_margin
 from regnetlab.analysis.width_law import PopulationLaw, population_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
 from regnetlab.study.latencies import read_latencies
-from regnetlab.study.plan import DERIVED, MARGIN, Plan
+from regnetlab.study.plan import MARGIN, Plan
 from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.provenance import readable, recorded
+from regnetlab.study.results import stated_margin, study_steps, study_trials
+from regnetlab.trials.error_units import ErrorUnit
+from regnetlab.trials.files import read_trials
+from regnetlab.trials.job import DERIVED
+from regnetlab.trials.table import (
+    complete,
+    points_of,
+    records,
+    with_widths,
+    without_law,
+)
 
 MOST_SHOWN = 4_000
 """Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""
@@ -102,14 +100,14 @@ class Content:
 
 def study_content(plan: Plan, margin: float | None = None) -> Content:
     """The content of a study; raises ``InputError`` where no training has earned an error yet."""
-    every = study_networks(plan)
+    every = study_trials(plan).frame
     return _content(
         every,
         name=plan.name,
         lead=_lead(plan, every),
         source=plan.name,
         order=[draw.space.name for draw in plan.draws],
-        pairs=study_pairs(plan),
+        pairs=study_steps(plan),
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
         margin=stated_margin(plan) if margin is None else check_margin(margin),
         standings=study_standings(plan),
@@ -126,11 +124,12 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
 def files_content(
     files: Sequence[Path], margin: float | None = None, errors: ErrorUnit | None = None
 ) -> Content:
-    """The content of files of networks (``analysis.networks.read_networks``)."""
-    every = read_networks(files, errors)
+    """The content of files of networks (``trials.files.read_trials``)."""
+    trials = read_trials(files, errors)
+    every = trials.frame
     spaces = every["space"].nunique()
     names = ", ".join(file.name for file in files)
-    notes = notes_of(every)
+    notes = list(trials.notes)
     for file in files:  # a page is given away: it names no folders, as above
         notes = [note.replace(f"{file.parent}/", "") for note in notes]
     return _content(
@@ -164,7 +163,7 @@ def _content(
     found = [each for each in populations(every, order) if len(each.errors)]
     scored = complete(every)
     if not len(scored):
-        raise InputError(f"{name}: no training has earned an error yet; nothing to report")
+        raise InputError(f"{name}: no training has earned an error yet", "nothing to report")
     rank = {space: i for i, space in enumerate([*(each.space for each in found), DERIVED])}
     scored = scored.sort_values("space", key=lambda names: names.map(rank), kind="stable")
     networks, shown = _shown_first(with_properties(scored.reset_index(drop=True)))
@@ -248,7 +247,7 @@ def _labelled(networks: pd.DataFrame) -> pd.DataFrame:
     return networks.assign(
         model=models,
         label=[m.removeprefix("anynet:") or _label(row) for m, row in zip(models, rows, strict=True)],
-        points=pd.Series([_points(row) for row in rows], index=networks.index, dtype=object),
+        points=pd.Series([points_of(row.get("curve")) for row in rows], index=networks.index, dtype=object),
     )
 
 
@@ -256,16 +255,6 @@ def _label(row: Mapping[str, Any]) -> str:
     if not isinstance(row["widths"], tuple):
         return str(row["name"])
     return f"d={','.join(map(str, row['depths']))};w={','.join(map(str, row['widths']))}"
-
-
-def _points(row: Mapping[str, Any]) -> list[list[float]]:
-    """The learning curve as [images, train loss, train error, …]; none where the file's is something else."""
-    text = row.get("curve")
-    try:
-        curve = json.loads(text) if isinstance(text, str) and text else []
-        return [[float(point[0]), float(point[1]), float(point[2])] for point in curve]
-    except (ValueError, TypeError, IndexError, RecursionError):
-        return []
 
 
 def _law(networks: pd.DataFrame) -> tuple[PopulationLaw | None, str]:

@@ -13,7 +13,7 @@ from regnetlab.analysis.verdicts import UNDECIDED
 from regnetlab.report.findings import Finding, signed
 from regnetlab.report.style import log_axis, scatter_type, style, title
 from regnetlab.spaces.regime import format_count
-from regnetlab.study.plan import DERIVED
+from regnetlab.trials.job import DERIVED
 
 CONTEST_COLUMNS = (
     ("contender", False),

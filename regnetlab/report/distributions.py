@@ -15,9 +15,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from regnetlab.analysis.compare import COMPLEXITIES
-from regnetlab.analysis.edf import edf, weighted_edf
-from regnetlab.analysis.efficiency import random_search
-from regnetlab.analysis.matched import matched_weights
+from regnetlab.analysis.statistics.edf import edf, weighted_edf
+from regnetlab.analysis.statistics.matching import matched_weights
+from regnetlab.analysis.statistics.random_search import random_search
 from regnetlab.report.content import Content
 from regnetlab.report.style import faint, log_axis, style, title
 from regnetlab.spaces.arrays import Floats

@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from regnetlab.analysis.fidelity import Correlation, Fidelity
-from regnetlab.analysis.intervals import Interval
+from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.report.style import round_numbers, style, title
 
 _TRACES = (

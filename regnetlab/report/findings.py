@@ -12,11 +12,11 @@ from types import MappingProxyType
 import numpy as np
 
 from regnetlab.analysis.compare import Comparison, Population
-from regnetlab.analysis.edf import edf
-from regnetlab.analysis.efficiency import best_at_random
 from regnetlab.analysis.guessing import NEITHER, has_learned
-from regnetlab.analysis.intervals import Interval, median_difference
 from regnetlab.analysis.law_evidence import FREE, HOLDS, LawEvidence
+from regnetlab.analysis.statistics.edf import edf
+from regnetlab.analysis.statistics.intervals import Interval, median_difference
+from regnetlab.analysis.statistics.random_search import best_at_random
 from regnetlab.analysis.trends import PROPERTIES, Trend
 from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, points, verdict
 from regnetlab.report.chance import chance_chip, chance_text
@@ -25,9 +25,9 @@ from regnetlab.report.style import title
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.regime import format_count
 from regnetlab.spaces.space import SPACES, DesignSpace
-from regnetlab.study.plan import DERIVED
 from regnetlab.study.provenance import guessing_in
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.job import DERIVED
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {

@@ -8,8 +8,8 @@ from regnetlab.report.content import Content
 from regnetlab.report.findings import Finding
 from regnetlab.report.style import title
 from regnetlab.spaces.arrays import Floats
-from regnetlab.study.plan import DERIVED
 from regnetlab.study.provenance import guessing_in
+from regnetlab.trials.job import DERIVED
 
 GUESSING = "guessing"
 """The chip of what is not clearly better than that."""

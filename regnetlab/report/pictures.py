@@ -24,7 +24,7 @@ def write_pictures(content: Content, folder: Path) -> list[Path]:
     if find_spec("kaleido") is None:  # Plotly imports it
         raise InputError(f"--figures needs Kaleido: {_REMEDY}")
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"--figures {folder} is a file; give a folder")
+        raise InputError(f"--figures {folder} is a file", "give a folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -39,7 +39,7 @@ def write_pictures(content: Content, folder: Path) -> list[Path]:
             except (RuntimeError, ValueError, OSError) as error:
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
                 raise InputError(
-                    f"--figures: {path.name} can't be drawn ({reason}); it needs {_REMEDY}"
+                    f"--figures: {path.name} can't be drawn ({reason})", f"it needs {_REMEDY}"
                 ) from None
             written.append(path)
     return written

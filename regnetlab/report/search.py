@@ -6,8 +6,8 @@ from types import MappingProxyType
 import numpy as np
 import plotly.graph_objects as go
 
-from regnetlab.analysis.efficiency import random_search
 from regnetlab.analysis.searches import Trajectory, at_random
+from regnetlab.analysis.statistics.random_search import random_search
 from regnetlab.analysis.verdicts import UNDECIDED
 from regnetlab.report.chance import chance_chip, chance_text
 from regnetlab.report.content import Content

@@ -13,7 +13,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from regnetlab.spaces.regime import format_count
-from regnetlab.study.plan import DERIVED
+from regnetlab.trials.job import DERIVED
 
 _STYLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {

@@ -4,11 +4,11 @@ import math
 from typing import Any
 
 from regnetlab.analysis.compare import summary
-from regnetlab.analysis.networks import records
 from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.report.content import Content, model_text
 from regnetlab.report.style import style, title
-from regnetlab.study.plan import DERIVED
+from regnetlab.trials.job import DERIVED
+from regnetlab.trials.table import records
 
 _MOST_FAILURES = 200
 

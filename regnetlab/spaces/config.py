@@ -44,8 +44,8 @@ class Config:
         if len({len(column) for column in columns}) != 1 or not 1 <= self.stages <= MAX_STAGES:
             counts = ", ".join(str(len(column)) for column in columns)
             raise InputError(
-                f"depths, widths, group widths and bottleneck ratios have {counts} entries;"
-                f" each needs one per stage, 1 to {MAX_STAGES}"
+                f"depths, widths, group widths and bottleneck ratios have {counts} entries",
+                f"each needs one per stage, 1 to {MAX_STAGES}",
             )
         for stage in zip(*columns, strict=True):
             _check_stage(*stage)
@@ -67,7 +67,7 @@ class Config:
         """
         stages = len(depths)
         if len(widths) != stages:
-            raise InputError(f"d has {stages} entries and w {len(widths)}; each needs one per stage")
+            raise InputError(f"d has {stages} entries and w {len(widths)}", "each needs one per stage")
         groups = _per_stage("g", group_widths, stages)
         ratios = plain(map(bottleneck_ratio, _per_stage("b", bottleneck_ratios, stages)))
         for name, values in (("w", widths), ("g", groups)):
@@ -162,15 +162,15 @@ def parse_fields(text: str, kind: str, required: Sequence[str], optional: Sequen
     for part in filter(None, (each.strip() for each in _split_fields(body))):
         name, equals, value = (each.strip() for each in part.partition("="))
         if not equals or not value:
-            raise InputError(f"{kind}: {part!r} is not name=value; names are {', '.join(allowed)}")
+            raise InputError(f"{kind}: {part!r} is not name=value", f"names are {', '.join(allowed)}")
         if name not in allowed:
-            raise InputError(f"{kind}: {name!r} is not known; names are {', '.join(allowed)}")
+            raise InputError(f"{kind}: {name!r} is not known", f"names are {', '.join(allowed)}")
         if name in fields:
             raise InputError(f"{kind}: {name} is given twice")
         fields[name] = value
     missing = [name for name in required if name not in fields]
     if missing:
-        raise InputError(f"{kind}: {', '.join(missing)} is missing; {kind} needs {', '.join(required)}")
+        raise InputError(f"{kind}: {', '.join(missing)} is missing", f"{kind} needs {', '.join(required)}")
     return fields
 
 
@@ -201,7 +201,7 @@ def _split_fields(body: str) -> list[str]:
 def _parse_ints(name: str, text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-        raise InputError(f"{name}={text} is not a list of whole numbers; write {name}=8,16,32")
+        raise InputError(f"{name}={text} is not a list of whole numbers", f"write {name}=8,16,32")
     return tuple(int(part) for part in parts)
 
 
@@ -209,7 +209,7 @@ def _per_stage(name: str, values: Sequence[Number], stages: int) -> tuple[Number
     if len(values) == 1:
         return tuple(values) * stages
     if len(values) != stages:
-        raise InputError(f"{name} has {len(values)} entries; give one, or one for each of {stages} stages")
+        raise InputError(f"{name} has {len(values)} entries", f"give one, or one for each of {stages} stages")
     return tuple(values)
 
 

@@ -31,13 +31,13 @@ class LatencyModel:
         for name in ("base", "flop", "act"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
-                raise InputError(f"latency: {name} is {value}; it must be 0 or more milliseconds")
+                raise InputError(f"latency: {name} is {value}", "it must be 0 or more milliseconds")
         if self.flop == self.act == 0:
-            raise InputError("latency: flop and act are both 0; then every network is as fast as any other")
+            raise InputError("latency: flop and act are both 0", "then every network is as fast as any other")
         if self.batch < 1:
-            raise InputError(f"latency: batch is {self.batch}; it must be ≥ 1")
+            raise InputError(f"latency: batch is {self.batch}", "it must be ≥ 1")
         if self.device not in ("cpu", "cuda"):
-            raise InputError(f"latency: device is {self.device!r}; it must be 'cpu' or 'cuda'")
+            raise InputError(f"latency: device is {self.device!r}", "it must be 'cpu' or 'cuda'")
 
     def predicted(self, counts: Complexity) -> Floats:
         """Milliseconds of n networks, shape (n,)."""

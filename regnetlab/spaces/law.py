@@ -90,8 +90,11 @@ class LogLinearLaw:
         line = log_linear_widths(self.w0, self.growth, self.stages)
         if line[-1] > MAX_WIDTH:
             raise InputError(
-                f"law w0={self.w0:g}, growth={self.growth:g}: the width of stage {self.stages} is"
-                f" {line[-1]:,.0f}; it must be at most {MAX_WIDTH:,}"
+                (
+                    f"law w0={self.w0:g}, growth={self.growth:g}: the width of stage {self.stages} is"
+                    f" {line[-1]:,.0f}"
+                ),
+                f"it must be at most {MAX_WIDTH:,}",
             )
         widths = in_width_steps(line)
         _check_first(self.w0, int(widths[0]))
@@ -167,7 +170,7 @@ def in_width_steps(widths: Floats) -> Ints:
 
 def _check_first(w0: float, width: int) -> None:
     if width < 1:
-        raise InputError(f"law w0={w0:g}: the first width rounds to 0; use a w0 of {WIDTH_STEP} or more")
+        raise InputError(f"law w0={w0:g}: the first width rounds to 0", f"use a w0 of {WIDTH_STEP} or more")
 
 
 def log_linear_fit(widths: Ints) -> tuple[Floats, Floats]:
@@ -190,7 +193,7 @@ def fit_line(values: Floats) -> tuple[Floats, Floats]:
 def log_linear_depths(total: int, growth: float, stages: int) -> tuple[int, ...]:
     """Stage depths that follow d_0 · growth^i, never fall, are at least 1 and sum to ``total``."""
     if total < stages:
-        raise InputError(f"{total} blocks do not fill {stages} stages; each needs one")
+        raise InputError(f"{total} blocks do not fill {stages} stages", "each needs one")
     shares = np.maximum(growth, 1.0) ** np.arange(stages)
     wanted = (total - stages) * shares / shares.sum()
     depths = np.floor(wanted + 1e-9).astype(np.int64)
@@ -220,7 +223,7 @@ def parse_law(text: str) -> RegNetLaw | LogLinearLaw:
     except InputError as error:
         if names >= set(required):
             raise
-        raise InputError(f"{error}; the other notation has {', '.join(other)}") from None
+        raise InputError(f"{error}", f"the other notation has {', '.join(other)}") from None
     numbers = {name: parse_number(name, value) for name, value in fields.items() if name != "b"}
     for name in ("stages", "d", "g"):
         if name in fields and not numbers[name].is_integer():

@@ -31,14 +31,14 @@ def own_space(
     """
     if not _NAME.fullmatch(name) or name in _RESERVED or name in SPACES:
         raise InputError(
-            f"space name {name[:60]!r} can't be used; 1 to 60 letters, digits, spaces and - _ . +, and none"
-            f" of {', '.join((*SPACES, *_RESERVED))}"
+            f"space name {name[:60]!r} can't be used",
+            f"1 to 60 letters, digits, spaces and - _ . +, and none of {', '.join((*SPACES, *_RESERVED))}",
         )
     if parent not in known:
         raise unknown("parent space", parent, known)
     texts = constraints if isinstance(constraints, Mapping) else {text: text for text in constraints}
     if not texts:
-        raise InputError(f"space {name!r} has no constraints; then it is its parent {parent}: use that")
+        raise InputError(f"space {name!r} has no constraints", f"then it is its parent {parent}: use that")
     return known[parent].child(name, [named_constraint(text, label) for label, text in texts.items()])
 
 
@@ -50,8 +50,11 @@ def named_constraint(text: str, name: str | None = None) -> Constraint:
     if text.strip() not in offered:
         hint = f"they offer {', '.join(offered)}" if offered else "install the one that does"
         raise InputError(
-            f"constraint {text.strip()[:60]!r} is no comparison, such as w[i] <= w[i+1], and no installed"
-            f" package offers it; {hint}"
+            (
+                f"constraint {text.strip()[:60]!r} is no comparison, such as w[i] <= w[i+1], and no installed"
+                f" package offers it"
+            ),
+            f"{hint}",
         )
     entry = offered[text.strip()]
     try:

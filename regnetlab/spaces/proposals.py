@@ -88,8 +88,11 @@ def _linked_proposal(ranges: Ranges, linked: frozenset[Constraint], stages: int)
             weights[w, g, b] = weights.get((w, g, b), 0) + share[width]
     if not weights:
         raise InputError(
-            f"no width of {ranges.width[0]} to {ranges.width[1]} fits the group widths"
-            f" {list(ranges.group_width)}; widen the range of width"
+            (
+                f"no width of {ranges.width[0]} to {ranges.width[1]} fits the group widths"
+                f" {list(ranges.group_width)}"
+            ),
+            "widen the range of width",
         )
 
     # What a stage shares with the next comes first in the order, so that it bounds a slice.
@@ -177,8 +180,8 @@ def law_bounds(ranges: Ranges, stages: int) -> tuple[int, int, list[int]]:
     starts = multiples((max(ranges.w0[0], ranges.width[0]), min(ranges.w0[1], ranges.width[1])))
     if least > most or not starts:
         raise InputError(
-            f"RegNet: no law has a depth of {least} to {most} and a w_0 inside the ranges of w0 and"
-            " width; widen the ranges"
+            f"RegNet: no law has a depth of {least} to {most} and a w_0 inside the ranges of w0 and width",
+            "widen the ranges",
         )
     return least, most, starts
 

@@ -46,7 +46,7 @@ class Ranges:
             ("total_depth", *self.total_depth, 1, 1_024),
         ):
             if low < floor or high > roof:
-                raise InputError(f"range of {name} is {low:g} to {high:g}; {floor:g} to {roof:,} works")
+                raise InputError(f"range of {name} is {low:g} to {high:g}", f"{floor:g} to {roof:,} works")
         for name, values in (("width", self.width), ("w0", self.w0)):
             if values[1] // WIDTH_STEP * WIDTH_STEP < values[0]:
                 raise InputError(f"range of {name} has no multiple of {WIDTH_STEP} in it: {values}")
@@ -55,15 +55,15 @@ class Ranges:
             ("bottleneck_ratio", self.bottleneck_ratio),
         ):
             if not choices or len(set(choices)) != len(choices):
-                raise InputError(f"{name} needs at least one value, none twice; got {list(choices)}")
+                raise InputError(f"{name} needs at least one value, none twice", f"got {list(choices)}")
         try:
             ratios = plain(map(bottleneck_ratio, self.bottleneck_ratio))
         except InputError as error:
-            raise InputError(f"bottleneck_ratio is {list(self.bottleneck_ratio)}: {error}") from None
+            raise error.at(f"bottleneck_ratio is {list(self.bottleneck_ratio)}") from None
         # A whole ratio is an int, so that equal ranges have equal text.
         object.__setattr__(self, "bottleneck_ratio", ratios)
         if min(self.group_width) < 1 or max(self.group_width) > 1_024:
-            raise InputError(f"group_width must be between 1 and 1,024; got {list(self.group_width)}")
+            raise InputError("group_width must be between 1 and 1,024", f"got {list(self.group_width)}")
 
     def changed(self, **values: object) -> "Ranges":
         """These ranges with the given ones in their place; ``None`` leaves one as it is."""

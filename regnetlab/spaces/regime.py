@@ -55,8 +55,8 @@ class Regime:
     def __post_init__(self) -> None:
         if self.latency is not None and self.model is None:
             raise InputError(
-                "latency window: nothing says how latency follows from flops and acts; a study file"
-                " says it in a [latency] section (regnetlab latency STUDY --fit prints one)"
+                "latency window: nothing says how latency follows from flops and acts",
+                "a study file says it in a [latency] section (regnetlab latency STUDY --fit prints one)",
             )
 
     @property
@@ -94,7 +94,7 @@ def parse_window(name: str, text: str) -> Window:
     timed = name == LATENCY
     if not colon or not (low.strip() or high.strip()):
         example = "0.5ms:2ms" if timed else "300M:400M"
-        raise InputError(f"{name} window {text!r} is not LOW:HIGH; write it as in {example}")
+        raise InputError(f"{name} window {text!r} is not LOW:HIGH", f"write it as in {example}")
     parse = _parse_time if timed else _parse_count
     window = Window(
         parse(name, low) if low.strip() else 0.0,
@@ -117,7 +117,7 @@ def format_count(value: float) -> str:
 def _parse_count(name: str, text: str) -> float:
     match = _NUMBER.fullmatch(text)
     if match is None:
-        raise InputError(f"{name} window: {text!r} is not a count; write it as in 300M or 1.5G")
+        raise InputError(f"{name} window: {text!r} is not a count", "write it as in 300M or 1.5G")
     number, suffix = match.groups()
     return float(Decimal(number) * _POWERS[suffix.upper()])  # in binary 1.1 × 10⁶ is no whole number
 
@@ -125,6 +125,6 @@ def _parse_count(name: str, text: str) -> float:
 def _parse_time(name: str, text: str) -> float:
     match = _TIME.fullmatch(text)
     if match is None:
-        raise InputError(f"{name} window: {text!r} is not a time; write it as in 2ms or 350us")
+        raise InputError(f"{name} window: {text!r} is not a time", "write it as in 2ms or 350us")
     number, unit = match.groups()
     return float(Decimal(number) * _SECONDS[unit])

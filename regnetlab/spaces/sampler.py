@@ -53,9 +53,9 @@ def sample(
     were drawn and what counts they had.
     """
     if not 1 <= n <= MAX_N:
-        raise InputError(f"n is {n}; it must be between 1 and {MAX_N:,}")
+        raise InputError(f"n is {n}", f"it must be between 1 and {MAX_N:,}")
     if not 0 <= seed < 2**63:
-        raise InputError(f"seed is {seed}; it must be between 0 and 2^63 − 1")
+        raise InputError(f"seed is {seed}", "it must be between 0 and 2^63 − 1")
     source = proposal(space, len(template.strides))
     key = _key(space, template, seed)
     found = _Found(space, source, template, regime)

@@ -36,9 +36,9 @@ class Template:
         }
         for name, size in sizes.items():
             if not 1 <= size <= 65_536:
-                raise InputError(f"template: {name} is {size}; it must be between 1 and 65,536")
+                raise InputError(f"template: {name} is {size}", "it must be between 1 and 65,536")
         if not 1 <= len(self.strides) <= 16:
-            raise InputError(f"template: strides has {len(self.strides)} entries; 1 to 16 work")
+            raise InputError(f"template: strides has {len(self.strides)} entries", "1 to 16 work")
 
     @property
     def input(self) -> str:
@@ -78,6 +78,6 @@ def parse_input(text: str) -> tuple[int, int, int]:
     """Channels, height and width from ``CxHxW``, as in ``3x224x224``."""
     parts = text.lower().split("x")
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"input {text!r} is not CxHxW; write it as in 3x224x224")
+        raise InputError(f"input {text!r} is not CxHxW", "write it as in 3x224x224")
     channels, height, width = (int(part[:9]) for part in parts)
     return channels, height, width

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regnetlab.spaces.template import TEMPLATES, Template
-from regnetlab.study.jobs import Job
 from regnetlab.training.budget import COMPLETE, Recipe, Score
 from regnetlab.training.folders.decode import is_folder
+from regnetlab.trials.job import Job
 
 if TYPE_CHECKING:
-    from regnetlab.study.executors.work import Setup
+    from regnetlab.execution.worker import Setup
 
 
 def alone(setup: "Setup", job: Job) -> str:

@@ -20,9 +20,9 @@ from statistics import fmean
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.space import REGNET
-from regnetlab.study.jobs import Job, identity_of, training_seed
-from regnetlab.study.plan import DERIVED, FINAL, TUNING, Baselines, Plan
+from regnetlab.study.plan import Baselines, Plan
 from regnetlab.training.budget import WORST, Recipe, Score
+from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job, training_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,14 @@ def check_unchanged(plan: Plan, kept: Mapping[str, object], tested: bool) -> Non
     """Raise ``InputError`` where a changed plan would choose anew after the test split was used."""
     if tested and kept and kept.get("key") != _key(plan):
         raise InputError(
-            f"study {plan.name}: the test split was used already, and [baselines], budget, recipe or data"
-            " have changed since; a new choice now would know the test errors. Change them back, or begin"
-            " a new study with another name"
+            (
+                f"study {plan.name}: the test split was used already, and [baselines], budget, recipe or data"
+                " have changed since"
+            ),
+            (
+                "a new choice now would know the test errors. Change them back, or begin"
+                " a new study with another name"
+            ),
         )
 
 
@@ -90,7 +95,7 @@ def hand_designed(plan: Plan) -> list[Contender]:
     try:
         return _different(_contender(plan, text, text) for text in texts)
     except InputError as error:
-        raise InputError(f"baselines: {error}") from None
+        raise error.at("baselines") from None
 
 
 def regnets(plan: Plan, jobs: Sequence[Job], scores: Mapping[str, Score]) -> list[Contender]:
@@ -172,9 +177,18 @@ def _job(
 ) -> Job:
     recipe = _recipe(plan, contender.family, lr)
     seed = training_seed(plan.seed, f"{FINAL} {contender.model}", seed) if final else seed
-    identity = identity_of(plan, contender.model, recipe, seed, final)
-    counts = contender.flops, contender.params, contender.acts
-    return Job(space, index, number, contender.model, recipe, seed, identity, *counts, final=final)
+    return plan.job(
+        contender.model,
+        seed,
+        recipe,
+        final=final,
+        space=space,
+        index=index,
+        replicate=number,
+        flops=contender.flops,
+        params=contender.params,
+        acts=contender.acts,
+    )
 
 
 def _recipe(plan: Plan, family: str, lr: float) -> Recipe:
@@ -190,7 +204,7 @@ def _contender(plan: Plan, name: str, text: str) -> Contender:
 
     model = find_model(text)
     if is_config_file(text.partition("@")[0]):  # a study is its text; what a file held then, it would not say
-        raise InputError(f"baseline {text!r} is a file, which may change; write its network: {model.text}")
+        raise InputError(f"baseline {text!r} is a file, which may change", f"write its network: {model.text}")
     model = settled(model, plan.template)
     counts = summarise(model, plan.template)
     family = "RegNet" if model.family == "AnyNet" else model.family
@@ -204,7 +218,7 @@ def _different(contenders: Iterable[Contender]) -> list[Contender]:
 
 def _baselines(plan: Plan) -> Baselines:
     if plan.baselines is None:
-        raise InputError(f"study {plan.name} has no [baselines] in its study.toml; name some there")
+        raise InputError(f"study {plan.name} has no [baselines] in its study.toml", "name some there")
     return plan.baselines
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from regnetlab.study.contest import Contender
-from regnetlab.study.jobs import Job
 from regnetlab.study.outcome import Outcome
-from regnetlab.study.plan import FINAL, TUNING, Plan
+from regnetlab.study.plan import Plan
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import FINAL, TUNING, Job
 
 LATENCY_BATCHES = (1, 256)
 """Batch sizes at which the contenders' inference is timed."""

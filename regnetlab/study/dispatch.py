@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from regnetlab.errors import InputError
-from regnetlab.study.alone import alone
-from regnetlab.study.executors.place import (
+from regnetlab.execution.base import (
     MemoryLackError,
     OverdueError,
     Place,
@@ -23,11 +22,12 @@ from regnetlab.study.executors.place import (
     WorkerLostError,
     WorkerRefusedError,
 )
-from regnetlab.study.executors.work import Report, Setup, Task
-from regnetlab.study.jobs import Job
+from regnetlab.execution.worker import Report, Setup, Task
+from regnetlab.study.alone import alone
 from regnetlab.training.budget import COMPLETE, Budget, Score
 from regnetlab.training.devices import training_bytes
 from regnetlab.training.trainer import OUT_OF_MEMORY
+from regnetlab.trials.job import Job
 
 TRIES = 3
 """How often a training that is lost with its worker is tried before it counts as failed."""
@@ -211,6 +211,6 @@ def _check_device(report: Report, where: dict[str, str]) -> None:
     if len(kinds) > 1:
         named = ", ".join(f"{host} on {kind}" for kind, host in sorted(kinds.items()))
         raise InputError(
-            f"workers train on different devices ({named}), whose errors differ; name one with"
-            " --device or --kernels"
+            f"workers train on different devices ({named}), whose errors differ",
+            "name one with --device or --kernels",
         )

@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from regnetlab.execution.base import Where
 from regnetlab.study.dispatch import Told
-from regnetlab.study.executors.place import Where
-from regnetlab.study.jobs import Job
 from regnetlab.study.runner import Progress
 from regnetlab.study.stores.location import mask
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job
 
 MOST_BYTES = 50_000_000
 """A log that is longer is put aside once, as ``.1``, and begun anew."""

@@ -30,10 +30,10 @@ def example_named(name: str) -> Path:
 def new_study(name: str, root: Path = Path("studies")) -> Path:
     """Where the file of a study that is to be made goes; raises ``InputError`` where there is one."""
     if not _FOLDER.fullmatch(name):
-        raise InputError(f"study name {name[:60]!r} can't be a folder's; use letters, digits and - _ . +")
+        raise InputError(f"study name {name[:60]!r} can't be a folder's", "use letters, digits and - _ . +")
     path = root / name / "study.toml"
     if path.exists():
-        raise InputError(f"{path} is there already; edit it, or take another name")
+        raise InputError(f"{path} is there already", "edit it, or take another name")
     return path
 
 

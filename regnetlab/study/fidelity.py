@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
-from regnetlab.study.jobs import Job, identity_of, planned_jobs
+from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import check_same_data, provenance, with_data_facts
 from regnetlab.study.store import open_store
-from regnetlab.study.trials import curve_text
 from regnetlab.training.budget import Budget, Score
+from regnetlab.trials.job import Job
+from regnetlab.trials.table import curve_text
 
 if TYPE_CHECKING:
     from regnetlab.study.runner import Progress
@@ -94,8 +95,8 @@ def parse_ladder(text: str, own: Budget) -> tuple[Budget, ...]:
         match = _RUNG.fullmatch(part)
         if match is None:
             raise InputError(
-                f"--ladder {part.strip()[:40]!r} is no budget; write IMAGES[xEPOCHS][@BATCH][/VALIDATION],"
-                " as in 1600,3200 or 1600x4@16/1000"
+                f"--ladder {part.strip()[:40]!r} is no budget",
+                "write IMAGES[xEPOCHS][@BATCH][/VALIDATION], as in 1600,3200 or 1600x4@16/1000",
             )
         names = ("images", "epochs", "batch_size", "validation")
         given: dict[str, Any] = {
@@ -103,23 +104,23 @@ def parse_ladder(text: str, own: Budget) -> tuple[Budget, ...]:
         }
         found.add(_in_time(replace(own, **given), own))
     if len(found) < 2:
-        raise InputError("--ladder has the study's own budget alone; add a smaller or a larger one")
+        raise InputError("--ladder has the study's own budget alone", "add a smaller or a larger one")
     if len(found) > _MOST_RUNGS:
-        raise InputError(f"--ladder has {len(found)} budgets; {_MOST_RUNGS} at most")
+        raise InputError(f"--ladder has {len(found)} budgets", f"{_MOST_RUNGS} at most")
     return tuple(sorted(found, key=_size))
 
 
 def ladder(plan: Plan, budgets: Sequence[Budget], networks: int) -> Ladder:
     """The jobs of the first ``networks`` of each space at every budget, and what the store has of them."""
     if networks < FEWEST_NETWORKS:
-        raise InputError(f"--networks is {networks}; {FEWEST_NETWORKS} of each space are the least to rank")
+        raise InputError(
+            f"--networks is {networks}", f"{FEWEST_NETWORKS} of each space are the least to rank"
+        )
     few = tuple(replace(draw, n=min(draw.n, networks)) for draw in plan.draws)
     jobs = planned_jobs(replace(plan, draws=few, seeds=SEEDS))
     rungs = []
     for budget in budgets:
-        here = replace(plan, budget=budget)
-        there = [replace(job, identity=identity_of(here, job.model, job.recipe, job.seed)) for job in jobs]
-        rungs.append((budget, tuple(there)))
+        rungs.append((budget, tuple(replace(job, budget=budget) for job in jobs)))
     known = open_store(plan.store).scores() if plan.store.exists() else {}
     wanted = {job.identity for _, there in rungs for job in there}
     return Ladder(tuple(rungs), {key: score for key, score in known.items() if key in wanted})

@@ -1,47 +1,16 @@
-"""Jobs: which trainings a plan asks for, each with an identity that never changes.
-
-Two jobs with the same identity are the same training, whichever space they came from; it is trained
-once and counts for both.
-"""
+"""The jobs of a study: which trainings its populations and derived RegNets are."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from functools import lru_cache
+from typing import Any
 
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.sampler import sample
-from regnetlab.spaces.template import Template
-from regnetlab.study.plan import DERIVED, Plan
-from regnetlab.training.budget import Budget, Recipe
-from regnetlab.training.folders.decode import Reading, is_folder
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One training: network ``index`` of ``space`` with training seed ``seed``.
-
-    ``model`` is the network's text; ``replicate`` counts the seeds of one network from 0. ``config`` is
-    there where the network was drawn or derived, ``law`` with the parameters that a RegNet was drawn
-    from. Only a ``final`` training is judged on the test split.
-    """
-
-    space: str
-    index: int
-    replicate: int
-    model: str
-    recipe: Recipe
-    seed: int
-    identity: str
-    flops: int
-    params: int
-    acts: int
-    config: Config | None = None
-    law: tuple[tuple[str, float], ...] = ()
-    final: bool = False
+from regnetlab.study.plan import Plan
+from regnetlab.trials.job import DERIVED, Job, training_seed
 
 
 def planned_jobs(plan: Plan) -> list[Job]:
@@ -76,12 +45,6 @@ def population_hash(jobs: Iterable[Job]) -> str:
     return hashlib.sha256("".join(job.identity for job in jobs).encode()).hexdigest()[:16]
 
 
-def training_seed(study_seed: int, model: str, replicate: int) -> int:
-    """The seed of a training, 31 bits from the study's seed and the network's text."""
-    text = f"{study_seed}|{model}|{replicate}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
-
-
 def _seeds(plan: Plan, index: int) -> int:
     """How many seeds network ``index`` of a space is trained with.
 
@@ -98,41 +61,20 @@ def _replicates(
     index: int,
     config: Config,
     law: tuple[tuple[str, float], ...],
-    counts: Mapping[str, int],
+    counts: Mapping[str, Any],
     seeds: int,
 ) -> list[Job]:
-    jobs = []
     model = config.text
-    for replicate in range(seeds):
-        seed = training_seed(plan.seed, model, replicate)
-        identity = identity_of(plan, model, plan.recipe, seed)
-        job = Job(
-            space,
-            index,
-            replicate,
+    return [
+        plan.job(
             model,
-            plan.recipe,
-            seed,
-            identity,
-            **counts,
+            training_seed(plan.seed, model, replicate),
+            space=space,
+            index=index,
+            replicate=replicate,
             config=config,
             law=law,
-            final=False,
+            **counts,
         )
-        jobs.append(job)
-    return jobs
-
-
-def identity_of(plan: Plan, model: str, recipe: Recipe, seed: int, final: bool = False) -> str:
-    """A hash of everything that decides the errors: network, template, data, budget, recipe, seed, splits."""
-    shared = _shared_facts(plan.template, plan.data, plan.reading, plan.budget, recipe)
-    split = ', "test"' if final else ""
-    text = f"[{json.dumps(model)}, {shared}, {seed}{split}]"
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-@lru_cache(maxsize=64)  # the same for all trainings of a plan with one recipe
-def _shared_facts(template: Template, data: str, reading: Reading, budget: Budget, recipe: Recipe) -> str:
-    """What an identity depends on beside network and seed, as JSON without its brackets."""
-    images = [data, reading.fit, list(reading.colour)] if is_folder(data) else data
-    return json.dumps([asdict(template), images, budget.facts(), recipe.facts()], sort_keys=True)[1:-1]
+        for replicate in range(seeds)
+    ]

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
-from regnetlab.study.jobs import Job, planned_jobs
+from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.lock import locked
 from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import processor
 from regnetlab.study.store import open_store
+from regnetlab.trials.job import Job
 
 if TYPE_CHECKING:  # whoever only reads latency.csv does without torch
     import torch
@@ -167,7 +168,7 @@ def read_latencies(path: Path) -> list[Timed]:
     """The rows of a latency.csv; an ``InputError`` names the line of a mistake."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} is over 1 GiB; it is no latency.csv")
+            raise InputError(f"{path} is over 1 GiB", "it is no latency.csv")
         reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
         rows = []
         for row in reader:
@@ -176,8 +177,8 @@ def read_latencies(path: Path) -> list[Timed]:
         raise InputError(f"{path} can't be read: {error}") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise InputError(
-            f"{path}, line {reader.line_num}: not what `regnetlab latency` writes ({error}); move it away to"
-            " measure anew"
+            f"{path}, line {reader.line_num}: not what `regnetlab latency` writes ({error})",
+            "move it away to measure anew",
         ) from None
     return rows
 

@@ -51,15 +51,15 @@ def locked(path: Path) -> Iterator[StudyLock]:
     try:
         file = path.open("a+")
     except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror}; a study's folder must be") from None
+        raise InputError(f"{path} can't be written: {error.strerror}", "a study's folder must be") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = _read(file)
             raise InputError(
-                f"this study is being run already (process {holder.get('pid')} on"
-                f" {holder.get('host')}); wait for it, or stop it first"
+                f"this study is being run already (process {holder.get('pid')} on {holder.get('host')})",
+                "wait for it, or stop it first",
             ) from None
         yield StudyLock(file)
 

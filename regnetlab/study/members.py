@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.config import Config, parse_anynet
 from regnetlab.spaces.template import Template, template_named
-from regnetlab.study.jobs import planned_jobs, population_hash, training_seed
-from regnetlab.study.plan import DERIVED, Plan
+from regnetlab.study.jobs import planned_jobs, population_hash
+from regnetlab.study.plan import Plan
 from regnetlab.training.budget import Recipe
+from regnetlab.trials.job import DERIVED, training_seed
 
 if TYPE_CHECKING:
     from regnetlab.models.model import Model
@@ -38,7 +39,7 @@ def study_named(study: str | None, **own: object) -> Plan | None:
     for option, value in own.items():
         if value is not None:
             name = option.replace("_", "-")
-            raise InputError(f"study {plan.name} has its own template; leave out --{name}, or --study")
+            raise InputError(f"study {plan.name} has its own template", f"leave out --{name}, or --study")
     return plan
 
 
@@ -99,14 +100,14 @@ def _config(plan: Plan, space: str, index: int) -> Config:
     if index not in configs:
         last = max(configs)
         there = f"{_written(space, 0)} to {_written(space, last)}" if last else f"{_written(space, 0)} alone"
-        raise InputError(f"study {plan.name} has no network {_written(space, index)}; there is {there}")
+        raise InputError(f"study {plan.name} has no network {_written(space, index)}", f"there is {there}")
     return configs[index]
 
 
 def _derived(plan: Plan) -> Mapping[int, Config]:
     """The derived RegNets by index: from the store, or from trials.csv where a study came without it."""
     if not plan.derived:
-        raise InputError(f"study {plan.name} derives no RegNets; write [derive] n = 6 in its study.toml")
+        raise InputError(f"study {plan.name} derives no RegNets", "write [derive] n = 6 in its study.toml")
     found: Mapping[int, Config] = {}
     if plan.store.exists():
         from regnetlab.study.store import open_store
@@ -119,7 +120,7 @@ def _derived(plan: Plan) -> Mapping[int, Config]:
         found = _derived_rows(plan)
     if not found:
         raise InputError(
-            f"study {plan.name} has no derived RegNets yet; get them with: regnetlab run {plan.name}"
+            f"study {plan.name} has no derived RegNets yet", f"get them with: regnetlab run {plan.name}"
         )
     return found
 
@@ -147,8 +148,8 @@ def _unknown(plan: Plan, text: str, index: str) -> InputError:
         return InputError(f"study {plan.name}: {hint}")
     examples = ", ".join(own)
     return InputError(
-        f"study {plan.name}: model {text!r} is not known; its networks are called as in {examples},"
-        " others as `regnetlab models` lists them"
+        f"study {plan.name}: model {text!r} is not known",
+        f"its networks are called as in {examples}, others as `regnetlab models` lists them",
     )
 
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from regnetlab.study.contest import NO_CONTEST, Contest, final_jobs, kept_contest, tuning_jobs
-from regnetlab.study.jobs import Job, derived_jobs, planned_jobs, population_hash
+from regnetlab.study.jobs import derived_jobs, planned_jobs, population_hash
 from regnetlab.study.plan import Plan
 from regnetlab.study.store import Store
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job
 
 
 @dataclass(frozen=True, slots=True)

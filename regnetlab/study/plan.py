@@ -12,11 +12,8 @@ from regnetlab.study.running import Running
 from regnetlab.study.stores.location import Location, from_here, location_of
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading
+from regnetlab.trials.job import Job
 
-DERIVED = "derived"
-"""The name under which a study's derived RegNets stand beside its spaces."""
-TUNING, FINAL = "tuning", "final"
-"""The names of the two stages in which baselines and RegNets compete."""
 MARGIN = 1.0
 """How many percentage points of error worse a median may be and still be no worse, if not stated."""
 
@@ -81,6 +78,11 @@ class Plan:
     def trainings_each(self) -> float:
         """Trainings of a network, on average."""
         return 1 + (self.seeds - 1) * self.repeated
+
+    def job(self, model: str, seed: int, recipe: Recipe | None = None, **what: Any) -> Job:
+        """The training of this network under the study's protocol; ``what`` are other fields of a job."""
+        shared = (self.template, self.data, self.budget, recipe or self.recipe, seed, self.reading)
+        return Job(model, *shared, **what)
 
     @property
     def store(self) -> Location:

@@ -138,8 +138,8 @@ def find_study(study: str, root: Path = Path("studies")) -> Path:
     names = sorted(each.parent.name for each in root.glob("*/study.toml")) if root.is_dir() else []
     if not names:
         raise InputError(
-            f"study {study!r} is not known: there is no {root}/{study}/study.toml; begin with:"
-            f" regnetlab new {study}, or give the path of a study.toml"
+            f"study {study!r} is not known: there is no {root}/{study}/study.toml",
+            f"begin with: regnetlab new {study}, or give the path of a study.toml",
         )
     raise unknown("study", study, names)
 
@@ -148,7 +148,7 @@ def newest_study(root: Path = Path("studies")) -> str:
     """The study under ``studies/`` whose trials were written last."""
     written = [path for path in root.glob("*/trials.csv") if (path.parent / "study.toml").is_file()]
     if not written:
-        raise InputError(f"no study under {root}/ has trials yet; begin with: regnetlab run STUDY")
+        raise InputError(f"no study under {root}/ has trials yet", "begin with: regnetlab run STUDY")
     return max(written, key=lambda path: path.stat().st_mtime).parent.name
 
 
@@ -171,7 +171,7 @@ def parse_plan(text: str, path: Path, storage: str | None = None) -> Plan:
         dumped = study.model_dump(exclude={"template", "baselines"})
         plan = _plan(path, dumped, study.template, study.baselines)  # type: ignore[attr-defined]
     except InputError as error:
-        raise InputError(f"{path}{line_of_message(text, values, str(error))}: {error}") from None
+        raise error.at(f"{path}{line_of_message(text, values, str(error))}") from None
     stated = "images" in values.get("budget", {})
     plan = stored_at(replace(plan, images_stated=stated), storage)
     if stated:
@@ -189,7 +189,7 @@ def _plan(
     names = [draw["space"] for draw in values["spaces"]]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"space {name!r} is listed twice; list it once, with the larger n")
+            raise InputError(f"space {name!r} is listed twice", "list it once, with the larger n")
     check_no_password(values["run"]["storage"])
     values["run"]["storage"] = from_environment() or values["run"]["storage"]
     return Plan(
@@ -224,7 +224,7 @@ def _reading(values: Mapping[str, Any]) -> Reading:
     given = {key: values[key] for key in ("fit", "background", "skip_unreadable") if values[key] is not None}
     if given and not is_folder(values["data"]):
         raise InputError(
-            f"{min(given)} is for folders of images; {values['data']} is used as it is: leave it out"
+            f"{min(given)} is for folders of images", f"{values['data']} is used as it is: leave it out"
         )
     return Reading(**given)
 
@@ -236,7 +236,7 @@ def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ..
     for each in given:
         name, parent = each["space"], each["parent"]
         if parent is None and each["constraints"]:
-            raise InputError(f'space {name!r} has constraints but no parent; add parent = "AnyNetA"')
+            raise InputError(f"space {name!r} has constraints but no parent", 'add parent = "AnyNetA"')
         if parent is not None:
             known[name] = own_space(name, parent, each["constraints"], known)
         elif name not in known:
@@ -252,14 +252,14 @@ def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
         changes: dict[str, Any] = part.model_dump(exclude_unset=True)
         if "lr" in changes:
             raise InputError(
-                f"baselines: the recipe of {family} has lr; every contender tries the same: baselines.lr"
+                f"baselines: the recipe of {family} has lr", "every contender tries the same: baselines.lr"
             )
         replace(recipe, **changes)
         recipes.append((family, tuple(changes.items())))
     for lr in given.lr:
         replace(recipe, lr=lr)
     if len(set(given.lr)) < len(given.lr):
-        raise InputError(f"baselines: lr is {list(given.lr)}; list each once")
+        raise InputError(f"baselines: lr is {list(given.lr)}", "list each once")
     return Baselines(
         given.names, given.forms, given.lr, given.seeds, given.regnets, tuple(recipes), given.tuning_seeds
     )

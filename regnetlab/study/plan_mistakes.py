@@ -25,13 +25,13 @@ def explained(path: Path, text: str, error: ValidationError, known_keys: KnownKe
         return InputError(f"{where}: {_key(location[:-1])} must be a list of two: [low, high]")
     if found["type"] == "missing":
         example = ' [[spaces]] with space = "AnyNetA" and n = 20' if key == "spaces" else ""
-        return InputError(f"{where}: {key} is missing; add{example or f' {location[-1]} = …'}")
+        return InputError(f"{where}: {key} is missing", f"add{example or f' {location[-1]} = …'}")
     if found["type"] == "extra_forbidden":
         hint = unknown("key", str(location[-1]), known_keys(location[:-1]))
         inside = f" of [{_key(location[:-1])}]" if len(location) > 1 else ""
         return InputError(f"{where}: {str(hint).replace(' is not known', inside + ' is not known')}")
     message = _ACCEPTS.get(found["type"]) or found["msg"].replace("Input should be", "it must be")
-    return InputError(f"{where}: {key} is {_shown(found['input'])}; {message}")
+    return InputError(f"{where}: {key} is {_shown(found['input'])}", f"{message}")
 
 
 _UNIONS = ("str", "_Template", "dict[str,str]", "tuple[str, ...]")

@@ -26,7 +26,7 @@ from regnetlab.training.datasets import DataSet
 from regnetlab.training.guessing import Guessing, guessing
 
 if TYPE_CHECKING:
-    from regnetlab.study.executors.work import Setup
+    from regnetlab.execution.worker import Setup
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
 _GUESSING = MappingProxyType(
@@ -151,8 +151,11 @@ def check_same_data(before: Mapping[str, Any], data: DataSet, store: str = "stud
     known = before.get("data_checksum", data.checksum)
     if before.get("data") == data.name and known != data.checksum:
         raise InputError(
-            f"data {data.name} changed since this study began (checksum {data.checksum[:12]}, was"
-            f" {known[:12]}); bring the old data back, or move {store} away to begin anew"
+            (
+                f"data {data.name} changed since this study began (checksum {data.checksum[:12]}, was"
+                f" {known[:12]})"
+            ),
+            f"bring the old data back, or move {store} away to begin anew",
         )
 
 

@@ -14,6 +14,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from regnetlab.errors import InputError
+from regnetlab.execution import make_executor
+from regnetlab.execution.base import Place, Wanted
+from regnetlab.execution.worker import Report, Setup
 from regnetlab.spaces.config import Config
 from regnetlab.study.alone import again
 from regnetlab.study.contest import (
@@ -24,15 +27,13 @@ from regnetlab.study.contest import (
     tuning_jobs,
 )
 from regnetlab.study.dispatch import NOBODY, Stop, Told, dispatch
-from regnetlab.study.executors import make_executor
-from regnetlab.study.executors.place import Place, Wanted
-from regnetlab.study.executors.work import Report, Setup
-from regnetlab.study.jobs import Job, planned_jobs, population_hash
+from regnetlab.study.jobs import planned_jobs, population_hash
 from regnetlab.study.lock import Lock
 from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.store import Store
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job
 
 GRACE = 20.0
 """Seconds that trainings in flight get after SIGTERM; batch systems commonly kill after 30."""

@@ -9,13 +9,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.space import DesignSpace
-from regnetlab.study.jobs import Job, identity_of, training_seed
 from regnetlab.study.plan import Plan
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job, training_seed
 
 RANDOM, TPE, NSGA2 = "random", "tpe", "nsga2"
 SAMPLERS = (RANDOM, TPE, NSGA2)
@@ -42,10 +43,10 @@ class Search:
         if self.sampler not in SAMPLERS:
             raise unknown("sampler", self.sampler, SAMPLERS)
         if not 1 <= self.trials <= MOST_TRIALS:
-            raise InputError(f"trials is {self.trials}; it must be between 1 and {MOST_TRIALS:,}")
+            raise InputError(f"trials is {self.trials}", f"it must be between 1 and {MOST_TRIALS:,}")
         least = 2 if self.sampler == NSGA2 else 1
         if not least <= self.batch <= 1_000:
-            raise InputError(f"batch is {self.batch}; {self.sampler} takes {least} to 1,000")
+            raise InputError(f"batch is {self.batch}", f"{self.sampler} takes {least} to 1,000")
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -72,7 +73,7 @@ class Proposal:
     notes: Mapping[str, object]
     config: Config
     law: tuple[tuple[str, float], ...]
-    counts: Mapping[str, int]
+    counts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +99,12 @@ def protocol(plan: Plan, space: DesignSpace) -> str:
 def search_job(search: Search, number: int, proposal: Proposal) -> Job:
     """The training of a proposal: the same one that the network would get in the study's population."""
     plan, model = search.plan, proposal.config.text
-    seed = training_seed(plan.seed, model, 0)
-    return Job(
-        search.space.name,
-        number,
-        0,
+    return plan.job(
         model,
-        plan.recipe,
-        seed,
-        identity_of(plan, model, plan.recipe, seed),
-        flops=proposal.counts["flops"],
-        params=proposal.counts["params"],
-        acts=proposal.counts["acts"],
+        training_seed(plan.seed, model, 0),
+        space=search.space.name,
+        index=number,
         config=proposal.config,
         law=proposal.law,
+        **proposal.counts,
     )

@@ -33,7 +33,7 @@ def plan_alone(
     Raises ``InputError`` for what can't be, and for a folder that holds a study, whose searches are its own.
     """
     if (folder / "study.toml").exists():
-        raise InputError(f"{folder} holds a study; search with its protocol: regnetlab search {folder} …")
+        raise InputError(f"{folder} holds a study", f"search with its protocol: regnetlab search {folder} …")
     shape = template_named(template)
     small = shape == SMALL
     texts = windows or {"flops": _SMALL_FLOPS if small else _PAPER_FLOPS}

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
 from regnetlab.errors import InputError
+from regnetlab.execution.base import Place
+from regnetlab.execution.worker import Report, Setup
 from regnetlab.files import write_atomically
 from regnetlab.spaces.sampler import sample
 from regnetlab.study.alone import again
 from regnetlab.study.dispatch import Stop
-from regnetlab.study.executors.place import Place
-from regnetlab.study.executors.work import Report, Setup
-from regnetlab.study.jobs import Job
 from regnetlab.study.lock import Lock, locked
 from regnetlab.study.provenance import check_same_data, provenance
 from regnetlab.study.runner import Progress, stop_on_signals, train_all, training_place
@@ -26,6 +25,7 @@ from regnetlab.study.search_table import searches_csv
 from regnetlab.study.session import Ready
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job
 
 
 class Course:

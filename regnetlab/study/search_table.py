@@ -8,7 +8,7 @@ from typing import Any
 from regnetlab.spaces.ratio import ratio_text
 from regnetlab.study.search import Step
 from regnetlab.study.search_store import KeptSearch
-from regnetlab.study.trials import NETWORK_COLUMNS
+from regnetlab.trials.table import NETWORK_COLUMNS
 
 _FACTS = ("space", "sampler", "search_seed", "batch")
 COLUMNS = (
@@ -24,9 +24,6 @@ COLUMNS = (
 )
 """One row a training, searches by name, each in the order of its proposals. ``error`` is on the validation
 split; ``protocol`` is equal where trainings cost and earn the same (``search.protocol``)."""
-
-SIGNS = frozenset(("sampler", "search_seed", "number", "protocol"))
-"""Columns that only networks of a search have."""
 
 
 def searches_csv(searches: Sequence[KeptSearch]) -> str:

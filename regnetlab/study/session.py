@@ -11,17 +11,17 @@ from pathlib import Path
 import torch
 
 from regnetlab.errors import InputError
+from regnetlab.execution import check_executor
+from regnetlab.execution.base import Wanted
+from regnetlab.execution.clusters import check_kind
+from regnetlab.execution.dask import check_answers
+from regnetlab.execution.worker import Setup, computed_on
 from regnetlab.files import write_atomically
 from regnetlab.models.registry import find_model
 from regnetlab.study.changes import check_changes
 from regnetlab.study.contest import check_unchanged, hand_designed
 from regnetlab.study.contest_table import LATENCY_BATCHES, contest_csv
 from regnetlab.study.events import Logged, log_writer, told_to
-from regnetlab.study.executors import check_executor
-from regnetlab.study.executors.clusters import check_kind
-from regnetlab.study.executors.dask import check_answers
-from regnetlab.study.executors.place import Wanted
-from regnetlab.study.executors.work import Setup, computed_on
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.lock import Lock, locked
 from regnetlab.study.outcome import Outcome, outcome
@@ -31,13 +31,13 @@ from regnetlab.study.runner import Derive, Progress, run
 from regnetlab.study.store import Store, open_store
 from regnetlab.study.stores.lease import leased
 from regnetlab.study.stores.location import mask
-from regnetlab.study.trials import trials_csv
 from regnetlab.training.batches import check_budget, settled_images
 from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.latency import latency
+from regnetlab.trials.table import trials_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress
             state = outcome(plan, store)
             if len(store.scores()) > before:
                 store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
-            write_atomically(plan.trials, trials_csv(plan, state))
+            write_atomically(plan.trials, trials_of(state.jobs, state.scores).to_csv())
             write_atomically(plan.provenance, provenance_json(store))
             if state.contest.contenders:
                 write_atomically(plan.contest, contest_csv(plan, state, store.latencies))
@@ -174,7 +174,7 @@ def _wanted(
 ) -> Wanted:
     scheduler = means.scheduler or plan.running.scheduler
     if scheduler is not None and executor != "dask":
-        raise InputError(f"scheduler {scheduler!r} is for executor dask, and this is {executor}; name one")
+        raise InputError(f"scheduler {scheduler!r} is for executor dask, and this is {executor}", "name one")
     if scheduler is not None:  # before anything is written
         (check_answers if "://" in scheduler else check_kind)(scheduler)
     send = means.send_data or plan.running.send_data
@@ -193,7 +193,7 @@ def parse_bytes(text: str) -> int:
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?([KMGT])B?", text.strip().upper())
     size = int(float(found[1]) * 1_000 ** ("KMGT".index(found[2]) + 1)) if found else 0
     if size < 100_000_000:
-        raise InputError(f"run: memory is {text!r}; write a size of at least 100MB, such as 4GB")
+        raise InputError(f"run: memory is {text!r}", "write a size of at least 100MB, such as 4GB")
     return size
 
 

@@ -15,12 +15,12 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.config import MAX_DEPTH, MAX_WIDTH, Config
 from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.ratio import MOST_NARROWING, MOST_WIDENING
-from regnetlab.study.jobs import Job
 from regnetlab.study.sql_trials import add_trial, trial_attributes
 from regnetlab.study.stores.backends import again_if, open_storage, patiently, study_name, why, written
 from regnetlab.study.stores.location import Location
 from regnetlab.study.stores.migrate import check_schema
 from regnetlab.training.budget import COMPLETE, CurvePoint, Score
+from regnetlab.trials.job import Job
 
 SCHEMA = 2
 """Version of what the user attributes mean; a store with a higher one is refused."""
@@ -164,7 +164,7 @@ def open_study(location: Location, name: str, objectives: int = 1) -> Any:
         study, schema = again_if(busy, lambda: _made_or_found(location, name, objectives))
     except (DatabaseError, sqlite3.DatabaseError, optuna.exceptions.StorageInternalError) as error:
         raise InputError(
-            f"store {location} can't be opened ({why(error)}); move it away to begin anew"
+            f"store {location} can't be opened ({why(error)})", "move it away to begin anew"
         ) from None
     except RuntimeError as error:
         line = str(error).splitlines()[0]

@@ -103,16 +103,18 @@ def check_enough(outline: Outline) -> None:
     share = max(least[name] / max(sure[name], 1) for name in least)
     enough = 10 * ceil((share * total + 6) / 10)
     raise InputError(
-        f"data {outline.name} has {total:,} images in {len(outline.classes):,} classes: {_listed(have)};"
-        f" a study of so many classes needs at least {_listed(least)}; {enough:,} images in all, split"
-        " alike, would do"
+        f"data {outline.name} has {total:,} images in {len(outline.classes):,} classes: {_listed(have)}",
+        (
+            f"a study of so many classes needs at least {_listed(least)}; {enough:,} images in all, split"
+            " alike, would do"
+        ),
     )
 
 
 def _check_input(template: Template, outline: Outline) -> None:
     if not is_folder(outline.name) and template.input != outline.input:
         raise InputError(
-            f"data {outline.name} has images {outline.input}; leave out --input {template.input}"
+            f"data {outline.name} has images {outline.input}", f"leave out --input {template.input}"
         )
     if template.channels not in (1, 3):
         raise InputError(f"--input {template.input}: a folder of images is read in 1 or 3 channels")

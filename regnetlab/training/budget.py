@@ -44,13 +44,16 @@ class Budget:
         least = {"images": 2, "epochs": 1, "batch_size": 2, "validation": 1}
         for name, low in least.items():
             if getattr(self, name) < low:
-                raise InputError(f"budget: {name} is {getattr(self, name)}; it must be ≥ {low}")
+                raise InputError(f"budget: {name} is {getattr(self, name)}", f"it must be ≥ {low}")
         if not self.time_limit > 0:
-            raise InputError(f"budget: time_limit is {self.time_limit}; it must be above 0 seconds")
+            raise InputError(f"budget: time_limit is {self.time_limit}", "it must be above 0 seconds")
         if not self.drop_last and self.images % self.batch_size == 1:
             raise InputError(
-                f"budget: images is {self.images:,}, whose last batch of {self.batch_size} holds a single"
-                " image, which batch norm can't take; take one more or less, or drop the last batch"
+                (
+                    f"budget: images is {self.images:,}, whose last batch of {self.batch_size} holds a single"
+                    " image, which batch norm can't take"
+                ),
+                "take one more or less, or drop the last batch",
             )
 
     def facts(self) -> dict[str, Any]:
@@ -135,15 +138,15 @@ class Recipe:
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise InputError(f"recipe: {name} is {value}; it must be between {low:g} and {high:g}")
+                raise InputError(f"recipe: {name} is {value}", f"it must be between {low:g} and {high:g}")
         for name in ("schedule", "init", "input_scale"):
             known = get_args(get_type_hints(Recipe)[name])
             if getattr(self, name) not in known:
                 raise unknown(f"recipe: {name}", str(getattr(self, name)), known)
         if self.schedule == "constant" and self.warmup not in (0, _WARMUP):
             raise InputError(
-                f"recipe: warmup is {self.warmup}, and the schedule constant has none; leave it out, or take"
-                " one-cycle or cosine"
+                f"recipe: warmup is {self.warmup}, and the schedule constant has none",
+                "leave it out, or take one-cycle or cosine",
             )
         if self.momentum == 0:  # one way to write plain SGD, so that it is one training
             object.__setattr__(self, "nesterov", False)

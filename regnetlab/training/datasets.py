@@ -128,9 +128,11 @@ class DataSet:
         """Raise ``InputError`` unless the template takes these images and has these classes."""
         if (template.input, template.classes) != (self.input, len(self.classes)):
             raise InputError(
-                f"data {self.name} has images {self.input} in {len(self.classes)} classes, the template"
-                f" takes {template.input} in {template.classes}; write template ="
-                f' {{ input = "{self.input}", classes = {len(self.classes)} }}'
+                (
+                    f"data {self.name} has images {self.input} in {len(self.classes)} classes, the template"
+                    f" takes {template.input} in {template.classes}"
+                ),
+                f'write template = {{ input = "{self.input}", classes = {len(self.classes)} }}',
             )
 
 
@@ -164,7 +166,7 @@ def with_test_images(data: DataSet) -> DataSet:
     An error so earned is too low as soon as anything is chosen by it; studies never do this.
     """
     if not len(data.test):
-        raise InputError(f"data {data.name} has no test images; leave --test out, or add a folder test/")
+        raise InputError(f"data {data.name} has no test images", "leave --test out, or add a folder test/")
     images, labels = (
         np.concatenate([getattr(part, name) for part in (data.train, data.validation)])
         for name in ("images", "labels")
@@ -226,8 +228,8 @@ def folder_of(name: str, data_dir: Path | None) -> Path | None:
     root = Path(path).expanduser() if path else named_folder(data_dir)
     if root is None:
         raise InputError(
-            f"data {name!r} is the folder that --data-dir or REGNETLAB_DATA names, and neither does; give"
-            " one, or write folder:PATH"
+            f"data {name!r} is the folder that --data-dir or REGNETLAB_DATA names, and neither does",
+            "give one, or write folder:PATH",
         )
     return root
 
@@ -235,7 +237,7 @@ def folder_of(name: str, data_dir: Path | None) -> Path | None:
 def _published(name: str, data_dir: Path | None) -> DataSet:
     if name not in PUBLISHED:
         if Path(name).is_dir():
-            raise InputError(f"data set {name!r} is not known; for the folder write folder:{name}")
+            raise InputError(f"data set {name!r} is not known", f"for the folder write folder:{name}")
         hint = str(unknown("data set", name, DATA_SETS)).partition("; there are")[0]
         raise InputError(f"{hint}{'' if hint.endswith('?') else ';'} there are {', '.join(DATA_SETS)}")
     return _split(name, PUBLISHED[name].read(find(name, PUBLISHED, data_dir)))

@@ -17,9 +17,9 @@ def find_device(name: str = "auto") -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
-        raise InputError(f"device {name!r} is not known; there are auto, cpu, cuda and cuda:0, …")
+        raise InputError(f"device {name!r} is not known", "there are auto, cpu, cuda and cuda:0, …")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {name!r}: torch sees no CUDA device here; use cpu or auto")
+        raise InputError(f"device {name!r}: torch sees no CUDA device here", "use cpu or auto")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
         raise InputError(f"device {name!r}: there are {torch.cuda.device_count()} CUDA devices, from 0")
     return torch.device(name)
@@ -38,7 +38,7 @@ def check_kernels(name: str) -> None:
         raise unknown("kernels", name, (AUTO, NATIVE, TORCH))
     if name == NATIVE and library(LANES[0]) is None:
         raise InputError(
-            "kernels 'native' can't be compiled here; install gcc or clang, name it in CC, or use torch"
+            "kernels 'native' can't be compiled here", "install gcc or clang, name it in CC, or use torch"
         )
 
 

@@ -57,7 +57,7 @@ def read_matlab(path: Path) -> dict[str, _Array]:
                 stream.finish()
     except (OSError, EOFError, zlib.error, struct.error, _DamageError) as error:
         why = str(error) if isinstance(error, _DamageError) else f"can't be read ({error})"
-        raise InputError(f"{path} {why}; it is damaged or something else: get it anew") from error
+        raise InputError(f"{path} {why}", "it is damaged or something else: get it anew") from error
     return arrays
 
 

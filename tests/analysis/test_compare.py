@@ -8,9 +8,9 @@ import pytest
 
 from regnetlab.analysis.compare import compare, populations, steps, summary
 from regnetlab.analysis.compared_spaces import compared_spaces
-from regnetlab.analysis.networks import parse_networks
 from regnetlab.analysis.planned import planned
 from regnetlab.errors import InputError
+from regnetlab.trials.files import parse_trials
 
 
 def _csv(spaces: dict[str, np.ndarray], **more: object) -> str:
@@ -23,7 +23,7 @@ def _csv(spaces: dict[str, np.ndarray], **more: object) -> str:
 
 
 def _frame(**spaces: np.ndarray) -> pd.DataFrame:
-    return parse_networks(_csv(spaces), "test")
+    return parse_trials(_csv(spaces), "test").frame
 
 
 def _normal(seed: int, mean: float, n: int = 60) -> np.ndarray:
@@ -79,7 +79,7 @@ def test_without_failures_nothing_changes_by_them() -> None:
 def test_several_seeds_of_a_network_are_one_network() -> None:
     rows = ("0,20", "0,30", "1,", "1,40", "2,", "2,")
     text = "space,index,error,depths,widths\n" + "".join(f"A,{row},1 1,8 8\n" for row in rows)
-    (found,) = populations(parse_networks(text, "test"))
+    (found,) = populations(parse_trials(text, "test").frame)
     assert found.errors.tolist() == [25, 40]
     assert found.failed == 1
 

@@ -11,18 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regnetlab.analysis.efficiency import best_at_random, random_search
-from regnetlab.analysis.networks import parse_networks, read_networks, study_networks
 from regnetlab.analysis.searches import at_random, rivals, searched, study_searches, trajectories
+from regnetlab.analysis.statistics.random_search import best_at_random, random_search
 from regnetlab.errors import InputError
-from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
+from regnetlab.study.results import study_trials
 from regnetlab.study.search import NSGA2, TPE, Search
 from regnetlab.study.search_store import kept_searches
 from regnetlab.study.search_table import searches_csv
-from regnetlab.study.store import open_store
-from regnetlab.study.trials import trials_csv
+from regnetlab.trials.files import parse_trials, read_trials
 from tests.study.test_search import a_search, finished, scored
 
 MakeStudy = Callable[..., Path]
@@ -131,7 +129,7 @@ def test_no_network_of_the_search_beats_one_of_the_front(plan: Plan) -> None:
 def test_the_comparison_is_at_equal_cost_even_where_the_population_is_smaller(plan: Plan) -> None:
     kept(a_search(plan, TPE, 20))
     (search,) = study_searches(plan)
-    population = rivals(plan, study_networks(plan))["AnyNetE"]
+    population = rivals(plan, study_trials(plan).frame)["AnyNetE"]
     found = at_random(search, population)
     assert (found.n, found.k) == (6, 6)
     document = searched(search, "tiny", population)
@@ -149,7 +147,7 @@ def test_searches_of_another_protocol_are_left_out(plan: Plan) -> None:
 
 
 def test_a_population_of_another_budget_is_no_rival(plan: Plan) -> None:
-    networks = study_networks(plan)
+    networks = study_trials(plan).frame
     assert set(rivals(plan, networks)) == {"AnyNetA", "AnyNetE", "RegNet"}
     assert rivals(replace(plan, budget=replace(plan.budget, images=64)), networks) == {}
     again = networks.assign(replicate="1", error=0.0)
@@ -158,18 +156,18 @@ def test_a_population_of_another_budget_is_no_rival(plan: Plan) -> None:
 
 
 def test_no_population_takes_in_a_search(plan: Plan) -> None:
-    before, frame = trials_csv(plan, outcome(plan, open_store(plan.store))), study_networks(plan)
+    before, frame = study_trials(plan).to_csv(), study_trials(plan).frame
     search = kept(a_search(plan, TPE, 8))
     kept(a_search(plan, TPE, 4, seed=1))  # a second study in the store
     text = searches_csv(kept_searches(plan.searches_store))
     plan.searches.write_text(text)
-    assert trials_csv(plan, outcome(plan, open_store(plan.store))) == before
-    pd.testing.assert_frame_equal(study_networks(plan), frame)
+    assert study_trials(plan).to_csv() == before
+    pd.testing.assert_frame_equal(study_trials(plan).frame, frame)
     for source in (plan.searches, plan.searches_store, Path(f"{plan.searches_store}#{search.name}")):
         with pytest.raises(InputError, match="no random sample"):
-            read_networks([source])
+            read_trials([source])
     with pytest.raises(InputError, match="no random sample"):
-        parse_networks(text, "renamed.csv")
+        parse_trials(text, "renamed.csv")
 
 
 def test_what_a_killed_search_trained_beyond_a_gap_waits(plan: Plan) -> None:

@@ -14,9 +14,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from regnetlab.analysis.intervals import mean_interval, median_difference, median_scale, quantile_interval
-from regnetlab.analysis.matched import matched
-from regnetlab.analysis.rank_tests import probability_of_superiority, rank_tests
+from regnetlab.analysis.statistics.intervals import (
+    mean_interval,
+    median_difference,
+    median_scale,
+    quantile_interval,
+)
+from regnetlab.analysis.statistics.matching import matched
+from regnetlab.analysis.statistics.rank_tests import probability_of_superiority, rank_tests
 from regnetlab.analysis.verdicts import BETTER, NO_WORSE, networks_needed, verdict
 from regnetlab.spaces.arrays import Floats
 

@@ -13,9 +13,9 @@ import sys
 import numpy as np
 from scipy import optimize, stats
 
-from regnetlab.analysis.networks import read_networks
 from regnetlab.spaces.arrays import Floats
 from regnetlab.study.plan_file import find_study, load_plan
+from regnetlab.trials.files import read_trials
 
 _POWERS = np.linspace(0.1, 3.0, 30)
 _RESAMPLES = 2_000
@@ -33,7 +33,7 @@ def extrapolated(images: Floats, errors: Floats, end: float) -> float:
 
 
 def main(study: str) -> None:
-    networks = read_networks([load_plan(find_study(study)).trials])
+    networks = read_trials([load_plan(find_study(study)).trials]).frame
     networks = networks[networks["error"].notna()]
     curves = [np.array([point[:3] for point in json.loads(text)], np.float64) for text in networks["curve"]]
     final = networks["error"].to_numpy(np.float64)

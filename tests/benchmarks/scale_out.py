@@ -18,13 +18,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from regnetlab.execution.base import Began, Place, ignore
+from regnetlab.execution.worker import Report, Setup, Task
 from regnetlab.spaces.config import Config
 from regnetlab.study.dispatch import Stop, dispatch
-from regnetlab.study.executors.place import Began, Place, ignore
-from regnetlab.study.executors.work import Report, Setup, Task
-from regnetlab.study.jobs import Job
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import Budget, CurvePoint, Recipe, Score
+from regnetlab.trials.job import Job
 
 
 def synthetic(seed: int) -> Report:

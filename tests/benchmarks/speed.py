@@ -19,6 +19,9 @@ from typing import Any
 
 import torch
 
+from regnetlab.execution import make_executor
+from regnetlab.execution.base import Wanted
+from regnetlab.execution.worker import Setup, Task, work
 from regnetlab.models.native.engine import NativeAnyNet
 from regnetlab.models.registry import find_model
 from regnetlab.spaces.complexity import config_complexity
@@ -28,9 +31,6 @@ from regnetlab.spaces.regime import Regime, Window
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import space_named
 from regnetlab.spaces.template import SMALL
-from regnetlab.study.executors import make_executor
-from regnetlab.study.executors.place import Wanted
-from regnetlab.study.executors.work import Setup, Task, work
 from regnetlab.training import trainer
 from regnetlab.training.batches import Images, on_device
 from regnetlab.training.budget import Budget, Recipe, Score

@@ -18,13 +18,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from regnetlab.analysis.networks import parse_networks, read_networks
 from regnetlab.errors import InputError
 from regnetlab.models.registry import find_model
 from regnetlab.spaces.expression import parse_constraint
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.stores.location import location_of
 from regnetlab.training.idx import read_idx
+from regnetlab.trials.files import parse_trials, read_trials
 from tests.conftest import STUDY
 
 fuzz = settings(
@@ -172,7 +172,7 @@ CSV = "name,depths,widths,group_width,error,index\na,1 1 2 2,8 16 24 32,8,12.5,0
 @example("depths,widths,error,index\n1,8,3," + "1" * 5_000 + "\n")
 @example('depths,widths\n"' + "1 " * 200_000)
 def test_tables_of_networks(text: str) -> None:
-    clean(lambda: parse_networks(text, "input.csv"))
+    clean(lambda: parse_trials(text, "input.csv").frame)
 
 
 json_values = st.recursive(
@@ -200,7 +200,7 @@ json_values = st.recursive(
 @example("[" * 100_000)
 @example('[{"cfg": ' + '{"a":' * 50_000)
 def test_json_of_others(text: str) -> None:
-    in_file(text.encode("utf-8", "replace"), ".json", lambda path: read_networks([path]))
+    in_file(text.encode("utf-8", "replace"), ".json", lambda path: read_trials([path]).frame)
 
 
 @fuzz

@@ -10,20 +10,20 @@ import pytest
 
 from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.analysis.standings import matches, standings
+from regnetlab.execution.worker import Setup
 from regnetlab.report.content import Content, files_content, study_content
 from regnetlab.report.contest import contest_findings
 from regnetlab.report.findings import caution, step_findings
 from regnetlab.report.page import default_path
 from regnetlab.report.page import page as render
 from regnetlab.study.contest_table import contest_csv
-from regnetlab.study.executors.work import Setup
 from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.provenance import provenance_json
 from regnetlab.study.runner import run
 from regnetlab.study.store import open_store
-from regnetlab.study.trials import trials_csv
+from regnetlab.trials.table import trials_of
 from tests.analysis.frames import contender_rows
 from tests.conftest import STUDY
 from tests.study.test_contest import CONTEST
@@ -46,7 +46,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Plan:
         store = open_store(plan.store)
         state = run(plan, store, setup, lock, Quiet(), lambda t: derive_from_trials(plan, t), "inline", 1)
         store.keep_provenance({"note": EVIL})
-    plan.trials.write_text(trials_csv(plan, state))
+    plan.trials.write_text(trials_of(state.jobs, state.scores).to_csv())
     plan.provenance.write_text(provenance_json(store))
     plan.contest.write_text(contest_csv(plan, state, store.latencies))
     return plan

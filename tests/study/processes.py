@@ -143,7 +143,7 @@ def identities_of(study: Path) -> list[str]:
     return sorted(trial.user_attrs["identity"] for trial in trials)
 
 
-def with_fault(folder: Path, body: str, where: str = "regnetlab.study.executors.child") -> str:
+def with_fault(folder: Path, body: str, where: str = "regnetlab.execution.child") -> str:
     """A folder to put in front of PYTHONPATH; ``body`` runs before each training in a child process.
 
     It may use ``seed`` and ``here``, a folder for files that remember what happened before.
@@ -155,7 +155,7 @@ import sys
 if {where!r} in sys.orig_argv:
     import os, signal, time
     from pathlib import Path
-    from regnetlab.study.executors import work as _module
+    from regnetlab.execution import work as _module
     _real, here = _module.train, Path({str(folder)!r})
     def train(build, data, budget, recipe, seed, kernels):
 {inner}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from regnetlab.cli import main
+from regnetlab.execution.worker import Setup
 from regnetlab.study.alone import alone
-from regnetlab.study.executors.work import Setup
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store, score_of

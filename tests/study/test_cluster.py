@@ -7,8 +7,8 @@ import pytest
 
 from regnetlab.cli import main
 from regnetlab.errors import InputError
-from regnetlab.study.executors import make_executor
-from regnetlab.study.executors.place import Wanted
+from regnetlab.execution import make_executor
+from regnetlab.execution.base import Wanted
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
 from regnetlab.study.workers import LogReader

@@ -26,8 +26,8 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.session import Means, run_study
+from regnetlab.study.status import status
 from regnetlab.study.store import open_store
-from regnetlab.study.trials import status
 from regnetlab.training.budget import Score
 from tests.conftest import STUDY
 from tests.study.test_runner import Quiet

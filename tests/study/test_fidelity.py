@@ -8,16 +8,14 @@ from pathlib import Path
 import pytest
 
 from regnetlab.analysis.judged_budgets import described, study_fidelity
-from regnetlab.analysis.networks import study_networks
 from regnetlab.errors import InputError
-from regnetlab.study.executors import inline
+from regnetlab.execution import inline
 from regnetlab.study.fidelity import ladder, parse_ladder, run_fidelity
-from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
+from regnetlab.study.results import study_trials
 from regnetlab.study.session import Means
 from regnetlab.study.store import open_store
-from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import Budget
 from tests.study.test_contest import Shown, ran
 
@@ -113,10 +111,10 @@ def test_the_populations_are_the_same_with_and_without_it(
     assert climb(plan, data_dir) == 24
     ran(plan, data_dir)
     ran(calm, data_dir)
-    texts = [trials_csv(each, outcome(each, open_store(each.store))) for each in (plan, calm)]
+    texts = [study_trials(each).to_csv() for each in (plan, calm)]
     rows = [[{**row, "seconds": ""} for row in csv.DictReader(text.splitlines())] for text in texts]
     assert rows[0] == rows[1]
-    assert len(study_networks(plan)) == 8
+    assert len(study_trials(plan).frame) == 8
 
 
 def test_one_that_was_stopped_goes_on(plan: Plan, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

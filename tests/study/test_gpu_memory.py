@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from regnetlab.execution import dask, gpu_memory
+from regnetlab.execution.base import Wanted
+from regnetlab.execution.worker import Setup, Task
 from regnetlab.spaces.template import SMALL
-from regnetlab.study.executors import dask, gpu_memory
-from regnetlab.study.executors.place import Wanted
-from regnetlab.study.executors.work import Setup, Task
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.devices import training_bytes
 

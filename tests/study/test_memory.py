@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from regnetlab.study.executors.slots import Slots
+from regnetlab.execution.slots import Slots
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
 

@@ -7,9 +7,9 @@ import pytest
 
 from regnetlab.cli import main
 from regnetlab.errors import InputError
+from regnetlab.execution.worker import Report
 from regnetlab.study.changes import check_changes
 from regnetlab.study.dispatch import _check_device
-from regnetlab.study.executors.work import Report
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score

@@ -14,16 +14,18 @@ from pathlib import Path
 
 import pytest
 
+from regnetlab.execution.worker import Setup
 from regnetlab.study import runner
-from regnetlab.study.executors.work import Setup
-from regnetlab.study.jobs import Job
 from regnetlab.study.lock import locked
 from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
+from regnetlab.study.results import study_trials
+from regnetlab.study.status import status
 from regnetlab.study.store import open_store
-from regnetlab.study.trials import status, trials_csv
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job
+from regnetlab.trials.table import trials_of
 from tests.conftest import STUDY
 from tests.study.processes import alive, children_of
 
@@ -70,7 +72,7 @@ def test_a_run_trains_everything_once_and_a_second_run_nothing(make_study: MakeS
     assert len(first.trained) == len(set(first.trained)) == 14
     again = run_inline(plan, data_dir, second)
     assert second.trained == []
-    assert trials_csv(plan, again) == trials_csv(plan, state)
+    assert trials_of(again.jobs, again.scores).to_csv() == trials_of(state.jobs, state.scores).to_csv()
     document = status(plan, again, running=0)
     assert (document["planned"], document["complete"], document["failed"]) == (16, 16, 0)
     assert [each["space"] for each in document["spaces"]] == ["AnyNetA", "AnyNetE", "RegNet", "derived"]
@@ -78,7 +80,8 @@ def test_a_run_trains_everything_once_and_a_second_run_nothing(make_study: MakeS
 
 def test_trials_are_sorted_and_complete(make_study: MakeStudy, data_dir: Path) -> None:
     plan = load_plan(make_study())
-    rows = without_seconds(trials_csv(plan, run_inline(plan, data_dir, Quiet())))
+    run_inline(plan, data_dir, Quiet())
+    rows = without_seconds(study_trials(plan).to_csv())
     assert [(r["space"], int(r["index"])) for r in rows] == sorted(
         (r["space"], int(r["index"])) for r in rows
     )

@@ -20,10 +20,11 @@ from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import REGNET, SPACES
 from regnetlab.spaces.template import SMALL
 from regnetlab.study import search_sampler
-from regnetlab.study.jobs import Job, planned_jobs
+from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
+from regnetlab.study.results import study_trials
 from regnetlab.study.search import NSGA2, RANDOM, SAMPLERS, TPE, Search
 from regnetlab.study.search_runner import Course, run_search
 from regnetlab.study.search_sampler import FAILED, propose, values
@@ -31,8 +32,9 @@ from regnetlab.study.search_space import distributions, expressed
 from regnetlab.study.search_store import kept_searches, open_search
 from regnetlab.study.session import Means, prepare
 from regnetlab.study.store import open_store
-from regnetlab.study.trials import trials_csv
 from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job
+from regnetlab.trials.table import trials_of
 from tests.study.test_runner import Quiet, run_inline
 
 MakeStudy = Callable[..., Path]
@@ -293,7 +295,7 @@ def test_real_trainings_survive_a_kill_and_none_is_done_twice(make_study: MakeSt
 def test_a_search_changes_no_population_and_trains_nothing_that_one_has(plan: Plan, data_dir: Path) -> None:
     plan = replace(plan, draws=(replace(plan.draws[0], n=2),), derived=0)
     state = run_inline(plan, data_dir, Quiet())
-    plan.trials.write_text(trials_csv(plan, state))
+    plan.trials.write_text(trials_of(state.jobs, state.scores).to_csv())
     before, trials = plan.trials.read_bytes(), len(open_store(plan.store).study.get_trials())
     search = a_search(plan, RANDOM, 4, "AnyNetA")
     known = open_store(plan.store).scores()
@@ -303,7 +305,7 @@ def test_a_search_changes_no_population_and_trains_nothing_that_one_has(plan: Pl
     search_inline(search, data_dir, Shown())
     assert plan.trials.read_bytes() == before
     assert len(open_store(plan.store).study.get_trials()) == trials
-    assert trials_csv(plan, outcome(plan, open_store(plan.store))) == before.decode()
+    assert study_trials(plan).to_csv() == before.decode()
     for trial in open_search(search).study.get_trials():
         assert trial.user_attrs["search"] == RANDOM
         assert trial.user_attrs["test_error"] is None

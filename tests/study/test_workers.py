@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from regnetlab.cli import main
+from regnetlab.execution.base import Where
+from regnetlab.execution.inline import Inline
+from regnetlab.execution.worker import Setup, Task
 from regnetlab.spaces.template import TEMPLATES
-from regnetlab.study.executors.inline import Inline
-from regnetlab.study.executors.place import Where
-from regnetlab.study.executors.work import Setup, Task
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.workers import LogReader
@@ -81,7 +81,7 @@ def test_inline_tells_where_before_it_trains(data_dir: Path, monkeypatch: pytest
         TEMPLATES["small"], "fashion-mnist", data_dir, "cpu", Budget(images=64, validation=100), "torch"
     )
     task = Task("bn_lenet", Recipe(), 0)
-    monkeypatch.setattr("regnetlab.study.executors.work.train", lambda *_: heard[-1])
+    monkeypatch.setattr("regnetlab.execution.worker.train", lambda *_: heard[-1])
     report = Inline().train(setup, task, heard.append).result()
     assert heard == [Where(f"{os.uname().nodename}/{os.getpid()}", "cpu with torch kernels")]
     assert (report.score, report.worker) == (heard[0], heard[0].worker)

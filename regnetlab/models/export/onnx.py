@@ -35,7 +35,8 @@ def onnx(model: "Model", template: Template, params: int, seed: int = 0) -> byte
     check_onnx()
     if 4 * params > _MOST_BYTES:
         raise InputError(
-            f"{model.text} has {params:,} parameters, more than an ONNX file holds (2 GiB); take --to pytorch"
+            f"{model.text} has {params:,} parameters, more than an ONNX file holds (2 GiB)",
+            "take --to pytorch",
         )
     import torch
 

@@ -24,11 +24,11 @@ def pycls(network: Network) -> Export:
     template, config = network.template, network.config
     if template.channels != 3 or template.height != template.width:
         raise InputError(
-            f"pycls trains on square images of 3 channels, not {template.input}; give --input"
-            f" 3x{template.height}x{template.height}, or take --to pytorch"
+            f"pycls trains on square images of 3 channels, not {template.input}",
+            f"give --input 3x{template.height}x{template.height}, or take --to pytorch",
         )
     if template.stem_stride not in STEMS:
-        raise InputError(f"pycls' stems have stride 1 or 2, not {template.stem_stride}; take --to pytorch")
+        raise InputError(f"pycls' stems have stride 1 or 2, not {template.stem_stride}", "take --to pytorch")
     law = network.law
     by_law = law is not None and gives_the_same(law) and len(set(network.strides)) == 1
     common: dict[str, Any] = {

@@ -14,12 +14,12 @@ def torchvision(network: Network) -> Export:
     if template.channels != 3:
         size = f"3x{template.height}x{template.width}"
         raise InputError(
-            f"torchvision's RegNet takes images of 3 channels, not {template.channels}; give --input {size},"
-            " or take --to pytorch"
+            f"torchvision's RegNet takes images of 3 channels, not {template.channels}",
+            f"give --input {size}, or take --to pytorch",
         )
     if template.stem_stride != 2:
         raise InputError(
-            f"torchvision's RegNet has a stem of stride 2, not {template.stem_stride}; take --to pytorch"
+            f"torchvision's RegNet has a stem of stride 2, not {template.stem_stride}", "take --to pytorch"
         )
     block_params = {
         "depths": list(config.depths),

@@ -58,7 +58,9 @@ def patiently(call: Callable[[], T], again: Callable[[], T | None] = lambda: Non
             return call()
         except ConnectionGoneError as error:
             if time.monotonic() > end:
-                raise InputError(f"the database does not answer: {error}; what was trained is kept") from None
+                raise InputError(
+                    f"the database does not answer: {error}", "what was trained is kept"
+                ) from None
             time.sleep(0.5)
             kept = patiently(again)
             if kept is not None:
@@ -84,7 +86,8 @@ def written(call: Callable[[], object], again: Callable[[], object | None] = lam
         patiently(call, again)
     except (optuna.exceptions.StorageInternalError, SQLAlchemyError, OSError) as error:
         raise InputError(
-            f"the store can't be written ({why(error)}); mend that, then run again: what was trained is kept"
+            f"the store can't be written ({why(error)})",
+            "mend that, then run again: what was trained is kept",
         ) from error
 
 
@@ -138,7 +141,9 @@ def _journal(location: Journal) -> Any:
         lock = JournalFileOpenLock(str(location.path))
         return JournalStorage(JournalFileBackend(str(location.path), lock_obj=lock))
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"store {location} can't be opened ({error}); move it away to begin anew") from None
+        raise InputError(
+            f"store {location} can't be opened ({error})", "move it away to begin anew"
+        ) from None
 
 
 def _database(location: Database) -> Any:
@@ -153,12 +158,14 @@ def _database(location: Database) -> Any:
     try:
         import psycopg
     except ImportError:
-        raise InputError("PostgreSQL needs psycopg; install it: pip install 'regnetlab[postgres]'") from None
+        raise InputError(
+            "PostgreSQL needs psycopg", "install it: pip install 'regnetlab[postgres]'"
+        ) from None
     try:
         make_url(location.url)
     except (ArgumentError, ValueError):  # its message may quote the password
         raise InputError(
-            f"storage {location} is no URL; write postgresql://USER@HOST:PORT/DATABASE"
+            f"storage {location} is no URL", "write postgresql://USER@HOST:PORT/DATABASE"
         ) from None
     patient: list[bool] = []
     target = location.url.replace("postgresql+psycopg:", "postgresql:", 1)
@@ -179,7 +186,7 @@ def _database(location: Database) -> Any:
         )
     except (SQLAlchemyError, psycopg.Error, optuna.exceptions.StorageInternalError) as error:
         raise InputError(
-            f"store {location} does not answer ({why(error)}); is it running, and does the user exist?"
+            f"store {location} does not answer ({why(error)})", "is it running, and does the user exist?"
         ) from None
     patient.append(True)
 

@@ -103,7 +103,7 @@ def repair_store(location: Location) -> tuple[Location, int]:
     damage = _damage(location)
     if damage:
         raise InputError(
-            f"store {location} is damaged ({damage[0]}); bring a backup back, or sqlite3 FILE .recover"
+            f"store {location} is damaged ({damage[0]})", "bring a backup back, or sqlite3 FILE .recover"
         )
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
     backup = _beside(location, f"backup-{stamp}")

@@ -28,7 +28,7 @@ def copy_store(
     """
     study = open_study(source)
     if study.user_attrs.get("lease"):
-        raise InputError(f"store {source} is being run, or was and did not end; run it to an end first")
+        raise InputError(f"store {source} is being run, or was and did not end", "run it to an end first")
     content = content_of(study)
     picked = Content(tuple(filter(keep, content.trials)), content.facts)
     new = open_study(target, make=True)
@@ -36,8 +36,11 @@ def copy_store(
     arrived = content_of(open_study(target))
     if (len(arrived.trials), arrived.hash) != (len(picked.trials), picked.hash):
         raise InputError(
-            f"the copy {target} differs from {source}: {len(arrived.trials)} trials against"
-            f" {len(picked.trials)}, hash {arrived.hash[:12]} against {picked.hash[:12]}; remove it"
+            (
+                f"the copy {target} differs from {source}: {len(arrived.trials)} trials against"
+                f" {len(picked.trials)}, hash {arrived.hash[:12]} against {picked.hash[:12]}"
+            ),
+            "remove it",
         )
     return Copied(len(arrived.trials), arrived.hash)
 

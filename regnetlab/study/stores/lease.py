@@ -75,8 +75,11 @@ class Lease:
             self.beat()
         if self._taken_by is not None:
             raise InputError(
-                f"another coordinator took this study over ({holder_line(self._taken_by)}) while this one"
-                " could not reach the store; it goes on there, and nothing that was kept is lost"
+                (
+                    f"another coordinator took this study over ({holder_line(self._taken_by)}) while this one"
+                    " could not reach the store"
+                ),
+                "it goes on there, and nothing that was kept is lost",
             )
 
     def beat(self) -> None:

@@ -63,7 +63,7 @@ def location_of(text: str | None, folder: Path, study: str) -> Location:
     if kind in ("postgresql", "postgres", "postgresql+psycopg") and rest.startswith("//"):
         return Database(f"postgresql+psycopg:{rest}", study)
     if "://" in text or not text.strip() or (separator and kind in ("journal", "sqlite")):
-        raise InputError(f"storage {mask(text)!r} is not known; it is {_FORMS}")
+        raise InputError(f"storage {mask(text)!r} is not known", f"it is {_FORMS}")
     return _file(text, folder)
 
 
@@ -83,8 +83,8 @@ def check_no_password(text: str | None) -> None:
     """Raise ``InputError`` for a password in a study file, which others get to read."""
     if text and mask(text) != text:
         raise InputError(
-            f"storage {mask(text)!r} has a password in a file that is shared; leave it out there, and"
-            f" give it by PGPASSWORD, ~/.pgpass or the whole URL by {VARIABLE}"
+            f"storage {mask(text)!r} has a password in a file that is shared",
+            f"leave it out there, and give it by PGPASSWORD, ~/.pgpass or the whole URL by {VARIABLE}",
         )
 
 

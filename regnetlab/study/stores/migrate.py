@@ -16,8 +16,8 @@ def check_schema(study: Any, store: str, schema: int, known: int) -> None:
     """Bring the store up to the ``known`` version; raises ``InputError`` for a newer one."""
     if schema > known:
         raise InputError(
-            f"store {store} was written by a newer regnetlab (schema {schema}, this one knows {known});"
-            " upgrade regnetlab, or move the store away to begin anew"
+            f"store {store} was written by a newer regnetlab (schema {schema}, this one knows {known})",
+            "upgrade regnetlab, or move the store away to begin anew",
         )
     for version in range(schema, known):
         _STEPS[version](study)

@@ -49,7 +49,7 @@ def open_study(location: Location, make: bool = False) -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if not make and not location.exists():
         raise InputError(
-            f"store {location} is not there; run its study, or name a file, journal:FILE or postgresql://…"
+            f"store {location} is not there", "run its study, or name a file, journal:FILE or postgresql://…"
         )
     name = study_name(location)
     try:
@@ -58,7 +58,7 @@ def open_study(location: Location, make: bool = False) -> Any:
             return optuna.create_study(storage=storage, study_name=name, direction="minimize")
         return optuna.load_study(storage=storage, study_name=name)
     except optuna.exceptions.DuplicatedStudyError:
-        raise InputError(f"store {location} has a study already; name a place that is empty") from None
+        raise InputError(f"store {location} has a study already", "name a place that is empty") from None
     except KeyError:
         raise InputError(f"store {location} has no study {name!r} of regnetlab") from None
     except (SQLAlchemyError, sqlite3.Error, optuna.exceptions.OptunaError, OSError, RuntimeError) as error:

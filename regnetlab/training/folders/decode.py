@@ -47,7 +47,7 @@ class Reading:
 
     def __post_init__(self) -> None:
         if self.fit not in ("crop", "pad", "squash"):
-            raise InputError(f"fit is {self.fit!r}; it must be crop, pad or squash")
+            raise InputError(f"fit is {self.fit!r}", "it must be crop, pad or squash")
         _ = self.colour
 
     @property
@@ -61,7 +61,7 @@ class Reading:
             alpha = [0]
         if alpha:
             raise InputError(
-                f"background is {self.background[:40]!r}; it must be a colour, as in white or #rrggbb"
+                f"background is {self.background[:40]!r}", "it must be a colour, as in white or #rrggbb"
             )
         return red, green, blue
 

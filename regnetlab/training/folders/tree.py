@@ -88,8 +88,8 @@ def _splits(root: Folder, out: list[Skipped]) -> tuple[tuple[str, ...], dict[str
     top = _unwrapped(root, out)
     if (role := _ROLES.get(top.name.casefold())) not in (None, TRAIN):
         raise InputError(
-            f"{top.path} is the {role} split by its name, and there is none for training beside it; add one,"
-            f" or name {top.path} itself"
+            f"{top.path} is the {role} split by its name, and there is none for training beside it",
+            f"add one, or name {top.path} itself",
         )
     roles = {each.path: role for each in top.full if (role := _role(each.name))}
     _check_mixed(top)
@@ -119,8 +119,8 @@ def _check_mixed(top: Folder) -> None:
         roles = [_ROLES.get(words[place]) for name in names if len(words := _words(name)) > 1]
         if names and all(map(_flat, top.full)) and roles.count(TRAIN) > 1 and set(roles) - {TRAIN, None}:
             raise InputError(
-                f"the names {_named(names)} tell split and class at once; sort them into folders of splits,"
-                " as in train/cat and test/cat"
+                f"the names {_named(names)} tell split and class at once",
+                "sort them into folders of splits, as in train/cat and test/cat",
             )
 
 
@@ -197,25 +197,27 @@ def _by_role(top: Folder, roles: Mapping[str, str], out: list[Skipped]) -> dict[
             out.append(Skipped(each.path, f"{each.count:,} images without classes"))
         elif role is None:
             raise InputError(
-                f"{_named(sorted(roles))} {'are splits' if len(roles) > 1 else 'is a split'} by the name,"
-                f" and {each.path} ({each.count:,} images) beside is none; move it away, or rename it train,"
-                " valid or test"
+                (
+                    f"{_named(sorted(roles))} {'are splits' if len(roles) > 1 else 'is a split'} by the name,"
+                    f" and {each.path} ({each.count:,} images) beside is none"
+                ),
+                "move it away, or rename it train, valid or test",
             )
         elif role in parts:
             raise InputError(
-                f"{parts[role].path} and {each.path} are both called as the {role} split; keep one of them"
+                f"{parts[role].path} and {each.path} are both called as the {role} split", "keep one of them"
             )
         elif flat and role != TRAIN:
             out.append(Skipped(each.path, f"{each.count:,} images without classes"))
         elif flat:
             raise InputError(
-                f"{each.path} holds {each.count:,} images and no folder per class; sort them into folders"
+                f"{each.path} holds {each.count:,} images and no folder per class", "sort them into folders"
             )
         else:
             parts[role] = each
     if TRAIN not in parts:
         raise InputError(
-            f"{_named(sorted(roles))} are splits by the name, and none is for training; add train"
+            f"{_named(sorted(roles))} are splits by the name, and none is for training", "add train"
         )
     _leave_out(top, [each for each in top.folders if not each.count], out)
     return {split: parts[split] for split in SPLITS if split in parts}
@@ -235,14 +237,16 @@ def _classes(folder: Folder, out: list[Skipped], least: int = 2) -> dict[str, Fo
     for each in folder.folders:
         if not each.count:
             raise InputError(
-                f"{each.path} holds no image; fill it or take it away{_endings_hint(out, each.path)}"
+                f"{each.path} holds no image", f"fill it or take it away{_endings_hint(out, each.path)}"
             )
         inner = _innermost(each)
         if not inner.images:
             names = [below.name for below in inner.full]
             within, split = _named(names), any(map(_role, names))
             if {*names} & {other.name for other in folder.full if other is not each}:
-                raise InputError(f"{inner.path} holds classes that are beside it too ({within}); remove one")
+                raise InputError(
+                    f"{inner.path} holds classes that are beside it too ({within})", "remove one"
+                )
             raise InputError(
                 f"{inner.path} holds folders ({within}) and no image of its own, so that it is no class; "
                 + ("put the splits above the classes: train/" if split else "give each class one folder: ")
@@ -250,13 +254,13 @@ def _classes(folder: Folder, out: list[Skipped], least: int = 2) -> dict[str, Fo
             )
         if splits := [below.path for below in inner.full if below.name.casefold() in _ROLES]:
             raise InputError(
-                f"{splits[0]} is called as a split and lies inside the class {each.name}; put the splits"
-                f" above the classes (train/{each.name}), or rename it"
+                f"{splits[0]} is called as a split and lies inside the class {each.name}",
+                f"put the splits above the classes (train/{each.name}), or rename it",
             )
         name = unicodedata.normalize("NFC", each.name)
         if name in classes:
             raise InputError(
-                f"two folders are called {name!r}, in different Unicode characters; keep one of them"
+                f"two folders are called {name!r}, in different Unicode characters", "keep one of them"
             )
         classes[name] = each
     _leave_out(folder, [], out)

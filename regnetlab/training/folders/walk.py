@@ -157,7 +157,7 @@ def _walk(
     """Everything below one folder; ``above`` are the folders that it lies in, by device and inode."""
     here = root / path
     if next(counter) > _MOST_FOLDERS:
-        raise InputError(f"{root} has more than {_MOST_FOLDERS:,} folders; do links lead around in it?")
+        raise InputError(f"{root} has more than {_MOST_FOLDERS:,} folders", "do links lead around in it?")
     folder = Folder(path, name)
     try:
         entries = sorted(os.scandir(here), key=lambda each: each.name)

@@ -132,8 +132,8 @@ def _read(path: Path, dimensions: int, title: str, stem: str) -> NDArray[np.uint
     known = _CONTENTS.get(digest.hexdigest())
     if known is not None and known != (title, stem):
         raise InputError(
-            f"{path} is {known[1]} of {known[0]}, by its checksum, not {stem} of {title}; put the right file"
-            f" there, or name these data {known[0].lower()}"
+            f"{path} is {known[1]} of {known[0]}, by its checksum, not {stem} of {title}",
+            f"put the right file there, or name these data {known[0].lower()}",
         )
     return array
 
@@ -142,7 +142,7 @@ def _file(folder: Path, title: str, stem: str) -> Path:
     for name in _names(stem):
         if (folder / name).is_file():
             return folder / name
-    raise InputError(f"{folder} has no {stem}.gz; {title} is four files")
+    raise InputError(f"{folder} has no {stem}.gz", f"{title} is four files")
 
 
 def _upright(split: Split) -> Split:

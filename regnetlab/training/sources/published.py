@@ -62,12 +62,12 @@ def find(name: str, known: Mapping[str, Published], data_dir: Path | None = None
     except Exception as error:
         install = f"on Debian or Ubuntu: apt-get install {wanted.package}; elsewhere " * bool(wanted.package)
         raise InputError(
-            f"{wanted.title} is not on this machine and could not be downloaded ({type(error).__name__});"
-            f" {install}put {wanted.files} into a folder and name it with --data-dir or REGNETLAB_DATA"
+            f"{wanted.title} is not on this machine and could not be downloaded ({type(error).__name__})",
+            f"{install}put {wanted.files} into a folder and name it with --data-dir or REGNETLAB_DATA",
         ) from error
     if (folder := place(name, known, cache)) is None:
         raise InputError(
-            f"{wanted.title} was downloaded to {cache} and is not there; remove that and try again"
+            f"{wanted.title} was downloaded to {cache} and is not there", "remove that and try again"
         )
     return folder
 
@@ -102,15 +102,18 @@ def _missing(wanted: Published, chosen: Path) -> InputError:
         for folder in (chosen, chosen / wanted.pickled):
             if folder.name == wanted.pickled and folder.is_dir():
                 return InputError(
-                    f"{folder} is the Python version of {wanted.title}: pickles, which can run code and are"
-                    f" never loaded here; put {wanted.files} beside it"
+                    (
+                        f"{folder} is the Python version of {wanted.title}: pickles, which can run code"
+                        " and are never loaded here"
+                    ),
+                    f"put {wanted.files} beside it",
                 )
     if holds_classes(chosen):
         return InputError(
-            f"no {wanted.title} in {chosen}, which holds a folder of images per class; for these say"
-            ' --data folder, or data = "folder" in the study file'
+            f"no {wanted.title} in {chosen}, which holds a folder of images per class",
+            'for these say --data folder, or data = "folder" in the study file',
         )
     return InputError(
-        f"no {wanted.title} in {chosen}; put {wanted.files} there, or unset --data-dir and REGNETLAB_DATA"
-        " to look elsewhere"
+        f"no {wanted.title} in {chosen}",
+        f"put {wanted.files} there, or unset --data-dir and REGNETLAB_DATA to look elsewhere",
     )

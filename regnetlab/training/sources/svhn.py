@@ -32,18 +32,18 @@ def svhn() -> Published:
 
 def _read_split(path: Path) -> Split:
     if not path.is_file():
-        raise InputError(f"{path.parent} has no {path.name}; {_TITLE} is {' and '.join(_FILES)}")
+        raise InputError(f"{path.parent} has no {path.name}", f"{_TITLE} is {' and '.join(_FILES)}")
     found = read_matlab(path)
     if set(found) != {"X", "y"} or found["X"].dtype != np.uint8 or found["X"].shape[:-1] != (32, 32, 3):
         listed = ", ".join(f"{name[:20]} {each.shape} {each.dtype}" for name, each in found.items())
         raise InputError(
-            f"{path} holds {listed[:150] or 'nothing'}; {_TITLE} is X (32, 32, 3, n) uint8 and y (n, 1):"
-            " get it anew"
+            f"{path} holds {listed[:150] or 'nothing'}",
+            f"{_TITLE} is X (32, 32, 3, n) uint8 and y (n, 1): get it anew",
         )
     images = np.ascontiguousarray(found["X"].transpose(3, 2, 0, 1)).astype(np.uint8, copy=False)
     numbers = found["y"].reshape(-1)
     if not np.isin(numbers, range(1, 11)).all():
-        raise InputError(f"{path} has labels that are not 1 to 10, as {_TITLE}'s are; get it anew")
+        raise InputError(f"{path} has labels that are not 1 to 10, as {_TITLE}'s are", "get it anew")
     labels = numbers.astype(np.int64) % 10
     return checked(_TITLE, path, images, labels, (3, 32, 32), len(_DIGITS))
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from regnetlab.analysis.imports import imported_rows
 from regnetlab.errors import InputError
 from regnetlab.models.export.network import Network, network_of
 from regnetlab.models.export.pycls import pycls
@@ -19,6 +18,7 @@ from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import SPACES
 from regnetlab.spaces.template import PAPER, SMALL, Template
+from regnetlab.trials.foreign import imported_rows
 
 # Types as pycls/core/config.py has them; yacs refuses a value of another type.
 ANYNET = {

@@ -1,0 +1,245 @@
+"""``dask``: trainings on a Dask scheduler's workers, by its address or on a cluster started for the run.
+
+Workers may come and go at any time. A worker that has another version or other data is told so and
+sent away; one that dies takes its trainings back to the scheduler; where the scheduler is gone, the
+coordinator waits for it to come back and submits again what was in flight.
+"""
+
+import hashlib
+import logging
+import pickle
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any, ParamSpec, TypeVar
+
+from regnetlab.errors import InputError
+from regnetlab.execution.base import (
+    Began,
+    Place,
+    Wanted,
+    Where,
+    WorkerLostError,
+    WorkerRefusedError,
+    ignore,
+)
+from regnetlab.execution.gpu_memory import RESOURCE, asked_for, most_of_one
+from regnetlab.execution.slots import Slots
+from regnetlab.execution.worker import Report, Setup, Task, versions
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PATIENCE = 300.0  # seconds to wait for a scheduler that is gone
+_TRY_EVERY = 2.0
+_TOPIC = "regnetlab-began"  # of the events by which workers say that they begin
+
+
+class DaskPlace(Place):
+    """A client of a scheduler, and the cluster if it was started for this run."""
+
+    def __init__(self, connect: Callable[[], Any], cluster: Any, wanted: Wanted) -> None:
+        self._connect, self._cluster, self._wanted = connect, cluster, wanted
+        self._patience = _PATIENCE
+        self._digest = hashlib.sha256(wanted.payload).hexdigest() if wanted.payload else None
+        self._counted = (-1.0, 0)  # when the threads were counted, and how many there were
+        self._most = 0.0  # GPU memory that one worker announced
+        self._told: dict[str, Began] = {}  # by the token of a training, who wants to know where it began
+        self._client = self._ready()
+        self._executors: dict[float, Any] = {}  # by the GPU memory that their trainings ask for
+
+    def capacity(self) -> int:
+        """A thread is a training; a few more wait at the scheduler, so that no worker waits."""
+        now = time.monotonic()
+        if now - self._counted[0] > 1.0:
+            try:
+                workers = self._client.scheduler_info(n_workers=-1)["workers"]
+                threads = sum(each["nthreads"] for each in workers.values())
+                self._most = most_of_one(workers)
+            except (OSError, TimeoutError, RuntimeError, ValueError):
+                threads = 0
+            self._counted = (now, threads)
+        threads = self._counted[1]
+        return threads + (threads + 3) // 4
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = self._asking(0.0).submit(fn, *args, **kwargs)
+        return future
+
+    def _asking(self, memory: float) -> Any:
+        """Dask's executor whose calls go to workers with so much GPU memory that is not taken."""
+        if memory not in self._executors:
+            asked = {"resources": {RESOURCE: memory}} if memory else {}
+            self._executors[memory] = self._client.get_executor(pure=False, **asked)
+        return self._executors[memory]
+
+    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
+        token = secrets.token_hex(8)
+        arguments = pickle.dumps((setup, task, self._wanted.memory, token))
+        executor = self._asking(asked_for(task, self._most))
+        self._told[token] = began
+        future: Future[Report] = executor.submit(remote, versions(), self._digest, arguments)
+        future.add_done_callback(lambda _: self._told.pop(token, None))
+        return future
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        """A worker began with a training, of this run or of another one on the same scheduler."""
+        token, worker, device = event[1]
+        self._told.get(token, ignore)(Where(worker, device))
+
+    def explain(self, error: BaseException) -> BaseException:
+        from distributed.scheduler import KilledWorker
+
+        if isinstance(error, KilledWorker):
+            return WorkerLostError("each worker that took it was lost")
+        if isinstance(error, ModuleNotFoundError):
+            return InputError(f"a worker can't import {error.name}: install regnetlab[cluster] on it")
+        return error
+
+    def send_away(self, worker: str) -> int:
+        self._client.retire_workers([worker], close_workers=True)
+        self._counted = (-1.0, 0)
+        return len(self._client.nthreads())
+
+    def revive(self) -> None:
+        if self._client.status == "running":
+            return
+        self._wanted.note("the scheduler is gone; waiting for it to come back")
+        self._client.close(timeout=1)
+        self._client = self._ready()
+        self._executors = {}
+        self._counted = (-1.0, 0)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        try:
+            if self._client.status == "running":
+                for executor in self._executors.values():
+                    executor.shutdown(wait=wait and not cancel_futures)
+            self._client.close(timeout=5)
+        finally:
+            if self._cluster is not None:
+                self._cluster.close()
+
+    def _ready(self) -> Any:
+        """A client of a scheduler that answers, tried until the patience ends."""
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                client = self._connect()
+                break
+            except (OSError, TimeoutError) as error:
+                if time.monotonic() > end:
+                    raise InputError(
+                        f"the scheduler does not answer ({_first_line(error)})",
+                        "start it, then run again: what was trained is kept",
+                    ) from None
+                time.sleep(_TRY_EVERY)
+            except (TypeError, RuntimeError) as error:  # how Dask speaks of encryption
+                raise InputError(f"the scheduler can't be used: {_first_line(error)}") from None
+        client.subscribe_topic(_TOPIC, self._hear)
+        if self._wanted.payload is not None:
+            from regnetlab.execution.delivery import Delivery
+
+            client.register_plugin(Delivery(self._digest or "", self._wanted.payload))
+        return client
+
+
+def make_dask(wanted: Wanted) -> Place:
+    """Connect to the scheduler, or start the kind of cluster that ``scheduler`` names."""
+    try:
+        import distributed
+    except ImportError:
+        raise InputError(
+            "executor dask needs Dask", "install it here and on the workers: pip install 'regnetlab[cluster]'"
+        ) from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said by notes
+    where = wanted.scheduler or "local"
+    if "://" not in where:
+        from regnetlab.execution.clusters import start_cluster
+
+        cluster = start_cluster(where, wanted)
+        security = getattr(cluster, "security", None)
+        return DaskPlace(lambda: distributed.Client(cluster, security=security), cluster, wanted)
+    check_answers(where)
+    return DaskPlace(lambda: distributed.Client(where, timeout=5), None, wanted)
+
+
+def check_answers(address: str) -> None:
+    """Raise ``InputError`` at once for an address that can't be right or where nobody listens."""
+    host, port = check_address(address)
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise InputError(
+            f"scheduler {address} does not answer ({error.strerror or error})",
+            f"start one with: dask scheduler --host {host}",
+        ) from None
+
+
+def check_address(address: str) -> tuple[str, str]:
+    """Host and port of a scheduler's address; raises ``InputError`` for anything else."""
+    kind, _, rest = address.partition("://")
+    host, _, port = rest.rpartition(":")
+    known = kind in ("tcp", "tls") and host and port.isascii() and port.isdigit()
+    if not known or len(port) > 5 or not 0 < int(port) < 65_536:
+        raise InputError(f"scheduler {address!r} is no address", "write tcp://HOST:PORT or tls://HOST:PORT")
+    return host, port
+
+
+def remote(theirs: dict[str, str], payload: str | None, arguments: bytes) -> Report:
+    """One training on a cluster's worker, in a child of it; the versions are looked at first of all,
+    since nothing else is sure to be understood by another version."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    ours = versions()
+    if ours != theirs:
+        parts = (
+            f"{name} {ours.get(name, 'none')} (the coordinator has {theirs[name]})"
+            for name in theirs
+            if ours.get(name) != theirs[name]
+        )
+        raise _refused(
+            f"worker {socket.gethostname()} has {', '.join(parts)}; install the same there", worker
+        )
+    from regnetlab.execution.delivery import ARRIVED
+
+    setup, task, memory, token = pickle.loads(arguments)
+    if payload is not None and payload not in ARRIVED:
+        raise _refused(f"worker {socket.gethostname()} did not get the data; run again", worker)
+    with _slots(worker.state.nthreads, setup.device, memory).taken(task.alone) as slot:
+        try:
+            sent = ARRIVED.get(payload) if payload else None
+            began = partial(_tell, worker, token)
+            return replace(slot.train(setup, task, sent, began), worker=worker.address)
+        except InputError as error:
+            raise _refused(str(error), worker) from None
+
+
+def _tell(worker: Any, token: str, where: Where) -> None:
+    worker.log_event(_TOPIC, (token, worker.address, where.device))
+
+
+REFUSED: list[str] = []
+"""Why this process may not train, once a coordinator has said so: ``regnetlab worker`` ends with it."""
+
+
+def _refused(reason: str, worker: Any) -> WorkerRefusedError:
+    REFUSED.append(reason)
+    return WorkerRefusedError(reason, worker.address)
+
+
+@cache
+def _slots(count: int, device: str, memory: int | None) -> Slots:
+    from regnetlab.training.devices import find_device, visible_gpus
+
+    cuda = find_device(device).type == "cuda" and ":" not in device
+    return Slots(count, visible_gpus() if cuda else (), memory)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,197 @@
+"""Slots: child processes that train, one training at a time each, which may die or hang alone.
+
+A slot is a process of this package's interpreter, asked over a pair of sockets. What a pool of
+processes can't do, a slot can: end one hung training without touching the others, and tell which
+training it was that took its process along. Local runs and cluster workers train in the same slots.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from threading import Condition
+from typing import Any
+
+from torch import OutOfMemoryError
+
+from regnetlab.execution.base import (
+    Began,
+    MemoryLackError,
+    OverdueError,
+    Where,
+    WorkerLostError,
+    ignore,
+)
+from regnetlab.execution.worker import Report, Setup, Task, prepare, process_name, work
+from regnetlab.training.trainer import OUT_OF_MEMORY
+
+_PREPARING = 600.0  # seconds that loading the data may take; a download of 30 MB among them
+
+
+class Slot:
+    """One child process, started when it is first needed and again whenever it was lost."""
+
+    def __init__(self, gpu: str | None = None, memory: int | None = None) -> None:
+        self.gpu, self._memory = gpu, memory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[Any, Any] | None = None
+        self._ready_for: Setup | None = None
+        self._device = ""
+        self._closed = False
+
+    def train(self, setup: Setup, task: Task, payload: bytes | None = None, began: Began = ignore) -> Report:
+        """One training; raises ``WorkerLostError`` or ``OverdueError`` where it took its process along,
+        ``MemoryLackError`` where there is no room for the data."""
+        if self._ready_for != setup:
+            try:
+                self._device = self.call(prepare, (setup, payload), _PREPARING)
+            except (MemoryError, OutOfMemoryError):
+                raise MemoryLackError(OUT_OF_MEMORY) from None
+            self._ready_for = setup
+        began(self._where())
+        report: Report = self.call(work, (setup, task), task.limit)
+        return report
+
+    def call(self, fn: Callable[..., Any], args: tuple[Any, ...], limit: float | None = None) -> Any:
+        """Call in the child; raises what the call raised."""
+        connection = self._connected()
+        try:
+            connection.send((fn, args))
+            if not connection.poll(limit):
+                self.kill()
+                raise OverdueError(f"no answer within {limit:.0f} s")
+            worked, answer = connection.recv()
+        except (EOFError, OSError):
+            raise WorkerLostError(self._how_it_ended()) from None
+        if worked:
+            return answer
+        raise answer
+
+    def _where(self) -> Where:
+        pid = self._process.pid if self._process is not None else 0
+        return Where(process_name(pid), self._device if self.gpu is None else f"{self._device} {self.gpu}")
+
+    def kill(self) -> None:
+        """End the child at once; whoever waits for it gets ``WorkerLostError``."""
+        if self._process is not None:
+            self._process.kill()
+
+    def rest(self) -> None:
+        """End the child, which trains nothing now; the next training starts another."""
+        if self._process is not None:
+            self._how_it_ended()
+
+    def close(self) -> None:
+        """End the child, and never start one again."""
+        self._closed = True
+        self.kill()
+
+    def _connected(self) -> "Connection[Any, Any]":
+        if self._closed:
+            raise WorkerLostError("this executor is closed")
+        if self._process is None or self._process.poll() is not None or self._connection is None:
+            ours, theirs = Pipe()
+            environment = {
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(each or os.curdir for each in sys.path),
+            }
+            if self.gpu is not None:  # before CUDA is first used, which is when the variable is read
+                environment["CUDA_VISIBLE_DEVICES"] = self.gpu
+            words = [str(theirs.fileno()), *([str(self._memory)] if self._memory else [])]
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "regnetlab.execution.child", *words],
+                stdin=subprocess.PIPE,  # ends when this process does, however that ends
+                stdout=2,  # stdout is the coordinator's
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                start_new_session=True,  # Ctrl-C is the coordinator's
+            )
+            theirs.close()
+            self._connection, self._ready_for = ours, None
+            if self._closed:  # meanwhile
+                self._process.kill()
+        return self._connection
+
+    def _how_it_ended(self) -> str:
+        """Why the child is gone, and make room for the next one."""
+        process, self._process = self._process, None
+        if self._connection is not None:
+            self._connection.close()
+        if process is None:
+            return "its process is gone"
+        process.kill()
+        status = process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+        if status >= 0:
+            return f"its process ended with status {status}"
+        try:
+            return f"its process was ended by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"its process was ended by signal {-status}"
+
+
+class Slots:
+    """So many slots, spread over the GPUs; whoever trains takes one and gives it back.
+
+    What ran out of memory beside others takes a whole device: a GPU, or this machine where there is none.
+    """
+
+    def __init__(self, count: int, gpus: Sequence[str] = (), memory: int | None = None) -> None:
+        self._all = [Slot(gpus[i % len(gpus)] if gpus else None, memory) for i in range(count)]
+        self._idle = list(self._all)
+        self._reserved: set[str | None] = set()  # GPUs that somebody has or waits for alone
+        self._changed = Condition()
+
+    @contextmanager
+    def taken(self, alone: bool = False) -> Iterator[Slot]:
+        """A free slot, waited for; ``alone`` with nothing else on its device, processes that rest there
+        and their memory among it."""
+        slots = self._take_device() if alone else [self._take_slot()]
+        try:
+            if alone:
+                for slot in slots:
+                    slot.rest()
+            yield slots[0]
+        finally:
+            with self._changed:
+                self._idle += slots
+                if alone:
+                    self._reserved.discard(slots[0].gpu)
+                self._changed.notify_all()
+
+    def _take_slot(self) -> Slot:
+        """One of those idle on the GPU that has most of them."""
+
+        def free() -> list[Slot]:
+            return [slot for slot in self._idle if slot.gpu not in self._reserved]
+
+        with self._changed:
+            self._changed.wait_for(free)
+            there = Counter(slot.gpu for slot in free())
+            slot = max(free(), key=lambda slot: there[slot.gpu])
+            self._idle.remove(slot)
+            return slot
+
+    def _take_device(self) -> list[Slot]:
+        """All slots of a GPU, once those who use it now are done; nobody new gets one there meanwhile."""
+        gpus = {slot.gpu for slot in self._all}
+        with self._changed:
+            self._changed.wait_for(lambda: gpus - self._reserved)
+            idle = Counter(slot.gpu for slot in self._idle)
+            gpu = max(gpus - self._reserved, key=lambda gpu: idle[gpu])
+            self._reserved.add(gpu)
+            slots = [slot for slot in self._all if slot.gpu == gpu]
+            self._changed.wait_for(lambda: all(slot in self._idle for slot in slots))
+            self._idle = [slot for slot in self._idle if slot.gpu != gpu]
+            return slots
+
+    def close(self) -> None:
+        """End all children at once."""
+        for slot in self._all:
+            slot.close()

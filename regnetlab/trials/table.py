@@ -1,0 +1,294 @@
+"""The table of trials: what every analysis takes, from a study's store or from files (``files``).
+
+One row is one training. Columns and their types:
+
+``name``, ``space`` (str), ``index`` (int64): which network; rows of one space and index are trainings of one.
+``depths``, ``widths``, ``group_widths``, ``bottleneck_ratios``: tuples of numbers, a stage each, or ``None``.
+``error`` (float64): top-1 error in percent on the validation split, NaN where a training earned none.
+``flops``, ``params``, ``acts`` (float64): NaN where they are not known.
+``ended`` (str): ``complete``, or the reason why there is no error.
+
+The trainings of a study also have ``replicate``, ``seed`` (int64), ``images``, ``epochs``, ``batch_size``,
+``seconds``, ``w0``, ``wa``, ``wm`` (float64, NaN outside of RegNet) and ``curve`` (see ``points_of``).
+Other columns of a file are let through as texts.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.arrays import Floats, Ints
+from regnetlab.spaces.ratio import ratio_text
+from regnetlab.spaces.space import REGNET
+from regnetlab.training.budget import Score
+from regnetlab.training.guessing import Guessing
+from regnetlab.trials.foreign import INCOMPLETE
+from regnetlab.trials.job import DERIVED, Job
+
+NETWORK_COLUMNS = (
+    "id",
+    "depths",
+    "widths",
+    "group_widths",
+    "bottleneck_ratios",
+    "flops",
+    "params",
+    "acts",
+    "w0",
+    "wa",
+    "wm",
+    "error",
+    "ended",
+)
+"""What every CSV of trainings says of a network and its score."""
+COLUMNS = (
+    "space",
+    "index",
+    "replicate",
+    *NETWORK_COLUMNS,
+    "seed",
+    "images",
+    "epochs",
+    "batch_size",
+    "seconds",
+    "curve",
+)
+"""Columns of trials.csv, one row a training. Lists are numbers with spaces between; ``curve`` is JSON:
+a list of [images, train loss, train error %, validation error % or null]."""
+SEARCH_COLUMNS = frozenset(("sampler", "search_seed", "number", "protocol"))
+"""Columns that only networks of a search have (``study.search``): they are no sample of a space."""
+NETWORK = ["space", "index"]
+"""The columns that say which network a training is of."""
+_WHOLE = ("replicate", "seed")
+_REAL = ("images", "epochs", "batch_size", "seconds", "w0", "wa", "wm")
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Trainings and what they earned, as a table.
+
+    ``frame`` has a row for each (columns: ``trials.table``). Of a study's, ``steps`` are the pairs of spaces
+    that it compares and ``guess`` what guessing earns on the images that judge. ``notes`` say how
+    files were read.
+    """
+
+    frame: pd.DataFrame
+    steps: tuple[tuple[str, str], ...] = ()
+    guess: Guessing | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        found = networks_of(self.frame)
+        spaces = ", ".join(f"{space} {(found['space'] == space).sum()}" for space in self.spaces)
+        return f"Trials({len(self.frame):,} trainings of {len(found):,} networks: {spaces})"
+
+    def _repr_html_(self) -> str:
+        columns = ["space", "index", "depths", "widths", "flops", "error", "ended"]
+        return str(self.frame[columns].to_html(max_rows=10, notebook=True, show_dimensions=True))
+
+    @property
+    def spaces(self) -> list[str]:
+        """The spaces, in the order in which they first appear."""
+        return spaces_of(self.frame)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A copy of the table."""
+        return self.frame.copy()
+
+    def to_csv(self) -> str:
+        """The trainings of a study as trials.csv has them, sorted by space, index and replicate."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        ordered = self.frame.sort_values(["space", "index", "replicate"], kind="stable")
+        columns = [map(_CELLS.get(name, str), ordered[_SOURCES.get(name, name)].tolist()) for name in COLUMNS]
+        writer.writerows(zip(*columns, strict=True))
+        return text.getvalue()
+
+
+def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
+    """The finished trainings of drawn or derived networks among these jobs, in their order."""
+    done = [
+        (job, job.config, scores[job.identity])
+        for job in jobs
+        if job.identity in scores and job.config is not None
+    ]
+    laws = [dict(job.law) for job, _, _ in done]
+    columns: dict[str, list[Any]] = {
+        "name": [config.id for _, config, _ in done],
+        "space": [job.space for job, _, _ in done],
+        "index": [job.index for job, _, _ in done],
+        "replicate": [job.replicate for job, _, _ in done],
+        **{
+            name: [getattr(config, name) for _, config, _ in done]
+            for name in ("depths", "widths", "group_widths", "bottleneck_ratios")
+        },
+        "error": [np.nan if score.error is None else score.error for _, _, score in done],
+        **{name: [getattr(job, name) for job, _, _ in done] for name in ("flops", "params", "acts")},
+        "ended": [score.ended for _, _, score in done],
+        "seed": [job.seed for job, _, _ in done],
+        "images": [score.images for _, _, score in done],
+        "epochs": [job.budget.epochs for job, _, _ in done],
+        "batch_size": [job.budget.batch_size for job, _, _ in done],
+        "seconds": [round(score.seconds, 2) for _, _, score in done],
+        **{name: [law.get(name, np.nan) for law in laws] for name in ("w0", "wa", "wm")},
+        "curve": [score.curve for _, _, score in done],
+    }
+    frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(name)) for name, values in columns.items()})
+    return Trials(frame)
+
+
+def _dtype(name: str) -> str:
+    if name in ("error", "flops", "params", "acts", *_REAL):
+        return "float64"
+    return (
+        "int64" if name in ("index", *_WHOLE) else "str" if name in ("name", "space", "ended") else "object"
+    )
+
+
+def own_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame of a file that ``Trials.to_csv`` wrote, its texts as the types that they were."""
+    try:
+        return frame.assign(
+            **{name: pd.to_numeric(frame[name]).astype("int64") for name in _WHOLE},
+            **{name: pd.to_numeric(frame[name].replace("", np.nan)).astype("float64") for name in _REAL},
+        ).drop(columns="id")
+    except (TypeError, ValueError):  # edited by hand; analyses that need the numbers look again
+        return frame
+
+
+def points_of(curve: Any) -> list[list[float]]:
+    """The points of a learning curve as [images, train loss, train error %]; none if unknown."""
+    if isinstance(curve, tuple):
+        return [[float(point.images), _short(point.train_loss), _short(point.train_error)] for point in curve]
+    try:
+        points = json.loads(curve) if isinstance(curve, str) and curve else []
+        return [[float(point[0]), float(point[1]), float(point[2])] for point in points]
+    except (ValueError, TypeError, IndexError, RecursionError):
+        return []
+
+
+def _curve_cell(curve: Any) -> str:
+    if isinstance(curve, str):
+        return curve
+    points = [
+        [point.images, _short(point.train_loss), _short(point.train_error), point.error] for point in curve
+    ]
+    return json.dumps(points, separators=(",", ":"))
+
+
+def curve_text(score: Score) -> str:
+    """The learning curve as it stands in tables: JSON, see ``COLUMNS``."""
+    return _curve_cell(score.curve)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+def _spaced(values: Iterable[Any]) -> str:
+    return " ".join(map(str, values))
+
+
+def _real_cell(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:g}"
+
+
+def _whole_cell(value: float) -> str:
+    return str(int(value))
+
+
+_SOURCES = {"id": "name"}
+_CELLS: dict[str, Any] = {
+    **dict.fromkeys(("depths", "widths", "group_widths"), _spaced),
+    "bottleneck_ratios": lambda ratios: _spaced(map(ratio_text, ratios)),
+    **dict.fromkeys(("flops", "params", "acts", "images", "epochs", "batch_size"), _whole_cell),
+    **dict.fromkeys(("w0", "wa", "wm"), _real_cell),
+    "error": lambda error: "" if np.isnan(error) else repr(error),
+    "seconds": "{:.2f}".format,
+    "curve": _curve_cell,
+}
+
+
+def with_widths(networks: pd.DataFrame) -> pd.DataFrame:
+    """These networks without the failed ones that stopped before their depths and widths were known.
+
+    Raises ``InputError`` where one with an error has none.
+    """
+    known = networks["widths"].map(lambda widths: isinstance(widths, tuple))
+    if not known.any() or networks.loc[~known, "error"].notna().any():
+        raise InputError("a width law needs the depths and widths of every network", "these have errors only")
+    return networks if known.all() else networks[known].reset_index(drop=True)
+
+
+def counted(networks: pd.DataFrame) -> pd.DataFrame:
+    """The trainings that a population is judged by: as many of every network as the one with the fewest
+    has, its first. So errors of networks with one seed and with several are never mixed."""
+    if not networks.duplicated(NETWORK).any():
+        return networks
+    seeds = networks.groupby(NETWORK, sort=False)["error"]
+    return networks[seeds.cumcount() < seeds.size().min()]
+
+
+def incomplete(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks that earned no error yet, because a training was stopped before its end."""
+    stopped = networks[networks["ended"].astype(str).str.startswith(INCOMPLETE)].drop_duplicates(NETWORK)
+    keys = [pd.MultiIndex.from_frame(each[NETWORK]) for each in (stopped, complete(networks))]
+    return stopped[~keys[0].isin(keys[1])]
+
+
+def complete(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks that earned an error, several seeds of one network averaged into one row."""
+    trainings = counted(networks)
+    scored = trainings[trainings["error"].notna()]
+    if not scored.duplicated(NETWORK).any():
+        return scored.reset_index(drop=True)
+    means = scored.groupby(NETWORK, sort=False)["error"].mean()
+    firsts = scored.drop_duplicates(NETWORK).set_index(NETWORK)
+    return firsts.assign(error=means).reset_index()
+
+
+def networks_of(networks: pd.DataFrame) -> pd.DataFrame:
+    """One row for each network; those without an error too."""
+    return networks.drop_duplicates(NETWORK)
+
+
+def spaces_of(networks: pd.DataFrame) -> list[str]:
+    """The spaces, in the order in which they first appear."""
+    return list(dict.fromkeys(networks["space"].tolist()))
+
+
+def by_stages(networks: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Ints, list[Floats]]]:
+    """For every number of stages: the places of its networks, and each column as an array (n, stages).
+
+    Networks of which one of the columns is not known are left out.
+    """
+    lists = [networks[column].tolist() for column in columns]
+    stages = np.array([len(row[0]) if all(row) else 0 for row in zip(*lists, strict=True)], np.int64)
+    for count in np.unique(stages[stages > 0]):
+        places = np.flatnonzero(stages == count)
+        yield places, [np.array([values[i] for i in places], np.float64) for values in lists]
+
+
+def records(networks: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries by column."""
+    return [{str(key): value for key, value in row.items()} for row in networks.to_dict("records")]
+
+
+def without_law(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks whose widths were free: those of RegNet spaces already follow the law."""
+    follow = networks["space"].isin([REGNET.name, DERIVED])
+    if "wm" in networks:  # drawn from the law's parameters, in a space of a user's too
+        follow |= pd.to_numeric(networks["wm"], errors="coerce").notna()
+    free = networks[~follow]
+    return free if len(free) else networks
