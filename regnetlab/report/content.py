@@ -39,11 +39,11 @@ from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import (
     complete,
-    points_of,
     records,
     with_widths,
     without_law,
 )
+from regnetlab.trials.tables import points_of
 
 MOST_SHOWN = 4_000
 """Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""

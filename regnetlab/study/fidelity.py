@@ -22,7 +22,7 @@ from regnetlab.study.provenance import check_same_data, provenance, with_data_fa
 from regnetlab.study.store import open_store
 from regnetlab.training.budget import Budget, Score
 from regnetlab.trials.job import Job
-from regnetlab.trials.table import curve_text
+from regnetlab.trials.tables import CURVE
 
 if TYPE_CHECKING:
     from regnetlab.study.runner import Progress
@@ -201,7 +201,7 @@ def _row(budget: Budget, job: Job, score: Score) -> Mapping[str, object]:
         "ended": score.ended,
         "seed": job.seed,
         "seconds": f"{score.seconds:.3f}",
-        "curve": curve_text(score),
+        "curve": CURVE.write(score.curve),
     }
 
 

@@ -2,13 +2,19 @@
 
 from dataclasses import replace
 
+import pandas as pd
+
 from regnetlab.errors import InputError
+from regnetlab.study.contest_table import contest_csv
 from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, recorded
+from regnetlab.study.search_store import kept_searches
+from regnetlab.study.search_table import searches_csv
 from regnetlab.study.store import open_store
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.table import Trials, trials_of
+from regnetlab.trials.tables import BASELINES, FIDELITY, LATENCY, SEARCHES
 
 
 def study_trials(plan: Plan) -> Trials:
@@ -28,6 +34,31 @@ def study_trials(plan: Plan) -> Trials:
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))
     frame = found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True)
     return replace(found, frame=frame, steps=tuple(study_steps(plan)), guess=guessing_in(recorded(plan)))
+
+
+def study_baselines(plan: Plan) -> pd.DataFrame:
+    """The trainings of the comparison with the baselines (``tables.BASELINES``); empty before tuning."""
+    if plan.store.exists():
+        store = open_store(plan.store)
+        return BASELINES.parse(contest_csv(plan, outcome(plan, store), store.latencies), plan.contest)
+    return BASELINES.read(plan.contest) if plan.contest.exists() else BASELINES.frame(())
+
+
+def study_searches(plan: Plan) -> pd.DataFrame:
+    """The trainings of every search in the study's folder (``tables.SEARCHES``), of whatever protocol."""
+    if plan.searches_store.exists():
+        return SEARCHES.parse(searches_csv(kept_searches(plan.searches_store)), plan.searches)
+    return SEARCHES.read(plan.searches) if plan.searches.exists() else SEARCHES.frame(())
+
+
+def study_fidelity(plan: Plan) -> pd.DataFrame:
+    """The trainings of the study's ladder of budgets (``tables.FIDELITY``); empty without one."""
+    return FIDELITY.read(plan.fidelity) if plan.fidelity.exists() else FIDELITY.frame(())
+
+
+def study_latency(plan: Plan) -> pd.DataFrame:
+    """The latencies of the study's networks (``tables.LATENCY``) that were measured, on any machine."""
+    return LATENCY.read(plan.latencies) if plan.latencies.exists() else LATENCY.frame(())
 
 
 def study_steps(plan: Plan) -> list[tuple[str, str]]:

@@ -8,22 +8,9 @@ from typing import Any
 from regnetlab.spaces.ratio import ratio_text
 from regnetlab.study.search import Step
 from regnetlab.study.search_store import KeptSearch
-from regnetlab.trials.table import NETWORK_COLUMNS
+from regnetlab.trials.tables import SEARCHES
 
-_FACTS = ("space", "sampler", "search_seed", "batch")
-COLUMNS = (
-    *_FACTS,
-    "number",
-    *NETWORK_COLUMNS,
-    "images",
-    "epochs",
-    "batch_size",
-    "data",
-    "seconds",
-    "protocol",
-)
-"""One row a training, searches by name, each in the order of its proposals. ``error`` is on the validation
-split; ``protocol`` is equal where trainings cost and earn the same (``search.protocol``)."""
+COLUMNS = tuple(SEARCHES.columns)
 
 
 def searches_csv(searches: Sequence[KeptSearch]) -> str:

@@ -23,7 +23,8 @@ from regnetlab.trials.foreign import Row, config_row, imported_rows
 from regnetlab.trials.optuna_file import NO_SAMPLE, is_optuna, optuna_trials
 from regnetlab.trials.repeats import counted_twice, with_repeats
 from regnetlab.trials.rows import UNNAMED, network_of
-from regnetlab.trials.table import COLUMNS, NETWORK, SEARCH_COLUMNS, Trials, own_columns
+from regnetlab.trials.table import NETWORK, Trials, own_columns
+from regnetlab.trials.tables import SEARCH_COLUMNS, TRIALS
 
 _MOST_BYTES = 2**31
 
@@ -126,7 +127,7 @@ def parse_trials(text: str, source: str, errors: ErrorUnit | None = None) -> Tri
         raise InputError(f"{source} has no networks", "it ends after its first line")
     column = header.scores or ERRORS[0]
     what = f"column {names[header.columns.index(column)] if header.scores else column!r} of {source}"
-    own = set(names) >= set(COLUMNS)
+    own = set(names) >= set(TRIALS.columns)
     reading = error_reading(column, errors if header.scores else None, what, header.share, own=own)
     frame = _frame(rows, source, "line", reading, header.powers)
     notes = [f"{source} has {reading.note}"] if reading.accuracy else []

@@ -9,13 +9,10 @@ One row is one training. Columns and their types:
 ``ended`` (str): ``complete``, or the reason why there is no error.
 
 The trainings of a study also have ``replicate``, ``seed`` (int64), ``images``, ``epochs``, ``batch_size``,
-``seconds``, ``w0``, ``wa``, ``wm`` (float64, NaN outside of RegNet) and ``curve`` (see ``points_of``).
+``seconds``, ``w0``, ``wa``, ``wm`` (float64, NaN outside of RegNet) and ``curve`` (see ``tables``).
 Other columns of a file are let through as texts.
 """
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,49 +22,15 @@ import pandas as pd
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints
-from regnetlab.spaces.ratio import ratio_text
 from regnetlab.spaces.space import REGNET
 from regnetlab.training.budget import Score
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.foreign import INCOMPLETE
 from regnetlab.trials.job import DERIVED, Job
+from regnetlab.trials.tables import TRIALS
 
-NETWORK_COLUMNS = (
-    "id",
-    "depths",
-    "widths",
-    "group_widths",
-    "bottleneck_ratios",
-    "flops",
-    "params",
-    "acts",
-    "w0",
-    "wa",
-    "wm",
-    "error",
-    "ended",
-)
-"""What every CSV of trainings says of a network and its score."""
-COLUMNS = (
-    "space",
-    "index",
-    "replicate",
-    *NETWORK_COLUMNS,
-    "seed",
-    "images",
-    "epochs",
-    "batch_size",
-    "seconds",
-    "curve",
-)
-"""Columns of trials.csv, one row a training. Lists are numbers with spaces between; ``curve`` is JSON:
-a list of [images, train loss, train error %, validation error % or null]."""
-SEARCH_COLUMNS = frozenset(("sampler", "search_seed", "number", "protocol"))
-"""Columns that only networks of a search have (``study.search``): they are no sample of a space."""
 NETWORK = ["space", "index"]
 """The columns that say which network a training is of."""
-_WHOLE = ("replicate", "seed")
-_REAL = ("images", "epochs", "batch_size", "seconds", "w0", "wa", "wm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +70,8 @@ class Trials:
 
     def to_csv(self) -> str:
         """The trainings of a study as trials.csv has them, sorted by space, index and replicate."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
         ordered = self.frame.sort_values(["space", "index", "replicate"], kind="stable")
-        columns = [map(_CELLS.get(name, str), ordered[_SOURCES.get(name, name)].tolist()) for name in COLUMNS]
-        writer.writerows(zip(*columns, strict=True))
-        return text.getvalue()
+        return TRIALS.csv(ordered.assign(id=ordered["name"]))
 
 
 def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
@@ -144,80 +102,27 @@ def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
         **{name: [law.get(name, np.nan) for law in laws] for name in ("w0", "wa", "wm")},
         "curve": [score.curve for _, _, score in done],
     }
-    frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(name)) for name, values in columns.items()})
-    return Trials(frame)
-
-
-def _dtype(name: str) -> str:
-    if name in ("error", "flops", "params", "acts", *_REAL):
-        return "float64"
-    return (
-        "int64" if name in ("index", *_WHOLE) else "str" if name in ("name", "space", "ended") else "object"
+    return Trials(
+        pd.DataFrame(
+            {
+                name: pd.Series(values, dtype="str" if name == "name" else TRIALS.columns[name].dtype)
+                for name, values in columns.items()
+            }
+        )
     )
 
 
 def own_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame of a file that ``Trials.to_csv`` wrote, its texts as the types that they were."""
     try:
-        return frame.assign(
-            **{name: pd.to_numeric(frame[name]).astype("int64") for name in _WHOLE},
-            **{name: pd.to_numeric(frame[name].replace("", np.nan)).astype("float64") for name in _REAL},
-        ).drop(columns="id")
+        typed = {
+            name: pd.Series(map(column.read, frame[name]), index=frame.index, dtype=column.dtype)
+            for name, column in TRIALS.columns.items()
+            if name in ("replicate", "seed", "images", "epochs", "batch_size", "seconds", "w0", "wa", "wm")
+        }
     except (TypeError, ValueError):  # edited by hand; analyses that need the numbers look again
         return frame
-
-
-def points_of(curve: Any) -> list[list[float]]:
-    """The points of a learning curve as [images, train loss, train error %]; none if unknown."""
-    if isinstance(curve, tuple):
-        return [[float(point.images), _short(point.train_loss), _short(point.train_error)] for point in curve]
-    try:
-        points = json.loads(curve) if isinstance(curve, str) and curve else []
-        return [[float(point[0]), float(point[1]), float(point[2])] for point in points]
-    except (ValueError, TypeError, IndexError, RecursionError):
-        return []
-
-
-def _curve_cell(curve: Any) -> str:
-    if isinstance(curve, str):
-        return curve
-    points = [
-        [point.images, _short(point.train_loss), _short(point.train_error), point.error] for point in curve
-    ]
-    return json.dumps(points, separators=(",", ":"))
-
-
-def curve_text(score: Score) -> str:
-    """The learning curve as it stands in tables: JSON, see ``COLUMNS``."""
-    return _curve_cell(score.curve)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.5g}")
-
-
-def _spaced(values: Iterable[Any]) -> str:
-    return " ".join(map(str, values))
-
-
-def _real_cell(value: float) -> str:
-    return "" if np.isnan(value) else f"{value:g}"
-
-
-def _whole_cell(value: float) -> str:
-    return str(int(value))
-
-
-_SOURCES = {"id": "name"}
-_CELLS: dict[str, Any] = {
-    **dict.fromkeys(("depths", "widths", "group_widths"), _spaced),
-    "bottleneck_ratios": lambda ratios: _spaced(map(ratio_text, ratios)),
-    **dict.fromkeys(("flops", "params", "acts", "images", "epochs", "batch_size"), _whole_cell),
-    **dict.fromkeys(("w0", "wa", "wm"), _real_cell),
-    "error": lambda error: "" if np.isnan(error) else repr(error),
-    "seconds": "{:.2f}".format,
-    "curve": _curve_cell,
-}
+    return frame.assign(**typed).drop(columns="id")
 
 
 def with_widths(networks: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from regnetlab.errors import InputError
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import parse_trials
-from regnetlab.trials.table import COLUMNS
+from regnetlab.trials.tables import TRIALS
 
 IN_UNIT = {
     "percent": lambda error: error,
@@ -171,7 +171,7 @@ def test_failures_as_pandas_writes_them_are_failures() -> None:
 
 
 def test_a_table_that_a_study_wrote_is_in_percent() -> None:
-    row = dict.fromkeys(COLUMNS, "") | {
+    row = dict.fromkeys(TRIALS.columns, "") | {
         "space": "A",
         "index": "0",
         "depths": "1",
