@@ -177,8 +177,8 @@ BASELINES = Table(
         **{f"latency_{batch}_ms": THREE_DECIMALS for batch in LATENCY_BATCHES},
     },
 )
-"""One row a training of the comparison with the baselines, stage ``tuning`` or ``final``. ``test_error`` is on
-the test split; latencies are medians of one batch."""
+"""One row a training of the comparison with the baselines, stage ``tuning`` or ``final``. ``test_error`` is
+on the test split; latencies are medians of one batch."""
 
 FIDELITY = Table(
     "fidelity.csv",
