@@ -19,9 +19,9 @@ from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import MAX_N
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.spaces.template import Template, parse_input, template_named
-from regnetlab.study.plan import MARGIN, Baselines, Draw, Plan, stored_at
+from regnetlab.study.plan import MARGIN, BaselinesSection, Draw, Plan, stored_at
 from regnetlab.study.plan_mistakes import explained, line_of_message
-from regnetlab.study.running import Running
+from regnetlab.study.plan import Running
 from regnetlab.study.stores.location import check_no_password, from_environment
 from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.budget import Budget, Recipe
@@ -245,7 +245,7 @@ def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ..
     return tuple(draws)
 
 
-def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
+def _contest(given: _Baselines, recipe: Recipe) -> BaselinesSection:
     """The section as plain data; raises ``InputError`` where a recipe or learning rate can't be."""
     recipes = []
     for family, part in given.recipe.items():
@@ -260,7 +260,7 @@ def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
         replace(recipe, lr=lr)
     if len(set(given.lr)) < len(given.lr):
         raise InputError(f"baselines: lr is {list(given.lr)}", "list each once")
-    return Baselines(
+    return BaselinesSection(
         given.names, given.forms, given.lr, given.seeds, given.regnets, tuple(recipes), given.tuning_seeds
     )
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 from regnetlab.spaces.template import TEMPLATES
 from regnetlab.study.plan import Plan
-from regnetlab.study.running import Running
+from regnetlab.study.plan import Running
 from regnetlab.study.stores.location import mask
 from regnetlab.study.tomlfile import write_value
 from regnetlab.training.folders.decode import is_folder

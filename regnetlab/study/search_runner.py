@@ -13,7 +13,7 @@ from regnetlab.execution.base import Place
 from regnetlab.execution.worker import Report, Setup
 from regnetlab.files import write_atomically
 from regnetlab.spaces.sampler import sample
-from regnetlab.study.alone import again
+from regnetlab.study.replay import again
 from regnetlab.study.dispatch import Stop
 from regnetlab.study.lock import Lock, locked
 from regnetlab.study.provenance import check_same_data, provenance

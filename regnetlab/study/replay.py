@@ -4,51 +4,48 @@ import os
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from regnetlab.execution.base import Setting
 from regnetlab.spaces.template import TEMPLATES, Template
 from regnetlab.training.budget import COMPLETE, Recipe, Score
 from regnetlab.training.folders.decode import is_folder
 from regnetlab.trials.job import Job
 
-if TYPE_CHECKING:
-    from regnetlab.execution.worker import Setup
 
-
-def alone(setup: "Setup", job: Job) -> str:
+def replay_command(setting: Setting, job: Job) -> str:
     """``regnetlab train`` with everything that decides this training's error; a line for a shell.
 
     Template, data and budget are always named, of the recipe what differs from the default one.
     """
-    budget = setup.budget
-    words = ["regnetlab", "train", job.model, "--seed", str(job.seed), *_template(setup.template)]
-    words += ["--data", _absolute(setup.data)]
-    folder = setup.data_dir or os.environ.get("REGNETLAB_DATA")
+    budget = job.budget
+    words = ["regnetlab", "train", job.model, "--seed", str(job.seed), *_template(job.template)]
+    words += ["--data", _absolute(job.data)]
+    folder = setting.data_dir or os.environ.get("REGNETLAB_DATA")
     if folder:
         words += ["--data-dir", str(Path(folder).absolute())]
-    if is_folder(setup.data):
-        words += ["--fit", setup.reading.fit, "--background", setup.reading.background]
-        words += ["--skip-unreadable"] * setup.reading.skip_unreadable
+    if is_folder(job.data):
+        words += ["--fit", job.reading.fit, "--background", job.reading.background]
+        words += ["--skip-unreadable"] * job.reading.skip_unreadable
     for name in ("images", "epochs", "batch_size", "validation"):
         words += [_option(name), str(getattr(budget, name))]
     words += ["--time-limit", repr(budget.time_limit)]
     words += ["--keep-last"] * (not budget.drop_last)
     words += _recipe(job.recipe)
-    if setup.device != "auto":
-        words += ["--device", setup.device]
-    if setup.kernels != "auto":
-        words += ["--kernels", setup.kernels]
+    if setting.device != "auto":
+        words += ["--device", setting.device]
+    if setting.kernels != "auto":
+        words += ["--kernels", setting.kernels]
     return shlex.join(words)
 
 
-def again(setup: "Setup", job: Job, score: Score) -> str:
+def replay_of_failed(setting: Setting, job: Job, score: Score) -> str:
     """The command that trains it alone where it failed, else nothing."""
-    return "" if score.ended == COMPLETE else alone(setup, job)
+    return "" if score.ended == COMPLETE else replay_command(setting, job)
 
 
-def failure_line(job: Job, score: Score, again: str) -> str:
+def failure_line(job: Job, score: Score, replay: str) -> str:
     """Which network failed, how, and how to see it fail alone."""
-    return f"{job.space} {job.index}: {score.ended}. Alone: {again}"
+    return f"{job.space} {job.index}: {score.ended}. Alone: {replay}"
 
 
 def _template(template: Template) -> list[str]:

@@ -1,4 +1,4 @@
-"""The contest: hand-designed networks and RegNets, tuned alike, then judged on the test split.
+"""Baselines: hand-designed networks and RegNets, tuned alike, then judged on the test split.
 
 Four steps, each fixed before the next begins and kept in the store:
 
@@ -17,12 +17,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from statistics import fmean
+from typing import Any
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.space import REGNET
-from regnetlab.study.plan import Baselines, Plan
+from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.training.budget import WORST, Recipe, Score
 from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job, training_seed
+from regnetlab.trials.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +40,39 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True)
-class Contest:
-    """Who competes (empty until that is fixed), and the learning rate chosen for each model."""
+class Baselines:
+    """What is settled: who competes (empty before that), and the learning rate chosen for each model."""
 
     contenders: tuple[Contender, ...] = ()
     chosen: Mapping[str, float] | None = None
 
-    def as_dict(self, plan: Plan) -> dict[str, object]:
+    def as_dict(self, plan: Plan, data: str) -> dict[str, object]:
+        """As a store keeps it, with what it follows from; ``data`` is the checksum of the images."""
         chosen = None if self.chosen is None else dict(self.chosen)
         contenders = [asdict(each) for each in self.contenders]
-        return {"key": _key(plan), "contenders": contenders, "chosen": chosen}
+        return {"key": _key(plan), "data": data, "contenders": contenders, "chosen": chosen}
 
 
-NO_CONTEST = Contest()
+UNSETTLED = Baselines()
 
 
-def kept_contest(plan: Plan, kept: Mapping[str, object]) -> Contest:
-    """What a store kept; nothing where it was for another plan."""
-    if plan.baselines is None or kept.get("key") != _key(plan):
-        return NO_CONTEST
-    contenders: Iterable[Mapping[str, object]] = kept["contenders"]  # type: ignore[assignment]
-    chosen: Mapping[str, float] | None = kept["chosen"]  # type: ignore[assignment]
-    return Contest(tuple(Contender(**each) for each in contenders), chosen)  # type: ignore[arg-type]
+def kept_baselines(plan: Plan, kept: Mapping[str, Any], data: str) -> Baselines:
+    """What a store kept; nothing where it was for another plan or other data."""
+    if plan.baselines is None or kept.get("key") != _key(plan) or kept.get("data", data) != data:
+        return UNSETTLED
+    return Baselines(tuple(Contender(**each) for each in kept["contenders"]), kept["chosen"])
 
 
-def check_unchanged(plan: Plan, kept: Mapping[str, object], tested: bool) -> None:
-    """Raise ``InputError`` where a changed plan would choose anew after the test split was used."""
-    if tested and kept and kept.get("key") != _key(plan):
+def check_unchanged(plan: Plan, store: Store, data: str) -> None:
+    """Raise ``InputError`` where a changed plan would choose again after the test split was used."""
+    kept = store.fact("contest")
+    if not kept or kept.get("data", data) != data or kept["key"] == _key(plan):
+        return
+    if any(score.test_error is not None for score in store.scores(data).values()):
         raise InputError(
-            (
-                f"study {plan.name}: the test split was used already, and [baselines], budget, recipe or data"
-                " have changed since"
-            ),
-            (
-                "a new choice now would know the test errors. Change them back, or begin"
-                " a new study with another name"
-            ),
+            f"study {plan.name}: the test split was used already, and [baselines], budget, recipe or data"
+            " have changed since: a new choice now would know the test errors",
+            "change them back, or begin a new study with another name",
         )
 
 
@@ -118,8 +117,8 @@ def regnets(plan: Plan, jobs: Sequence[Job], scores: Mapping[str, Score]) -> lis
 
 def tuning_jobs(plan: Plan, contenders: Sequence[Contender]) -> list[Job]:
     """Each contender with each learning rate, the same seeds at every one."""
-    baselines = _baselines(plan)
-    tries = list(product(baselines.lr, range(baselines.tuning_seeds)))
+    section = _section(plan)
+    tries = list(product(section.lr, range(section.tuning_seeds)))
     return [
         _job(plan, TUNING, index, number, contender, lr, training_seed(plan.seed, contender.model, seed))
         for index, contender in enumerate(contenders)
@@ -154,14 +153,14 @@ def mean_error(errors: Sequence[float | None]) -> float | None:
     return fmean(WORST if error is None else error for error in errors)
 
 
-def final_jobs(plan: Plan, contest: Contest) -> list[Job]:
+def final_jobs(plan: Plan, settled: Baselines) -> list[Job]:
     """Each contender that learned, with new seeds at the rate chosen for it."""
-    baselines = _baselines(plan)
+    section = _section(plan)
     return [
-        _job(plan, FINAL, index, seed - 1, contender, contest.chosen[contender.model], seed, final=True)
-        for index, contender in enumerate(contest.contenders)
-        if contest.chosen is not None and contender.model in contest.chosen
-        for seed in range(1, baselines.seeds + 1)
+        _job(plan, FINAL, index, seed - 1, contender, settled.chosen[contender.model], seed, final=True)
+        for index, contender in enumerate(settled.contenders)
+        if settled.chosen is not None and contender.model in settled.chosen
+        for seed in range(1, section.seeds + 1)
     ]
 
 
@@ -192,7 +191,7 @@ def _job(
 
 
 def _recipe(plan: Plan, family: str, lr: float) -> Recipe:
-    changes = dict(_baselines(plan).recipes).get(family, ())
+    changes = dict(_section(plan).recipes).get(family, ())
     return replace(plan.recipe, **dict(changes), lr=lr)
 
 
@@ -216,16 +215,16 @@ def _different(contenders: Iterable[Contender]) -> list[Contender]:
     return list({each.model: each for each in reversed(list(contenders))}.values())[::-1]
 
 
-def _baselines(plan: Plan) -> Baselines:
+def _section(plan: Plan) -> BaselinesSection:
     if plan.baselines is None:
         raise InputError(f"study {plan.name} has no [baselines] in its study.toml", "name some there")
     return plan.baselines
 
 
 def _key(plan: Plan) -> str:
-    """What the contest depends on, hashed; not the populations, which may be extended."""
+    """What the choices depend on, hashed; not the populations, which may be extended."""
     baselines = asdict(plan.baselines) if plan.baselines is not None else {}
-    if baselines.get("tuning_seeds") == 1:  # what a contest was before there were more
+    if baselines.get("tuning_seeds") == 1:  # as it was before there were more
         del baselines["tuning_seeds"]
     learning = [plan.budget.facts(), plan.recipe.facts()]
     facts = [baselines or None, *learning, asdict(plan.template), plan.data, plan.seed]
