@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from regnetlab.cli.comparison import Margin
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device, Kernels
+from regnetlab.cli.options import Margin
 from regnetlab.cli.output import COLUMNS, Json, number, print_guessing, print_json, print_table, signed
 from regnetlab.errors import InputError
 
@@ -56,7 +56,7 @@ def fidelity(
         found = file_fidelity(from_, margin)
         _show(described(found, str(from_)), json)
         return
-    from regnetlab.analysis.verdicts import check_margin
+    from regnetlab.analysis.statistics.verdicts import check_margin
     from regnetlab.cli.progress import make_progress
     from regnetlab.study.fidelity import NETWORKS, default_ladder, parse_ladder, run_fidelity
     from regnetlab.study.fidelity import ladder as plan_ladder
@@ -160,7 +160,7 @@ def _show(document: dict[str, Any], json: bool) -> None:
 
 
 def _show_margin(document: dict[str, Any]) -> None:
-    from regnetlab.analysis.verdicts import points
+    from regnetlab.analysis.statistics.verdicts import points
 
     if document["cheapest_verdict"] is None:
         return

@@ -88,9 +88,8 @@ def run(
                 print(f"# {few}", file=sys.stderr)
         return
 
-    from regnetlab.analysis.guessing import with_guessing
     from regnetlab.cli.progress import FORMS, make_progress
-    from regnetlab.study.provenance import recorded
+    from regnetlab.study.provenance import guessing_in, recorded
     from regnetlab.study.run import run_study  # torch
     from regnetlab.study.session import Options
 
@@ -111,8 +110,8 @@ def run(
         raise unknown("progress", progress, FORMS)
     with make_progress(plan.name, progress) as observer:
         state = run_study(plan, options, observer)
-    end = status_of(plan, state, running=0, workers=LogReader(plan.log).look().documents(running=False))
-    end = with_guessing(end, state, recorded(plan))
+    workers_seen = LogReader(plan.log).look().documents(running=False)
+    end = status_of(plan, state, 0, workers_seen, guessing_in(recorded(plan)))
     _print_status(end, json)
     if left := end["planned"] - end["complete"] - end["failed"]:
         print(f"{left} trainings left; run again to go on", file=sys.stderr)
@@ -130,9 +129,8 @@ def status(
     json: Json = False,
 ) -> None:
     """Show how far a study is."""
-    from regnetlab.analysis.guessing import with_guessing  # SciPy
     from regnetlab.study.plan_file import find_study, load_plan
-    from regnetlab.study.provenance import recorded
+    from regnetlab.study.provenance import guessing_in, recorded
     from regnetlab.study.stages import State, planned_jobs, study_state
     from regnetlab.study.status import LogReader
     from regnetlab.study.status import status as status_of
@@ -150,8 +148,8 @@ def status(
             state = study_state(plan, store)
             running = running or int(store.fact("lease").get("running", 0))
         endings = [score.ended for score in state.scores.values() if score.ended != COMPLETE]
-        found = status_of(plan, state, running, log.look().documents(running > 0))
-        return with_guessing(found, state, recorded(plan)), endings
+        workers, guess = log.look().documents(running > 0), guessing_in(recorded(plan))
+        return status_of(plan, state, running, workers, guess), endings
 
     def show(document: dict[str, Any], lines: list[str]) -> None:
         if console.is_terminal and not json:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace
@@ -13,9 +14,6 @@ from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading
 from regnetlab.trials.job import Job
 from regnetlab.trials.location import Location, from_here, location_of
-
-MARGIN = 1.0
-"""How many percentage points of error worse a median may be and still be no worse, if not stated."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from regnetlab.analysis.guessing import guessed, has_learned
 from regnetlab.study.plan import Plan
 from regnetlab.study.stages import State
 from regnetlab.training.budget import COMPLETE
+from regnetlab.training.guessing import Guessing
 from regnetlab.trials.job import DERIVED, FINAL, TUNING
 
 _RUN = b'"event": "run"'
@@ -22,22 +24,30 @@ _READ = frozenset({"run", "started", "lost", "finished", "end", "broken off"})
 
 
 def status(
-    plan: Plan, state: State, running: int, workers: Sequence[Mapping[str, Any]] = ()
+    plan: Plan,
+    state: State,
+    running: int,
+    workers: Sequence[Mapping[str, Any]] = (),
+    guess: Guessing | None = None,
 ) -> dict[str, Any]:
     """How many models of each space are planned, complete and failed, and their errors.
 
     ``planned`` counts derived RegNets and baselines from the start, although they are settled only
     later. Errors are those on the validation split. ``workers`` are those of the run that goes on, or of
-    the last one (``Workers``).
+    the last one (``Workers``). ``guess`` is what guessing earns; of the baselines nothing is said about that, as some
+    of the learning rates that are tried are meant to be too high.
     """
     spaces: list[dict[str, Any]] = []
     names = [draw.space.name for draw in plan.draws] + ([DERIVED] if plan.derived else [])
     names += [TUNING, FINAL] if plan.baselines is not None else []
     later = _pending(plan, state)
+    earned: dict[str, list[float]] = {}
     for name in names:
         jobs = [job for job in state.jobs if job.space == name]
         done = [state.scores[job.identity] for job in jobs if job.identity in state.scores]
         errors = [s.error for s in done if s.ended == COMPLETE and s.error is not None]
+        if errors and name not in (TUNING, FINAL):
+            earned[name] = errors
         spaces.append(
             {
                 "space": name,
@@ -46,10 +56,18 @@ def status(
                 "failed": len(done) - len(errors),
                 "min": min(errors, default=None),
                 "median": statistics.median(errors) if errors else None,
+                "learned": has_learned(earned.get(name, ()), guess),
             }
         )
     totals = {key: sum(each[key] for each in spaces) for key in ("planned", "complete", "failed")}
-    return {"study": plan.name, **totals, "running": running, "spaces": spaces, "workers": list(workers)}
+    return {
+        "study": plan.name,
+        **totals,
+        "running": running,
+        "spaces": spaces,
+        "workers": list(workers),
+        **guessed(guess, earned),
+    }
 
 
 def _pending(plan: Plan, state: State) -> dict[str, int]:
