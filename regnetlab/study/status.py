@@ -34,8 +34,8 @@ def status(
 
     ``planned`` counts derived RegNets and baselines from the start, although they are settled only
     later. Errors are those on the validation split. ``workers`` are those of the run that goes on, or of
-    the last one (``Workers``). ``guess`` is what guessing earns; of the baselines nothing is said about that, as some
-    of the learning rates that are tried are meant to be too high.
+    the last one (``Workers``). ``guess`` is what guessing earns; it is not said of the baselines, as some of
+    the learning rates that are tried are meant to be too high.
     """
     spaces: list[dict[str, Any]] = []
     names = [draw.space.name for draw in plan.draws] + ([DERIVED] if plan.derived else [])
