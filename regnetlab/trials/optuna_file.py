@@ -18,11 +18,12 @@ from typing import Any
 from regnetlab.errors import InputError, unknown
 from regnetlab.files import sqlite_uri
 from regnetlab.study.search_store import MARK
-from regnetlab.study.stores.backends import sqlite_storage, why
 from regnetlab.trials.csv_header import NETWORK, column_of, score_of
 from regnetlab.trials.error_units import ACCURACY, ERRORS, ErrorReading, ErrorUnit, error_reading
 from regnetlab.trials.foreign import Row
+from regnetlab.trials.optuna_mirror import sqlite_storage
 from regnetlab.trials.optuna_trials import has_stages, trial_row
+from regnetlab.trials.store import why
 
 _SQLITE = b"SQLite format 3\x00"
 _LONGEST_LINE = 2**16
