@@ -7,7 +7,7 @@ lies inside the regime.
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -20,11 +20,7 @@ from regnetlab.spaces.population import Population
 from regnetlab.spaces.ranges import WIDTH_STEP, Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.template import Template
-from regnetlab.study.outcome import Outcome
-from regnetlab.study.plan import Plan
-from regnetlab.training.budget import Score
-from regnetlab.trials.job import Job
-from regnetlab.trials.table import complete, trials_of, without_law
+from regnetlab.trials.table import Trials, complete, without_law
 
 
 def derive(
@@ -53,12 +49,11 @@ def derive(
     return sorted(candidates, key=lambda config: _distance(config, law))[:n]
 
 
-def derive_from_trials(plan: Plan, trained: Sequence[tuple[Job, Score]]) -> list[Config]:
-    """The RegNets that a study trains besides its spaces: derived from its finished populations."""
-    state = Outcome(tuple(job for job, _ in trained), {job.identity: score for job, score in trained})
-    networks = trials_of(state.jobs, state.scores).frame
-    law = population_law(complete(without_law(networks)))
-    return derive(law, plan.derived, plan.template, plan.regime, plan.ranges)
+def derive_regnets(
+    trials: Trials, n: int, template: Template, regime: Regime, ranges: Ranges
+) -> list[Config]:
+    """The RegNets that follow from these trials: ``derive`` from the law of their best networks."""
+    return derive(population_law(complete(without_law(trials.frame))), n, template, regime, ranges)
 
 
 def _candidates(law: PopulationLaw, stages: int, ranges: Ranges, se_ratio: float) -> Iterator[Config]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from regnetlab.cli.comparison import Errors, From, Margin, StudyOrNewest, check_errors, or_newest
+from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, plan_of
 from regnetlab.cli.output import (
     Json,
     count,
@@ -36,11 +36,12 @@ def fit_regnet(
     json: Json = False,
 ) -> None:
     """Fit the width law to networks, and derive RegNets from their best."""
-    check_errors(errors, from_)
-    study = or_newest(study, from_)
+    plan = plan_of(study, from_, errors)
     from regnetlab.analysis.fitted import fitted_law  # pandas, SciPy
 
-    document = fitted_law(study, from_ or (), law, n, template, flops, input, classes, errors)
+    document = fitted_law(
+        str(plan.folder) if plan else None, from_ or (), law, n, template, flops, input, classes, errors
+    )
     print_notes(document["notes"])
     if json:
         print_json(document)
@@ -84,11 +85,7 @@ def report(
     json: Json = False,
 ) -> None:
     """Write the report of a study: one page that opens without a network."""
-    check_errors(errors, from_)
-    study = or_newest(study, from_)
-    from regnetlab.study.plan_file import find_study, load_plan
-
-    plan = load_plan(find_study(study)) if study is not None else None
+    plan = plan_of(study, from_, errors)
     from regnetlab.files import check_output, write_atomically
     from regnetlab.report.content import files_content, study_content  # plotly, pandas
     from regnetlab.report.page import default_path, page

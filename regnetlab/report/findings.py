@@ -1,6 +1,6 @@
 """The findings: sentences computed from the data, each with its interval.
 
-A sentence claims what its verdict claims (``analysis.verdicts``); where nothing is decided, it says that
+A sentence claims what its verdict claims; where nothing is decided, it says that
 these networks can't tell, which is not the same as no difference.
 """
 
@@ -11,15 +11,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from regnetlab.analysis.compare import Comparison, Population
+from regnetlab.analysis.compare import Comparison, SpaceErrors
 from regnetlab.analysis.guessing import NEITHER, has_learned
 from regnetlab.analysis.law_evidence import FREE, HOLDS, LawEvidence
 from regnetlab.analysis.statistics.edf import edf
-from regnetlab.analysis.statistics.intervals import Interval, median_difference
+from regnetlab.analysis.statistics.intervals import median_difference
 from regnetlab.analysis.statistics.random_search import best_at_random
+from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, points, verdict
 from regnetlab.analysis.trends import PROPERTIES, Trend
-from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, points, verdict
-from regnetlab.report.chance import chance_chip, chance_text
 from regnetlab.report.content import Content
 from regnetlab.report.style import title
 from regnetlab.spaces.arrays import Floats
@@ -145,7 +144,7 @@ def derived_findings(content: Content) -> list[Finding]:
         change = median_difference(rival.errors, errors)
         chip = verdict(change, content.margin)
         found.append(
-            Finding(chip, f"The derived RegNets against {rival.space}: {chip}; median {signed(change)}.")
+            Finding(chip, f"The derived RegNets against {rival.space}: {chip}; median {change.points}.")
         )
     free = [each for each in content.populations if each.space != "RegNet"]
     for rival in {each.space: each for each in (free[:1] + free[-1:])}.values():
@@ -154,13 +153,13 @@ def derived_findings(content: Content) -> list[Finding]:
     return found
 
 
-def _best_against_random(errors: Floats, rival: Population) -> Finding:
+def _best_against_random(errors: Floats, rival: SpaceErrors) -> Finding:
     n, best = len(errors), float(errors.min())
     chance = best_at_random(rival.with_failures, n, best)
     return Finding(
-        chance_chip(chance),
+        chance.verdict,
         f"The best of {n} derived RegNets has {best:.2f} %; of {n} networks of {title(rival.space)} drawn at"
-        f" random, {chance_text(chance)}",
+        f" random, {chance.text}",
     )
 
 
@@ -195,18 +194,10 @@ def trend_row(found: Trend) -> Mapping[str, str]:
     }
 
 
-def signed(change: Interval) -> str:
-    if not math.isfinite(change.low):
-        return f"{change.estimate:+.2f} points (too few networks for an interval)".replace("-", "−")
-    return (f"{change.estimate:+.2f} points (95 % interval {change.low:+.2f} to {change.high:+.2f})").replace(
-        "-", "−"
-    )
-
-
 def _step(each: Comparison, constraint: str, guess: Guessing | None) -> Finding:
     arrow = f"{title(each.a.space)} → {title(each.b.space)}"
     adds = f" ({constraint})" if constraint else ""
-    text = f"{arrow}{adds}: median {signed(each.difference)}"
+    text = f"{arrow}{adds}: median {each.difference.points}"
     if has_learned(each.a.errors, guess) is has_learned(each.b.errors, guess) is False:
         text += f"; {NEITHER}"
     return Finding(each.verdict, text, tuple(_remarks(each)))
@@ -229,7 +220,7 @@ def _remarks(each: Comparison) -> list[str]:
     for name, found in each.matched.items():
         claim = verdict(found.difference, each.margin)
         if claim != each.verdict:
-            remarks.append(f"at equal {name}: {claim}, {signed(found.difference)}")
+            remarks.append(f"at equal {name}: {claim}, {found.difference.points}")
     if each.to_decide:
         needs = " or ".join(
             f"about {math.ceil(n):,} for “{claim}”" for claim, n in each.to_decide.items() if math.isfinite(n)

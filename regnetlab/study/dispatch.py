@@ -1,8 +1,8 @@
-"""Train jobs: hand them to an executor, keep each trial as it comes, try again what was lost.
+"""Dispatch: hand trainings to an executor, keep each score as it comes, try again what was lost.
 
-A training that takes its worker along is tried ``TRIES`` times, then recorded as failed, so one network that
-kills its workers costs a study three of them and nothing else. No training is kept twice: one leaves the queue
-with its score.
+A training that takes its worker along is tried ``TRIES`` times, then recorded as failed, so one network
+that kills its workers costs a study three of them and nothing else. No training is kept twice: it leaves the
+queue with its score.
 """
 
 import threading
@@ -91,8 +91,8 @@ class Dispatch:
         stop: Stop,
         watch: Callable[[int], None] = lambda running: None,
     ) -> None:
-        """``keep`` is given every score and may refuse it by raising; ``watch`` is told every now and then how
-        many trainings are in flight, and may raise."""
+        """``keep`` is given every score and may refuse it by raising; ``watch`` is told now and then how many
+        trainings are in flight, and may raise."""
         self._executor, self._setting, self._keep = executor, setting, keep
         self._observer, self._stop, self._watch = observer, stop, watch
         self._flying: dict[Future[Report], Job] = {}

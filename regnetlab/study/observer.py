@@ -1,9 +1,9 @@
 """Observers: told what happens while something is trained. And the log, which is one of them.
 
-The log of a study is ``study.log.jsonl`` beside its file, a JSON object a line: which process on which machine
-ran the study and when, which worker began which training, each one's network, seed, ending and seconds, and
-every note. Beyond workers' names it holds nothing that the store does not, or that was not printed, and never
-a password.
+The log of a study is ``study.log.jsonl`` beside its file, a JSON object a line: which process on which
+machine ran the study and when, which worker began which training, each one's network, seed, ending and
+seconds, and every note. Beyond workers' names it holds nothing that the store does not, or that was not
+printed, and never a password.
 """
 
 import json

@@ -5,17 +5,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace
 from regnetlab.spaces.template import Template
-from regnetlab.study.stores.location import Location, from_here, location_of
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading
 from regnetlab.trials.job import Job
-
-MARGIN = 1.0
-"""How many percentage points of error worse a median may be and still be no worse, if not stated."""
+from regnetlab.trials.location import Location, from_here, location_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +71,8 @@ class Plan:
     of the others; ``derived`` RegNets from the law of the best networks; ``margin`` in percentage points
     of error, for verdicts on the steps between spaces; ``reading`` says how a folder's images are read.
     Unless ``images_stated``, the budget's images are the default, or all that there are: a run finds out and
-    records it (``provenance.as_recorded``). An ``adhoc`` plan has no study file: trainings of any protocol share
-    its store.
+    records it (``provenance.as_recorded``). An ``adhoc`` plan has no study file: trainings of any
+    protocol share its store.
     """
 
     name: str

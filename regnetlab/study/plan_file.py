@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.own import own_space
@@ -19,13 +20,12 @@ from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import MAX_N
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.spaces.template import Template, parse_input, template_named
-from regnetlab.study.plan import MARGIN, BaselinesSection, Draw, Plan, stored_at
+from regnetlab.study.plan import BaselinesSection, Draw, Plan, Running, stored_at
 from regnetlab.study.plan_mistakes import explained, line_of_message
-from regnetlab.study.plan import Running
-from regnetlab.study.stores.location import check_no_password, from_environment
 from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.trials.location import check_no_password, from_environment
 
 
 class _Section(BaseModel):

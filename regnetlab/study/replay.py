@@ -9,7 +9,7 @@ from regnetlab.execution.base import Setting
 from regnetlab.spaces.template import TEMPLATES, Template
 from regnetlab.training.budget import COMPLETE, Recipe, Score
 from regnetlab.training.folders.decode import is_folder
-from regnetlab.trials.job import Job
+from regnetlab.trials.job import Job, Trial
 
 
 def replay_command(setting: Setting, job: Job) -> str:
@@ -43,9 +43,9 @@ def replay_of_failed(setting: Setting, job: Job, score: Score) -> str:
     return "" if score.ended == COMPLETE else replay_command(setting, job)
 
 
-def failure_line(job: Job, score: Score, replay: str) -> str:
+def failure_line(trial: Trial, replay: str) -> str:
     """Which network failed, how, and how to see it fail alone."""
-    return f"{job.space} {job.index}: {score.ended}. Alone: {replay}"
+    return f"{trial.job.space} {trial.job.index}: {trial.score.ended}. Alone: {replay}"
 
 
 def _template(template: Template) -> list[str]:

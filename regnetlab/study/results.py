@@ -9,12 +9,11 @@ import pandas as pd
 from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, recorded
-from regnetlab.study.search_store import kept_searches
-from regnetlab.study.search_table import searches_csv
+from regnetlab.study.search.store import kept_searches, searches_frame
 from regnetlab.study.stages import State, study_state
-from regnetlab.trials.store import open_store
-from regnetlab.trials.job import FINAL, TUNING
 from regnetlab.trials.files import read_trials
+from regnetlab.trials.job import FINAL, TUNING
+from regnetlab.trials.store import open_store
 from regnetlab.trials.table import Trials, trials_of
 from regnetlab.trials.tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, SEARCHES
 
@@ -34,9 +33,7 @@ def study_trials(plan: Plan) -> Trials:
     if not found and plan.trials.exists():
         found = read_trials([plan.trials], "percent")
     if not found:
-        raise InputError(
-            f"study {plan.name} has no trainings yet", f"begin with: regnetlab run {plan.name}"
-        )
+        raise InputError(f"study {plan.name} has no trainings yet", f"begin with: regnetlab run {plan.name}")
     order = {name: place for place, name in enumerate(draw.space.name for draw in plan.draws)}
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))
     frame = found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True)
@@ -93,7 +90,7 @@ def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
 def study_searches(plan: Plan) -> pd.DataFrame:
     """The trainings of every search in the study's folder (``tables.SEARCHES``), of whatever protocol."""
     if plan.searches_store.exists():
-        return SEARCHES.parse(searches_csv(kept_searches(plan.searches_store)), plan.searches)
+        return searches_frame(kept_searches(plan.searches_store))
     return SEARCHES.read(plan.searches) if plan.searches.exists() else SEARCHES.frame(())
 
 

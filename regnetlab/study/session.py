@@ -1,7 +1,7 @@
 """A session: everything that trainings need around them, from checking the data to letting go of the lock.
 
-``run``, ``fidelity``, ``search`` and ``train`` of the Python interface all train through one; so data, device,
-kernels and changes of the study file are looked at in one place.
+``run``, ``fidelity``, ``search`` and ``train`` of the Python interface all train through one; so data,
+device, kernels and changes of the study file are checked in one place.
 """
 
 import pickle
@@ -70,8 +70,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What trainings need, before anything is written: the plan with its images settled and read as the options
-    say, the data, and where and how they run; ``notes`` are what to know of the data."""
+    """What trainings need, before anything is written.
+
+    The ``plan`` has its images settled and read as the options say; ``notes`` are what to know of the data.
+    """
 
     plan: Plan
     data: DataSet
@@ -105,14 +107,22 @@ def prepare(plan: Plan, options: Options) -> Prepared:
     majority = data.majority_error(budget.validation)
     guess = f"always answering the commonest class has an error of {majority:.2f}%"
     notes = tuple(filter(None, (*data.lines(), note, guess)))
-    return Prepared(plan, data, setting, executor, _request(plan, options, executor, workers, name, data), notes)
+    return Prepared(
+        plan, data, setting, executor, _request(plan, options, executor, workers, name, data), notes
+    )
 
 
 class Session:
     """An open session. Make one with ``open_session``."""
 
     def __init__(
-        self, prepared: Prepared, store: Store, lock: Lock, observer: Observer, stop: Stop, accept_change: bool
+        self,
+        prepared: Prepared,
+        store: Store,
+        lock: Lock,
+        observer: Observer,
+        stop: Stop,
+        accept_change: bool,
     ) -> None:
         self.plan, self.data, self.store = prepared.plan, prepared.data, store
         self.observer, self.stop = observer, stop
@@ -145,7 +155,9 @@ class Session:
     def _dispatch(self) -> Dispatch:
         request = replace(self._prepared.request, note=self.observer.on_note)
         self._executor = make_executor(self._prepared.executor, request)
-        return Dispatch(self._executor, self._prepared.setting, self._keep, self.observer, self.stop, self._watch)
+        return Dispatch(
+            self._executor, self._prepared.setting, self._keep, self.observer, self.stop, self._watch
+        )
 
     def _keep(self, job: Job, report: Report) -> None:
         if report.device:  # a training that was lost with its workers has none

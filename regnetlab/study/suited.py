@@ -16,8 +16,8 @@ from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.template import SMALL, Template
 from regnetlab.study.baselines import hand_designed
-from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan import BaselinesSection, Plan
+from regnetlab.study.stages import planned_jobs
 from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import Outline
 from regnetlab.training.folders.decode import Reading, is_folder

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import fields
 
+from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import format_count
-from regnetlab.study.plan import MARGIN, BaselinesSection, Plan
+from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.study.suited import LEAST_SIDE, Suited, last_map
 from regnetlab.study.tomlfile import write_value
 from regnetlab.training.budget import Budget, Recipe

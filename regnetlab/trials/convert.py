@@ -107,12 +107,12 @@ def converted(
     for number, ended, attributes in trials:
         if attributes.keys() >= {"identity", "error", "ended", "seconds", "images", "curve"}:
             counts = number >= changes.get("counts_from", 0)
-            row = {
+            row: dict[str, Any] = {
                 **{name: attributes.get(name) for name in _COPIED},
                 "data": began.get(_CHECKSUM, checksum) if counts else earlier,
                 "device": device,
                 "worker": "",
                 "finished": f"{str(ended)[:19].replace(' ', 'T')}+00:00" if ended else "",
             }
-            rows.setdefault((row["identity"], row["data"]), row)  # the first of a doubled one counts
+            rows.setdefault((attributes["identity"], row["data"]), row)  # the first of a doubled one counts
     return kept, list(rows.values())

@@ -4,11 +4,8 @@ Everything goes through Optuna's public API, to any of its storages. A trial has
 d1, w1, g1, b1, d2, …, its error as value, and the whole row of the store as user attributes.
 """
 
-import sqlite3
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from regnetlab.errors import InputError
@@ -78,22 +75,6 @@ def mirror(storage: str, study: str) -> Mirror:
     except Exception as error:  # whatever a storage raises
         hint = "name one that Optuna knows, such as sqlite:///FILE"
         raise InputError(f"Optuna storage {mask(storage)!r} can't be opened ({why(error)})", hint) from None
-
-
-def sqlite_storage(database: Path | str, skip: bool = False, **how: Any) -> Any:
-    """Optuna's storage in an SQLite file; ``how`` goes to ``sqlite3.connect``, ``skip`` makes no tables.
-
-    Not by its address, in which a ? or a % of the path would mean something.
-    """
-    import optuna
-
-    connect = partial(sqlite3.connect, database, check_same_thread=False, **how)
-    return optuna.storages.RDBStorage(
-        "sqlite:///study.db",
-        engine_kwargs={"creator": connect},
-        skip_compatibility_check=skip,
-        skip_table_creation=skip,
-    )
 
 
 def _parameters(model: str) -> dict[str, float]:

@@ -257,7 +257,10 @@ def row_of(trial: Trial) -> dict[str, Any]:
 
 def why(error: BaseException) -> str:
     """The database's own words, in one line and without secrets."""
-    text = str(getattr(error, "orig", None) or error).strip()
+    cause = error
+    while getattr(cause, "orig", None) is None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = str(getattr(cause, "orig", None) or cause).strip()
     return mask((text.splitlines() or [type(error).__name__])[0])
 
 

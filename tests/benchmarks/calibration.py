@@ -22,7 +22,7 @@ from regnetlab.analysis.statistics.intervals import (
 )
 from regnetlab.analysis.statistics.matching import matched
 from regnetlab.analysis.statistics.rank_tests import probability_of_superiority, rank_tests
-from regnetlab.analysis.verdicts import BETTER, NO_WORSE, networks_needed, verdict
+from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, networks_needed, verdict
 from regnetlab.spaces.arrays import Floats
 
 Draw = Callable[[np.random.Generator, int], Floats]

@@ -25,8 +25,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from regnetlab.spaces.sampler import sample
-from regnetlab.study.search import NSGA2, TPE, Proposal, Search, Step
-from regnetlab.study.search_space import distributions, expressed, proposed, with_notes
+from regnetlab.study.search.definition import NSGA2, TPE, Candidate, Search, Step
+from regnetlab.study.search.space import distributions, expressed, proposed, with_notes
 from regnetlab.training.budget import WORST
 
 FAILED: Mapping[str, float] = MappingProxyType({"error": WORST, "flops": 1e18})
@@ -37,7 +37,7 @@ _ASKS = 1_000
 """Refusals after which a network is drawn from the space instead."""
 
 
-def propose(search: Search, told: Sequence[Step], pending: Sequence[Proposal], number: int) -> Proposal:
+def propose(search: Search, told: Sequence[Step], pending: Sequence[Candidate], number: int) -> Candidate:
     """The proposal with this number.
 
     ``told`` are the finished trainings of earlier batches, ``pending`` the proposals of its own batch
@@ -64,7 +64,7 @@ def values(search: Search, step: Step) -> list[float]:
 class _Feasible(BaseSampler):
     """Another sampler, asked again until its answer is a new network of the space and regime."""
 
-    found: Proposal
+    found: Candidate
 
     def __init__(self, search: Search, space: dict[str, BaseDistribution], seen: Set[str], seed: int) -> None:
         self._search, self._space, self._seen = search, space, seen
@@ -95,7 +95,7 @@ class _Feasible(BaseSampler):
         self.found = self._drawn()
         return dict(self.found.params)
 
-    def _drawn(self) -> Proposal:
+    def _drawn(self) -> Candidate:
         space, plan = self._search.space, self._search.plan
         networks = sample(space, len(self._seen) + 1, plan.template, plan.regime, self._seed).population
         index = next(i for i, each in enumerate(networks.configs()) if each.text not in self._seen)
@@ -120,7 +120,7 @@ def _seed(search: Search, number: int) -> int:
     return int.from_bytes(digest[:4], "big")
 
 
-def _trial(proposal: Proposal, space: dict[str, BaseDistribution], told: list[float] | None) -> FrozenTrial:
+def _trial(proposal: Candidate, space: dict[str, BaseDistribution], told: list[float] | None) -> FrozenTrial:
     return optuna.trial.create_trial(
         state=TrialState.RUNNING if told is None else TrialState.COMPLETE,
         values=told,

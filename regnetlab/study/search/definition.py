@@ -1,26 +1,30 @@
-"""A search inside a space: what it is a function of, and what it has trained so far.
-
-A search proposes networks one after another and learns from their errors, so what it trains is no random
-sample of its space. Its trainings are therefore kept apart from a study's populations, in a store of their
-own (``search_store``), and nothing that reads populations accepts them.
-"""
+"""What a search is a function of, its proposals, and the plan of one without a study."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.config import Config
-from regnetlab.spaces.space import DesignSpace
-from regnetlab.study.plan import Plan
-from regnetlab.training.budget import Score
+from regnetlab.spaces.ranges import Ranges
+from regnetlab.spaces.regime import Regime, parse_window
+from regnetlab.spaces.space import DesignSpace, space_named
+from regnetlab.spaces.template import SMALL, template_named
+from regnetlab.study.plan import Draw, Plan
+from regnetlab.training.budget import Budget, Recipe, Score
 from regnetlab.trials.job import Job, training_seed
 
 RANDOM, TPE, NSGA2 = "random", "tpe", "nsga2"
 SAMPLERS = (RANDOM, TPE, NSGA2)
 MOST_TRIALS = 10_000
+FOLDER = Path("searches")
+_SMALL_RANGES = Ranges(depth=(1, 12), width=(8, 256))
+_SMALL_FLOPS, _PAPER_FLOPS = "0.8M:1.2M", "360M:400M"
+"""The regimes where no window is given: studies/quick's, and one near 400 MF (Radosavovic et al. 2020,
+section 3.2). Without one a search for the least error would find the largest network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class Candidate:
     """A network that a sampler proposed: its parameters, and what the sampler wrote down about it."""
 
     params: Mapping[str, float]
@@ -81,7 +85,7 @@ class Step:
     """Training ``number`` of a search, finished."""
 
     number: int
-    proposal: Proposal
+    proposal: Candidate
     score: Score
 
 
@@ -96,7 +100,7 @@ def protocol(plan: Plan, space: DesignSpace) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def search_job(search: Search, number: int, proposal: Proposal) -> Job:
+def search_job(search: Search, number: int, proposal: Candidate) -> Job:
     """The training of a proposal: the same one that the network would get in the study's population."""
     plan, model = search.plan, proposal.config.text
     return plan.job(
@@ -107,4 +111,42 @@ def search_job(search: Search, number: int, proposal: Proposal) -> Job:
         config=proposal.config,
         law=proposal.law,
         **proposal.counts,
+    )
+
+
+def plan_alone(
+    space: str,
+    folder: Path = FOLDER,
+    template: str = "small",
+    data: str = "fashion-mnist",
+    images: int | None = None,
+    epochs: int = Budget().epochs,
+    windows: dict[str, str] | None = None,
+) -> Plan:
+    """A plan whose only space is this one; ``windows`` are texts by flops, params and acts.
+
+    Without ``images`` it is the default of budgets, or all that there are.
+
+    Raises ``InputError`` for what can't be, and for a folder that holds a study, whose searches are its own.
+    """
+    if (folder / "study.toml").exists():
+        raise InputError(f"{folder} holds a study", f"search with its protocol: regnetlab search {folder} …")
+    shape = template_named(template)
+    small = shape == SMALL
+    texts = windows or {"flops": _SMALL_FLOPS if small else _PAPER_FLOPS}
+    ranges = _SMALL_RANGES if small else Ranges()
+    return Plan(
+        name=folder.resolve().name,
+        folder=folder,
+        template=shape,
+        data=data,
+        seed=0,
+        regime=Regime(**{name: parse_window(name, text) for name, text in texts.items()}, model=None),
+        budget=Budget(epochs=epochs) if images is None else Budget(images, epochs),
+        seeds=1,
+        recipe=Recipe(),
+        draws=(Draw(space_named(space).within(ranges), 1),),
+        derived=0,
+        images_stated=images is not None,
+        adhoc=True,
     )

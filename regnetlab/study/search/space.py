@@ -25,7 +25,7 @@ from regnetlab.spaces.ranges import WIDTH_STEP
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace
 from regnetlab.spaces.template import Template
-from regnetlab.study.search import Proposal
+from regnetlab.study.search.definition import Candidate
 
 
 def distributions(space: DesignSpace, stages: int) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def distributions(space: DesignSpace, stages: int) -> dict[str, Any]:
 
 def proposed(
     space: DesignSpace, template: Template, regime: Regime, values: Mapping[str, Any]
-) -> Proposal | None:
+) -> Candidate | None:
     """The network that these values mean; none where the space or the regime has no such network.
 
     The proposal's parameters are the network's own: rounded widths, in order where they must be.
@@ -85,10 +85,10 @@ def proposed(
     if not all(each.holds(population, counts).all() for each in space.constraints if each.counted):
         return None
     law = tuple((name, float(column[0])) for name, column in population.law.items())
-    return Proposal(params, {}, population.config(0), law, counts.row(0))
+    return Candidate(params, {}, population.config(0), law, counts.row(0))
 
 
-def expressed(space: DesignSpace, template: Template, regime: Regime, network: Population) -> Proposal:
+def expressed(space: DesignSpace, template: Template, regime: Regime, network: Population) -> Candidate:
     """The proposal of this network, a population of one that was drawn from the space in the regime."""
     config, shared = network.config(0), _links(space)
     values: dict[str, Any] = {name: float(column[0]) for name, column in network.law.items()}
@@ -168,5 +168,5 @@ def _on_grid(value: float, decimals: int, bounds: tuple[float, float]) -> float:
     return min(max(round(value, decimals), bounds[0]), bounds[1])
 
 
-def with_notes(proposal: Proposal, notes: Mapping[str, object]) -> Proposal:
+def with_notes(proposal: Candidate, notes: Mapping[str, object]) -> Candidate:
     return replace(proposal, notes=dict(notes))

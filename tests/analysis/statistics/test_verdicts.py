@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from regnetlab.analysis.statistics.intervals import Interval, median_difference
-from regnetlab.analysis.verdicts import check_margin, networks_needed, networks_to_decide, points, verdict
+from regnetlab.analysis.statistics.verdicts import (
+    check_margin,
+    networks_needed,
+    networks_to_decide,
+    points,
+    verdict,
+)
 from regnetlab.errors import InputError
 
 

@@ -7,19 +7,24 @@ as no worse. That an interval holds zero is no claim at all.
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from scipy import stats
-
-from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.errors import InputError
 
+if TYPE_CHECKING:  # with SciPy, which takes half a second and only numbers of networks need
+    from regnetlab.analysis.statistics.intervals import Interval
+
 BETTER, NO_WORSE, WORSE, UNDECIDED = "better", "no worse", "worse", "undecided"
+
+MARGIN = 1.0
+"""Percentage points of error by which a median may be worse and still count as no worse, where a study or a
+user states no other margin."""
 
 POWER = 0.8
 """The chance of a verdict for which numbers of networks are planned, where nothing else is said."""
 
 
-def verdict(difference: Interval, margin: float) -> str:
+def verdict(difference: "Interval", margin: float) -> str:
     """The strongest claim that the whole interval of median(b) − median(a) allows.
 
     *better*: below zero; *no worse*: below the margin (non-inferiority, as in ICH E9, section 3.3.2,
@@ -53,6 +58,10 @@ def networks_needed(scales: tuple[float, float], gap: float, power: float = POWE
     """
     if gap <= 0:
         return math.inf
+    from scipy import stats
+
+    from regnetlab.analysis.statistics.intervals import LEVEL
+
     z = stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(power)
     return float(z**2 * (scales[0] ** 2 + scales[1] ** 2) / gap**2)
 
