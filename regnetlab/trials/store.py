@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from regnetlab.errors import InputError
 from regnetlab.files import sqlite_uri
 from regnetlab.training.budget import CurvePoint, Score
+from regnetlab.trials.convert import drop_older, has_older, read_older
 from regnetlab.trials.job import Trial
 from regnetlab.trials.location import Database, Location, mask
 
@@ -125,8 +126,7 @@ class Store:
     def add_rows(self, rows: Iterable[Row]) -> None:
         """Keep these trainings, all of them or none; those that are there already stay as they are."""
         kept = list(rows)
-        if kept:
-            self._call("written", lambda connection: _add(connection, self._study, kept))
+        self._call("written", lambda connection: _add(connection, self._study, kept))
 
     def facts(self) -> dict[str, dict[str, Any]]:
         """All facts by name, but for the schema and who runs the study just now."""
@@ -186,12 +186,15 @@ def open_store(location: Location, snapshot: bool = False) -> Store:
     Raises:
         InputError: It is something else, of a newer version, or does not answer.
     """
-    engine = _database(location) if isinstance(location, Database) else _file(location, snapshot)
-    study = study_name(location)
+    if isinstance(location, Database):
+        engine = _database(location)
+    else:
+        snapshot = snapshot or not _writable(location)
+        engine = _file(location, snapshot)
     try:
         # Of two who make the same store at once, such as a run and a status, one may find it half made.
-        schema = _again(lambda: _schema(engine, study) or _make(engine, study, location))
-    except DBAPIError as error:
+        schema = _again(lambda: _opened(engine, location, snapshot))
+    except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
         if isinstance(location, Database):
             hint = "is it running, and does the user exist?"
@@ -211,7 +214,9 @@ def has_study(location: Database) -> bool:
     """Whether the database answers and has this study."""
     engine = _database(location)
     try:
-        return _schema(engine, location.study) is not None
+        with engine.connect() as connection:
+            found = _schema(connection, location.study) is not None
+            return found or has_older(connection, location.study)
     except DBAPIError as error:
         hint = "is it running, and does the user exist?"
         raise InputError(f"store {location} does not answer ({why(error)})", hint) from None
@@ -252,33 +257,69 @@ def row_of(trial: Trial) -> dict[str, Any]:
 
 def why(error: BaseException) -> str:
     """The database's own words, in one line and without secrets."""
-    text = str(getattr(error, "orig", None) or error).strip()
+    cause = error
+    while getattr(cause, "orig", None) is None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = str(getattr(cause, "orig", None) or cause).strip()
     return mask((text.splitlines() or [type(error).__name__])[0])
 
 
-def _schema(engine: sql.Engine, study: str) -> int | None:
+def _schema(connection: sql.Connection, study: str) -> int | None:
     """The version of the study's tables, ``None`` where there is no such study."""
+    if not sql.inspect(connection).has_table(_FACTS.name):
+        return None
     query = sql.select(_FACTS.c.value).where(_FACTS.c.study == study, _FACTS.c.name == "schema")
-    with engine.connect() as connection:
-        if not sql.inspect(connection).has_table(_FACTS.name):
-            return None
-        value = connection.scalar(query)
+    value = connection.scalar(query)
     return None if value is None else int(json.loads(value)["version"])
 
 
-def _make(engine: sql.Engine, study: str, location: Location) -> int:
+def _opened(engine: sql.Engine, location: Location, snapshot: bool) -> int:
+    """The version of the study's tables, which are made where there are none."""
+    with engine.connect() as connection:
+        found = _schema(connection, study_name(location))
+    return _make(engine, location, snapshot) if found is None else found
+
+
+def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
+    """Make the tables, and fill them with what an older version kept here."""
+    study = study_name(location)
     with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # whoever else makes it waits
+        file = connection.dialect.name == "sqlite"
+        if file:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # a second process that makes it waits
+        if (found := _schema(connection, study)) is not None:
+            return found
+        older = has_older(connection, study)
+        if older and isinstance(location, Path) and not snapshot:
+            _back_up(location)
         for table in _TABLES.sorted_tables:
             connection.execute(sql.schema.CreateTable(table, if_not_exists=True))
+        if older:
+            facts, rows = read_older(connection, study)
+            _add(connection, study, rows)
+            for name, value in facts.items():
+                _keep(connection, study, name, value)
+            if file:
+                drop_older(connection)
         _keep(connection, study, "schema", {"version": SCHEMA})
+    if older and file:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM")
     return SCHEMA
 
 
+def _back_up(path: Path) -> None:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    with (
+        closing(sqlite3.connect(sqlite_uri(path), uri=True)) as source,
+        closing(sqlite3.connect(path.with_name(f"{path.stem}.backup-{stamp}{path.suffix}"))) as target,
+    ):
+        source.backup(target)
+
+
 def _add(connection: sql.Connection, study: str, rows: Iterable[Row]) -> None:
-    new = _insert(connection)(TRIALS).on_conflict_do_nothing()
-    connection.execute(new, [{**row, "study": study} for row in rows])
+    if new := [{**row, "study": study} for row in rows]:
+        connection.execute(_insert(connection)(TRIALS).on_conflict_do_nothing(), new)
 
 
 def _keep(connection: sql.Connection, study: str, name: str, facts: Mapping[str, Any]) -> None:
@@ -294,7 +335,6 @@ def _insert(connection: sql.Connection) -> Any:
 
 def _file(path: Path, snapshot: bool) -> sql.Engine:
     """An SQLite file. Not by its address, in which a ? or a % of the path would mean something."""
-    writable = not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
@@ -308,9 +348,14 @@ def _file(path: Path, snapshot: bool) -> sql.Engine:
             source.backup(connection)
         return connection
 
-    if writable and not snapshot:
+    if not snapshot:
         return sql.create_engine("sqlite://", creator=connect, poolclass=sql.pool.QueuePool)
     return sql.create_engine("sqlite://", creator=copy, poolclass=sql.pool.StaticPool)
+
+
+def _writable(path: Path) -> bool:
+    """Whether the file can be written; one that is not there yet may turn out not to be."""
+    return not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
 
 def _database(location: Database) -> sql.Engine:
