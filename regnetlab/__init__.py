@@ -2,9 +2,10 @@
 
     import regnetlab as rl
 
-What it offers is listed in ``__all__``, documented in ``regnetlab.api`` and imported when it is first used. Only
-these names are promised to stay. The packages behind them, each importing only what stands to its left:
-``spaces`` → ``models`` → ``training`` → ``trials`` → ``analysis`` and ``execution`` → ``study`` → ``report`` → ``cli``.
+What it offers is listed in ``__all__``, documented in ``regnetlab.api`` and imported when it is first used.
+Only these names are promised to stay. The packages behind them, each importing only what stands to its left:
+``spaces`` → ``models`` → ``training`` → ``trials`` → ``analysis``, ``execution`` → ``study`` → ``report`` →
+``cli``.
 """
 
 from typing import TYPE_CHECKING, Any
