@@ -3,7 +3,7 @@
 import sys
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,14 @@ from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, number, print_guessing, print_json, print_table
 from regnetlab.cli.spaces import study_names
 from regnetlab.errors import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from regnetlab.spaces.config import Config
+    from regnetlab.study.plan import Plan
+    from regnetlab.training.budget import Score
+    from regnetlab.trials.job import Job
 
 StudyText = Annotated[
     str,
@@ -86,7 +94,6 @@ def run(
                 print(f"# {few}", file=sys.stderr)
         return
 
-    from regnetlab.analysis.derive import derive_from_trials  # pandas, SciPy
     from regnetlab.analysis.guessing import with_guessing
     from regnetlab.cli.progress import FORMS, make_progress
     from regnetlab.study.provenance import recorded
@@ -106,7 +113,7 @@ def run(
     )
     if progress not in FORMS:
         raise unknown("progress", progress, FORMS)
-    state = run_study(plan, means, make_progress(plan.name, progress), partial(derive_from_trials, plan))
+    state = run_study(plan, means, make_progress(plan.name, progress), partial(derived_of, plan))
     end = status_of(plan, state, running=0, workers=LogReader(plan.log).look().documents(running=False))
     end = with_guessing(end, state, recorded(plan))
     _print_status(end, json)
@@ -116,6 +123,15 @@ def run(
     if not json:
         commands = ["fit-regnet", *(["compare-baselines"] if plan.baselines else []), "report"]
         print(f"\nwrote {plan.trials}; next: " + ", ".join(f"regnetlab {each} {study}" for each in commands))
+
+
+def derived_of(plan: "Plan", trained: "Sequence[tuple[Job, Score]]") -> "list[Config]":
+    """The RegNets that follow from a study's finished populations."""
+    from regnetlab.analysis.derive import derive_regnets  # pandas, SciPy
+    from regnetlab.trials.table import trials_of
+
+    trials = trials_of((job for job, _ in trained), {job.identity: score for job, score in trained})
+    return derive_regnets(trials, plan.derived, plan.template, plan.regime, plan.ranges)
 
 
 def status(

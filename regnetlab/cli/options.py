@@ -1,0 +1,63 @@
+"""What the commands that ask a question of trials share: their options, and the trials that these mean."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regnetlab.errors import InputError
+from regnetlab.trials.error_units import ErrorUnit
+
+if TYPE_CHECKING:  # pandas, pydantic
+    from regnetlab.study.plan import Plan
+    from regnetlab.trials.table import Trials
+
+StudyOrNewest = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")]
+From = Annotated[
+    list[Path] | None,
+    typer.Option("--from", help="A file of networks (docs/exchange.md) instead of a study; repeatable."),
+]
+Errors = Annotated[
+    ErrorUnit | None,
+    typer.Option(help="What the errors in --from FILE are, where the file does not say it."),
+]
+Margin = Annotated[
+    float | None, typer.Option(help="Points of error that still count as no worse; the study's by default.")
+]
+
+
+def trials_of(
+    study: str | None, files: list[Path] | None, errors: ErrorUnit | None = None
+) -> "tuple[Trials, Plan | None]":
+    """The trials of these files, or of a study, the newest one by default, and its plan.
+
+    Args:
+        study: The name or path of a study.
+        files: What ``--from`` names; not with a study.
+        errors: The unit of the errors in the files.
+    """
+    plan = plan_of(study, files, errors)
+    if plan is None:
+        from regnetlab.trials.files import read_trials
+
+        return read_trials(files or (), errors), None
+    from regnetlab.study.results import study_trials
+
+    return study_trials(plan), plan
+
+
+def plan_of(study: str | None, files: list[Path] | None, errors: ErrorUnit | None = None) -> "Plan | None":
+    """The study that is meant, or ``None`` where files are; the newest study is named on stderr."""
+    if errors is not None and not files:
+        raise InputError("--errors says how --from FILE is read", "a study's errors are in percent")
+    if study is not None and files:
+        raise InputError("give a study or --from FILE, not both")
+    if files:
+        return None
+    from regnetlab.study.plan_file import find_study, load_plan, newest_study
+
+    if study is None:
+        study = newest_study()
+        print(f"study {study}, the newest", file=sys.stderr)
+    return load_plan(find_study(study))
