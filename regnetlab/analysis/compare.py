@@ -18,7 +18,7 @@ from regnetlab.analysis.statistics.intervals import (
 )
 from regnetlab.analysis.statistics.matching import Matched, matched
 from regnetlab.analysis.statistics.rank_tests import RankTests, holm, rank_tests
-from regnetlab.analysis.verdicts import UNDECIDED, networks_to_decide, verdict
+from regnetlab.analysis.statistics.verdicts import UNDECIDED, networks_to_decide, verdict
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.arrays import Floats
 from regnetlab.training.budget import WORST
@@ -31,7 +31,7 @@ most where budgets are short."""
 
 
 @dataclass(frozen=True, slots=True)
-class Population:
+class SpaceErrors:
     """The errors of one space's networks (several seeds of one averaged), and how many earned none.
 
     ``incomplete`` are those of others' files that were stopped before their end; they have not failed.
@@ -51,7 +51,7 @@ class Population:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class SpaceSummary:
     """What is known of one space: ``q05`` is the error that the best twentieth does not exceed."""
 
     space: str
@@ -74,8 +74,8 @@ class Comparison:
     that is true if the difference is what it is here.
     """
 
-    a: Population
-    b: Population
+    a: SpaceErrors
+    b: SpaceErrors
     margin: float
     difference: Interval
     corrected: Interval
@@ -99,7 +99,7 @@ class Comparison:
         return verdict(self.failures, self.margin) if self.failures is not None else self.verdict
 
 
-def populations(networks: pd.DataFrame, order: Sequence[str] = ()) -> list[Population]:
+def space_errors(networks: pd.DataFrame, order: Sequence[str] = ()) -> list[SpaceErrors]:
     """The populations in these networks, spaces of ``order`` first; RegNets derived from them are none."""
     present = [space for space in spaces_of(networks) if space != DERIVED]
     names = [space for space in order if space in present]
@@ -111,12 +111,12 @@ def populations(networks: pd.DataFrame, order: Sequence[str] = ()) -> list[Popul
     ]
 
 
-def summary(population: Population) -> Summary:
+def summary(population: SpaceErrors) -> SpaceSummary:
     """One space's errors in numbers; raises ``InputError`` where no network has one."""
     errors = population.errors
     if not len(errors):
         raise InputError(f"no network of {population.space} has an error")
-    return Summary(
+    return SpaceSummary(
         population.space,
         len(errors),
         population.failed,
@@ -128,8 +128,8 @@ def summary(population: Population) -> Summary:
 
 
 def steps(
-    found: Sequence[Population], pairs: Sequence[tuple[str, str]] = ()
-) -> list[tuple[Population, Population]]:
+    found: Sequence[SpaceErrors], pairs: Sequence[tuple[str, str]] = ()
+) -> list[tuple[SpaceErrors, SpaceErrors]]:
     """The pairs of these names, or every population and the one before it."""
     if not pairs:
         return list(pairwise(found))
@@ -140,7 +140,7 @@ def steps(
     return [(by_name[a], by_name[b]) for a, b in pairs]
 
 
-def compare(pairs: Sequence[tuple[Population, Population]], margin: float) -> list[Comparison]:
+def compare(pairs: Sequence[tuple[SpaceErrors, SpaceErrors]], margin: float) -> list[Comparison]:
     """Every pair's comparison, with corrections for their number."""
     for population in (each for pair in pairs for each in pair):
         if not len(population.errors):
@@ -156,7 +156,7 @@ def compare(pairs: Sequence[tuple[Population, Population]], margin: float) -> li
 
 
 def _comparison(
-    a: Population, b: Population, margin: float, level: float, tests: RankTests, ks: float, ranks: float
+    a: SpaceErrors, b: SpaceErrors, margin: float, level: float, tests: RankTests, ks: float, ranks: float
 ) -> Comparison:
     difference = median_difference(a.errors, b.errors)
     undecided = verdict(difference, margin) == UNDECIDED and min(len(a.errors), len(b.errors)) >= FEWEST
@@ -177,18 +177,18 @@ def _comparison(
     )
 
 
-def _matched(a: Population, b: Population, name: str) -> Matched | None:
+def _matched(a: SpaceErrors, b: SpaceErrors, name: str) -> Matched | None:
     if name not in a.complexity or name not in b.complexity:
         return None
     return matched((a.errors, b.errors), (a.complexity[name], b.complexity[name]))
 
 
-def _population(space: str, rows: pd.DataFrame, scored: pd.DataFrame, stopped: int) -> Population:
+def _population(space: str, rows: pd.DataFrame, scored: pd.DataFrame, stopped: int) -> SpaceErrors:
     own = scored[scored["space"] == space]
     depths = own["depths"].map(lambda each: sum(each) if isinstance(each, tuple) else np.nan)
     own = own.assign(depth=depths.astype(np.float64))
     known = [name for name in COMPLEXITIES if len(own) and own[name].notna().all()]
-    return Population(
+    return SpaceErrors(
         space,
         own["error"].to_numpy(np.float64),
         rows["index"].nunique() - own["index"].nunique() - stopped,

@@ -7,9 +7,9 @@ from typing import Any
 
 from regnetlab.analysis.compare import (
     Comparison,
-    Population,
+    SpaceErrors,
     compare,
-    populations,
+    space_errors,
     steps,
     summary,
 )
@@ -18,9 +18,8 @@ from regnetlab.analysis.statistics.edf import edf
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.analysis.statistics.matching import Matched
 from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
-from regnetlab.analysis.verdicts import POWER, check_margin, verdict
+from regnetlab.analysis.statistics.verdicts import MARGIN, POWER, check_margin, verdict
 from regnetlab.errors import InputError
-from regnetlab.study.plan import MARGIN
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
 from regnetlab.study.provenance import guessing_in, recorded
 from regnetlab.study.results import stated_margin, study_trials
@@ -53,7 +52,7 @@ def compared_spaces(
         stated, guess = plan.margin, guessing_in(recorded(plan))
         margin = stated_margin(plan) if margin is None else margin
     chosen = check_margin(MARGIN if margin is None else margin)
-    found = populations(trials.frame, order)
+    found = space_errors(trials.frame, order)
     pairs_found = steps(found, pairs)
     if not pairs_found:
         only = found[0].space if found else "none"
@@ -105,7 +104,7 @@ def described(each: Comparison) -> dict[str, Any]:
     }
 
 
-def _space(population: Population, guess: Guessing | None) -> dict[str, Any]:
+def _space(population: SpaceErrors, guess: Guessing | None) -> dict[str, Any]:
     found = summary(population)
     return {
         "space": found.space,

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.compare import Population
+from regnetlab.analysis.compare import SpaceErrors
 from regnetlab.analysis.log_linear_fit import PopulationLaw, population_law
 from regnetlab.analysis.statistics.intervals import Interval, median_difference
 from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
-from regnetlab.analysis.verdicts import verdict
+from regnetlab.analysis.statistics.verdicts import verdict
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.complexity import complexity, config_complexity
@@ -35,7 +35,7 @@ from regnetlab.trials.table import Trials, complete, without_law
 def derive_regnets(
     trials: Trials, n: int, template: Template, regime: Regime, ranges: Ranges
 ) -> list[Config]:
-    """The RegNets that follow from finished populations; errors as of ``population_law`` and ``derive``."""
+    """The RegNets that follow from these trials: ``derive`` from the law of their best networks."""
     return derive(population_law(complete(without_law(trials.frame))), n, template, regime, ranges)
 
 
@@ -80,7 +80,7 @@ class DerivedErrors:
     at_random: Mapping[str, AtRandom]
 
 
-def derived_errors(errors: Floats, populations: Sequence[Population], margin: float) -> DerivedErrors:
+def derived_errors(errors: Floats, populations: Sequence[SpaceErrors], margin: float) -> DerivedErrors:
     """Set the errors of derived RegNets, at least one, beside those of the spaces that they come from."""
     free = [each for each in populations if each.space != REGNET.name]
     law = [each for each in populations if each.space == REGNET.name]

@@ -27,7 +27,7 @@ from regnetlab.analysis.statistics.rank_agreement import (
     resampled,
     resampled_agreement,
 )
-from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, networks_needed, verdict
+from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, UNDECIDED, networks_needed, verdict
 from regnetlab.errors import unknown
 from regnetlab.spaces.arrays import Floats, Ints, Mask
 from regnetlab.training.budget import WORST, Budget

@@ -9,8 +9,8 @@ from regnetlab.analysis.fidelity import AGREES, Correlation, Fidelity, RungResul
 from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.ladders import read_ladder
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval
-from regnetlab.analysis.verdicts import UNDECIDED, check_margin, points
-from regnetlab.study.plan import MARGIN, Plan
+from regnetlab.analysis.statistics.verdicts import MARGIN, UNDECIDED, check_margin, points
+from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, recorded
 from regnetlab.study.results import stated_margin, study_steps
 from regnetlab.training.guessing import Guessing

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.compare import populations
+from regnetlab.analysis.compare import space_errors
 from regnetlab.analysis.statistics.intervals import FEWEST, median_scale
-from regnetlab.analysis.verdicts import check_margin, networks_needed
+from regnetlab.analysis.statistics.verdicts import MARGIN, check_margin, networks_needed
 from regnetlab.errors import InputError
-from regnetlab.study.plan import MARGIN
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
 from regnetlab.study.results import study_trials
 from regnetlab.training.cores import usable_cores
@@ -54,7 +53,7 @@ def planned(
             trials, seeds, stated = study_trials(plan), plan.trainings_each, plan.margin
         scales = [
             (each.space, len(each.errors), median_scale(each.errors))
-            for each in populations(trials.frame)
+            for each in space_errors(trials.frame)
             if len(each.errors) >= FEWEST
         ]
         if len(scales) < 2:

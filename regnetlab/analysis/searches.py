@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.compare import Population, populations
+from regnetlab.analysis.compare import SpaceErrors, space_errors
 from regnetlab.analysis.guessing import guessed
-from regnetlab.analysis.standings import pareto_front
+from regnetlab.analysis.statistics.pareto import pareto_front
 from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
@@ -117,7 +117,7 @@ def trajectories(rows: Sequence[Mapping[str, str]]) -> list[Trajectory]:
     return [_trajectory(sorted(group, key=lambda row: int(row["number"]))) for group in groups.values()]
 
 
-def rivals(plan: Plan, networks: pd.DataFrame) -> dict[str, Population]:
+def rivals(plan: Plan, networks: pd.DataFrame) -> dict[str, SpaceErrors]:
     """The populations by space, as one training of each network knows them: what a search pays for.
 
     Networks of another budget than the plan's are left out: a trials.csv may be older than its study file.
@@ -133,10 +133,10 @@ def rivals(plan: Plan, networks: pd.DataFrame) -> dict[str, Population]:
         return {}
     alike = (numbers["epochs"] == budget.epochs) & (numbers["batch_size"] == budget.batch_size)
     alike &= (numbers["images"] == seen) | networks["error"].isna()
-    return {each.space: each for each in populations(networks[alike & (numbers["replicate"] == 0)])}
+    return {each.space: each for each in space_errors(networks[alike & (numbers["replicate"] == 0)])}
 
 
-def at_random(search: Trajectory, population: Population) -> AtRandom:
+def at_random(search: Trajectory, population: SpaceErrors) -> AtRandom:
     """What random search finds at the search's cost, as far as the population goes.
 
     k is the number of the search's trainings, or of the population's networks if these are fewer; failed
@@ -149,7 +149,7 @@ def at_random(search: Trajectory, population: Population) -> AtRandom:
 
 
 def searched(
-    search: Trajectory, study: str | None, population: Population | None, guess: Guessing | None = None
+    search: Trajectory, study: str | None, population: SpaceErrors | None, guess: Guessing | None = None
 ) -> dict[str, Any]:
     """The result of a search as the commands' JSON has it; ``guess`` is what guessing earns."""
     best_error = [] if search.best is None else [float(search.errors[search.best])]

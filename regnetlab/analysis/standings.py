@@ -15,7 +15,6 @@ from scipy import stats
 
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.errors import InputError
-from regnetlab.spaces.arrays import Floats
 from regnetlab.study.contest import mean_error
 from regnetlab.study.contest_table import COLUMNS, LATENCY_BATCHES, contest_csv
 from regnetlab.study.outcome import outcome
@@ -147,17 +146,6 @@ def matches(standings: Sequence[Standing]) -> list[Match]:
             a, b = (min(side, key=_validation) for side in sides)
             found.append(Match((equal[0].flops, equal[-1].flops), a, b, _difference(a, b)))
     return found
-
-
-def pareto_front(flops: Floats, errors: Floats) -> list[int]:
-    """Places of the points that no other beats in flops and error at once, by rising flops."""
-    front: list[int] = []
-    best = math.inf
-    for place in np.lexsort((errors, flops)).tolist():
-        if errors[place] < best:
-            best = float(errors[place])
-            front.append(place)
-    return front
 
 
 def _standing(rows: Sequence[Row]) -> Standing:

@@ -24,7 +24,7 @@ from regnetlab.cli import (
     report,
     search,
     spaces,
-    stores,
+    store,
     studies,
     training,
     width_law,
@@ -50,7 +50,7 @@ app.command()(studies.run)
 app.command()(studies.status)
 app.command()(search.search)
 app.command()(cluster.worker)
-app.add_typer(stores.app, name="store")
+app.add_typer(store.app, name="store")
 app.add_typer(data.app, name="data")
 app.command()(comparison.plan)
 app.command()(comparison.compare)

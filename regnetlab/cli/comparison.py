@@ -1,11 +1,10 @@
 """``regnetlab compare`` and ``plan``."""
 
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, plan_of
 from regnetlab.cli.output import (
     Json,
     filled,
@@ -17,39 +16,6 @@ from regnetlab.cli.output import (
     signed,
 )
 from regnetlab.errors import InputError
-from regnetlab.trials.error_units import ErrorUnit
-
-StudyOrNewest = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")]
-From = Annotated[
-    list[Path] | None,
-    typer.Option("--from", help="A file of networks (docs/exchange.md) instead of a study; repeatable."),
-]
-Errors = Annotated[
-    ErrorUnit | None,
-    typer.Option(help="What the errors in --from FILE are, where the file does not say it."),
-]
-Margin = Annotated[
-    float | None, typer.Option(help="Points of error that still count as no worse; the study's by default.")
-]
-
-
-def or_newest(study: str | None, files: list[Path] | None) -> str | None:
-    """The study that is meant: the newest one, which is then said, where neither it nor files are given."""
-    if study is not None and files:
-        raise InputError("give a study or --from FILE, not both")
-    if study is not None or files:
-        return study
-    from regnetlab.study.plan_file import newest_study
-
-    newest = newest_study()
-    print(f"study {newest}, the newest", file=sys.stderr)
-    return newest
-
-
-def check_errors(errors: ErrorUnit | None, files: list[Path] | None) -> None:
-    """Raise ``InputError`` where a unit is given for no file."""
-    if errors is not None and not files:
-        raise InputError("--errors says how --from FILE is read", "a study's errors are in percent")
 
 
 def compare(
@@ -64,12 +30,11 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare the error distributions of spaces, step by step, with verdicts."""
-    check_errors(errors, from_)
-    study = or_newest(study, from_)
+    plan = plan_of(study, from_, errors)
     pairs = [_pair(each) for each in pair or ()]
     from regnetlab.analysis.compared_spaces import compared_spaces  # pandas, SciPy
 
-    document = compared_spaces(study, from_ or (), margin, pairs, errors)
+    document = compared_spaces(str(plan.folder) if plan else None, from_ or (), margin, pairs, errors)
     print_notes(document["notes"])
     if json:
         print_json(document)
@@ -93,13 +58,13 @@ def plan(
     json: Json = False,
 ) -> None:
     """Say how many networks per space a verdict needs, and what they cost."""
-    check_errors(errors, from_)
     if sum(map(bool, (study, from_, spread is not None))) > 1:
         raise InputError("give one of a study, --from FILE and --spread SD as the pilot")
-    if spread is None:
-        study = or_newest(study, from_)
+    if spread is None or errors is not None:
+        found = plan_of(study, from_, errors)
+        study = str(found.folder) if found else None
     from regnetlab.analysis.planned import planned  # pandas, SciPy
-    from regnetlab.analysis.verdicts import points
+    from regnetlab.analysis.statistics.verdicts import points
 
     document = planned(study, from_ or (), margin, power, spread, workers, errors)
     print_notes(document["notes"])
@@ -167,7 +132,7 @@ def _print_spaces(document: dict[str, Any]) -> None:
 
 def _print_steps(document: dict[str, Any]) -> None:
     from regnetlab.analysis.guessing import NEITHER
-    from regnetlab.analysis.verdicts import points
+    from regnetlab.analysis.statistics.verdicts import points
 
     rows = []
     for each in document["comparisons"]:

@@ -11,9 +11,9 @@ import pandas as pd
 
 from regnetlab.analysis.compare import (
     Comparison,
-    Population,
+    SpaceErrors,
     compare,
-    populations,
+    space_errors,
     steps,
 )
 from regnetlab.analysis.derive import DerivedErrors, derived_errors
@@ -24,13 +24,13 @@ from regnetlab.analysis.latencies import Group, groups
 from regnetlab.analysis.searches import Trajectory, rivals, study_searches
 from regnetlab.analysis.standings import Standing, study_standings
 from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
+from regnetlab.analysis.statistics.verdicts import MARGIN, check_margin
 from regnetlab.analysis.trends import Trends, trends
-from regnetlab.analysis.verdicts import check_margin
 from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
 from regnetlab.study.latencies import read_latencies
-from regnetlab.study.plan import MARGIN, Plan
+from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import readable, recorded
 from regnetlab.study.results import stated_margin, study_steps, study_trials
 from regnetlab.trials.error_units import ErrorUnit
@@ -64,7 +64,7 @@ class Content:
     shown: pd.DataFrame
     failed: pd.DataFrame
     planned: int
-    populations: Sequence[Population]
+    populations: Sequence[SpaceErrors]
     comparisons: Sequence[Comparison]
     margin: float
     law: WidthLaw
@@ -73,7 +73,7 @@ class Content:
     noise: SeedNoise | None
     standings: Sequence[Standing]
     searches: Sequence[Trajectory]
-    rivals: Mapping[str, Population]
+    rivals: Mapping[str, SpaceErrors]
     plan: Plan | None
     provenance: Mapping[str, Any]
     fidelity: Fidelity | None = None
@@ -157,7 +157,7 @@ def _content(
     **facts: Any,
 ) -> Content:
     every = trials.frame
-    found = [each for each in populations(every, order) if len(each.errors)]
+    found = [each for each in space_errors(every, order) if len(each.errors)]
     good = trends(trials)
     if not len(good.networks):
         raise InputError(f"{name}: no training has earned an error yet", "nothing to report")
@@ -209,8 +209,8 @@ def _shown_first(networks: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def _steps(
-    found: Sequence[Population], pairs: Sequence[tuple[str, str]]
-) -> list[tuple[Population, Population]]:
+    found: Sequence[SpaceErrors], pairs: Sequence[tuple[str, str]]
+) -> list[tuple[SpaceErrors, SpaceErrors]]:
     """The study's steps, as far as their networks are there already."""
     there = {each.space for each in found}
     if not pairs:

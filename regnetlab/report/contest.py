@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from regnetlab.analysis.standings import TRIED_ONCE, Match, Spread, Standing, pareto_front
-from regnetlab.analysis.verdicts import UNDECIDED
-from regnetlab.report.findings import Finding, signed
+from regnetlab.analysis.standings import TRIED_ONCE, Match, Spread, Standing
+from regnetlab.analysis.statistics.pareto import pareto_front
+from regnetlab.analysis.statistics.verdicts import UNDECIDED
+from regnetlab.report.findings import Finding
 from regnetlab.report.style import log_axis, scatter_type, style, title
 from regnetlab.spaces.regime import format_count
 from regnetlab.trials.job import DERIVED
@@ -177,7 +178,7 @@ def _finding(match: Match) -> Finding:
     }[match.verdict]
     named = (match.a, match.b) if match.verdict == "worse" else (match.b, match.a)  # as the words have them
     numbers = (
-        signed(match.difference) if math.isfinite(match.difference.low) else "too few seeds for an interval"
+        match.difference.points if math.isfinite(match.difference.low) else "too few seeds for an interval"
     )
     errors = " against ".join(f"{side.test.mean:.1f} %" for side in named if side.test is not None)
     return Finding(

@@ -1,6 +1,6 @@
 """The findings: sentences computed from the data, each with its interval.
 
-A sentence claims what its verdict claims (``analysis.verdicts``); where nothing is decided, it says that
+A sentence claims what its verdict claims; where nothing is decided, it says that
 these networks can't tell, which is not the same as no difference.
 """
 
@@ -12,8 +12,7 @@ from types import MappingProxyType
 from regnetlab.analysis.compare import Comparison
 from regnetlab.analysis.guessing import NEITHER, has_learned
 from regnetlab.analysis.statistics.edf import edf
-from regnetlab.analysis.statistics.intervals import Interval
-from regnetlab.analysis.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, points, verdict
+from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, points, verdict
 from regnetlab.report.content import Content
 from regnetlab.report.style import title
 from regnetlab.spaces.space import SPACES, DesignSpace
@@ -100,18 +99,10 @@ def caution(content: Content) -> str:
     )
 
 
-def signed(change: Interval) -> str:
-    if not math.isfinite(change.low):
-        return f"{change.estimate:+.2f} points (too few networks for an interval)".replace("-", "−")
-    return (f"{change.estimate:+.2f} points (95 % interval {change.low:+.2f} to {change.high:+.2f})").replace(
-        "-", "−"
-    )
-
-
 def _step(each: Comparison, constraint: str, guess: Guessing | None) -> Finding:
     arrow = f"{title(each.a.space)} → {title(each.b.space)}"
     adds = f" ({constraint})" if constraint else ""
-    text = f"{arrow}{adds}: median {signed(each.difference)}"
+    text = f"{arrow}{adds}: median {each.difference.points}"
     if has_learned(each.a.errors, guess) is has_learned(each.b.errors, guess) is False:
         text += f"; {NEITHER}"
     return Finding(each.verdict, text, tuple(_remarks(each)))
@@ -134,7 +125,7 @@ def _remarks(each: Comparison) -> list[str]:
     for name, found in each.matched.items():
         claim = verdict(found.difference, each.margin)
         if claim != each.verdict:
-            remarks.append(f"at equal {name}: {claim}, {signed(found.difference)}")
+            remarks.append(f"at equal {name}: {claim}, {found.difference.points}")
     if each.to_decide:
         needs = " or ".join(
             f"about {math.ceil(n):,} for “{claim}”" for claim, n in each.to_decide.items() if math.isfinite(n)

@@ -8,8 +8,7 @@ import plotly.graph_objects as go
 
 from regnetlab.analysis.searches import Trajectory, at_random
 from regnetlab.analysis.statistics.random_search import random_search
-from regnetlab.analysis.verdicts import UNDECIDED
-from regnetlab.report.chance import chance_chip, chance_text
+from regnetlab.analysis.statistics.verdicts import UNDECIDED
 from regnetlab.report.content import Content
 from regnetlab.report.findings import Finding
 from regnetlab.report.style import faint, log_axis, style, title
@@ -101,8 +100,8 @@ def _finding(content: Content, search: Trajectory) -> Finding:
     best = search.best_so_far[found.k - 1]
     has = "all failed" if np.isnan(best) else f"the best of {found.k} trainings has {best:.2f} %"
     return Finding(
-        chance_chip(found),
-        f"{where}: {has}; of {found.k} drawn at random, {chance_text(found)}",
+        found.verdict,
+        f"{where}: {has}; of {found.k} drawn at random, {found.text}",
         remarks,
     )
 

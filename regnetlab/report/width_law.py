@@ -6,10 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from regnetlab.analysis.derive import DerivedErrors
-from regnetlab.analysis.verdicts import UNDECIDED
+from regnetlab.analysis.statistics.verdicts import UNDECIDED
 from regnetlab.analysis.width_law import WidthLaw
-from regnetlab.report.chance import chance_chip, chance_text
-from regnetlab.report.findings import Finding, signed
+from regnetlab.report.findings import Finding
 from regnetlab.report.style import WIDTH_TICKS, at_most, joined, style, title
 from regnetlab.spaces.law import log_linear_widths
 
@@ -91,14 +90,14 @@ def derived_findings(found: DerivedErrors | None) -> list[Finding]:
         return []
     return [
         *(
-            Finding(claim, f"The derived RegNets against {space}: {claim}; median {signed(change)}.")
+            Finding(claim, f"The derived RegNets against {space}: {claim}; median {change.points}.")
             for space, (change, claim) in found.against.items()
         ),
         *(
             Finding(
-                chance_chip(chance),
+                chance.verdict,
                 f"The best of {found.n} derived RegNets has {found.best:.2f}%; of {found.n} networks of"
-                f" {title(space)} drawn at random, {chance_text(chance)}",
+                f" {title(space)} drawn at random, {chance.text}",
             )
             for space, chance in found.at_random.items()
         ),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.own import own_space
@@ -19,13 +20,12 @@ from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import MAX_N
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.spaces.template import Template, parse_input, template_named
-from regnetlab.study.plan import MARGIN, Baselines, Draw, Plan, stored_at
+from regnetlab.study.plan import BaselinesSection, Draw, Plan, Running, stored_at
 from regnetlab.study.plan_mistakes import explained, line_of_message
-from regnetlab.study.running import Running
-from regnetlab.study.stores.location import check_no_password, from_environment
 from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.trials.location import check_no_password, from_environment
 
 
 class _Section(BaseModel):
@@ -245,7 +245,7 @@ def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ..
     return tuple(draws)
 
 
-def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
+def _contest(given: _Baselines, recipe: Recipe) -> BaselinesSection:
     """The section as plain data; raises ``InputError`` where a recipe or learning rate can't be."""
     recipes = []
     for family, part in given.recipe.items():
@@ -260,7 +260,7 @@ def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
         replace(recipe, lr=lr)
     if len(set(given.lr)) < len(given.lr):
         raise InputError(f"baselines: lr is {list(given.lr)}", "list each once")
-    return Baselines(
+    return BaselinesSection(
         given.names, given.forms, given.lr, given.seeds, given.regnets, tuple(recipes), given.tuning_seeds
     )
 

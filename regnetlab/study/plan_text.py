@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from regnetlab.spaces.template import TEMPLATES
-from regnetlab.study.plan import Plan
-from regnetlab.study.running import Running
-from regnetlab.study.stores.location import mask
+from regnetlab.study.plan import Plan, Running
 from regnetlab.study.tomlfile import write_value
 from regnetlab.training.folders.decode import is_folder
+from regnetlab.trials.location import mask
 
 
 def plan_toml(plan: Plan) -> str:

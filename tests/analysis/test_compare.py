@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regnetlab.analysis.compare import compare, populations, steps, summary
+from regnetlab.analysis.compare import compare, space_errors, steps, summary
 from regnetlab.analysis.compared_spaces import compared_spaces
 from regnetlab.analysis.planned import planned
 from regnetlab.errors import InputError
@@ -31,18 +31,18 @@ def _normal(seed: int, mean: float, n: int = 60) -> np.ndarray:
 
 
 def test_steps_run_through_the_spaces_as_they_appear() -> None:
-    found = populations(_frame(C=_normal(0, 30), A=_normal(1, 25), derived=_normal(2, 20), B=_normal(3, 20)))
+    found = space_errors(_frame(C=_normal(0, 30), A=_normal(1, 25), derived=_normal(2, 20), B=_normal(3, 20)))
     assert [each.space for each in found] == ["C", "A", "B"]
     assert [(a.space, b.space) for a, b in steps(found)] == [("C", "A"), ("A", "B")]
 
 
 def test_a_studys_own_order_comes_first() -> None:
-    found = populations(_frame(C=_normal(0, 30), A=_normal(1, 25)), order=("A", "B", "C"))
+    found = space_errors(_frame(C=_normal(0, 30), A=_normal(1, 25)), order=("A", "B", "C"))
     assert [each.space for each in found] == ["A", "C"]
 
 
 def test_pairs_are_compared_by_name() -> None:
-    found = populations(_frame(A=_normal(0, 30), B=_normal(1, 25), C=_normal(2, 20)))
+    found = space_errors(_frame(A=_normal(0, 30), B=_normal(1, 25), C=_normal(2, 20)))
     (pair,) = steps(found, [("A", "C")])
     assert [each.space for each in pair] == ["A", "C"]
     with pytest.raises(InputError, match="space 'D' is not known"):
@@ -50,7 +50,7 @@ def test_pairs_are_compared_by_name() -> None:
 
 
 def test_verdicts_follow_the_difference_of_medians() -> None:
-    found = populations(
+    found = space_errors(
         _frame(
             A=_normal(0, 30), B=_normal(1, 25), C=_normal(1, 25.1), D=_normal(4, 33), E=np.linspace(20, 50, 8)
         )
@@ -62,7 +62,7 @@ def test_verdicts_follow_the_difference_of_medians() -> None:
 def test_failed_networks_are_shown_apart_and_counted_as_the_worst() -> None:
     healthy, broken = _normal(0, 30), _normal(1, 25)
     broken[:40] = np.nan
-    (found,) = compare(steps(populations(_frame(A=healthy, B=broken))), margin=1.0)
+    (found,) = compare(steps(space_errors(_frame(A=healthy, B=broken))), margin=1.0)
     assert (found.a.failed, found.b.failed) == (0, 40)
     assert found.verdict == "better"
     assert found.verdict_with_failures == "worse"
@@ -71,7 +71,7 @@ def test_failed_networks_are_shown_apart_and_counted_as_the_worst() -> None:
 
 
 def test_without_failures_nothing_changes_by_them() -> None:
-    (found,) = compare(steps(populations(_frame(A=_normal(0, 30), B=_normal(1, 25)))), margin=1.0)
+    (found,) = compare(steps(space_errors(_frame(A=_normal(0, 30), B=_normal(1, 25)))), margin=1.0)
     assert found.failures is None
     assert found.verdict_with_failures == found.verdict
 
@@ -79,13 +79,13 @@ def test_without_failures_nothing_changes_by_them() -> None:
 def test_several_seeds_of_a_network_are_one_network() -> None:
     rows = ("0,20", "0,30", "1,", "1,40", "2,", "2,")
     text = "space,index,error,depths,widths\n" + "".join(f"A,{row},1 1,8 8\n" for row in rows)
-    (found,) = populations(parse_trials(text, "test").frame)
+    (found,) = space_errors(parse_trials(text, "test").frame)
     assert found.errors.tolist() == [25, 40]
     assert found.failed == 1
 
 
 def test_all_steps_together_are_held_to_a_wider_interval() -> None:
-    found = compare(steps(populations(_frame(A=_normal(0, 30), B=_normal(1, 29), C=_normal(2, 28)))), 1.0)
+    found = compare(steps(space_errors(_frame(A=_normal(0, 30), B=_normal(1, 29), C=_normal(2, 28)))), 1.0)
     for each in found:
         assert each.corrected.low <= each.difference.low
         assert each.corrected.high >= each.difference.high
@@ -94,22 +94,22 @@ def test_all_steps_together_are_held_to_a_wider_interval() -> None:
 
 
 def test_an_undecided_step_says_how_many_networks_would_decide_it() -> None:
-    (found,) = compare(steps(populations(_frame(A=_normal(0, 30, 12), B=_normal(1, 29.4, 12)))), margin=0.5)
+    (found,) = compare(steps(space_errors(_frame(A=_normal(0, 30, 12), B=_normal(1, 29.4, 12)))), margin=0.5)
     assert found.verdict == "undecided"
     assert all(n > 12 for n in found.to_decide.values())
-    (few,) = compare(steps(populations(_frame(A=_normal(0, 30, 4), B=_normal(1, 29, 12)))), margin=0.5)
+    (few,) = compare(steps(space_errors(_frame(A=_normal(0, 30, 4), B=_normal(1, 29, 12)))), margin=0.5)
     assert few.verdict == "undecided"
     assert not few.to_decide
 
 
 def test_complexity_is_matched_where_both_spaces_have_it() -> None:
-    (found,) = compare(steps(populations(_frame(A=_normal(0, 30), B=_normal(1, 25)))), margin=1.0)
+    (found,) = compare(steps(space_errors(_frame(A=_normal(0, 30), B=_normal(1, 25)))), margin=1.0)
     assert set(found.matched) == {"flops"}
     assert found.matched["flops"].difference.high < 0
 
 
 def test_the_summary_gives_each_number_its_interval() -> None:
-    found = summary(populations(_frame(A=_normal(0, 30)))[0])
+    found = summary(space_errors(_frame(A=_normal(0, 30)))[0])
     assert found.least < found.q05.estimate < found.median.estimate
     for interval in (found.median, found.mean):
         assert interval.low < 30 < interval.high
@@ -135,7 +135,7 @@ def test_one_space_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
 
 
 def test_a_space_without_errors_is_named() -> None:
-    found = populations(_frame(A=_normal(0, 30), B=np.full(5, np.nan)))
+    found = space_errors(_frame(A=_normal(0, 30), B=np.full(5, np.nan)))
     with pytest.raises(InputError, match="no network of B has an error"):
         compare(steps(found), 1.0)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from regnetlab.analysis.standings import matches, pareto_front, standings
+from regnetlab.analysis.standings import matches, standings
 from tests.analysis.frames import contender_rows
 
 
@@ -53,15 +53,6 @@ def test_noise_is_undecided() -> None:
         "r", "RegNet", 100, [8, 12, 14], [8, 12, 14]
     )
     assert matches(standings(table))[0].verdict == "undecided"
-
-
-def test_the_pareto_front_is_what_nobody_beats() -> None:
-    random = np.random.default_rng(1)
-    flops, errors = random.random((2, 50))
-    front = set(pareto_front(flops, errors))
-    for i in range(50):
-        beaten = any((flops[j] <= flops[i]) & (errors[j] <= errors[i]) for j in range(50) if j != i)
-        assert (i in front) is not beaten
 
 
 def test_a_standing_repeats_what_its_rows_say() -> None:

@@ -28,7 +28,7 @@ POINTS = """
 to {most:.2f}, median {median:.2f}. **Quantized linear law** (over blocks): its fit gives back the depths and
 widths of {exact} of 24 exactly.
 
-**Growth by size**: Spearman's correlation of the fitted growth with flops is {by_size.statistic:+.2f} (95 %
+**Growth by size**: Spearman's correlation of the fitted growth with flops is {by_size.statistic:+.2f} (95%
 bootstrap interval {low:+.2f} to {high:+.2f}, p = {by_size.pvalue:.2f}), of the paper's own w_m
 {own.statistic:+.2f} (p = {own.pvalue:.2f}). Over more than two orders of magnitude of flops 24 networks, two
 pairs of which share their parameters, can't tell a trend from none; that is no evidence that there is none.
@@ -129,7 +129,7 @@ def findings(rows: list[dict[str, Any]], log_linear: dict[str, Any], quantized: 
 
 
 def correlation_interval(a: Floats, b: Floats) -> tuple[float, float]:
-    """The percentile bootstrap's 95 % interval of a rank correlation."""
+    """The percentile bootstrap's 95% interval of a rank correlation."""
     random = np.random.default_rng(20200330)
     picks = (random.integers(len(a), size=len(a)) for _ in range(2_000))
     drawn = [stats.spearmanr(a[rows], b[rows]).statistic for rows in picks]

@@ -109,7 +109,7 @@ def test_a_study_shows_its_data_as_it_reads_them(
         (("fashion-mnist", "--input", "3x8x8"), "leave --input away"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(
+def test_bad_input_is_refused_and_writes_nothing(
     capsys: Capture,
     tmp_path: Path,
     data_dir: Path,

@@ -135,7 +135,7 @@ def test_a_config_of_pycls_is_trained_on_its_own_stem(
 
 
 @pytest.mark.parametrize("command", ["summary", "latency", "train"])
-def test_a_config_that_can_not_be_read_is_one_line(capsys: Capture, command: str) -> None:
+def test_a_config_that_can_not_be_read_is_refused(capsys: Capture, command: str) -> None:
     effnet = SWEPT.with_name("EN-B0_dds_8gpu.yaml")
     assert "MODEL.TYPE is 'effnet'" in complaint(capsys, (command, str(effnet)))
     assert "No such file" in complaint(capsys, (command, "nowhere.yaml"))

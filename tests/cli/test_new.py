@@ -141,7 +141,7 @@ def test_the_next_command_names_the_folder_of_the_data(capsys: Capture, data_dir
         (("mine", "--skip-unreadable"), "go with --data"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(capsys: Capture, words: tuple[str, ...], part: str) -> None:
+def test_bad_input_is_refused_and_writes_nothing(capsys: Capture, words: tuple[str, ...], part: str) -> None:
     assert part in complaint(capsys, ("new", *words))
     assert not Path("studies").exists()
 

@@ -41,7 +41,7 @@ def test_a_dry_run_shows_every_default_and_writes_nothing(capsys: Capture, make_
     assert [path.name for path in study.parent.iterdir()] == ["study.toml"]
 
 
-def test_bad_studies_get_one_line_and_nothing_is_written(
+def test_bad_studies_are_refused_and_nothing_is_written(
     capsys: Capture, make_study: MakeStudy, data_dir: Path
 ) -> None:
     run = ["--data-dir", str(data_dir), "--device", "cpu"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.analysis.standings import matches, standings
-from regnetlab.cli.studies import derived_of
 from regnetlab.execution.worker import Setup
 from regnetlab.report.content import Content, files_content, study_content
 from regnetlab.report.contest import contest_findings
@@ -44,7 +44,7 @@ def plan(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Plan:
     setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget)
     with locked(plan.lock) as lock:
         store = open_store(plan.store)
-        state = run(plan, store, setup, lock, Quiet(), lambda t: derived_of(plan, t), "inline", 1)
+        state = run(plan, store, setup, lock, Quiet(), lambda t: derive_from_trials(plan, t), "inline", 1)
         store.keep_provenance({"note": EVIL})
     plan.trials.write_text(trials_of(state.jobs, state.scores).to_csv())
     plan.provenance.write_text(provenance_json(store))
@@ -87,7 +87,7 @@ def test_the_page_names_every_space_and_the_plan(page: str, plan: Plan) -> None:
     for draw in plan.draws:
         assert draw.space.name in text
     assert "validation = 100" in text
-    assert re.search(r"The best of \d derived RegNets has [\d.]+%; of \d networks of AnyNetA drawn at", text)
+    assert re.search(r"The best of \d derived RegNets has [\d.]+ %; of \d networks of AnyNetA drawn at", text)
 
 
 def test_no_id_stands_twice(page: str) -> None:

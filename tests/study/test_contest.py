@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regnetlab.analysis.compared_baselines import compared_baselines
-from regnetlab.cli.studies import derived_of
+from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.errors import InputError
 from regnetlab.study import runner
 from regnetlab.study.contest import (
@@ -64,7 +64,7 @@ class Shown:
 
 def ran(plan: Plan, data_dir: Path) -> runner.Outcome:
     means = Means("inline", device="cpu", data_dir=data_dir)
-    return run_study(plan, means, Shown(), lambda trained: derived_of(plan, trained))  # type: ignore[arg-type]
+    return run_study(plan, means, Shown(), lambda trained: derive_from_trials(plan, trained))  # type: ignore[arg-type]
 
 
 @pytest.fixture

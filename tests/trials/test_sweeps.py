@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regnetlab.analysis.compare import populations
+from regnetlab.analysis.compare import space_errors
 from regnetlab.analysis.compared_spaces import compared_spaces
 from regnetlab.analysis.derive import told_template
 from regnetlab.analysis.width_law import fit_law
@@ -277,9 +277,9 @@ def test_the_quantized_fit_leaves_a_network_its_own_stages(tmp_path: Path) -> No
 
 
 def test_a_job_whose_log_ends_before_its_config_is_incomplete(tmp_path: Path) -> None:
-    whole = populations(read_trials([SWEEP]).frame)[0]
+    whole = space_errors(read_trials([SWEEP]).frame)[0]
     path = written(tmp_path / "x" / "sweep.json", [*jobs(), {"log_file": "sweep/000099/stdout.log"}])
-    (found,) = populations(read_trials([path]).frame)
+    (found,) = space_errors(read_trials([path]).frame)
     assert (found.incomplete, found.failed) == (whole.incomplete + 1, whole.failed)
     assert fit_law(read_trials([path])).incomplete == whole.incomplete + 1
 
@@ -287,5 +287,5 @@ def test_a_job_whose_log_ends_before_its_config_is_incomplete(tmp_path: Path) ->
 def test_a_job_of_nds_without_a_test_is_incomplete(tmp_path: Path) -> None:
     trainings = [nds([1, 2], [16, 32], 20.0), nds([1, 2], [16, 64], 21.0)]
     path = written(tmp_path / "x.json", [*trainings, trainings[0] | {"min_test_top1": None}])
-    (found,) = populations(read_trials([path]).frame)
+    (found,) = space_errors(read_trials([path]).frame)
     assert (len(found.errors), found.incomplete, found.failed) == (2, 1, 0)

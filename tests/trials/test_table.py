@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regnetlab.analysis.compare import populations
+from regnetlab.analysis.compare import space_errors
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.trials.files import parse_trials, read_trials
@@ -121,7 +121,7 @@ def test_what_is_not_known_may_be_written_as_r_and_spreadsheets_do(text: str) ->
 @pytest.mark.parametrize("text", ["", "NA"])
 def test_a_training_that_failed_before_its_network_was_written_is_counted(text: str) -> None:
     rows = f"1,8,20\n{text},{text},NA\n2,8,21\n"
-    (found,) = populations(parse_trials("depths,widths,error\n" + rows, "here").frame)
+    (found,) = space_errors(parse_trials("depths,widths,error\n" + rows, "here").frame)
     assert (len(found.errors), found.failed) == (2, 1)
     for row in (f"{text},{text},20\n", f"1,{text},\n"):  # with an error, or with half a network
         with pytest.raises(InputError, match=r"line 2: (depths|widths) is"):
@@ -215,7 +215,7 @@ def test_networks_are_judged_by_as_many_seeds_as_all_of_them_have() -> None:
     rows = "A,0,1,8,10\nA,0,1,8,20\nA,1,1,8,30\nA,2,1,8,\nA,2,1,8,40\n"
     networks = parse_trials("space,index,depths,widths,error\n" + rows, "here").frame
     assert complete(networks)["error"].tolist() == [10, 30]
-    assert populations(networks)[0].failed == 1
+    assert space_errors(networks)[0].failed == 1
 
 
 def test_regnets_do_not_vouch_for_their_own_law() -> None:

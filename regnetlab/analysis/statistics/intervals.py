@@ -5,6 +5,7 @@ error at place U_(k), the k-th order statistic of n uniform numbers, which has a
 distribution (David & Nagaraja 2003, section 2.2); so one Beta number is one bootstrap quantile, whatever n.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from regnetlab.spaces.arrays import Floats
 
 LEVEL = 0.95
 FEWEST = 6
-"""Networks without which no median has a 95 % interval: 2 · ½ⁿ > 5 % below (the sign test's)."""
+"""Networks without which no median has a 95% interval: 2 · ½ⁿ > 5 % below (the sign test's)."""
 
 _RESAMPLES = 2_000
 _DRAWS = 20_000
@@ -33,6 +34,14 @@ class Interval:
     @property
     def excludes_zero(self) -> bool:
         return self.low > 0 or self.high < 0
+
+    @property
+    def points(self) -> str:
+        """A difference of errors in words, such as ``−1.20 points (95% interval −2.00 to −0.40)``."""
+        text = f"{self.estimate:+.2f} points (95% interval {self.low:+.2f} to {self.high:+.2f})"
+        if not math.isfinite(self.low):
+            text = f"{self.estimate:+.2f} points (too few networks for an interval)"
+        return text.replace("-", "−")
 
 
 def quantile_interval(errors: Floats, share: float = 0.5) -> Interval:
@@ -95,7 +104,7 @@ def median_scale(errors: Floats) -> float:
 def best_mean(errors: Floats, values: Floats, best: int) -> Interval:
     """The mean value of the ``best`` networks with the least errors, percentile bootstrap over networks.
 
-    The choice of the best is made anew in every resample, without making one: of n draws the ``best``-th
+    The choice of the best is made again in every resample, without making one: of n draws the ``best``-th
     least is at place U_(best), and those before it are drawn from the places below (David & Nagaraja
     2003, section 2.5).
     """

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regnetlab.analysis.statistics.intervals import LEVEL
+from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints
 
@@ -13,7 +14,7 @@ from regnetlab.spaces.arrays import Floats, Ints
 class Efficiency:
     """The best of k networks drawn at random, for each k.
 
-    ``expected`` is the mean of the least error of k draws, ``low`` and ``high`` hold 95 % of such
+    ``expected`` is the mean of the least error of k draws, ``low`` and ``high`` hold 95% of such
     searches (not the uncertainty of the mean). ``hours`` is what k trainings took.
     """
 
@@ -59,6 +60,22 @@ class AtRandom:
     high: float
     as_good: float
     as_bad: float
+
+    @property
+    def verdict(self) -> str:
+        """A claim only where chance alone is as good, or as bad, in at most 2.5% of cases."""
+        tail = (1 - LEVEL) / 2
+        return BETTER if self.as_good <= tail else WORSE if self.as_bad <= tail else UNDECIDED
+
+    @property
+    def text(self) -> str:
+        """What a random search finds, and how often it is as good."""
+        good = self.as_good
+        chance = "under 1%" if good < 0.01 else "over 99%" if good > 0.99 else f"{100 * good:.0f}%"
+        return (
+            f"{self.expected:.2f}% on average (95% of such draws: {self.low:.2f} to {self.high:.2f});"
+            f" another random search of {self.k} is as good with a chance of {chance}."
+        )
 
 
 def best_at_random(errors: Floats, k: int, error: float) -> AtRandom:

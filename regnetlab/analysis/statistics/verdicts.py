@@ -1,0 +1,73 @@
+"""Verdicts on a step from one space to another, and how many networks one needs.
+
+The claims are made of one interval for median(b) − median(a), in percentage points of error, and of a
+margin δ that is stated before the networks are trained: how much worse a median may be and still count
+as no worse. That an interval holds zero is no claim at all.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from regnetlab.errors import InputError
+
+if TYPE_CHECKING:  # with SciPy, which takes half a second and only numbers of networks need
+    from regnetlab.analysis.statistics.intervals import Interval
+
+BETTER, NO_WORSE, WORSE, UNDECIDED = "better", "no worse", "worse", "undecided"
+
+MARGIN = 1.0
+"""Percentage points of error by which a median may be worse and still count as no worse, where a study or a
+user states no other margin."""
+
+POWER = 0.8
+"""The chance of a verdict for which numbers of networks are planned, where nothing else is said."""
+
+
+def verdict(difference: "Interval", margin: float) -> str:
+    """The strongest claim that the whole interval of median(b) − median(a) allows.
+
+    *better*: below zero; *no worse*: below the margin (non-inferiority, as in ICH E9, section 3.3.2,
+    whether or not the interval also holds zero); *worse*: above zero and not below the margin.
+    """
+    if difference.high < 0:
+        return BETTER
+    if difference.high < margin:
+        return NO_WORSE
+    return WORSE if difference.low > 0 else UNDECIDED
+
+
+def check_margin(margin: float) -> float:
+    """This margin; raises ``InputError`` unless it is a number of percentage points from 0 to 100."""
+    if not 0 <= margin <= 100:
+        raise InputError(f"margin is {margin:g}", "it must be 0 to 100 percentage points of error")
+    return margin
+
+
+def points(margin: float) -> str:
+    """A margin in words: ``1 point``, ``0.5 points``."""
+    return f"{margin:g} point" if margin == 1 else f"{margin:g} points"
+
+
+def networks_needed(scales: tuple[float, float], gap: float, power: float = POWER) -> float:
+    """Networks in each of two spaces that make a difference of medians stand ``gap`` clear of a border.
+
+    ``scales`` are √n times the standard errors of both medians (``intervals.median_scale``). n =
+    (z_0.975 + z_power)² (s_a² + s_b²) / gap² (Julious 2004, equation 18, with the medians' variances); not
+    a whole number, and infinite without a gap.
+    """
+    if gap <= 0:
+        return math.inf
+    from scipy import stats
+
+    from regnetlab.analysis.statistics.intervals import LEVEL
+
+    z = stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(power)
+    return float(z**2 * (scales[0] ** 2 + scales[1] ** 2) / gap**2)
+
+
+def networks_to_decide(difference: float, margin: float, scales: tuple[float, float]) -> Mapping[str, float]:
+    """For each verdict that is true where the true difference is this one: networks needed in each space."""
+    gaps = {BETTER: -difference, NO_WORSE: margin - difference, WORSE: difference}
+    true = [BETTER, NO_WORSE] if difference < 0 else [NO_WORSE] if difference < margin else [WORSE]
+    return {claim: networks_needed(scales, gaps[claim]) for claim in true}

@@ -1,0 +1,110 @@
+"""What may be claimed of an interval, and how many networks a claim needs."""
+
+import math
+
+import numpy as np
+import pytest
+
+from regnetlab.analysis.statistics.intervals import Interval, median_difference
+from regnetlab.analysis.statistics.verdicts import (
+    check_margin,
+    networks_needed,
+    networks_to_decide,
+    points,
+    verdict,
+)
+from regnetlab.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "claim"),
+    [
+        (-3.0, -0.1, "better"),
+        (-3.0, 0.0, "no worse"),
+        (-3.0, 0.9, "no worse"),
+        (0.1, 0.9, "no worse"),
+        (-3.0, 1.0, "undecided"),
+        (0.0, 4.0, "undecided"),
+        (0.1, 1.0, "worse"),
+        (2.0, 4.0, "worse"),
+        (-math.inf, math.inf, "undecided"),
+    ],
+)
+def test_the_verdict_is_the_strongest_claim_the_whole_interval_allows(
+    low: float, high: float, claim: str
+) -> None:
+    assert verdict(Interval(0.5, low, high), margin=1.0) == claim
+
+
+def test_without_a_margin_nothing_is_no_worse() -> None:
+    assert verdict(Interval(0, -0.5, 0.0), margin=0.0) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("shift", "false"),
+    [(0.0, ("better", "worse")), (1.0, ("better", "no worse"))],
+    ids=["equal", "at margin"],
+)
+def test_false_claims_are_rarer_than_one_in_twenty(shift: float, false: tuple[str, str]) -> None:
+    random = np.random.default_rng(11)
+    claims = [
+        verdict(median_difference(random.lognormal(2, 0.7, 25), random.lognormal(2, 0.7, 25) + shift), 1.0)
+        for _ in range(1_000)
+    ]
+    for claim in false:
+        assert claims.count(claim) / 1_000 <= 0.05
+
+
+def test_as_many_networks_as_planned_reach_the_planned_power() -> None:
+    random = np.random.default_rng(2)
+    scale = 4 * math.sqrt(math.pi / 2)
+    n = math.ceil(networks_needed((scale, scale), gap=2.0, power=0.8))
+    claims = [
+        verdict(median_difference(random.normal(25, 4, n), random.normal(23, 4, n)), 1.0) for _ in range(500)
+    ]
+    assert claims.count("better") / 500 == pytest.approx(0.8, abs=0.07)
+
+
+def test_more_networks_are_needed_for_less() -> None:
+    wide, narrow = networks_needed((4, 4), 1.0), networks_needed((4, 4), 0.5)
+    assert narrow == pytest.approx(4 * wide)
+    assert networks_needed((4, 4), 0.0) == math.inf
+
+
+def test_only_what_would_be_true_is_planned_for() -> None:
+    assert list(networks_to_decide(-0.5, 1.0, (4, 4))) == ["better", "no worse"]
+    assert list(networks_to_decide(0.5, 1.0, (4, 4))) == ["no worse"]
+    assert list(networks_to_decide(2.0, 1.0, (4, 4))) == ["worse"]
+    assert list(networks_to_decide(0.0, 1.0, (4, 4))) == ["no worse"]
+    assert list(networks_to_decide(1.0, 1.0, (4, 4))) == ["worse"]
+
+
+@pytest.mark.parametrize(
+    ("difference", "gaps"),
+    [(-0.5, {"better": 0.5, "no worse": 1.5}), (0.25, {"no worse": 0.75}), (2.0, {"worse": 2.0})],
+)
+def test_a_claim_needs_as_many_as_its_distance_from_the_border(
+    difference: float, gaps: dict[str, float]
+) -> None:
+    found = networks_to_decide(difference, 1.0, (4, 3))
+    assert found == {claim: networks_needed((4, 3), gap) for claim, gap in gaps.items()}
+
+
+def test_a_margin_in_words_counts_its_points() -> None:
+    assert [points(margin) for margin in (0.0, 0.5, 1.0, 2.0)] == [
+        "0 points",
+        "0.5 points",
+        "1 point",
+        "2 points",
+    ]
+
+
+@pytest.mark.parametrize("margin", [0.0, 100.0])
+def test_a_margin_may_be_nothing_or_everything(margin: float) -> None:
+    assert check_margin(margin) == margin
+
+
+@pytest.mark.parametrize("margin", [-0.1, 101.0, math.nan])
+def test_a_margin_is_a_number_of_points(margin: float) -> None:
+    with pytest.raises(InputError, match="0 to 100 percentage points"):
+        check_margin(margin)
