@@ -21,12 +21,13 @@ from regnetlab.cli import (
     latency,
     models,
     new,
-    results,
+    report,
     search,
     spaces,
     store,
     studies,
     training,
+    width_law,
 )
 from regnetlab.errors import InputError
 
@@ -56,8 +57,8 @@ app.command()(comparison.compare)
 app.command(name="compare-baselines")(contest.compare_baselines)
 app.command()(fidelity.fidelity)
 app.command()(latency.latency)
-app.command(name="fit-regnet")(results.fit_regnet)
-app.command()(results.report)
+app.command(name="fit-regnet")(width_law.fit_regnet)
+app.command()(report.report)
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,7 @@
 
 Both are written ``regnet:…`` (``parse_law``); the second gives the number of stages instead of w_a.
 
-The way back, from networks to parameters, is ``regnetlab.analysis.width_law``.
+The way back, from networks to parameters, is ``regnetlab.analysis.log_linear_fit``.
 """
 
 import re

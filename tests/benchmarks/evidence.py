@@ -8,11 +8,12 @@ often the truly best budget was ruled out, and how many budgets could not be tol
 import sys
 
 import numpy as np
+from tests.analysis.test_agreement import SECONDS, VALIDITY, population
 
 from regnetlab.analysis.fidelity import fidelity
 from regnetlab.analysis.ladders import Measured
 from regnetlab.training.budget import Budget
-from tests.analysis.test_fidelity import SECONDS, VALIDITY, population
+from tests.analysis.statistics.test_rank_agreement import SECONDS, VALIDITY, population
 
 
 def main(rounds: int) -> None:
