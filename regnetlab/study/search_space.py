@@ -10,6 +10,7 @@ the network.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -164,8 +165,12 @@ def _rounded_up(widths: Ints) -> Ints:
 
 
 def _on_grid(value: float, decimals: int, bounds: tuple[float, float]) -> float:
-    """The value with as many decimals as the space's own draws have."""
-    return min(max(round(value, decimals), bounds[0]), bounds[1])
+    """The nearest value that the space's own draws have: the low bound and steps of so many decimals."""
+    low, high = (Decimal(str(bound)) for bound in bounds)
+    step = Decimal(1).scaleb(-decimals)
+    offset = low % step
+    last = low + (high - low) // step * step
+    return float(min(max(round(Decimal(value) - offset, decimals) + offset, low), last))
 
 
 def with_notes(proposal: Proposal, notes: Mapping[str, object]) -> Proposal:
