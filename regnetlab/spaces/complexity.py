@@ -7,6 +7,7 @@ of those layers (Radosavovic et al. 2020, section 3.1). A batch norm has two par
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -77,11 +78,9 @@ def _upper_bound(population: Population, template: Template) -> int:
     return (stem + depth * weights) * area + width * template.classes
 
 
-def _counts(
-    population: Population, template: Template, se_ratio: float, number: type[np.int64] | type[np.float64]
-) -> Complexity:
+def _counts(population: Population, template: Template, se_ratio: float, number: type[Any]) -> Complexity:
     """The counts in numbers of this type; those in ``float64`` are rounded, and do not overflow."""
-    w_in = np.full(len(population), template.stem_width, number)
+    w_in: Any = np.full(len(population), template.stem_width, number)
     sizes = _sizes(template, population.stages)
     area = next(sizes)
 

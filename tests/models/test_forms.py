@@ -71,7 +71,7 @@ def test_flops_that_fall_with_the_multiplier_are_found() -> None:
     # 64 channels inside at 0.313x are rounded to groups otherwise than 20 at 0.2x.
     model = settled(find_model("anynet:d=1;w=64;g=2;b=8@59.86K"), SMALL)
     assert summarise(model, SMALL).flops == 59_860
-    with pytest.raises(InputError, match="smallest small form has 47.984K"):
+    with pytest.raises(InputError, match=r"smallest small form has 47\.984K"):
         settled(find_model("anynet:d=1;w=64;g=2;b=8@1K"), SMALL)
 
 

@@ -87,7 +87,7 @@ def test_a_squeeze_is_as_wide_as_the_share_of_its_blocks_input(ratio: float) -> 
 
 def test_counts_beyond_63_bits_are_refused() -> None:
     huge = Template("huge", 3, 65_536, 65_536, 10, stem_width=16, stem_stride=1, strides=(1,))
-    with pytest.raises(InputError, match="about .* flops, too many to count"):
+    with pytest.raises(InputError, match=r"about .* flops, too many to count"):
         config_complexity(Config.compatible([1_024], [16_384], [1], [1]), huge)
 
 
