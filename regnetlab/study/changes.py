@@ -34,7 +34,10 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
         "ranges": asdict(plan.ranges),
         "regime": {name: windows.get(name) for name in ("flops", "params", "acts")},
         "spaces": {
-            draw.space.name: [draw.space.parent, *(f"{each.name}: {each.meaning}" for each in draw.space.own)]
+            draw.space.name: [
+                draw.space.parent,
+                *(f"{each.name}: {each.meaning}" for each in draw.space.custom),
+            ]
             for draw in plan.draws
             if draw.space.parent
         },

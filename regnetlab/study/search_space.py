@@ -1,7 +1,7 @@
 """A space as Optuna's parameters, and from their values to a network.
 
 An AnyNet space has d1, w1, g1, b1, d2, …, a shared group width or bottleneck ratio one g or b, and RegNet its
-law's d, w0, wa, wm, g and b, log-uniform or uniform as in the space's own draws (``spaces.proposals``). Where
+law's d, w0, wa, wm, g and b, log-uniform or uniform as in the space's own draws (``spaces.draws``). Where
 widths or depths must rise, the values are put in order; equal neighbours and large shared group widths are
 then rarer than in the space's own draws, so a search with the random sampler is near to random search in
 the space, and the study's population is random search itself. Whatever else a space demands is judged on
@@ -21,7 +21,7 @@ from regnetlab.spaces.complexity import complexity
 from regnetlab.spaces.constraints import QUANTIZED_LINEAR, Link
 from regnetlab.spaces.law import quantized_stages
 from regnetlab.spaces.population import Population
-from regnetlab.spaces.proposals import law_bounds, multiples
+from regnetlab.spaces.draws import law_bounds, multiples
 from regnetlab.spaces.ranges import WIDTH_STEP
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.proposals import multiples
+from regnetlab.spaces.draws import multiples
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.ratio import plain_rows
 from regnetlab.spaces.regime import Window, format_count, parse_window
