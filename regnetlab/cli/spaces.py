@@ -77,7 +77,7 @@ def sample(
         check_output(output, (".csv", ".parquet", ".json"))
     # NumPy, which other commands and --help do without
     from regnetlab.cli.drawn import json_pieces, print_sample, write_sample
-    from regnetlab.spaces.own import named_constraint
+    from regnetlab.spaces.custom import named_constraint
     from regnetlab.spaces.regime import Regime, parse_window
     from regnetlab.spaces.sampler import sample as draw
     from regnetlab.spaces.space import space_named

@@ -35,7 +35,10 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
         "regime": {name: windows.get(name) for name in ("flops", "params", "acts", "latency")},
         "latency": {} if plan.regime.model is None else asdict(plan.regime.model),
         "spaces": {
-            draw.space.name: [draw.space.parent, *(f"{each.name}: {each.meaning}" for each in draw.space.own)]
+            draw.space.name: [
+                draw.space.parent,
+                *(f"{each.name}: {each.meaning}" for each in draw.space.custom),
+            ]
             for draw in plan.draws
             if draw.space.parent
         },
