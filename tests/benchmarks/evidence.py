@@ -8,7 +8,6 @@ often the truly best budget was ruled out, and how many budgets could not be tol
 import sys
 
 import numpy as np
-from tests.analysis.test_agreement import SECONDS, VALIDITY, population
 
 from regnetlab.analysis.fidelity import fidelity
 from regnetlab.analysis.ladders import Measured

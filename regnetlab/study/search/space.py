@@ -19,9 +19,9 @@ from regnetlab.spaces.arrays import Ints
 from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.complexity import complexity
 from regnetlab.spaces.constraints import QUANTIZED_LINEAR, Link
+from regnetlab.spaces.draws import law_bounds, multiples
 from regnetlab.spaces.law import quantized_stages
 from regnetlab.spaces.population import Population
-from regnetlab.spaces.draws import law_bounds, multiples
 from regnetlab.spaces.ranges import WIDTH_STEP
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace
