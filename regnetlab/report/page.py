@@ -34,6 +34,7 @@ from regnetlab.report.trends import property_figure, stages_figure, trend_row
 from regnetlab.report.width_law import derived_findings, law_figure, law_finding
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_text import plan_toml
+from regnetlab.study.provenance import guessing_in
 
 FIRST_PROPERTY = "growth"
 _DIGITS = 8
@@ -63,9 +64,15 @@ def drawn_figures(content: Content) -> list[Figure]:
     compare, fit = f"regnetlab compare {source} --json", f"regnetlab fit-regnet {source} --json"
     report = f"regnetlab report {source}"
     trends = {each.name: each for each in content.trends.trends}
+    guess = guessing_in(content.provenance)
     drawn = [
-        Figure("edf", "Error distribution functions of all spaces", compare, edf_figure(content)),
-        Figure("strip", "Errors of every network by space", compare, strip_figure(content)),
+        Figure(
+            "edf",
+            "Error distribution functions of all spaces",
+            compare,
+            edf_figure(content.networks, content.populations, guess),
+        ),
+        Figure("strip", "Errors of every network by space", compare, strip_figure(content.networks)),
     ]
     drawn += [
         Figure(
@@ -82,7 +89,9 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("stages", label, report, stages_figure(content.trends)))
     if content.populations:
         label = "Expected error of the best of k networks"
-        drawn.append(Figure("efficiency", label, report, efficiency_figure(content)))
+        drawn.append(
+            Figure("efficiency", label, report, efficiency_figure(content.networks, content.populations))
+        )
     if any(each.best is not None for each in content.searches):
         label = "Best error so far of searches and of random search after k trainings"
         drawn.append(Figure("searches", label, report, searches_figure(content)))
@@ -110,7 +119,7 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("latency", label, command, figure))
     if content.shown["points"].map(len).any():
         label = "Training error over images seen"
-        drawn.append(Figure("curves", label, report, curves_figure(content)))
+        drawn.append(Figure("curves", label, report, curves_figure(content.shown)))
     return drawn
 
 
@@ -145,7 +154,7 @@ def page(content: Content) -> str:
         overview=overview(content),
         steps=step_findings(content),
         law=law_finding(content.law),
-        beyond=beyond(content),
+        beyond=beyond(content.networks["error"]),
         derived=derived_findings(content.derived),
         contest=contest,
         unlearned=guessing_findings(content),

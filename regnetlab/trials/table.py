@@ -166,6 +166,11 @@ def spaces_of(networks: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(networks["space"].tolist()))
 
 
+def errors_of(networks: pd.DataFrame, space: str) -> Floats:
+    """The errors of a space's networks, shape (n,)."""
+    return networks.loc[networks["space"] == space, "error"].to_numpy(np.float64)
+
+
 def by_stages(networks: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Ints, list[Floats]]]:
     """For every number of stages: the places of its networks, and each column as an array (n, stages).
 
