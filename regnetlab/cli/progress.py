@@ -100,7 +100,7 @@ class Lines(Observer):
             ((min(errors), name) for name, _, _, _, errors in self.tally.spaces() if errors),
             default=None,
         )
-        ending = f"; best {best[0]:.2f} % in {best[1]}" if best else ""
+        ending = f"; best {best[0]:.2f}% in {best[1]}" if best else ""
         self.on_note(
             f"{self.tally.study}: {self.tally.done}/{self.tally.planned} models, {self.tally.pace}{ending}"
         )
