@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from regnetlab.analysis.compare import COMPLEXITIES, Population
+from regnetlab.analysis.compare import COMPLEXITIES, SpaceErrors
 from regnetlab.analysis.statistics.edf import edf, weighted_edf
 from regnetlab.analysis.statistics.matching import matched_weights
 from regnetlab.analysis.statistics.random_search import random_search
@@ -31,7 +31,7 @@ _MOST_BOXED = 2_000
 
 
 def edf_figure(
-    networks: pd.DataFrame, populations: Sequence[Population], guess: Guessing | None = None
+    networks: pd.DataFrame, populations: Sequence[SpaceErrors], guess: Guessing | None = None
 ) -> go.Figure:
     """Error distributions of all spaces, as drawn and at equal flops, params, acts and depth.
 
@@ -128,7 +128,7 @@ def strip_figure(networks: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def efficiency_figure(networks: pd.DataFrame, populations: Sequence[Population]) -> go.Figure:
+def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]) -> go.Figure:
     """The best of k networks drawn at random from each space: its mean, and 95 % of all searches."""
     figure = go.Figure()
     for i, population in enumerate(populations):
