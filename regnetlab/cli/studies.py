@@ -139,7 +139,6 @@ def status(
     from regnetlab.study.status import status as status_of
     from regnetlab.training.budget import COMPLETE
     from regnetlab.trials.lease import running_models
-    from regnetlab.trials.store import open_store
 
     plan = load_plan(find_study(study), storage)
     log = LogReader(plan.log)
@@ -147,6 +146,8 @@ def status(
     def look() -> tuple[dict[str, Any], list[str]]:
         state, running = State(tuple(planned_jobs(plan)), {}), running_models(plan.lock)
         if plan.store.exists():
+            from regnetlab.trials.store import open_store  # SQLAlchemy
+
             store = open_store(plan.store)
             state = study_state(plan, store)
             running = running or int(store.fact("lease").get("running", 0))
