@@ -17,10 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from regnetlab.spaces.arrays import Floats, Mask
-from regnetlab.study.outcome import Outcome
-from regnetlab.study.provenance import guessing_in
 from regnetlab.training.guessing import Guessing
-from regnetlab.trials.job import FINAL, TUNING
 
 LEARNED, UNCLEAR, NOT_LEARNED = "has learned", "has not clearly learned", "has not learned"
 NEITHER = "neither space has clearly learned, so this verdict says nothing of the constraint"
@@ -84,27 +81,15 @@ def guess_text(guess: Guessing) -> str:
     return f"{high}%" if low == high else f"{low} to {high}%"
 
 
+def majority_error(guess: Guessing | None) -> float | None:
+    """The error of always answering the commonest training class, where it is known."""
+    return None if guess is None else guess.majority_error
+
+
 def guessed(guess: Guessing | None, errors: Mapping[str, Any], tries: int = 1) -> dict[str, Any]:
     """What documents say of guessing: its error, and which of these, by name, are not clearly better."""
     sentences = (not_learned(name, values, guess, tries) for name, values in errors.items())
     return {
-        "majority_error": None if guess is None else guess.majority_error,
+        "majority_error": majority_error(guess),
         "not_learned": [sentence for sentence in sentences if sentence],
     }
-
-
-def with_guessing(status: Mapping[str, Any], state: Outcome, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A study's status with what guessing gives, from the recorded facts, and which spaces have learned.
-
-    Of the contest it says nothing: some of the learning rates that are tried are meant to be too high.
-    """
-    guess = guessing_in(facts)
-    errors: dict[str, list[float]] = {}
-    for job in state.jobs:
-        score = state.scores.get(job.identity)
-        if score is not None and score.error is not None and job.space not in (TUNING, FINAL):
-            errors.setdefault(job.space, []).append(score.error)
-    spaces = [
-        {**each, "learned": has_learned(errors.get(each["space"], ()), guess)} for each in status["spaces"]
-    ]
-    return {**status, "spaces": spaces, **guessed(guess, errors)}

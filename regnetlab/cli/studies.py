@@ -66,6 +66,7 @@ def run(
     plan = load_plan(find_study(study), storage)
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.outcome import Outcome
+    from regnetlab.study.status import errors_by_space, with_guessing
     from regnetlab.study.status import status as status_of
     from regnetlab.study.workers import LogReader
 
@@ -87,9 +88,8 @@ def run(
         return
 
     from regnetlab.analysis.derive import derive_from_trials  # pandas, SciPy
-    from regnetlab.analysis.guessing import with_guessing
     from regnetlab.cli.progress import FORMS, make_progress
-    from regnetlab.study.provenance import recorded
+    from regnetlab.study.provenance import guessing_in, recorded
     from regnetlab.study.session import Means, run_study
 
     means = Means(
@@ -108,7 +108,7 @@ def run(
         raise unknown("progress", progress, FORMS)
     state = run_study(plan, means, make_progress(plan.name, progress), partial(derive_from_trials, plan))
     end = status_of(plan, state, running=0, workers=LogReader(plan.log).look().documents(running=False))
-    end = with_guessing(end, state, recorded(plan))
+    end = with_guessing(end, errors_by_space(state), guessing_in(recorded(plan)))
     _print_status(end, json)
     if left := end["planned"] - end["complete"] - end["failed"]:
         print(f"{left} trainings left; run again to go on", file=sys.stderr)
@@ -126,12 +126,12 @@ def status(
     json: Json = False,
 ) -> None:
     """Show how far a study is."""
-    from regnetlab.analysis.guessing import with_guessing  # SciPy
     from regnetlab.study.jobs import planned_jobs
     from regnetlab.study.lock import running_models
     from regnetlab.study.outcome import Outcome, outcome
     from regnetlab.study.plan_file import find_study, load_plan
-    from regnetlab.study.provenance import recorded
+    from regnetlab.study.provenance import guessing_in, recorded
+    from regnetlab.study.status import errors_by_space, with_guessing
     from regnetlab.study.status import status as status_of
     from regnetlab.study.store import open_store
     from regnetlab.study.workers import LogReader
@@ -148,7 +148,7 @@ def status(
             running = running or int(store.lease().get("running", 0))
         endings = [score.ended for score in state.scores.values() if score.ended != COMPLETE]
         found = status_of(plan, state, running, log.look().documents(running > 0))
-        return with_guessing(found, state, recorded(plan)), endings
+        return with_guessing(found, errors_by_space(state), guessing_in(recorded(plan))), endings
 
     def show(document: dict[str, Any], lines: list[str]) -> None:
         if console.is_terminal and not json:

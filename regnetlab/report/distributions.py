@@ -14,14 +14,13 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from regnetlab.analysis.compare import COMPLEXITIES
+from regnetlab.analysis.space_errors import COMPLEXITIES
 from regnetlab.analysis.statistics.edf import edf, weighted_edf
 from regnetlab.analysis.statistics.matching import matched_weights
 from regnetlab.analysis.statistics.random_search import random_search
 from regnetlab.report.content import Content
 from regnetlab.report.style import faint, log_axis, style, title
 from regnetlab.spaces.arrays import Floats
-from regnetlab.study.provenance import guessing_in
 
 _MOST_STEPS = 2_000
 """Steps of a distribution that are drawn: more than a screen has points across."""
@@ -53,7 +52,7 @@ def edf_figure(content: Content) -> go.Figure:
             meta={"space": space, "variant": "plain", "band": True},
         )
     for name in COMPLEXITIES:
-        drawn = [each for each in content.populations if name in each.complexity]
+        drawn = [each for each in content.comparison.spaces if name in each.complexity]
         weights = matched_weights([each.complexity[name] for each in drawn]) if len(drawn) > 1 else None
         for i, (population, weight) in enumerate(zip(drawn, weights or (), strict=False)):
             errors, shares = _thinned(*weighted_edf(population.errors, weight))
@@ -125,7 +124,7 @@ def strip_figure(content: Content) -> go.Figure:
 def efficiency_figure(content: Content) -> go.Figure:
     """The best of k networks drawn at random from each space: its mean, and 95 % of all searches."""
     figure = go.Figure()
-    for i, population in enumerate(content.populations):
+    for i, population in enumerate(content.comparison.spaces):
         rows = content.networks[content.networks["space"] == population.space]
         seconds = (
             pd.to_numeric(rows["seconds"], errors="coerce").mean() if "seconds" in rows else float("nan")
@@ -161,7 +160,9 @@ def efficiency_figure(content: Content) -> go.Figure:
         showlegend=False,
         height=420,
     )
-    log_axis(figure, "networks trained k (log)", 1, max(len(each.errors) for each in content.populations))
+    log_axis(
+        figure, "networks trained k (log)", 1, max(len(each.errors) for each in content.comparison.spaces)
+    )
     return figure
 
 
@@ -207,7 +208,7 @@ def curves_figure(content: Content) -> go.Figure:
 
 def _add_guessing(figure: go.Figure, content: Content) -> None:
     """A line at the error of guessing, unless it lies so far away that the curves would be squeezed."""
-    guess, errors = guessing_in(content.provenance), content.networks["error"]
+    guess, errors = content.comparison.guess, content.networks["error"]
     low, high = core(errors) or (errors.min(), errors.max())
     if guess is None or not low <= guess.majority_error <= high + 0.1 * (high - low):
         return

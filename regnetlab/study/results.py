@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from regnetlab.analysis.baselines import BaselineComparison, baselines
 from regnetlab.errors import InputError
 from regnetlab.study.contest_table import contest_csv
 from regnetlab.study.outcome import outcome
@@ -42,6 +43,18 @@ def study_baselines(plan: Plan) -> pd.DataFrame:
         store = open_store(plan.store)
         return BASELINES.parse(contest_csv(plan, outcome(plan, store), store.latencies), plan.contest)
     return BASELINES.read(plan.contest) if plan.contest.exists() else BASELINES.frame(())
+
+
+def compared_with_baselines(plan: Plan) -> BaselineComparison:
+    """The study's networks beside the baselines; without networks before tuning."""
+    facts, stated = recorded(plan), plan.baselines
+    return baselines(
+        study_baselines(plan),
+        seeds=None if stated is None else stated.seeds,
+        tuning_seeds=None if stated is None else stated.tuning_seeds,
+        guess=guessing_in(facts),
+        guess_test=guessing_in(facts, "test"),
+    )
 
 
 def study_searches(plan: Plan) -> pd.DataFrame:

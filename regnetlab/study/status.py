@@ -4,9 +4,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from regnetlab.analysis.guessing import guessed, has_learned
 from regnetlab.study.outcome import Outcome
 from regnetlab.study.plan import Plan
 from regnetlab.training.budget import COMPLETE
+from regnetlab.training.guessing import Guessing
 from regnetlab.trials.job import DERIVED, FINAL, TUNING
 
 
@@ -39,6 +41,29 @@ def status(
         )
     totals = {key: sum(each[key] for each in spaces) for key in ("planned", "complete", "failed")}
     return {"study": plan.name, **totals, "running": running, "spaces": spaces, "workers": list(workers)}
+
+
+def with_guessing(
+    status: Mapping[str, Any], errors: Mapping[str, Sequence[float]], guess: Guessing | None
+) -> dict[str, Any]:
+    """A study's status with what guessing gives and which spaces have learned, by their errors."""
+    spaces = [
+        {**each, "learned": has_learned(errors.get(each["space"], ()), guess)} for each in status["spaces"]
+    ]
+    return {**status, "spaces": spaces, **guessed(guess, errors)}
+
+
+def errors_by_space(state: Outcome) -> dict[str, list[float]]:
+    """The errors of drawn and derived networks, a training each.
+
+    Those of the baselines are left out: some of the learning rates that are tried are meant to be too high.
+    """
+    errors: dict[str, list[float]] = {}
+    for job in state.jobs:
+        score = state.scores.get(job.identity)
+        if score is not None and score.error is not None and job.space not in (TUNING, FINAL):
+            errors.setdefault(job.space, []).append(score.error)
+    return errors
 
 
 def _pending(plan: Plan, state: Outcome) -> dict[str, int]:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regnetlab.analysis.compare import space_errors
 from regnetlab.analysis.fitted import fitted_law
+from regnetlab.analysis.space_errors import space_errors
 from regnetlab.errors import InputError
 from regnetlab.trials.files import parse_trials, read_trials
 from regnetlab.trials.table import complete, without_law
