@@ -17,14 +17,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.training.budget import WORST, Recipe, Score
 from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job, training_seed
-from regnetlab.trials.store import Store
+
+if TYPE_CHECKING:
+    from regnetlab.trials.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def kept_baselines(plan: Plan, kept: Mapping[str, Any], data: str) -> Baselines:
     return Baselines(tuple(Contender(**each) for each in kept["contenders"]), kept["chosen"])
 
 
-def check_unchanged(plan: Plan, store: Store, data: str) -> None:
+def check_unchanged(plan: Plan, store: "Store", data: str) -> None:
     """Raise ``InputError`` where a changed plan would choose again after the test split was used."""
     kept = store.fact("contest")
     if not kept or kept.get("data", data) != data or kept["key"] == _key(plan):

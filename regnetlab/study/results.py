@@ -9,11 +9,9 @@ import pandas as pd
 from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, recorded
-from regnetlab.study.search.store import kept_searches, searches_frame
 from regnetlab.study.stages import State, study_state
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import FINAL, TUNING
-from regnetlab.trials.store import open_store
 from regnetlab.trials.table import Trials, trials_of
 from regnetlab.trials.tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, SEARCHES
 
@@ -28,6 +26,8 @@ def study_trials(plan: Plan) -> Trials:
     """
     found = None
     if plan.store.exists():
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
         state = study_state(plan, open_store(plan.store))
         found = trials_of(state.jobs, state.scores)
     if not found and plan.trials.exists():
@@ -43,6 +43,8 @@ def study_trials(plan: Plan) -> Trials:
 def study_baselines(plan: Plan) -> pd.DataFrame:
     """The trainings of the comparison with the baselines (``tables.BASELINES``); empty before tuning."""
     if plan.store.exists():
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
         store = open_store(plan.store)
         state = study_state(plan, store)
         if state.baselines.contenders:
@@ -90,6 +92,8 @@ def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
 def study_searches(plan: Plan) -> pd.DataFrame:
     """The trainings of every search in the study's folder (``tables.SEARCHES``), of whatever protocol."""
     if plan.searches_store.exists():
+        from regnetlab.study.search.store import kept_searches, searches_frame  # Optuna
+
         return searches_frame(kept_searches(plan.searches_store))
     return SEARCHES.read(plan.searches) if plan.searches.exists() else SEARCHES.frame(())
 

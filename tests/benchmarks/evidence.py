@@ -12,7 +12,7 @@ import numpy as np
 from regnetlab.analysis.fidelity import fidelity
 from regnetlab.analysis.ladders import Measured
 from regnetlab.training.budget import Budget
-from tests.analysis.test_fidelity import SECONDS, VALIDITY, population
+from tests.analysis.statistics.test_rank_agreement import SECONDS, VALIDITY, population
 
 
 def main(rounds: int) -> None:
