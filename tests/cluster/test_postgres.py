@@ -9,6 +9,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from sqlalchemy.pool import NullPool
 
 from regnetlab.trials.copy import check_store, content_of, copy_content
 from regnetlab.trials.location import Database
@@ -66,7 +67,7 @@ def test_a_study_goes_on_when_its_database_comes_back_and_nobody_learns_the_pass
     _, said = process.communicate(timeout=250)
     assert process.returncode == 0, said
     assert processes.trials_of(disturbed) == processes.trials_of(calm)
-    assert check_store(stored).trials == 16
+    assert check_store(stored).trials == open_store(calm.parent / "study.db").count()
     words = [*COMMAND, "status", str(disturbed)]
     status = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     assert "16 of 16 complete" in status.stdout
@@ -139,8 +140,9 @@ def test_a_study_of_an_earlier_version_is_converted_beside_its_tables(
 ) -> None:
     old = shutil.copy(OLD / "schema2.db", tmp_path / "study.db")
     url = server.url.replace("postgresql:", "postgresql+psycopg:")
+    storage = optuna.storages.RDBStorage(url, engine_kwargs={"poolclass": NullPool})
     optuna.copy_study(
-        from_study_name="regnetlab", from_storage=f"sqlite:///{old}", to_storage=url, to_study_name="old"
+        from_study_name="regnetlab", from_storage=f"sqlite:///{old}", to_storage=storage, to_study_name="old"
     )
     place = Database(server.url, "old")
     assert place.exists()
@@ -149,4 +151,4 @@ def test_a_study_of_an_earlier_version_is_converted_beside_its_tables(
     assert len(here.scores(OTHER_DATA)) == 2
     assert there.facts() == here.facts()
     assert there.devices(OTHER_DATA) == {CPU}
-    assert len(optuna.load_study(study_name="old", storage=url).trials) == 5
+    assert len(optuna.load_study(study_name="old", storage=storage).trials) == 5
