@@ -176,7 +176,13 @@ def model(
 
 
 def summary(network: str | Network) -> "pd.DataFrame":
-    """The layers of a network: name, type, output shape, params, flops, acts, in the order in which they run.
+    """The layers of a network, in the order in which they run.
+
+    Args:
+        network: A network, or a text that ``model`` takes.
+
+    Returns:
+        A row a layer: name, type, output shape without the batch, params, flops and acts.
 
     Raises:
         InputError: As ``model``.
@@ -207,6 +213,7 @@ def train(
     template: str | Template | None = None,
     workers: int | None = None,
     device: str = "auto",
+    kernels: str = "auto",
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> "Trials":
@@ -227,6 +234,7 @@ def train(
         template: For networks given as texts; by default ``small``.
         workers: Trainings at once; one per core or GPU.
         device: ``auto``, ``cpu`` or ``cuda``.
+        kernels: What computes on a CPU: ``auto``, ``native`` or ``torch``.
         data_dir: Where the data are.
         progress: Show a bar.
 
@@ -265,7 +273,7 @@ def train(
             adhoc=True,
         )
         where = None if data_dir is None else Path(data_dir)
-        options = Options("local", workers, device, where)
+        options = Options("local", workers, device, where, kernels)
         prepared = prepare(plan, options)
         jobs = _jobs(prepared.plan, chosen)
         with open_session(prepared, options, _bar(len(jobs), progress)) as session:
@@ -312,7 +320,13 @@ class Study:
 
 
 def load(study: str | Path) -> Study:
-    """A study by its name under ``studies/``, its folder or its study.toml.
+    """Load a study.
+
+    Args:
+        study: Its name under ``studies/``, its folder or its study.toml.
+
+    Returns:
+        What its file says and what it has earned; nothing is trained.
 
     Raises:
         InputError: There is no such study, or its file has a mistake.
@@ -405,12 +419,17 @@ def _bar(total: int, shown: bool) -> Any:
 
         def on_begin(self, jobs: Sequence["Job"], scores: Mapping[str, Any]) -> None:
             self.bar = tqdm(total=total, unit="training")
-            self.bar.update(sum(job.identity in scores for job in jobs))
+            self._update(sum(job.identity in scores for job in jobs))
 
         def on_finish(self, trial: Trial, replay: str) -> None:
-            self.bar.update()
+            self._update(1)
 
         def on_note(self, text: str) -> None:
             self.bar.write(text)
+
+        def _update(self, n: int) -> None:
+            self.bar.update(n)
+            if self.bar.n >= total:
+                self.bar.close()
 
     return Bar()

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.compare import SpaceErrors, space_errors
 from regnetlab.analysis.guessing import guessed
+from regnetlab.analysis.space_errors import SpaceErrors, space_errors
 from regnetlab.analysis.statistics.pareto import pareto_front
 from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
 from regnetlab.errors import InputError

@@ -11,9 +11,9 @@ from typer.exceptions import TyperException
 
 from regnetlab import __version__
 from regnetlab.cli import (
+    baselines,
     cluster,
-    comparison,
-    contest,
+    compare,
     count,
     data,
     export,
@@ -52,9 +52,9 @@ app.command()(search.search)
 app.command()(cluster.worker)
 app.add_typer(store.app, name="store")
 app.add_typer(data.app, name="data")
-app.command()(comparison.plan)
-app.command()(comparison.compare)
-app.command(name="compare-baselines")(contest.compare_baselines)
+app.command()(compare.plan)
+app.command()(compare.compare)
+app.command(name="compare-baselines")(baselines.compare_baselines)
 app.command()(fidelity.fidelity)
 app.command()(latency.latency)
 app.command(name="fit-regnet")(width_law.fit_regnet)

@@ -192,13 +192,13 @@ def list_models(input: Input = None, classes: Classes = None, json: Json = False
         (
             each["name"],
             each["family"],
-            each["paper"].replace(" et al.", ""),
+            str(each["year"]),
             *("–" if each[key] is None else count(each[key]) for key in _COUNTS),
             each["input"],
             f"{each['classes']:,}",
         )
         for each in models
     ]
-    print_table(("name", "family", "paper", *_COUNTS, "input", "classes"), rows, "lllrrrlr")
+    print_table(("name", "family", "year", *_COUNTS, "input", "classes"), rows, "lllrrrlr")
     reasons = [each["reason"] for each in models if each["reason"]]
     print("".join(f"\n{filled(reason)}" for reason in reasons), end="\n" * bool(reasons))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from regnetlab.analysis.compare import COMPLEXITIES, SpaceErrors
+from regnetlab.analysis.space_errors import COMPLEXITIES, SpaceErrors
 from regnetlab.analysis.statistics.edf import edf, weighted_edf
 from regnetlab.analysis.statistics.matching import matched_weights
 from regnetlab.analysis.statistics.random_search import random_search

@@ -30,7 +30,7 @@ def search_findings(content: Content) -> list[Finding]:
 def searches_figure(content: Content) -> go.Figure:
     """The best so far of every search after k trainings, and the expected best of k drawn at random."""
     figure = go.Figure()
-    places = {population.space: i for i, population in enumerate(content.populations)}
+    places = {population.space: i for i, population in enumerate(content.comparison.spaces)}
     for space in dict.fromkeys(each.space for each in content.searches):
         colour, _, _ = style(space, places.get(space, 0))
         population = content.rivals.get(space)

@@ -16,13 +16,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.plan import BaselinesSection, Plan
-from regnetlab.training.budget import WORST, Recipe, Score
+from regnetlab.training.budget import Recipe, Score, mean_error
 from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job, training_seed
 
 if TYPE_CHECKING:
@@ -143,16 +142,6 @@ def choose(tried: Iterable[tuple[Job, Score]]) -> dict[str, float]:
     for _, lr, model in sorted((mean, lr, model) for (model, lr), mean in means.items() if mean is not None):
         chosen.setdefault(model, lr)
     return chosen
-
-
-def mean_error(errors: Sequence[float | None]) -> float | None:
-    """What counts for a learning rate: the mean over its seeds, of which a failed one has 100 %.
-
-    ``None`` where every seed failed.
-    """
-    if all(error is None for error in errors):
-        return None
-    return fmean(WORST if error is None else error for error in errors)
 
 
 def final_jobs(plan: Plan, settled: Baselines) -> list[Job]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from regnetlab.analysis.baselines import BaselineComparison, baselines
 from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, recorded
@@ -87,6 +88,18 @@ def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
                     }
                 )
     return BASELINES.frame(rows)
+
+
+def compared_with_baselines(plan: Plan) -> BaselineComparison:
+    """The study's networks beside the baselines; without networks before tuning."""
+    facts, stated = recorded(plan), plan.baselines
+    return baselines(
+        study_baselines(plan),
+        seeds=None if stated is None else stated.seeds,
+        tuning_seeds=None if stated is None else stated.tuning_seeds,
+        guess=guessing_in(facts),
+        guess_test=guessing_in(facts, "test"),
+    )
 
 
 def study_searches(plan: Plan) -> pd.DataFrame:

@@ -80,6 +80,14 @@ def test_bad_input_gets_a_line_a_hint_and_status_2(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_hint_stands_on_a_line_of_its_own(capsys: Capture, make_study: MakeStudy) -> None:
+    study = make_study("[budget]\nimags = 3\n")
+    assert main(["run", str(study), "--dry-run"]) == 2
+    what, hint = capsys.readouterr().err.splitlines()
+    assert what == f"regnetlab: {study}, line 2: key 'imags' of [budget] is not known"
+    assert hint == "hint: did you mean 'images'?"
+
+
 def test_an_unexpected_failure_is_one_line_and_status_1(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

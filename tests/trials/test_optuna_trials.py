@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from regnetlab.analysis.compared_spaces import compared_spaces
+from regnetlab.analysis.compare import compare
 from regnetlab.errors import InputError
 from regnetlab.spaces.law import RegNetLaw
 from regnetlab.trials.error_units import ErrorUnit
@@ -105,7 +105,7 @@ def test_parameters_that_tell_no_network_leave_the_errors(
     frame = found.frame
     assert frame["widths"].isna().all()
     assert any("only its errors are read" in note for note in list(found.notes))
-    assert len(compared_spaces(files=files)["comparisons"]) == 1
+    assert len(compare(read_trials(files)).steps) == 1
 
 
 @pytest.mark.parametrize(
