@@ -23,7 +23,7 @@ from regnetlab.models.registry import find_model
 from regnetlab.spaces.expression import parse_constraint
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.stores.location import location_of
-from regnetlab.training.idx import read_idx
+from regnetlab.training.sources.mnists import read_idx
 from regnetlab.trials.files import parse_trials, read_trials
 from tests.conftest import STUDY
 
