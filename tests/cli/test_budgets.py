@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from regnetlab.study.latencies import Timed, latencies_csv, network_of, networks_to_time, this_place
 
 from regnetlab.cli import main
 from regnetlab.report.content import study_content
 from regnetlab.report.page import page as render
 from regnetlab.spaces.template import TEMPLATES
-from regnetlab.study.latencies import Timed, latencies_csv, network_of, networks_to_time, this_place
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training.datasets import load_data
 from tests.cli.asked import answer, complaint

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from regnetlab.study.contest import hand_designed
 
 from regnetlab.cli import main
 from regnetlab.cli.studies import study_names
-from regnetlab.study.contest import hand_designed
 from regnetlab.study.examples import examples
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml

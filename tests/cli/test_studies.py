@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+from regnetlab.study.store import open_store
+
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
 from tests.cli.asked import Capture, MakeStudy, answer, complaint, pilot
 from tests.conftest import STUDY
 from tests.study.test_contest import CONTEST

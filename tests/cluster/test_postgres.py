@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
 from regnetlab.study.store import open_store
 from regnetlab.study.stores.check import check_store
 from regnetlab.study.stores.copy import copy_store
 from regnetlab.study.stores.location import Database, Journal
+
 from tests.cluster import postgres
 from tests.conftest import refusal
 from tests.study import processes

@@ -8,13 +8,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from regnetlab.study.alone import alone
+from regnetlab.study.jobs import planned_jobs
+from regnetlab.study.store import open_store, score_of
 
 from regnetlab.cli import main
 from regnetlab.execution.worker import Setup
-from regnetlab.study.alone import alone
-from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store, score_of
 from regnetlab.training.budget import Budget, Recipe, Score
 from tests.conftest import refusal
 from tests.study import processes

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from regnetlab.study.store import open_store
+from regnetlab.study.workers import LogReader
 
 from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.execution import make_executor
 from regnetlab.execution.base import Wanted
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
-from regnetlab.study.workers import LogReader
 from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import SMALL
