@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.compare import SpaceErrors
 from regnetlab.analysis.log_linear_fit import PopulationLaw, population_law
+from regnetlab.analysis.space_errors import SpaceErrors
 from regnetlab.analysis.statistics.intervals import Interval, median_difference
 from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
 from regnetlab.analysis.statistics.verdicts import verdict

@@ -1,8 +1,6 @@
 """``regnetlab search``."""
 
 import sys
-import time
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,17 +13,12 @@ from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, Seed, count, filled, number, print_guessing, print_json, print_table
 from regnetlab.cli.spaces import WindowText
 from regnetlab.errors import InputError
-from regnetlab.study.observer import Observer
 
 if TYPE_CHECKING:
     from regnetlab.analysis.search import SearchResult
     from regnetlab.study.plan import Plan
     from regnetlab.study.search.definition import Search
-    from regnetlab.training.budget import Score
     from regnetlab.training.guessing import Guessing
-    from regnetlab.trials.job import Job, Trial
-
-_LINE_EVERY = 15.0  # seconds between lines
 
 
 def search(
@@ -82,6 +75,7 @@ def search(
     size = batch if batch is not None else 8 if sampler == NSGA2 else 4
     wanted = Search(plan, chosen, sampler, trials, seed, size)
 
+    from regnetlab.cli.progress import SearchLines
     from regnetlab.study.search.run import run_search  # optuna, torch
     from regnetlab.study.session import Options, prepare
 
@@ -96,7 +90,7 @@ def search(
     )
     prepared = prepare(plan, options)
     wanted = replace(wanted, plan=prepared.plan)
-    steps = run_search(wanted, prepared, options, _Lines(wanted))
+    steps = run_search(wanted, prepared, options, SearchLines(wanted))
     found = _found(wanted, study, prepared.data.guessing(prepared.plan.budget.validation))
     if json:
         print_json({"study": None if study is None else plan.name, **found.to_json()})
@@ -140,43 +134,6 @@ def _found(search: "Search", study: str | None, guess: "Guessing") -> "SearchRes
         if (each.space, each.sampler, each.seed, each.batch, each.protocol) == facts:
             return against_random(each.first(search.trials), trials, guess)
     raise InputError("no training is finished yet", "run the same command again to go on")
-
-
-class _Lines(Observer):
-    """A line every few seconds."""
-
-    def __init__(self, search: "Search") -> None:
-        self.search = search
-        self.started = time.monotonic()
-        self.printed = 0.0
-        self.trained = 0
-        self.best: float | None = None
-
-    def on_begin(self, jobs: "Sequence[Job]", scores: "Mapping[str, Score]") -> None:
-        plan, s = self.search.plan, self.search
-        budget = f"{plan.budget.images:,} images × {plan.budget.epochs}"
-        regime = f", {plan.regime.text}" if plan.regime.windows else ""
-        self.on_note(
-            f"{s.sampler} in {s.space.name}: {s.trials} trainings of {budget} on {plan.data}{regime}"
-        )
-
-    def on_finish(self, trial: "Trial", replay: str) -> None:
-        self.trained += 1
-        if replay:
-            from regnetlab.study.replay import failure_line
-
-            self.on_note(failure_line(trial, replay))
-        error = trial.score.error
-        if error is not None:
-            self.best = error if self.best is None else min(self.best, error)
-        if time.monotonic() - self.printed > _LINE_EVERY:
-            self.printed = time.monotonic()
-            rate = self.trained / (self.printed - self.started) * 3600
-            best = f"; best of these {self.best:.2f}%" if self.best is not None else ""
-            self.on_note(f"{self.trained} trained now, {rate:,.0f} models/h{best}")
-
-    def on_note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
 
 
 def _print(found: "SearchResult") -> None:

@@ -9,21 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.compare import (
-    Comparison,
-    SpaceErrors,
-    compare,
-    space_errors,
-    steps,
-)
+from regnetlab.analysis.baselines import BaselineComparison, baselines
+from regnetlab.analysis.compare import SpaceComparison, compare
 from regnetlab.analysis.derive import DerivedErrors, derived_errors
 from regnetlab.analysis.fidelity import Fidelity, fidelity
 from regnetlab.analysis.latency import Latency, latency
 from regnetlab.analysis.search import SearchResult, against_random, trajectories
-from regnetlab.analysis.standings import Standing, study_standings
 from regnetlab.analysis.statistics.ladder import UnfinishedError
-from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
-from regnetlab.analysis.statistics.verdicts import MARGIN, check_margin
+from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.analysis.trends import Trends, trends
 from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
@@ -32,6 +25,7 @@ from regnetlab.spaces.space import SPACES
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, readable, recorded
 from regnetlab.study.results import (
+    compared_with_baselines,
     stated_margin,
     study_fidelity,
     study_latency,
@@ -47,7 +41,7 @@ from regnetlab.trials.table import (
     Trials,
     records,
 )
-from regnetlab.trials.tables import points_of
+from regnetlab.trials.tables import BASELINES, points_of
 
 MOST_SHOWN = 4_000
 """Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""
@@ -71,14 +65,11 @@ class Content:
     shown: pd.DataFrame
     failed: pd.DataFrame
     planned: int
-    populations: Sequence[SpaceErrors]
-    comparisons: Sequence[Comparison]
-    margin: float
+    comparison: SpaceComparison
     law: WidthLaw
     trends: Trends
     derived: DerivedErrors | None
-    noise: SeedNoise | None
-    standings: Sequence[Standing]
+    baselines: BaselineComparison
     searches: Sequence[SearchResult]
     plan: Plan | None
     provenance: Mapping[str, Any]
@@ -102,17 +93,15 @@ class Content:
 def study_content(plan: Plan, margin: float | None = None) -> Content:
     """The content of a study; raises ``InputError`` where no training has earned an error yet."""
     trials = study_trials(plan)
-    points = stated_margin(plan) if margin is None else check_margin(margin)
+    points = stated_margin(plan) if margin is None else margin
     return _content(
         trials,
         name=plan.name,
         lead=_lead(plan, trials.frame),
         source=plan.name,
-        order=[draw.space.name for draw in plan.draws],
-        pairs=study_steps(plan),
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
         margin=points,
-        standings=study_standings(plan),
+        baselines=compared_with_baselines(plan),
         searches=_searches(plan, trials),
         plan=plan,
         provenance=readable(recorded(plan)),
@@ -138,28 +127,17 @@ def files_content(
         lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}."
         + "".join(f" {note.replace('study', 'Study', note.startswith('study'))}." for note in notes),
         source=" ".join(f"--from {file.name}" for file in files) + (f" --errors {errors}" if errors else ""),
-        order=[],
-        pairs=[],
         planned=len(every.drop_duplicates(["space", "index"])),
-        margin=MARGIN if margin is None else check_margin(margin),
-        standings=[],
+        margin=MARGIN if margin is None else margin,
+        baselines=baselines(BASELINES.frame(())),
         searches=[],
         plan=None,
         provenance={},
     )
 
 
-def _content(
-    trials: Trials,
-    name: str,
-    order: Sequence[str],
-    pairs: Sequence[tuple[str, str]],
-    margin: float,
-    **facts: Any,
-) -> Content:
-    every = trials.frame
-    found = [each for each in space_errors(every, order) if len(each.errors)]
-    good = trends(trials)
+def _content(trials: Trials, name: str, margin: float, **facts: Any) -> Content:
+    every, compared, good = trials.frame, compare(trials, margin), trends(trials)
     if not len(good.networks):
         raise InputError(f"{name}: no training has earned an error yet", "nothing to report")
     networks, shown = _shown_first(good.networks)
@@ -169,13 +147,10 @@ def _content(
         networks=networks,
         shown=_labelled(networks.head(shown)),
         failed=every[every["error"].isna()],
-        populations=found,
-        comparisons=compare(_steps(found, pairs), margin),
-        margin=margin,
+        comparison=compared,
         law=fit_law(trials),
         trends=good,
-        derived=derived_errors(derived, found, margin) if len(derived) else None,
-        noise=seed_noise(every),
+        derived=derived_errors(derived, compared.spaces, margin) if len(derived) else None,
         **facts,
     )
 
@@ -227,17 +202,6 @@ def _shown_first(networks: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         chosen[ranked[np.linspace(0, len(each) - 1, few).round().astype(np.int64)]] = True
     order = np.argsort(~chosen, kind="stable")
     return networks.iloc[order].reset_index(drop=True), int(chosen.sum())
-
-
-def _steps(
-    found: Sequence[SpaceErrors], pairs: Sequence[tuple[str, str]]
-) -> list[tuple[SpaceErrors, SpaceErrors]]:
-    """The study's steps, as far as their networks are there already."""
-    there = {each.space for each in found}
-    if not pairs:
-        return steps(found)
-    ready = [pair for pair in pairs if there.issuperset(pair)]
-    return steps(found, ready) if ready else []
 
 
 def model_text(row: Mapping[str, Any]) -> str:

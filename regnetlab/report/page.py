@@ -17,15 +17,14 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from regnetlab import __version__
-from regnetlab.analysis.standings import matches
 from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.plain import plain
+from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_rows, baselines_figure
+from regnetlab.report.compare import step_findings
 from regnetlab.report.content import Content
-from regnetlab.report.contest import CONTEST_COLUMNS, contest_figure, contest_findings, contest_rows
 from regnetlab.report.distributions import beyond, curves_figure, edf_figure, efficiency_figure, strip_figure
 from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
-from regnetlab.report.findings import caution, overview, selection, step_findings
-from regnetlab.report.guessing import guessing_findings, guessing_sentence
+from regnetlab.report.findings import caution, guessing_findings, guessing_sentence, overview, selection
 from regnetlab.report.latency import latency_figure, latency_rows
 from regnetlab.report.search import search_findings, searches_figure
 from regnetlab.report.style import MOST_LINES, as_json, style, title
@@ -63,9 +62,15 @@ def drawn_figures(content: Content) -> list[Figure]:
     compare, fit = f"regnetlab compare {source} --json", f"regnetlab fit-regnet {source} --json"
     report = f"regnetlab report {source}"
     trends = {each.name: each for each in content.trends.trends}
+    guess = content.comparison.guess
     drawn = [
-        Figure("edf", "Error distribution functions of all spaces", compare, edf_figure(content)),
-        Figure("strip", "Errors of every network by space", compare, strip_figure(content)),
+        Figure(
+            "edf",
+            "Error distribution functions of all spaces",
+            compare,
+            edf_figure(content.networks, content.comparison.spaces, guess),
+        ),
+        Figure("strip", "Errors of every network by space", compare, strip_figure(content.networks)),
     ]
     drawn += [
         Figure(
@@ -80,21 +85,25 @@ def drawn_figures(content: Content) -> list[Figure]:
     if len(content.trends.best) + len(content.trends.worst) >= 6:
         label = "Widths and depths over stages of the best and worst tenth"
         drawn.append(Figure("stages", label, report, stages_figure(content.trends)))
-    if content.populations:
+    if content.comparison.spaces:
         label = "Expected error of the best of k networks"
-        drawn.append(Figure("efficiency", label, report, efficiency_figure(content)))
+        figure = efficiency_figure(content.networks, content.comparison.spaces)
+        drawn.append(Figure("efficiency", label, report, figure))
     if any(each.search.best is not None for each in content.searches):
         label = "Best error so far of searches and of random search after k trainings"
         drawn.append(Figure("searches", label, report, searches_figure(content.searches, content.spaces)))
     if content.law.population is not None:
         label = "Widths over stages of the best networks"
         drawn.append(Figure("law", label, fit, law_figure(content.law, content.numbers)))
-    if any(each.validation is not None for each in content.standings):
+    if any(each.validation is not None for each in content.baselines.networks):
         label = "Validation error against flops of drawn, derived and hand-designed networks"
         command = f"regnetlab compare-baselines {source} --json"
         drawn.append(
             Figure(
-                "contest", label, command, contest_figure(content.networks, content.standings, content.shown)
+                "baselines",
+                label,
+                command,
+                baselines_figure(content.networks, content.baselines, content.shown),
             )
         )
     if content.fidelity is not None:
@@ -110,7 +119,7 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("latency", label, command, figure))
     if content.shown["points"].map(len).any():
         label = "Training error over images seen"
-        drawn.append(Figure("curves", label, report, curves_figure(content)))
+        drawn.append(Figure("curves", label, report, curves_figure(content.shown)))
     return drawn
 
 
@@ -127,7 +136,7 @@ def page(content: Content) -> str:
     shown = {each.id: each for each in drawn if not each.id.startswith("property-")}
     first = next((each for each in drawn if each.id == f"property-{FIRST_PROPERTY}"), None)
     first = first or next((each for each in drawn if each.id.startswith("property-")), None)
-    contest = contest_findings(matches(content.standings), content.standings)
+    custom = [draw.space for draw in content.plan.draws] if content.plan is not None else []
     derived = derived_rows(content)  # the first has the least error
     data = {
         "networks": network_columns(content),
@@ -143,11 +152,11 @@ def page(content: Content) -> str:
         content=content,
         version=__version__,
         overview=overview(content),
-        steps=step_findings(content),
+        steps=step_findings(content.comparison, custom),
         law=law_finding(content.law),
-        beyond=beyond(content),
+        beyond=beyond(content.networks["error"]),
         derived=derived_findings(content.derived),
-        contest=contest,
+        baselines=baseline_findings(content.baselines),
         unlearned=guessing_findings(content),
         guessing=guessing_sentence(content),
         guessing_tested=guessing_sentence(content, tested=True),
@@ -166,8 +175,8 @@ def page(content: Content) -> str:
         failures=failure_rows(content),
         selection=selection(content),
         most_lines=MOST_LINES,
-        contest_rows=contest_rows(content.standings),
-        contest_columns=CONTEST_COLUMNS,
+        baseline_rows=baseline_rows(content.baselines),
+        baseline_columns=BASELINE_COLUMNS,
         machine=machine(content),
         rungs=rung_rows(content.fidelity) if content.fidelity is not None else [],
         latencies=latency_rows(content.latency) if content.latency is not None else [],

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from regnetlab.analysis.compare import summary
 from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.report.content import Content, model_text
 from regnetlab.report.style import style, title
@@ -39,15 +38,14 @@ def network_columns(content: Content) -> dict[str, list[Any]]:
 
 def space_rows(content: Content) -> list[dict[str, Any]]:
     rows = []
-    for i, population in enumerate(content.populations):
-        found = summary(population)
-        networks = content.shown[content.shown["space"] == population.space]
+    for i, found in enumerate(content.comparison.summaries):
+        networks = content.shown[content.shown["space"] == found.space]
         place = int(networks["error"].argmin())
         median, mean = found.median, found.mean
         rows.append(
             {
-                "name": population.space,
-                "colour": style(population.space, i)[0],
+                "name": found.space,
+                "colour": style(found.space, i)[0],
                 "n": found.n,
                 "failed": found.failed,
                 "min": f"{found.least:.2f}",

@@ -61,7 +61,7 @@ def plan_toml(plan: Plan) -> str:
     for draw in plan.draws:
         lines += ["", "[[spaces]]", f"space = {write_value(draw.space.name)}", f"n = {draw.n}"]
         if draw.space.parent:
-            own = (f"{write_value(each.name)} = {write_value(each.meaning)}" for each in draw.space.own)
+            own = (f"{write_value(each.name)} = {write_value(each.meaning)}" for each in draw.space.custom)
             lines += [f"parent = {write_value(draw.space.parent)}", "[spaces.constraints]", *own]
     return "\n".join(lines) + "\n"
 

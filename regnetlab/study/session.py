@@ -29,7 +29,7 @@ from regnetlab.files import write_atomically
 from regnetlab.study.baselines import check_unchanged
 from regnetlab.study.changes import check_changes
 from regnetlab.study.dispatch import Dispatch, Stop
-from regnetlab.study.observer import Log, Observer, Observers, log_writer
+from regnetlab.study.observer import Log, Observer, Observers, Write, log_writer
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import provenance, provenance_json, with_data_facts
 from regnetlab.study.replay import replay_of_failed
@@ -237,7 +237,7 @@ def open_session(
             known = with_data_facts(store.fact("provenance"), prepared.data, plan.budget)
             if known != store.fact("provenance"):
                 store.keep("provenance", known)
-        write = log_writer(plan.log)
+        write: Write = (lambda facts: None) if plan.adhoc else log_writer(plan.log)
         observers = [observer, Log(write)]
         if options.mirror is not None:
             from regnetlab.trials.optuna_mirror import mirror

@@ -79,7 +79,7 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
         if draw.space.parent:
             yield f"parent = {write_value(draw.space.parent)}"
             yield "[spaces.constraints]"
-            yield from (f"{write_value(own.name)} = {write_value(own.meaning)}" for own in draw.space.own)
+            yield from (f"{write_value(own.name)} = {write_value(own.meaning)}" for own in draw.space.custom)
 
 
 def _section(name: str, values: dict[str, object]) -> Iterator[str]:

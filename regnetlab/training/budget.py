@@ -1,7 +1,9 @@
 """Budget, recipe and score: what a model may see, how it learns, and what it earned."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -195,3 +197,13 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def mean_error(errors: Sequence[float | None]) -> float | None:
+    """The mean over trainings of one network, of which a failed one (``None``) counts as the worst.
+
+    ``None`` where every training failed.
+    """
+    if all(error is None for error in errors):
+        return None
+    return fmean(WORST if error is None else error for error in errors)

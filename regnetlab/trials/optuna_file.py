@@ -23,7 +23,6 @@ from regnetlab.trials.csv_header import NETWORK, column_of, score_of
 from regnetlab.trials.error_units import ACCURACY, ERRORS, ErrorReading, ErrorUnit, error_reading
 from regnetlab.trials.foreign import Row
 from regnetlab.trials.optuna_trials import has_stages, trial_row
-from regnetlab.trials.store import why
 
 _SQLITE = b"SQLite format 3\x00"
 _LONGEST_LINE = 2**16
@@ -161,6 +160,8 @@ def _read_from(path: Path) -> Iterator[Any]:
         storage = sqlite_storage(sqlite_uri(path.resolve()), skip=True, uri=True)
         yield storage
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        from regnetlab.trials.store import why
+
         raise _unreadable(path, storage, why(error)) from None
 
 

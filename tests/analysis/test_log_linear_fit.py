@@ -10,7 +10,7 @@ from regnetlab.analysis.log_linear_fit import fit_log_linear, fits_of_all, popul
 from regnetlab.analysis.quantized_fit import fit_quantized
 from regnetlab.errors import InputError
 from regnetlab.models.published import PUBLISHED
-from regnetlab.spaces.law import regnet_config
+from regnetlab.spaces.law import RegNetLaw
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import ANYNET_A, REGNET
 from regnetlab.spaces.template import PAPER
@@ -66,7 +66,7 @@ def test_the_quantized_fit_gives_published_regnets_back(name: str, told: bool) -
     fit = fit_quantized(config.depths, config.widths, config.group_widths if told else None)
     assert (fit.depths, fit.widths, fit.e_fit) == (config.depths, config.widths, 0)
     if told:
-        again = regnet_config(fit.w0, fit.wa, fit.wm, sum(fit.depths), max(config.group_widths))
+        again = RegNetLaw(fit.w0, fit.wa, fit.wm, sum(fit.depths), max(config.group_widths)).config
         assert (again.depths, again.widths) == (config.depths, config.widths)
 
 

@@ -5,17 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from regnetlab.study.outcome import outcome
+from regnetlab.study.store import open_store
 
+from regnetlab.report.compare import step_findings
 from regnetlab.report.content import study_content
-from regnetlab.report.findings import overview, step_findings
+from regnetlab.report.findings import overview
 from regnetlab.report.page import drawn_figures
 from regnetlab.report.page import page as render
 from regnetlab.report.search import search_findings, searches_figure
-from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.search import NSGA2, TPE
-from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score
 from tests.study.test_search import a_search, finished, scored
 
@@ -34,9 +35,9 @@ def test_a_search_is_in_its_section_and_in_no_other_number(plan: Plan) -> None:
     finished(a_search(plan, TPE, 12), lambda jobs: jobs[0])
     after = study_content(plan)
     assert overview(after) == overview(before)
-    assert step_findings(after) == step_findings(before)
+    assert step_findings(after.comparison) == step_findings(before.comparison)
     assert len(after.networks) == len(before.networks)
-    for old, new in zip(before.populations, after.populations, strict=True):
+    for old, new in zip(before.comparison.spaces, after.comparison.spaces, strict=True):
         np.testing.assert_array_equal(old.errors, new.errors)
     old_figures = {each.id: each.figure.to_json() for each in drawn_figures(before)}
     new_figures = {each.id: each.figure.to_json() for each in drawn_figures(after)}

@@ -11,14 +11,12 @@ from regnetlab.study.contest import (
     check_unchanged,
     choose,
     hand_designed,
-    mean_error,
     regnets,
     tuning_jobs,
 )
 from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.store import open_store
 
-from regnetlab.analysis.compared_baselines import compared_baselines
 from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.errors import InputError
 from regnetlab.study import runner
@@ -26,9 +24,10 @@ from regnetlab.study.members import member
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
+from regnetlab.study.results import compared_with_baselines
 from regnetlab.study.session import Means, run_study
 from regnetlab.study.status import status
-from regnetlab.training.budget import Score
+from regnetlab.training.budget import Score, mean_error
 from tests.conftest import STUDY
 from tests.study.test_runner import Quiet
 
@@ -94,7 +93,7 @@ def test_everyone_tries_the_same_rates_and_the_final_has_new_seeds(plan: Plan, d
     assert all(row["test_error"] and float(row["latency_1_ms"]) > 0 for row in final)
     assert "bn_lenet" not in plan.trials.read_text()
 
-    document = compared_baselines(plan)
+    document = compared_with_baselines(plan).to_json()
     assert document["final"]
     assert [each["test"]["mean"] for each in document["contenders"]] == sorted(
         each["test"]["mean"] for each in document["contenders"]
@@ -117,7 +116,7 @@ def test_no_test_error_exists_before_the_choice(
     assert not store.tested
     assert not any(trial.user_attrs["test_error"] for trial in store.study.get_trials())
     assert "final" not in plan.contest.read_text()
-    assert all(each["test"] is None for each in compared_baselines(plan)["contenders"])
+    assert all(each["test"] is None for each in compared_with_baselines(plan).to_json()["contenders"])
 
 
 def test_a_drawn_regnet_competes_under_a_name_that_the_study_knows(make_study: MakeStudy) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regnetlab.analysis.compared_spaces import compared_spaces
+from regnetlab.analysis.compare import compare
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.report.content import files_content
@@ -105,7 +105,7 @@ def test_two_published_populations_are_compared_fitted_and_reported(tmp_path: Pa
         _written(tmp_path, f"{name}.json", [_nds(error) for error in random.normal(middle, 1, 40)])
         for name, middle in (("ResNet", 9.0), ("ResNeXt", 7.0))
     ]
-    (found,) = compared_spaces(files=files, margin=0.5)["comparisons"]
+    (found,) = compare(read_trials(files), margin=0.5).to_json()["comparisons"]
     assert (found["a"], found["b"], found["verdict"]) == ("ResNet", "ResNeXt", "better")
     law = fit_law(read_trials(files))
     assert law.population is not None
@@ -118,7 +118,7 @@ def test_a_file_of_errors_alone_is_compared_and_reported(tmp_path: Path) -> None
     path = tmp_path / "errors.csv"
     rows = [f"{space},{error}" for space in "AB" for error in random.normal(20, 2, 30)]
     path.write_text("space,error\n" + "\n".join(rows) + "\n")
-    assert len(compared_spaces(files=[path])["comparisons"]) == 1
+    assert len(compare(read_trials([path])).steps) == 1
     assert "Which constraints hold?" in page(files_content([path]))
 
 

@@ -20,7 +20,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from regnetlab.analysis.compared_spaces import compared_spaces
+from regnetlab.analysis.compare import compare
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.report.content import files_content
@@ -108,7 +108,7 @@ def test_a_maximised_study_holds_accuracies(tmp_path: Path) -> None:
         _study(tmp_path / f"{name}.db", lambda error: 100 - error, name, ["maximize"], middle=middle)
         for name, middle in (("A", 20.0), ("B", 15.0))
     ]
-    document = compared_spaces(files=files, margin=0.5)
+    document = compare(read_trials(files), margin=0.5).to_json()
     (found,) = document["comparisons"]
     assert found["verdict"] == "better"
     assert found["median_difference"] == pytest.approx(-5, abs=1)
@@ -203,7 +203,7 @@ def test_trials_without_a_finite_value_are_failed_trainings(tmp_path: Path) -> N
 
 def test_failed_trials_are_counted_in_what_is_said(tmp_path: Path) -> None:
     files = [_failing(tmp_path / "x.db"), _study(tmp_path / "A.db", name="A")]
-    (found,) = compared_spaces(files=files)["comparisons"]
+    (found,) = compare(read_trials(files)).to_json()["comparisons"]
     assert (found["n_a"], found["failed_a"], found["n_b"], found["failed_b"]) == (4, 6, 12, 0)
     law = fit_law(read_trials(files))
     assert (law.failed, law.scored) == (6, 16)

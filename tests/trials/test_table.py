@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regnetlab.analysis.compare import space_errors
+from regnetlab.analysis.space_errors import space_errors
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.trials.files import parse_trials, read_trials

@@ -29,6 +29,15 @@ class SeedNoise:
     seed: Interval
     agreement: Interval
 
+    def to_json(self) -> dict[str, object]:
+        return {
+            "networks": self.networks,
+            "trainings": self.trainings,
+            "between_sd": self.between.to_json(),
+            "seed_sd": self.seed.to_json(),
+            "agreement": self.agreement.to_json(),
+        }
+
 
 def seed_noise(networks: pd.DataFrame) -> SeedNoise | None:
     """The components of variance of repeated trainings; ``None`` with fewer than three such networks.

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from regnetlab.spaces.chain import chain_of, free_chain, log_uniform_weights
-from regnetlab.spaces.proposals import proposal
+from regnetlab.spaces.draws import chain_of, draws_of, free_chain, log_uniform_weights
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.space import ANYNET_A, SPACES, DesignSpace
 
@@ -86,7 +85,7 @@ def test_what_is_too_light_for_a_draw_still_comes_where_nothing_else_may() -> No
 
 def test_depths_that_begin_above_one_are_log_uniform_too() -> None:
     ranges = Ranges(depth=(4, 6), width=(8, 8), group_width=(1,), bottleneck_ratio=(1,))
-    source = proposal(ANYNET_A.within(ranges), stages=1)
+    source = draws_of(ANYNET_A.within(ranges), stages=1)
     population, _ = source.draw(words(60_000, source.words).T)
     counts = np.bincount(population.depths[:, 0])[4:]
     shares = np.diff(np.log([3, 4, 5, 6])) / np.log(2)
@@ -116,7 +115,7 @@ def test_drawing_a_space_equals_drawing_anynet_a_and_rejecting(name: str) -> Non
 
 
 def _frequencies(space: DesignSpace, n: int, seed: int, keep: DesignSpace | None = None) -> dict[bytes, int]:
-    source = proposal(space, stages=2)
+    source = draws_of(space, stages=2)
     population, _ = source.draw(words(n, source.words, seed).T)
     for constraint in (keep or space).constraints:
         population = population.take(constraint.holds(population))

@@ -1,4 +1,4 @@
-"""Constraints in their language, and spaces of a user's."""
+"""Constraints in their language, and custom spaces."""
 
 import operator
 from importlib.metadata import EntryPoint
@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regnetlab.errors import InputError
-from regnetlab.spaces import own
+from regnetlab.spaces import custom
 from regnetlab.spaces.complexity import complexity
 from regnetlab.spaces.constraints import RISING_DEPTHS, RISING_WIDTHS, SHARED_BOTTLENECK, Constraint
+from regnetlab.spaces.custom import custom_space, named_constraint
 from regnetlab.spaces.expression import parse_constraint
-from regnetlab.spaces.own import named_constraint, own_space
 from regnetlab.spaces.population import Population
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime, parse_window
@@ -193,15 +193,15 @@ def test_a_stage_that_the_networks_lack_is_named() -> None:
 
 
 def test_a_space_of_ones_own_is_drawn_by_its_constraints() -> None:
-    space = own_space("falling", "AnyNetC", {"widths fall": "w[i] >= w[i+1]"})
+    space = custom_space("falling", "AnyNetC", {"widths fall": "w[i] >= w[i+1]"})
     found = sample(space, 300, SMALL, Regime(flops=parse_window("flops", "0.8M:4M"))).population
     assert (np.diff(found.widths, axis=1) <= 0).all()
     assert (found.group_widths == found.group_widths[:, :1]).all()
 
 
 def test_a_space_of_ones_own_may_narrow_another_and_the_law() -> None:
-    slim = own_space("slim", "RegNet", ["b == 1", "flops < 600e6"])
-    thin = own_space("thin", "slim", ["depth <= 10"], {**SPACES, "slim": slim})
+    slim = custom_space("slim", "RegNet", ["b == 1", "flops < 600e6"])
+    thin = custom_space("thin", "slim", ["depth <= 10"], {**SPACES, "slim": slim})
     found = sample(thin, 50, PAPER)
     assert (found.population.bottleneck_ratios == 1).all()
     assert found.complexity.flops.max() < 600e6
@@ -210,7 +210,7 @@ def test_a_space_of_ones_own_may_narrow_another_and_the_law() -> None:
 
 
 def test_its_draws_do_not_depend_on_its_name_and_are_not_its_parents() -> None:
-    one, other = (own_space(name, "AnyNetC", ["b == 1"]) for name in ("one", "other"))
+    one, other = (custom_space(name, "AnyNetC", ["b == 1"]) for name in ("one", "other"))
     rows = [sample(space, 50, PAPER).population.rows for space in (one, other, ANYNET_C)]
     assert np.array_equal(rows[0], rows[1])
     parents = {tuple(row) for row in rows[2].tolist()}
@@ -218,7 +218,9 @@ def test_its_draws_do_not_depend_on_its_name_and_are_not_its_parents() -> None:
 
 
 def test_what_nothing_satisfies_says_which_constraint_to_loosen() -> None:
-    space = own_space("none", "AnyNetA", {"impossible": "w < 0"}).within(Ranges(depth=(1, 2), width=(8, 16)))
+    space = custom_space("none", "AnyNetA", {"impossible": "w < 0"}).within(
+        Ranges(depth=(1, 2), width=(8, 16))
+    )
     with pytest.raises(InputError, match="loosen impossible"):
         sample(space, 1, PAPER)
 
@@ -239,7 +241,7 @@ def test_a_space_that_can_not_be_is_refused(
     name: str, parent: str, constraints: list[str], reason: str
 ) -> None:
     with pytest.raises(InputError, match=reason):
-        own_space(name, parent, constraints)
+        custom_space(name, parent, constraints)
 
 
 def _symmetric(population: Population) -> np.ndarray:
@@ -251,16 +253,16 @@ SYMMETRIC = Constraint("symmetric widths", "w_i = w_{n+1−i}", _symmetric)
 
 def test_a_package_offers_constraints_by_entry_points(monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [
-        EntryPoint("symmetric", f"{__name__}:SYMMETRIC", own.ENTRY_POINTS),
-        EntryPoint("broken", "regnetlab.nowhere:thing", own.ENTRY_POINTS),
-        EntryPoint("other", "math:pi", own.ENTRY_POINTS),
-        EntryPoint("called", f"{__name__}:SYMMETRIC", own.ENTRY_POINTS),
+        EntryPoint("symmetric", f"{__name__}:SYMMETRIC", custom.ENTRY_POINTS),
+        EntryPoint("broken", "regnetlab.nowhere:thing", custom.ENTRY_POINTS),
+        EntryPoint("other", "math:pi", custom.ENTRY_POINTS),
+        EntryPoint("called", f"{__name__}:SYMMETRIC", custom.ENTRY_POINTS),
     ]
     monkeypatch.setattr(EntryPoint, "load", _load)
-    monkeypatch.setattr(own, "entry_points", lambda group: entries if group == own.ENTRY_POINTS else [])
-    space = own_space("mirror", "AnyNetA", ["symmetric"])
+    monkeypatch.setattr(custom, "entry_points", lambda group: entries if group == custom.ENTRY_POINTS else [])
+    space = custom_space("mirror", "AnyNetA", ["symmetric"])
     assert (space.name, space.parent) == ("mirror", "AnyNetA")
-    assert [(each.name, each.meaning) for each in space.own] == [("symmetric", "symmetric")]
+    assert [(each.name, each.meaning) for each in space.custom] == [("symmetric", "symmetric")]
     found = sample(space.within(Ranges(width=(8, 64))), 20, PAPER).population
     assert _symmetric(found).all()
     for name in ("broken", "other"):
@@ -273,7 +275,7 @@ def test_a_package_offers_constraints_by_entry_points(monkeypatch: pytest.Monkey
 
 
 def test_without_packages_nothing_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(own, "entry_points", lambda group: [])
+    monkeypatch.setattr(custom, "entry_points", lambda group: [])
     with pytest.raises(InputError, match=r"no installed package offers it; install the one that does$"):
         named_constraint("missing")
 

@@ -1,4 +1,4 @@
-"""Spaces of a user's: a parent and named constraints, written in the language or installed by a package."""
+"""Custom spaces: a parent and named constraints, written as expressions or installed by a package."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+\-]{0,59}")
 _PLUGIN = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 
 
-def own_space(
+def custom_space(
     name: str,
     parent: str,
     constraints: Mapping[str, str] | Iterable[str],

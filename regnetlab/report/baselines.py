@@ -1,4 +1,4 @@
-"""The report's part on the contest: hand-designed networks beside the populations and derived RegNets."""
+"""The report's part on baselines: hand-designed networks beside drawn networks and derived RegNets."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from regnetlab.analysis.standings import TRIED_ONCE, Match, Spread, Standing
+from regnetlab.analysis.baselines import TRIED_ONCE, BaselineComparison, Spread, TunedNetwork
 from regnetlab.analysis.statistics.pareto import pareto_front
 from regnetlab.analysis.statistics.verdicts import UNDECIDED
 from regnetlab.report.findings import Finding
@@ -16,8 +16,8 @@ from regnetlab.report.style import log_axis, scatter_type, style, title
 from regnetlab.spaces.regime import format_count
 from regnetlab.trials.job import DERIVED
 
-CONTEST_COLUMNS = (
-    ("contender", False),
+BASELINE_COLUMNS = (
+    ("network", False),
     ("family", False),
     ("test error %", True),
     ("validation %", True),
@@ -37,25 +37,19 @@ _BASELINE = "#0072B2"
 _FRONT = "#AA4499"
 
 
-def contest_findings(found: Sequence[Match], standings: Sequence[Standing]) -> list[Finding]:
-    """Who wins at which compute, with the interval; that nobody can be compared where that is so."""
-    if not standings:
-        return []
-    if not found:
-        tested = any(each.test is not None for each in standings)
-        reason = (
-            "no RegNet and hand-designed network have about the same flops"
-            if tested
-            else "the final trainings are still to come"
-        )
-        return [Finding(UNDECIDED, f"RegNets against hand-designed networks: not compared; {reason}.")]
-    return [_finding(each) for each in found]
+def baseline_findings(found: BaselineComparison) -> list[Finding]:
+    """Who wins at which compute, with the interval, or why nothing is compared."""
+    if found.reason:
+        return [Finding(UNDECIDED, found.reason)]
+    return [
+        Finding(each.verdict, each.text, (TRIED_ONCE,) if each.tried_once else ()) for each in found.matches
+    ]
 
 
-def contest_figure(
-    scored: pd.DataFrame, standings: Sequence[Standing], single: pd.DataFrame | None = None
+def baselines_figure(
+    scored: pd.DataFrame, found: BaselineComparison, single: pd.DataFrame | None = None
 ) -> go.Figure:
-    """Validation error against flops: drawn networks, the derived RegNets, the contenders, the front.
+    """Validation error against flops: drawn networks, the derived RegNets, the tuned networks, the front.
 
     ``single`` are the networks drawn as points, all of them where not said otherwise.
     """
@@ -70,7 +64,7 @@ def contest_figure(
             mode="markers",
             marker={"color": _CLOUD, "size": 6, "opacity": 0.5},
             customdata=drawn.index.tolist(),
-            hovertemplate="%{y:.2f} %<extra></extra>",
+            hovertemplate="%{y:.2f}%<extra></extra>",
             meta={"columns": {"x": "flops", "y": "error"}},
         )
     )
@@ -85,16 +79,16 @@ def contest_figure(
             line={"color": colour, "width": 1.5},
             marker={"color": colour, "symbol": symbol, "size": 10},
             customdata=derived.index.tolist(),
-            hovertemplate=f"<b>{title(DERIVED)}</b> %{{y:.2f}} %<extra></extra>",
+            hovertemplate=f"<b>{title(DERIVED)}</b> %{{y:.2f}}%<extra></extra>",
         )
-    shown = [each for each in standings if each.validation is not None]
+    shown = [each for each in found.networks if each.validation is not None]
     for regnet, name, colour, symbol in (
         (False, "hand-designed, tuned", _BASELINE, "diamond"),
         (True, "RegNets, tuned", style("RegNet")[0], "x"),
     ):
         side = [each for each in shown if each.is_regnet is regnet]
         if side:
-            _add_contenders(figure, side, name, colour, symbol)
+            _add_networks(figure, side, name, colour, symbol)
     _add_front(figure, scored, shown)
     flops = [*scored["flops"], *(each.flops for each in shown)]
     figure.update_layout(
@@ -108,7 +102,7 @@ def contest_figure(
     return figure
 
 
-def contest_rows(standings: Sequence[Standing]) -> list[dict[str, Any]]:
+def baseline_rows(found: BaselineComparison) -> list[dict[str, Any]]:
     """Cells of the table, each a text and the number that it is sorted by (``None``: last)."""
     return [
         {
@@ -127,11 +121,13 @@ def contest_rows(standings: Sequence[Standing]) -> list[dict[str, Any]]:
                 *(_number(each.latencies.get(batch, math.nan)) for batch in (1, 256)),
             ],
         }
-        for each in sorted(standings, key=lambda s: (s.test is None, s.test.mean if s.test else 0.0))
+        for each in found.networks
     ]
 
 
-def _add_contenders(figure: go.Figure, side: Sequence[Standing], name: str, colour: str, symbol: str) -> None:
+def _add_networks(
+    figure: go.Figure, side: Sequence[TunedNetwork], name: str, colour: str, symbol: str
+) -> None:
     spreads = [each.validation for each in side]
     means = [spread.mean for spread in spreads if spread is not None]
     sds = [spread.sd for spread in spreads if spread is not None]
@@ -146,14 +142,14 @@ def _add_contenders(figure: go.Figure, side: Sequence[Standing], name: str, colo
         textfont={"size": 11},
         marker={"color": colour, "symbol": symbol, "size": 11},
         hovertext=[
-            f"<b>{each.name}</b> {mean:.2f} ± {sd:.2f} %<br>{_count(each.flops)} flops"
+            f"<b>{each.name}</b> {mean:.2f} ± {sd:.2f}%<br>{_count(each.flops)} flops"
             for each, mean, sd in zip(side, means, sds, strict=True)
         ],
         hovertemplate="%{hovertext}<extra></extra>",
     )
 
 
-def _add_front(figure: go.Figure, scored: pd.DataFrame, shown: Sequence[Standing]) -> None:
+def _add_front(figure: go.Figure, scored: pd.DataFrame, shown: Sequence[TunedNetwork]) -> None:
     own = [(float(each.flops), each.validation.mean) for each in shown if each.validation is not None]
     drawn = scored[["flops", "error"]].to_numpy(np.float64)
     flops, errors = np.concatenate([drawn, np.array(own).reshape(-1, 2)]).T
@@ -168,28 +164,7 @@ def _add_front(figure: go.Figure, scored: pd.DataFrame, shown: Sequence[Standing
     )
 
 
-def _finding(match: Match) -> Finding:
-    low, high = match.flops
-    where = f"At {_count(low)} flops" if low == high else f"At {_count(low)} to {_count(high)} flops"
-    what = {
-        "better": f"{match.b.name} beats {match.a.name}",
-        "worse": f"{match.a.name} beats {match.b.name}",
-        "undecided": f"{match.b.name} against {match.a.name} is undecided",
-    }[match.verdict]
-    named = (match.a, match.b) if match.verdict == "worse" else (match.b, match.a)  # as the words have them
-    numbers = (
-        match.difference.points if math.isfinite(match.difference.low) else "too few seeds for an interval"
-    )
-    errors = " against ".join(f"{side.test.mean:.1f} %" for side in named if side.test is not None)
-    return Finding(
-        match.verdict,
-        f"{where}, the best RegNet and the best hand-designed network by validation: {what} on the test"
-        f" split, {errors}, {numbers} over training seeds.",
-        (TRIED_ONCE,) if match.tried_once else (),
-    )
-
-
-def _label(standing: Standing) -> str:
+def _label(standing: TunedNetwork) -> str:
     name = standing.name.partition("@")[0]
     short = name.removeprefix("RegNet ")
     return name if short.isdigit() else short
