@@ -1,7 +1,56 @@
 """regnetlab: explore spaces of convolutional networks, not single networks.
 
-The packages, each importing only what stands to its left:
-``spaces`` → ``models`` → ``training`` → ``study`` → ``analysis`` → ``report``, with ``cli`` on top.
+    import regnetlab as rl
+
+What it offers is listed in ``__all__``, documented in ``regnetlab.api`` and imported when it is first used.
+Only these names are promised to stay. The packages behind them, each importing only what stands to its left:
+``spaces`` → ``models`` → ``training`` → ``trials`` → ``analysis``, ``execution`` → ``study`` → ``report`` →
+``cli``.
 """
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from regnetlab.api import (
+        Network,
+        Networks,
+        Study,
+        load,
+        model,
+        read,
+        sample,
+        summary,
+        train,
+    )
+    from regnetlab.errors import InputError
+    from regnetlab.trials.table import Trials
+
+__all__ = [
+    "InputError",
+    "Network",
+    "Networks",
+    "Study",
+    "Trials",
+    "load",
+    "model",
+    "read",
+    "sample",
+    "summary",
+    "train",
+]
+
+_ELSEWHERE = {"InputError": "regnetlab.errors", "Trials": "regnetlab.trials.table"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'regnetlab' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_ELSEWHERE.get(name, "regnetlab.api")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

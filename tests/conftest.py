@@ -49,6 +49,22 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def refusal(text: str, alone: bool = True) -> str:
+    """What a command says that fails, as "what; hint": printed on a line each, or on one without a hint.
+
+    Unless it stands ``alone`` on stderr, other lines precede it.
+    """
+    lines = text.splitlines()
+    first = max((i for i, line in enumerate(lines) if line.startswith("regnetlab: ")), default=0)
+    assert first == 0 or not alone, text
+    what, *hint = lines[first:]
+    assert what.startswith("regnetlab: "), text
+    assert len(hint) <= 1, text
+    assert all(line.startswith("hint: ") for line in hint), text
+    assert "Traceback" not in text
+    return "; ".join([what, *(line.removeprefix("hint: ") for line in hint)])
+
+
 STUDY = """
 seed = 3
 [regime]

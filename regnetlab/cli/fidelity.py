@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.models import DataDir, Device
+from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.options import Margin
 from regnetlab.cli.output import COLUMNS, Json, number, print_guessing, print_json, print_table, signed
 from regnetlab.errors import InputError
@@ -36,6 +36,7 @@ def fidelity(
         int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
     ] = None,
     device: Device = "auto",
+    kernels: Kernels = "auto",
     data_dir: DataDir = None,
     skip_unreadable: SkipUnreadable = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained.")] = False,
@@ -61,17 +62,25 @@ def fidelity(
     from regnetlab.study.fidelity import ladder as plan_ladder
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.provenance import recorded
-    from regnetlab.study.session import Means, prepare
+    from regnetlab.study.session import Options, prepare
 
     plan = load_plan(find_study(study or ""))
     if margin is not None:
         check_margin(margin)
-    means = Means(executor, workers, device, data_dir, skip_unreadable=skip_unreadable, listener=listener())
-    ready = None
+    options = Options(
+        executor,
+        workers,
+        device,
+        data_dir,
+        kernels,
+        skip_unreadable=skip_unreadable,
+        listener=listener(),
+    )
+    prepared = None
     there = recorded(plan).get("training_images")
     if there is None and (ladder is None or not plan.images_stated):  # so the data have to say
-        ready = prepare(plan, means)
-        plan, there = ready.plan, len(ready.data.train)
+        prepared = prepare(plan, options)
+        plan, there = prepared.plan, len(prepared.data.train)
     default = default_ladder(there)
     budgets = parse_ladder(default if ladder is None else ladder, plan.budget)
     count = NETWORKS if networks is None else networks
@@ -81,7 +90,8 @@ def fidelity(
     if dry_run:
         _show_plan(planned, json)
         return
-    state = run_fidelity(plan, means, make_progress(plan.name), budgets, count, ready)
+    with make_progress(plan.name) as observer:
+        state = run_fidelity(plan, options, observer, budgets, count, prepared)
     if state.missing:
         print(f"{len(state.missing)} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)

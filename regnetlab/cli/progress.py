@@ -4,7 +4,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from regnetlab.errors import unknown
-from regnetlab.study.alone import failure_line
-from regnetlab.study.events import finished_facts
-from regnetlab.study.runner import Progress
+from regnetlab.study.observer import Observer, finished_facts
+from regnetlab.study.replay import failure_line
+from regnetlab.study.search.definition import Search
 from regnetlab.training.budget import Score
-from regnetlab.trials.job import Job
+from regnetlab.trials.job import Job, Trial
 
 FORMS = ("auto", "plain", "json")
 """Ways to show a run."""
@@ -28,7 +28,7 @@ _LINE_EVERY = 15.0  # seconds between plain lines
 
 
 class Tally:
-    """What a run has done so far; the part that both displays share."""
+    """What a run has done so far; the part that all displays share."""
 
     def __init__(self, study: str) -> None:
         self.study = study
@@ -37,14 +37,14 @@ class Tally:
         self.jobs: dict[str, list[Job]] = {}
         self.scores: dict[str, Score] = {}
 
-    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+    def begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
         self.scores = dict(scores)
         self.jobs = {}
         for job in jobs:
             self.jobs.setdefault(job.space, []).append(job)
 
-    def finished(self, job: Job, score: Score) -> None:
-        self.scores[job.identity] = score
+    def finished(self, trial: Trial) -> None:
+        self.scores[trial.job.identity] = trial.score
         self.trained += 1
 
     @property
@@ -73,26 +73,26 @@ class Tally:
             yield name, len(jobs), len(done), len(done) - len(errors), errors
 
 
-class Lines:
+class Lines(Observer):
     """A line every few seconds, and one at the end of each phase."""
 
     def __init__(self, study: str) -> None:
         self.tally = Tally(study)
         self.printed = 0.0
 
-    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
         self.tally.begin(jobs, scores)
         self._print()
 
-    def finished(self, job: Job, score: Score, again: str = "") -> None:
-        self.tally.finished(job, score)
-        if again:
-            self.note(failure_line(job, score, again))
+    def on_finish(self, trial: Trial, replay: str) -> None:
+        self.tally.finished(trial)
+        if replay:
+            self.on_note(failure_line(trial, replay))
         due = time.monotonic() - self.printed > _LINE_EVERY
         if due or self.tally.done == self.tally.planned:
             self._print()
 
-    def note(self, text: str) -> None:
+    def on_note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     def _print(self) -> None:
@@ -101,28 +101,29 @@ class Lines:
             ((min(errors), name) for name, _, _, _, errors in self.tally.spaces() if errors),
             default=None,
         )
-        ending = f"; best {best[0]:.2f} % in {best[1]}" if best else ""
-        self.note(
+        ending = f"; best {best[0]:.2f}% in {best[1]}" if best else ""
+        self.on_note(
             f"{self.tally.study}: {self.tally.done}/{self.tally.planned} models, {self.tally.pace}{ending}"
         )
 
 
-class LiveTable:
+class LiveTable(Observer):
     """A live table with a row for each space."""
 
     def __init__(self, study: str, console: Console) -> None:
         self.tally = Tally(study)
         self.live = Live(console=console, get_renderable=self._draw, refresh_per_second=2)
 
-    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
         self.tally.begin(jobs, scores)
+        self.live.start()  # what is said before, of the data, stands above it
 
-    def finished(self, job: Job, score: Score, again: str = "") -> None:
-        self.tally.finished(job, score)
-        if again:
-            self.note(failure_line(job, score, again))
+    def on_finish(self, trial: Trial, replay: str) -> None:
+        self.tally.finished(trial)
+        if replay:
+            self.on_note(failure_line(trial, replay))
 
-    def note(self, text: str) -> None:
+    def on_note(self, text: str) -> None:
         """As one line, however wide the terminal is, so that a command in it can be copied."""
         self.live.console.print(Text(text, style="yellow"), soft_wrap=True)
 
@@ -145,21 +146,21 @@ class LiveTable:
         return Group(Text(line), table)
 
 
-class JsonLines:
+class JsonLines(Observer):
     """For machines: an object a line on stderr, with what is planned and done so far."""
 
     def __init__(self, study: str) -> None:
         self.tally = Tally(study)
 
-    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
         self.tally.begin(jobs, scores)
         self._print({"event": "begin"})
 
-    def finished(self, job: Job, score: Score, again: str = "") -> None:
-        self.tally.finished(job, score)
-        self._print(finished_facts(job, score, again))
+    def on_finish(self, trial: Trial, replay: str) -> None:
+        self.tally.finished(trial)
+        self._print(finished_facts(trial, replay))
 
-    def note(self, text: str) -> None:
+    def on_note(self, text: str) -> None:
         self._print({"event": "note", "text": text})
 
     def _print(self, facts: dict[str, Any]) -> None:
@@ -167,8 +168,43 @@ class JsonLines:
         print(json.dumps(facts | counts), file=sys.stderr, flush=True)
 
 
+class SearchLines(Observer):
+    """Of a search: a line every few seconds, with the best error so far."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.started = time.monotonic()
+        self.printed = 0.0
+        self.trained = 0
+        self.best: float | None = None
+
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
+        plan, s = self.search.plan, self.search
+        budget = f"{plan.budget.images:,} images × {plan.budget.epochs}"
+        regime = f", {plan.regime.text}" if plan.regime.windows else ""
+        self.on_note(
+            f"{s.sampler} in {s.space.name}: {s.trials} trainings of {budget} on {plan.data}{regime}"
+        )
+
+    def on_finish(self, trial: Trial, replay: str) -> None:
+        self.trained += 1
+        if replay:
+            self.on_note(failure_line(trial, replay))
+        error = trial.score.error
+        if error is not None:
+            self.best = error if self.best is None else min(self.best, error)
+        if time.monotonic() - self.printed > _LINE_EVERY:
+            self.printed = time.monotonic()
+            rate = self.trained / (self.printed - self.started) * 3600
+            best = f"; best of these {self.best:.2f}%" if self.best is not None else ""
+            self.on_note(f"{self.trained} trained now, {rate:,.0f} models/h{best}")
+
+    def on_note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
 @contextmanager
-def make_progress(study: str, form: str = "auto") -> Iterator[Progress]:
+def make_progress(study: str, form: str = "auto") -> Iterator[Observer]:
     """The display that suits where stderr goes, or the ``json`` or ``plain`` one."""
     if form not in FORMS:
         raise unknown("progress", form, FORMS)
@@ -180,5 +216,7 @@ def make_progress(study: str, form: str = "auto") -> Iterator[Progress]:
         yield Lines(study)
         return
     display = LiveTable(study, console)
-    with display.live:
+    try:
         yield display
+    finally:
+        display.live.stop()

@@ -1,9 +1,6 @@
 """``regnetlab search``."""
 
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,20 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.models import DataDir, Device
+from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, Seed, count, number, print_guessing, print_json, print_table
 from regnetlab.cli.spaces import WindowText
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
     from regnetlab.study.plan import Plan
-    from regnetlab.study.runner import Progress
-    from regnetlab.study.search import Search
-    from regnetlab.training.budget import Score
+    from regnetlab.study.search.definition import Search
     from regnetlab.training.guessing import Guessing
-    from regnetlab.trials.job import Job
-
-_LINE_EVERY = 15.0  # seconds between lines
 
 
 def search(
@@ -54,6 +46,7 @@ def search(
         int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
     ] = None,
     device: Device = "auto",
+    kernels: Kernels = "auto",
     data_dir: DataDir = None,
     skip_unreadable: SkipUnreadable = False,
     json: Json = False,
@@ -70,7 +63,7 @@ def search(
         "output": output,
     }
     plan = _plan(study, space, {name: value for name, value in alone.items() if value is not None})
-    from regnetlab.study.search import NSGA2, Search
+    from regnetlab.study.search.definition import NSGA2, Search
 
     chosen = next((draw.space for draw in plan.draws if draw.space.name == space), None)
     if chosen is None:
@@ -80,14 +73,23 @@ def search(
     size = batch if batch is not None else 8 if sampler == NSGA2 else 4
     wanted = Search(plan, chosen, sampler, trials, seed, size)
 
-    from regnetlab.study.search_runner import run_search  # optuna, torch
-    from regnetlab.study.session import Means, prepare
+    from regnetlab.cli.progress import SearchLines
+    from regnetlab.study.search.run import run_search  # optuna, torch
+    from regnetlab.study.session import Options, prepare
 
-    means = Means(executor, workers, device, data_dir, skip_unreadable=skip_unreadable, listener=listener())
-    ready = prepare(plan, means)
-    wanted = replace(wanted, plan=ready.plan)
-    steps = run_search(wanted, ready, _watched(wanted))
-    document = _document(wanted, study, ready.data.guessing(ready.plan.budget.validation))
+    options = Options(
+        executor,
+        workers,
+        device,
+        data_dir,
+        kernels,
+        skip_unreadable=skip_unreadable,
+        listener=listener(),
+    )
+    prepared = prepare(plan, options)
+    wanted = replace(wanted, plan=prepared.plan)
+    steps = run_search(wanted, prepared, options, SearchLines(wanted))
+    document = _document(wanted, study, prepared.data.guessing(prepared.plan.budget.validation))
     if json:
         print_json(document)
     else:
@@ -110,7 +112,7 @@ def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":
         from regnetlab.study.plan_file import find_study, load_plan
 
         return load_plan(find_study(study))
-    from regnetlab.study.search_alone import FOLDER, plan_alone
+    from regnetlab.study.search.definition import FOLDER, plan_alone
 
     windows: dict[str, str] = {name: alone.pop(name) for name in ("flops", "params", "acts") if name in alone}
     return plan_alone(space, alone.pop("output", FOLDER), windows=windows, **alone)
@@ -132,48 +134,12 @@ def _document(search: "Search", study: str | None, guess: "Guessing") -> dict[st
 
 
 def _has_population(plan: "Plan") -> bool:
-    from regnetlab.study.store import open_store
+    from regnetlab.study.results import study_trials
 
-    return bool(open_store(plan.store).scores()) if plan.store.exists() else plan.trials.exists()
-
-
-class _Lines:
-    """A line every few seconds."""
-
-    def __init__(self, search: "Search") -> None:
-        self.search = search
-        self.started = time.monotonic()
-        self.printed = 0.0
-        self.trained = 0
-        self.best: float | None = None
-
-    def begin(self, jobs: "Sequence[Job]", scores: "dict[str, Score]") -> None:
-        plan, s = self.search.plan, self.search
-        budget = f"{plan.budget.images:,} images × {plan.budget.epochs}"
-        regime = f", {plan.regime.text}" if plan.regime.windows else ""
-        self.note(f"{s.sampler} in {s.space.name}: {s.trials} trainings of {budget} on {plan.data}{regime}")
-
-    def finished(self, job: "Job", score: "Score", again: str = "") -> None:
-        self.trained += 1
-        if again:
-            from regnetlab.study.alone import failure_line
-
-            self.note(failure_line(job, score, again))
-        if score.error is not None:
-            self.best = score.error if self.best is None else min(self.best, score.error)
-        if time.monotonic() - self.printed > _LINE_EVERY:
-            self.printed = time.monotonic()
-            rate = self.trained / (self.printed - self.started) * 3600
-            best = f"; best of these {self.best:.2f} %" if self.best is not None else ""
-            self.note(f"{self.trained} trained now, {rate:,.0f} models/h{best}")
-
-    def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _watched(search: "Search") -> "Iterator[Progress]":
-    yield _Lines(search)
+    try:
+        return bool(study_trials(plan))
+    except InputError:
+        return False
 
 
 def _print(document: dict[str, Any]) -> None:

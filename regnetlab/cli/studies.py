@@ -2,16 +2,15 @@
 
 import sys
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, Any
 
 import typer
 
-from regnetlab.cli.crew import print_workers
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device, Kernels
-from regnetlab.cli.output import Json, number, print_guessing, print_json, print_table
+from regnetlab.cli.output import Json, number, print_guessing, print_json, print_next, print_table
 from regnetlab.cli.spaces import study_names
+from regnetlab.cli.watch import keep_watching, print_workers
 from regnetlab.errors import unknown
 
 StudyText = Annotated[
@@ -26,7 +25,7 @@ StudyText = Annotated[
 
 Storage = Annotated[
     str | None,
-    typer.Option(help="Where trainings are kept: a file, journal:FILE or postgresql://…; else study.db."),
+    typer.Option(help="Where trainings are kept: a file or postgresql://…; else study.db."),
 ]
 
 
@@ -49,9 +48,13 @@ def run(
         bool, typer.Option("--send-data", help="Send the data to workers that have none (dask).")
     ] = False,
     accept_change: Annotated[
-        bool, typer.Option("--accept-change", help="Go on with a changed study or data, and record it.")
+        bool, typer.Option("--accept-change", help="Continue with a changed study or data, and record it.")
     ] = False,
     skip_unreadable: SkipUnreadable = False,
+    mirror: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Also copy trainings to an Optuna storage, for its dashboard."),
+    ] = None,
     progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
     dry_run: Annotated[
         bool,
@@ -59,23 +62,21 @@ def run(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Train what a study asks for and does not have yet; go on where it was left."""
+    """Train what a study asks for and does not have yet; continue where it stopped."""
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.plan_text import plan_toml
 
     plan = load_plan(find_study(study), storage)
-    from regnetlab.study.jobs import planned_jobs
-    from regnetlab.study.outcome import Outcome
-    from regnetlab.study.status import errors_by_space, with_guessing
+    from regnetlab.study.stages import State, planned_jobs
+    from regnetlab.study.status import LogReader
     from regnetlab.study.status import status as status_of
-    from regnetlab.study.workers import LogReader
 
     jobs = planned_jobs(plan)  # also finds a regime that can't be met before anything is written
     if dry_run:
-        from regnetlab.study.contest import hand_designed  # torch
+        from regnetlab.study.baselines import hand_designed  # torch
 
         hand_designed(plan)  # finds a baseline that can't be had
-        planned = status_of(plan, Outcome(tuple(jobs), {}), running=0)
+        planned = status_of(plan, State(tuple(jobs), {}), running=0)
         if json:
             print_json(planned | {"plan": plan_toml(plan)})
         else:
@@ -87,12 +88,12 @@ def run(
                 print(f"# {few}", file=sys.stderr)
         return
 
-    from regnetlab.analysis.derive import derive_from_trials  # pandas, SciPy
     from regnetlab.cli.progress import FORMS, make_progress
     from regnetlab.study.provenance import guessing_in, recorded
-    from regnetlab.study.session import Means, run_study
+    from regnetlab.study.run import run_study  # torch
+    from regnetlab.study.session import Options
 
-    means = Means(
+    options = Options(
         executor,
         workers,
         device,
@@ -102,53 +103,57 @@ def run(
         send_data,
         accept_change,
         skip_unreadable,
+        mirror,
         listener(),
     )
     if progress not in FORMS:
         raise unknown("progress", progress, FORMS)
-    state = run_study(plan, means, make_progress(plan.name, progress), partial(derive_from_trials, plan))
-    end = status_of(plan, state, running=0, workers=LogReader(plan.log).look().documents(running=False))
-    end = with_guessing(end, errors_by_space(state), guessing_in(recorded(plan)))
+    with make_progress(plan.name, progress) as observer:
+        state = run_study(plan, options, observer)
+    workers_seen = LogReader(plan.log).look().documents(running=False)
+    end = status_of(plan, state, 0, workers_seen, guessing_in(recorded(plan)))
     _print_status(end, json)
     if left := end["planned"] - end["complete"] - end["failed"]:
         print(f"{left} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
     if not json:
         commands = ["fit-regnet", *(["compare-baselines"] if plan.baselines else []), "report"]
-        print(f"\nwrote {plan.trials}; next: " + ", ".join(f"regnetlab {each} {study}" for each in commands))
+        print(f"\nwrote {plan.trials}")
+        print_next(f"{each} {study}" for each in commands)
 
 
 def status(
     study: StudyText,
     storage: Storage = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again; workers too.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every few seconds; show workers too.")
+    ] = False,
     every: Annotated[float, typer.Option(min=0.2, max=3_600, help="Seconds between looks.")] = 5.0,
     json: Json = False,
 ) -> None:
     """Show how far a study is."""
-    from regnetlab.study.jobs import planned_jobs
-    from regnetlab.study.lock import running_models
-    from regnetlab.study.outcome import Outcome, outcome
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.provenance import guessing_in, recorded
-    from regnetlab.study.status import errors_by_space, with_guessing
+    from regnetlab.study.stages import State, planned_jobs, study_state
+    from regnetlab.study.status import LogReader
     from regnetlab.study.status import status as status_of
-    from regnetlab.study.store import open_store
-    from regnetlab.study.workers import LogReader
     from regnetlab.training.budget import COMPLETE
+    from regnetlab.trials.lease import running_models
 
     plan = load_plan(find_study(study), storage)
     log = LogReader(plan.log)
 
     def look() -> tuple[dict[str, Any], list[str]]:
-        state, running = Outcome(tuple(planned_jobs(plan)), {}), running_models(plan.lock)
+        state, running = State(tuple(planned_jobs(plan)), {}), running_models(plan.lock)
         if plan.store.exists():
+            from regnetlab.trials.store import open_store  # SQLAlchemy
+
             store = open_store(plan.store)
-            state = outcome(plan, store)
-            running = running or int(store.lease().get("running", 0))
+            state = study_state(plan, store)
+            running = running or int(store.fact("lease").get("running", 0))
         endings = [score.ended for score in state.scores.values() if score.ended != COMPLETE]
-        found = status_of(plan, state, running, log.look().documents(running > 0))
-        return with_guessing(found, errors_by_space(state), guessing_in(recorded(plan))), endings
+        workers, guess = log.look().documents(running > 0), guessing_in(recorded(plan))
+        return status_of(plan, state, running, workers, guess), endings
 
     def show(document: dict[str, Any], lines: list[str]) -> None:
         if console.is_terminal and not json:
@@ -160,8 +165,6 @@ def status(
 
     if watch:
         from rich.console import Console
-
-        from regnetlab.cli.watch import watch as keep_watching
 
         console = Console()
         keep_watching(look, show, every)

@@ -37,9 +37,7 @@ def show_weights(path: Path, text: str | None, layer: str | None, options: _Opti
         found = weight_statistics(model, shape, tensors)
     except InputError as error:
         said = metadata.get("model", named)
-        raise InputError(
-            str(error) if said == named else f"{path} holds weights of {said}: {error}"
-        ) from None
+        raise (error if said == named else error.at(f"{path} holds weights of {said}")) from None
     chosen = found if layer is None else of_layer(found, layer)
     if json:
         print_json(

@@ -9,13 +9,29 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from regnetlab.errors import unknown
-from regnetlab.execution.base import Place, Wanted
-from regnetlab.execution.dask import make_dask
-from regnetlab.execution.inline import make_inline
-from regnetlab.execution.local import make_local
+from regnetlab.execution.base import Request, TrainingExecutor
 
-_MAKERS: Mapping[str, Callable[[Wanted], Place]] = MappingProxyType(
-    {"local": make_local, "inline": make_inline, "dask": make_dask}
+
+def _local(request: Request) -> TrainingExecutor:
+    from regnetlab.execution.local import make_local  # torch
+
+    return make_local(request)
+
+
+def _inline(request: Request) -> TrainingExecutor:
+    from regnetlab.execution.inline import Inline  # torch
+
+    return Inline()
+
+
+def _dask(request: Request) -> TrainingExecutor:
+    from regnetlab.execution.dask import make_dask  # torch
+
+    return make_dask(request)
+
+
+_MAKERS: Mapping[str, Callable[[Request], TrainingExecutor]] = MappingProxyType(
+    {"local": _local, "inline": _inline, "dask": _dask}
 )
 
 
@@ -25,7 +41,7 @@ def check_executor(name: str) -> None:
         raise unknown("executor", name, _MAKERS)
 
 
-def make_executor(name: str, wanted: Wanted) -> Place:
+def make_executor(name: str, request: Request) -> TrainingExecutor:
     """The executor of that name; raises ``InputError`` where it can't be had."""
     check_executor(name)
-    return _MAKERS[name](wanted)
+    return _MAKERS[name](request)

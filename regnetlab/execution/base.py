@@ -1,17 +1,55 @@
 """What every executor is: a ``concurrent.futures.Executor`` that knows how much it can take.
 
-And the ways in which a training can end that are nobody's score: its worker was lost, it ran over its
-hard limit, or its worker can't be used. A training whose future was cancelled was lost with the place.
+And the ways in which a training can end without a score: its worker was lost, it ran over its hard limit, or
+its worker can't be used. A training whose future was cancelled was lost with its executor.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from regnetlab.execution.worker import Report, Setup, Task, work
+from regnetlab.training.budget import Score
+from regnetlab.trials.job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and how a run trains; nothing of it is part of a job.
+
+    ``checksum`` is that of the coordinator's data: a worker with other data refuses to train. ``kernels`` and
+    ``device`` are as for ``training.devices``.
+    """
+
+    data_dir: Path | None = None
+    device: str = "cpu"
+    kernels: str = "auto"
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One training. ``limit`` in seconds is enforced from outside its process, where the executor can.
+    ``gpu_bytes`` is what it needs of a GPU's memory, as estimated; ``alone`` trains it with nothing beside it
+    on its device."""
+
+    job: Job
+    limit: float | None = None
+    gpu_bytes: int = 0
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A score, and where it was earned; ``worker`` is HOST/PID, or an address."""
+
+    score: Score
+    host: str
+    device: str
+    worker: str = ""
 
 
 class WorkerLostError(Exception):
@@ -35,10 +73,10 @@ class WorkerRefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Request:
     """What a run asks of an executor.
 
-    ``workers`` trainings at once, ``None`` where the place knows better; ``device`` as for
+    ``workers`` trainings at once, ``None`` where the executor knows better; ``device`` as for
     ``find_device``. ``scheduler`` is an address (``tcp://…``, ``tls://…``) or the kind of cluster to
     start, ``cluster`` what is passed on to it. ``payload`` is the data set for workers that have none,
     sent once to each. ``memory`` in bytes is what one training's process may allocate.
@@ -54,37 +92,39 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class WorkerInfo:
     """A worker, HOST/PID or an address, and what computes there."""
 
-    worker: str
+    name: str
     device: str
 
 
-Began = Callable[[Where], None]
-"""Told that a worker began with a training; called from any thread, and as often as it began anew."""
+OnStart = Callable[[WorkerInfo], None]
+"""Called when a worker begins a training, from any thread, and again where the training began again."""
 
 
-def ignore(where: Where) -> None:
-    """For whom nobody is told."""
+def ignore(worker: WorkerInfo) -> None:
+    """An ``OnStart`` that does nothing."""
 
 
-class Place(Executor, ABC):
+class TrainingExecutor(Executor, ABC):
     """An executor of trainings. ``shutdown(wait=False)`` ends what is running at once."""
 
     @abstractmethod
     def capacity(self) -> int:
         """How many trainings may be in flight just now; 0 while there is no worker."""
 
-    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
+    def train(self, setting: Setting, task: Task, on_start: OnStart = ignore) -> Future[Report]:
         """Submit one training; its exceptions are those of this module, or ``InputError``.
 
-        A place that knows when a worker begins with it, and which one, tells ``began``.
+        An executor that knows when a worker begins it, and which one, calls ``on_start``.
         """
-        return self.submit(work, setup, task)
+        from regnetlab.execution.worker import work  # torch
+
+        return self.submit(work, setting, task.job)
 
     def explain(self, error: BaseException) -> BaseException:
-        """The error of a training as one of this module, where the place has its own words for it."""
+        """The error of a training as one of this module, where the executor has its own words for it."""
         return error
 
     def send_away(self, worker: str) -> int:

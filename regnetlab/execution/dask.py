@@ -11,7 +11,7 @@ import pickle
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cache, partial
@@ -19,17 +19,25 @@ from typing import Any, ParamSpec, TypeVar
 
 from regnetlab.errors import InputError
 from regnetlab.execution.base import (
-    Began,
-    Place,
-    Wanted,
-    Where,
+    OnStart,
+    Report,
+    Request,
+    Setting,
+    Task,
+    TrainingExecutor,
+    WorkerInfo,
     WorkerLostError,
     WorkerRefusedError,
     ignore,
 )
-from regnetlab.execution.gpu_memory import RESOURCE, asked_for, most_of_one
-from regnetlab.execution.slots import Slots
-from regnetlab.execution.worker import Report, Setup, Task, versions
+from regnetlab.execution.local import Slots
+from regnetlab.execution.worker import versions
+
+RESOURCE = "gpu_memory"
+"""GPU memory as a resource of Dask: workers announce what they have, trainings ask for what they need.
+A worker without a GPU announces nothing, and where none is announced none is asked for."""
+ARRIVED: dict[str, bytes] = {}
+"""The data that this worker process was sent, by their SHA-256."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,18 +45,19 @@ T = TypeVar("T")
 _PATIENCE = 300.0  # seconds to wait for a scheduler that is gone
 _TRY_EVERY = 2.0
 _TOPIC = "regnetlab-began"  # of the events by which workers say that they begin
+_STEP = 100_000_000  # bytes to which a need for GPU memory is rounded up
 
 
-class DaskPlace(Place):
+class DaskExecutor(TrainingExecutor):
     """A client of a scheduler, and the cluster if it was started for this run."""
 
-    def __init__(self, connect: Callable[[], Any], cluster: Any, wanted: Wanted) -> None:
-        self._connect, self._cluster, self._wanted = connect, cluster, wanted
+    def __init__(self, connect: Callable[[], Any], cluster: Any, request: Request) -> None:
+        self._connect, self._cluster, self._request = connect, cluster, request
         self._patience = _PATIENCE
-        self._digest = hashlib.sha256(wanted.payload).hexdigest() if wanted.payload else None
+        self._digest = hashlib.sha256(request.payload).hexdigest() if request.payload else None
         self._counted = (-1.0, 0)  # when the threads were counted, and how many there were
         self._most = 0.0  # GPU memory that one worker announced
-        self._told: dict[str, Began] = {}  # by the token of a training, who wants to know where it began
+        self._on_start: dict[str, OnStart] = {}  # by the token of a training
         self._client = self._ready()
         self._executors: dict[float, Any] = {}  # by the GPU memory that their trainings ask for
 
@@ -77,19 +86,19 @@ class DaskPlace(Place):
             self._executors[memory] = self._client.get_executor(pure=False, **asked)
         return self._executors[memory]
 
-    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
+    def train(self, setting: Setting, task: Task, on_start: OnStart = ignore) -> Future[Report]:
         token = secrets.token_hex(8)
-        arguments = pickle.dumps((setup, task, self._wanted.memory, token))
+        arguments = pickle.dumps((setting, task, self._request.memory, token))
         executor = self._asking(asked_for(task, self._most))
-        self._told[token] = began
+        self._on_start[token] = on_start
         future: Future[Report] = executor.submit(remote, versions(), self._digest, arguments)
-        future.add_done_callback(lambda _: self._told.pop(token, None))
+        future.add_done_callback(lambda _: self._on_start.pop(token, None))
         return future
 
     def _hear(self, event: tuple[float, Any]) -> None:
         """A worker began with a training, of this run or of another one on the same scheduler."""
         token, worker, device = event[1]
-        self._told.get(token, ignore)(Where(worker, device))
+        self._on_start.get(token, ignore)(WorkerInfo(worker, device))
 
     def explain(self, error: BaseException) -> BaseException:
         from distributed.scheduler import KilledWorker
@@ -108,7 +117,7 @@ class DaskPlace(Place):
     def revive(self) -> None:
         if self._client.status == "running":
             return
-        self._wanted.note("the scheduler is gone; waiting for it to come back")
+        self._request.note("the scheduler is gone; waiting for it to come back")
         self._client.close(timeout=1)
         self._client = self._ready()
         self._executors = {}
@@ -141,14 +150,12 @@ class DaskPlace(Place):
             except (TypeError, RuntimeError) as error:  # how Dask speaks of encryption
                 raise InputError(f"the scheduler can't be used: {_first_line(error)}") from None
         client.subscribe_topic(_TOPIC, self._hear)
-        if self._wanted.payload is not None:
-            from regnetlab.execution.delivery import Delivery
-
-            client.register_plugin(Delivery(self._digest or "", self._wanted.payload))
+        if self._request.payload is not None:
+            client.register_plugin(_delivery(self._digest or "", self._request.payload))
         return client
 
 
-def make_dask(wanted: Wanted) -> Place:
+def make_dask(request: Request) -> TrainingExecutor:
     """Connect to the scheduler, or start the kind of cluster that ``scheduler`` names."""
     try:
         import distributed
@@ -157,19 +164,19 @@ def make_dask(wanted: Wanted) -> Place:
             "executor dask needs Dask", "install it here and on the workers: pip install 'regnetlab[cluster]'"
         ) from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said by notes
-    where = wanted.scheduler or "local"
+    where = request.scheduler or "local"
     if "://" not in where:
         from regnetlab.execution.clusters import start_cluster
 
-        cluster = start_cluster(where, wanted)
+        cluster = start_cluster(where, request)
         security = getattr(cluster, "security", None)
-        return DaskPlace(lambda: distributed.Client(cluster, security=security), cluster, wanted)
+        return DaskExecutor(lambda: distributed.Client(cluster, security=security), cluster, request)
     check_answers(where)
-    return DaskPlace(lambda: distributed.Client(where, timeout=5), None, wanted)
+    return DaskExecutor(lambda: distributed.Client(where, timeout=5), None, request)
 
 
 def check_answers(address: str) -> None:
-    """Raise ``InputError`` at once for an address that can't be right or where nobody listens."""
+    """Raise ``InputError`` at once for an address that can't be right or where nothing listens."""
     host, port = check_address(address)
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
@@ -206,22 +213,20 @@ def remote(theirs: dict[str, str], payload: str | None, arguments: bytes) -> Rep
         raise _refused(
             f"worker {socket.gethostname()} has {', '.join(parts)}; install the same there", worker
         )
-    from regnetlab.execution.delivery import ARRIVED
-
-    setup, task, memory, token = pickle.loads(arguments)
+    setting, task, memory, token = pickle.loads(arguments)
     if payload is not None and payload not in ARRIVED:
         raise _refused(f"worker {socket.gethostname()} did not get the data; run again", worker)
-    with _slots(worker.state.nthreads, setup.device, memory).taken(task.alone) as slot:
+    with _slots(worker.state.nthreads, setting.device, memory).taken(task.alone) as slot:
         try:
             sent = ARRIVED.get(payload) if payload else None
-            began = partial(_tell, worker, token)
-            return replace(slot.train(setup, task, sent, began), worker=worker.address)
+            report = slot.train(setting, task, sent, partial(_tell, worker, token))
+            return replace(report, worker=worker.address)
         except InputError as error:
             raise _refused(str(error), worker) from None
 
 
-def _tell(worker: Any, token: str, where: Where) -> None:
-    worker.log_event(_TOPIC, (token, worker.address, where.device))
+def _tell(worker: Any, token: str, info: WorkerInfo) -> None:
+    worker.log_event(_TOPIC, (token, worker.address, info.device))
 
 
 REFUSED: list[str] = []
@@ -243,3 +248,45 @@ def _slots(count: int, device: str, memory: int | None) -> Slots:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def announced() -> dict[str, float]:
+    """What a worker of this machine has for trainings, in bytes over all GPUs that it may use."""
+    import torch
+
+    from regnetlab.training.devices import usable_bytes
+
+    if not torch.cuda.is_available():
+        return {}
+    gpus = range(torch.cuda.device_count())
+    return {RESOURCE: float(sum(usable_bytes(torch.cuda.mem_get_info(each)[0]) for each in gpus))}
+
+
+def most_of_one(workers: Mapping[str, Mapping[str, Any]]) -> float:
+    """The most that one of these workers (``scheduler_info``'s) announced; 0 where none did."""
+    return max((each.get("resources", {}).get(RESOURCE, 0.0) for each in workers.values()), default=0.0)
+
+
+def asked_for(task: Task, most: float) -> float:
+    """Bytes that this training asks for where a worker has ``most``: all of it if it is to be alone,
+    and never more, since it would wait for ever."""
+    needed = -(-task.gpu_bytes // _STEP) * _STEP
+    return most if task.alone else min(most, float(needed))
+
+
+def _delivery(digest: str, payload: bytes) -> Any:
+    """A plugin by which every worker gets the data once, when it joins, whole or not at all."""
+    from distributed import WorkerPlugin
+
+    class Delivery(WorkerPlugin):
+        """The scheduler keeps it and hands it to every worker, those that come later too."""
+
+        name = f"regnetlab-data-{digest[:12]}"
+
+        def setup(self, worker: Any) -> None:
+            from regnetlab.execution.dask import ARRIVED  # the module's, not a copy that came with the class
+
+            if hashlib.sha256(payload).hexdigest() == digest:
+                ARRIVED[digest] = payload
+
+    return Delivery()

@@ -12,8 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from regnetlab.errors import InputError
-from regnetlab.execution.dask import REFUSED, check_address
-from regnetlab.execution.gpu_memory import announced
+from regnetlab.execution.dask import REFUSED, announced, check_address
 
 _TRY_EVERY = 2.0
 

@@ -5,14 +5,22 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-from regnetlab.execution.base import Began, Place, Wanted, Where, ignore
-from regnetlab.execution.worker import Report, Setup, Task, prepare, process_name, work
+from regnetlab.execution.base import (
+    OnStart,
+    Report,
+    Setting,
+    Task,
+    TrainingExecutor,
+    WorkerInfo,
+    ignore,
+)
+from regnetlab.execution.worker import prepare, process_name, work
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Inline(Place):
+class Inline(TrainingExecutor):
     """Runs each call at once, in this process and thread."""
 
     def capacity(self) -> int:
@@ -26,13 +34,9 @@ class Inline(Place):
             future.set_exception(error)
         return future
 
-    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
+    def train(self, setting: Setting, task: Task, on_start: OnStart = ignore) -> Future[Report]:
         def told() -> Report:
-            began(Where(process_name(os.getpid()), prepare(setup)))
-            return work(setup, task)
+            on_start(WorkerInfo(process_name(os.getpid()), prepare(setting, task.job)))
+            return work(setting, task.job)
 
         return self.submit(told)
-
-
-def make_inline(wanted: Wanted) -> Place:
-    return Inline()

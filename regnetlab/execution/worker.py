@@ -4,71 +4,28 @@ import os
 import pickle
 import platform
 import socket
-from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
+from regnetlab.execution.base import Report, Setting
 from regnetlab.models.registry import find_model
 from regnetlab.spaces.template import Template
-from regnetlab.training.batches import DeviceData, check_budget, on_device
-from regnetlab.training.budget import Budget, Recipe, Score
+from regnetlab.training.batches import DeviceData, on_device
 from regnetlab.training.datasets import DataSet, load_data
-from regnetlab.training.devices import AUTO, find_device, kernels_used, set_up
+from regnetlab.training.devices import find_device, kernels_used, set_up
 from regnetlab.training.folders.decode import Reading
 from regnetlab.training.trainer import train
+from regnetlab.trials.job import Job
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What all trainings of a study share; a worker prepares its data once.
-
-    ``checksum`` is that of the coordinator's data: a worker with other data refuses to train.
-    """
-
-    template: Template
-    data: str
-    data_dir: Path | None
-    device: str
-    budget: Budget
-    kernels: str = AUTO
-    checksum: str | None = None
-    reading: Reading = field(default_factory=Reading)
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One training; only a ``final`` one has the test split. ``limit`` in seconds is enforced from
-    outside its process, where the executor can. ``gpu_bytes`` is what it needs of a GPU's memory, as
-    estimated; ``alone`` trains it with nothing beside it on its device."""
-
-    model: str
-    recipe: Recipe
-    seed: int
-    final: bool = False
-    limit: float | None = None
-    gpu_bytes: int = 0
-    alone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A score, and where it was earned; ``worker`` is HOST/PID, or an address."""
-
-    score: Score
-    host: str
-    device: str
-    worker: str = ""
-
-
-def work(setup: Setup, task: Task) -> Report:
+def work(setting: Setting, job: Job) -> Report:
     """One training, in whatever process this is called."""
-    data = prepared(setup, task.final)
-    build = partial(find_model(task.model).build, setup.template)
-    score = train(build, data, setup.budget, task.recipe, task.seed, setup.kernels)
-    device = computed_on(data.train.labels.device.type, setup.kernels)
+    data = prepared(setting, job.data, job.template, job.reading, job.final)
+    build = partial(find_model(job.model).build, job.template)
+    score = train(build, data, job.budget, job.recipe, job.seed, setting.kernels)
+    device = computed_on(data.train.labels.device.type, setting.kernels)
     return Report(score, socket.gethostname(), device, process_name(os.getpid()))
 
 
@@ -82,16 +39,24 @@ def computed_on(device: str, kernels: str) -> str:
     return f"{device} with {kernels_used(kernels, device)} kernels" if device == "cpu" else device
 
 
-def prepare(setup: Setup, payload: bytes | None = None) -> str:
-    """Load the data before the first training, from ``payload`` where the coordinator sent them; returns
-    what computes here.
+def prepare(setting: Setting, job: Job, payload: bytes | None = None) -> str:
+    """Load a job's data before the first training, from ``payload`` where the coordinator sent them.
 
-    Raises ``InputError`` where this worker has no such data, or others.
+    Returns:
+        What computes here (``computed_on``).
+
+    Raises:
+        InputError: This worker has no such data, or others.
     """
     if payload is not None:
-        _sent(setup.data, setup.checksum, payload)
-    data = prepared(setup, final=False)
-    return computed_on(data.train.labels.device.type, setup.kernels)
+        _keep_sent(job.data, setting.checksum, payload)
+    data = prepared(setting, job.data, job.template, job.reading, final=False)
+    return computed_on(data.train.labels.device.type, setting.kernels)
+
+
+def data_key(setting: Setting, job: Job) -> tuple[object, ...]:
+    """What a worker has to load again where it differs between two trainings."""
+    return setting, job.data, job.template, job.reading
 
 
 def versions() -> dict[str, str]:
@@ -107,43 +72,40 @@ def versions() -> dict[str, str]:
 _ARRIVED: dict[tuple[str, str | None], DataSet] = {}  # what the coordinator sent to this process
 
 
-def _sent(name: str, checksum: str | None, payload: bytes) -> None:
+def _keep_sent(name: str, checksum: str | None, payload: bytes) -> None:
     """Keep the data set that the coordinator sent, over the connection that also brings the code's
     arguments: it is as trusted as those."""
     data = pickle.loads(payload)
     if isinstance(data, DataSet) and data.checksum == checksum:
         _ARRIVED[name, checksum] = data
     else:
-        raise InputError(f"data {name} arrived damaged", "run again to send them anew")
+        raise InputError(f"data {name} arrived damaged", "run again, which sends them again")
 
 
 @cache
-def prepared(setup: Setup, final: bool) -> DeviceData:
-    """The data set on this process's device, loaded once."""
-    device = find_device(setup.device)
+def prepared(setting: Setting, name: str, template: Template, reading: Reading, final: bool) -> DeviceData:
+    """The data set on this process's device, loaded once; the test split only if ``final``."""
+    device = find_device(setting.device)
     set_up(device)
-    data = _ARRIVED.get((setup.data, setup.checksum)) or _found(setup)
-    if setup.checksum is not None and data.checksum != setup.checksum:
+    data = _ARRIVED.get((name, setting.checksum)) or _found(setting, name, template, reading)
+    if setting.checksum is not None and data.checksum != setting.checksum:
         raise InputError(
-            (
-                f"{socket.gethostname()} has other data under the name {data.name}: checksum"
-                f" {data.checksum[:12]}, the coordinator's is {setup.checksum[:12]}"
-            ),
+            f"{socket.gethostname()} has other data under the name {data.name}: checksum"
+            f" {data.checksum[:12]}, the coordinator's is {setting.checksum[:12]}",
             "copy the coordinator's there, or send them with --send-data",
         )
-    data.check_fits(setup.template)
-    check_budget(data, setup.budget)
+    data.check_fits(template)
     return on_device(data, device, final)
 
 
-def _found(setup: Setup) -> DataSet:
+def _found(setting: Setting, name: str, template: Template, reading: Reading) -> DataSet:
     """The data where the coordinator has them, else where this machine has its own."""
     try:
-        return load_data(setup.data, setup.template, setup.data_dir, setup.reading)
+        return load_data(name, template, setting.data_dir, reading)
     except InputError:
-        if setup.data_dir is None or setup.data_dir.exists():
+        if setting.data_dir is None or setting.data_dir.exists():
             raise
-        return load_data(setup.data, setup.template, None, setup.reading)
+        return load_data(name, template, None, reading)
 
 
 def _version(package: str) -> str:

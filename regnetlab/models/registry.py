@@ -14,7 +14,7 @@ from torch import nn
 from regnetlab.errors import InputError, unknown
 from regnetlab.models.alexnet import alexnet
 from regnetlab.models.aliases import OTHERS, likely, usual_name
-from regnetlab.models.anynet import AnyNet
+from regnetlab.models.anynet import AnyNet, scaled
 from regnetlab.models.densenet import DENSENETS
 from regnetlab.models.fitting import fitted
 from regnetlab.models.forms import formed, is_pixels
@@ -145,8 +145,4 @@ def _named() -> Mapping[str, Model]:
 
 
 def _anynet(config: Config, template: Template, scale: Scale) -> nn.Module:
-    if scale.small:
-        groups, ratios = config.group_widths, config.bottleneck_ratios
-        widths = scale.widths(config.widths)
-        config = Config.compatible(config.depths, widths, groups, ratios, config.se_ratio)
-    return AnyNet(config, template)
+    return AnyNet(scaled(config, scale), template)

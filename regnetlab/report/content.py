@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,20 @@ import pandas as pd
 
 from regnetlab.analysis.baselines import BaselineComparison, baselines
 from regnetlab.analysis.compare import SpaceComparison, compare
+from regnetlab.analysis.derive import DerivedErrors, derived_errors
 from regnetlab.analysis.fidelity import Fidelity
 from regnetlab.analysis.judged_budgets import finding, study_fidelity
 from regnetlab.analysis.ladders import UnfinishedError
 from regnetlab.analysis.latencies import Group, groups
-from regnetlab.analysis.law_evidence import LawEvidence, law_evidence
 from regnetlab.analysis.searches import Trajectory, rivals, study_searches
 from regnetlab.analysis.space_errors import SpaceErrors
 from regnetlab.analysis.statistics.verdicts import MARGIN
-from regnetlab.analysis.trends import PROPERTIES, Trend, trend, with_properties
-from regnetlab.analysis.width_law import PopulationLaw, population_law
+from regnetlab.analysis.trends import Trends, trends
+from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
 from regnetlab.study.latencies import read_latencies
 from regnetlab.study.plan import Plan
-from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.provenance import readable, recorded
 from regnetlab.study.results import compared_with_baselines, stated_margin, study_trials
 from regnetlab.trials.error_units import ErrorUnit
@@ -33,10 +32,7 @@ from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import (
     Trials,
-    complete,
     records,
-    with_widths,
-    without_law,
 )
 from regnetlab.trials.tables import BASELINES, points_of
 
@@ -53,7 +49,6 @@ class Content:
     they are very many) and have a ``label`` (the config, or a name), a ``model`` (what commands take, or
     empty) and ``points`` (the learning curve); ``failed`` are the trainings without an error. ``searches``
     stand beside all that and are compared with random search in the populations of ``rivals`` alone.
-    ``notes`` say how files were read.
     """
 
     name: str
@@ -64,19 +59,16 @@ class Content:
     failed: pd.DataFrame
     planned: int
     comparison: SpaceComparison
-    law: PopulationLaw | None
-    law_reason: str
-    evidence: LawEvidence | None
-    trends: Sequence[Trend]
+    law: WidthLaw
+    trends: Trends
+    derived: DerivedErrors | None
     baselines: BaselineComparison
     searches: Sequence[Trajectory]
     rivals: Mapping[str, SpaceErrors]
     plan: Plan | None
-    study_file: str
     provenance: Mapping[str, Any]
     fidelity: Fidelity | None = None
     latency: Sequence[Group] = ()
-    notes: Sequence[str] = ()
 
     @property
     def fidelity_finding(self) -> str:
@@ -86,6 +78,12 @@ class Content:
     def spaces(self) -> list[str]:
         return list(dict.fromkeys(self.networks["space"].tolist()))
 
+    @property
+    def numbers(self) -> dict[tuple[str, int], int]:
+        """The numbers of the networks shown one by one, by space and index."""
+        keys = zip(self.shown["space"], self.shown["index"], strict=True)
+        return {key: number for number, key in enumerate(keys)}
+
     def errors(self, space: str) -> list[float]:
         return list(self.networks.loc[self.networks["space"] == space, "error"])
 
@@ -93,19 +91,17 @@ class Content:
 def study_content(plan: Plan, margin: float | None = None) -> Content:
     """The content of a study; raises ``InputError`` where no training has earned an error yet."""
     trials = study_trials(plan)
-    every = trials.frame
     return _content(
         trials,
         name=plan.name,
-        lead=_lead(plan, every),
+        lead=_lead(plan, trials.frame),
         source=plan.name,
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
         margin=stated_margin(plan) if margin is None else margin,
         baselines=compared_with_baselines(plan),
         searches=study_searches(plan),
-        rivals=rivals(plan, every),
+        rivals=rivals(plan, trials.frame),
         plan=plan,
-        study_file=plan_toml(plan),
         provenance=readable(recorded(plan)),
         fidelity=_fidelity(plan, margin),
         latency=groups(read_latencies(plan.latencies)) if plan.latencies.exists() else (),
@@ -124,7 +120,7 @@ def files_content(
     for file in files:  # a page is given away: it names no folders, as above
         notes = [note.replace(f"{file.parent}/", "") for note in notes]
     return _content(
-        trials,
+        replace(trials, notes=tuple(notes)),
         name=" + ".join(file.stem for file in files),
         lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}."
         + "".join(f" {note.replace('study', 'Study', note.startswith('study'))}." for note in notes),
@@ -135,36 +131,26 @@ def files_content(
         searches=[],
         rivals={},
         plan=None,
-        study_file="",
         provenance={},
-        notes=notes,
     )
 
 
 def _content(trials: Trials, name: str, margin: float, **facts: Any) -> Content:
-    every, compared = trials.frame, compare(trials, margin)
-    scored = complete(every)
-    if not len(scored):
+    compared = compare(trials, margin)
+    good = trends(trials)
+    if not len(good.networks):
         raise InputError(f"{name}: no training has earned an error yet", "nothing to report")
-    rank = {space: i for i, space in enumerate([*(each.space for each in compared.spaces), DERIVED])}
-    scored = scored.sort_values("space", key=lambda names: names.map(rank), kind="stable")
-    networks, shown = _shown_first(with_properties(scored.reset_index(drop=True)))
-    law, reason = _law(networks)
-    trends = [
-        trend(drawn[column].to_numpy(float), drawn["error"].to_numpy(float), column)
-        for drawn in [networks[networks["space"] != DERIVED]]
-        for column in PROPERTIES
-    ]
+    networks, shown = _shown_first(good.networks)
+    derived = networks.loc[networks["space"] == DERIVED, "error"].to_numpy(np.float64)
     return Content(
         name=name,
         networks=networks,
         shown=_labelled(networks.head(shown)),
-        failed=every[every["error"].isna()],
+        failed=trials.frame[trials.frame["error"].isna()],
         comparison=compared,
-        law=law,
-        law_reason=reason,
-        evidence=law_evidence(law.best) if law is not None else None,
-        trends=[each for each in trends if each is not None],
+        law=fit_law(trials),
+        trends=good,
+        derived=derived_errors(derived, compared.spaces, margin) if len(derived) else None,
         **facts,
     )
 
@@ -223,13 +209,6 @@ def _label(row: Mapping[str, Any]) -> str:
     if not isinstance(row["widths"], tuple):
         return str(row["name"])
     return f"d={','.join(map(str, row['depths']))};w={','.join(map(str, row['widths']))}"
-
-
-def _law(networks: pd.DataFrame) -> tuple[PopulationLaw | None, str]:
-    try:
-        return population_law(with_widths(without_law(networks))), ""
-    except InputError as error:
-        return None, str(error)
 
 
 def _lead(plan: Plan, every: pd.DataFrame) -> str:

@@ -1,28 +1,18 @@
 """The findings: sentences computed from the data, each with its interval.
 
-A sentence claims what its verdict claims; where nothing is decided, it says that
-these networks can't tell, which is not the same as no difference.
+A sentence claims what its verdict claims; where nothing is decided, it says that these networks can't tell,
+which is not the same as no difference.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import numpy as np
-
 from regnetlab.analysis.guessing import not_learned
-from regnetlab.analysis.law_evidence import FREE, HOLDS, LawEvidence
-from regnetlab.analysis.space_errors import SpaceErrors
 from regnetlab.analysis.statistics.edf import edf
-from regnetlab.analysis.statistics.intervals import median_difference
-from regnetlab.analysis.statistics.random_search import best_at_random
-from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, points, verdict
-from regnetlab.analysis.trends import PROPERTIES, Trend
+from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, points
 from regnetlab.report.content import Content
 from regnetlab.report.style import title
-from regnetlab.spaces.arrays import Floats
-from regnetlab.spaces.regime import format_count
 from regnetlab.trials.job import DERIVED
 
 KINDS: Mapping[str, str] = MappingProxyType(
@@ -118,111 +108,8 @@ def caution(content: Content) -> str:
     )
 
 
-def law_finding(content: Content) -> Finding:
-    """The width law of the best networks, and whether it describes them."""
-    law = content.law
-    if law is None:
-        return Finding(UNDECIDED, f"No width law: {content.law_reason}.")
-    grows = (
-        "grow from stage to stage"
-        if law.growth.low > 1
-        else "fall from stage to stage"
-        if law.growth.high < 1
-        else "may grow or fall"
-    )
-    return Finding(
-        "measured",
-        f"The widths of the best {law.n_best} of {law.n} freely drawn networks {grows}: by a factor of"
-        f" {law.growth.estimate:.2f} a stage (95% interval {law.growth.low:.2f} to {law.growth.high:.2f})."
-        f" One line explains {_percent(law.r2)} of the variance of their log widths, a line of its own"
-        f" {_percent(law.median_r2)} of a typical network's.",
-        (_evidence(content.evidence),) if content.evidence is not None else (),
-    )
-
-
-def derived_findings(content: Content) -> list[Finding]:
-    """The derived RegNets against the narrowest space of free widths and against RegNet, and their best
-    against the best of as many networks drawn at random from the widest and the narrowest free space.
-    """
-    if DERIVED not in content.spaces:
-        return []
-    rivals = [each for each in content.comparison.spaces if each.space != "RegNet"][-1:]
-    rivals += [each for each in content.comparison.spaces if each.space == "RegNet"]
-    errors = np.array(content.errors(DERIVED))
-    found = []
-    for rival in rivals:
-        change = median_difference(rival.errors, errors)
-        chip = verdict(change, content.comparison.margin)
-        found.append(
-            Finding(chip, f"The derived RegNets against {rival.space}: {chip}; median {change.points}.")
-        )
-    free = [each for each in content.comparison.spaces if each.space != "RegNet"]
-    for rival in {each.space: each for each in (free[:1] + free[-1:])}.values():
-        if len(rival.with_failures) >= len(errors):
-            found.append(_best_against_random(errors, rival))
-    return found
-
-
-def _best_against_random(errors: Floats, rival: SpaceErrors) -> Finding:
-    n, best = len(errors), float(errors.min())
-    chance = best_at_random(rival.with_failures, n, best)
-    return Finding(
-        chance.verdict,
-        f"The best of {n} derived RegNets has {best:.2f}%; of {n} networks of {title(rival.space)} drawn at"
-        f" random, {chance.text}",
-    )
-
-
-def trend_sentence(content: Content) -> str:
-    """Which properties go with a low error, of those whose interval excludes zero."""
-    clear = sorted(
-        (each for each in content.trends if each.correlation.excludes_zero),
-        key=lambda each: -abs(each.correlation.estimate),
-    )
-    if not clear:
-        return "No property's rank correlation with the error is clear of zero over these networks."
-    parts = [
-        f"{PROPERTIES[each.name]} ({each.correlation.estimate:+.2f})".replace("-", "−") for each in clear[:4]
-    ]
-    return (
-        "Clear of zero are the rank correlations of the error with "
-        + ", ".join(parts)
-        + "; below zero means that more goes with a lower error. Correlation is not cause: properties hang"
-        " together, within a regime most of all."
-    )
-
-
-def trend_row(found: Trend) -> Mapping[str, str]:
-    """One row of the table of trends."""
-    rho, best = found.correlation, found.best
-    return {
-        "name": found.name,
-        "title": PROPERTIES[found.name],
-        "correlation": f"{rho.estimate:+.2f}".replace("-", "−"),
-        "interval": f"{rho.low:+.2f} to {rho.high:+.2f}".replace("-", "−"),
-        "best": f"{_number(best.estimate)} ({_number(best.low)} to {_number(best.high)})",
-    }
-
-
-def _evidence(evidence: LawEvidence) -> str:
-    verdicts = {HOLDS: "the line is enough", FREE: "the line is not enough"}
-    return (
-        f"A line against one mean per stage by BIC ({evidence.gain:+.1f}): "
-        f"{verdicts.get(evidence.answer, 'these networks do not tell whether the line is enough')}; the stage"
-        f" farthest from it departs by a factor of {evidence.bend:.2f}"
-    ).replace("-", "−")
-
-
 def _without_error(content: Content) -> int:
     """Networks of which every training failed."""
     earned = set(zip(content.networks["space"], content.networks["index"], strict=True))
     failed = set(zip(content.failed["space"], content.failed["index"], strict=True))
     return len(failed - earned)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%" if math.isfinite(share) else "nothing"
-
-
-def _number(value: float) -> str:
-    return format_count(float(f"{value:.3g}")) if abs(value) >= 1_000 else f"{value:.3g}"

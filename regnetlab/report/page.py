@@ -19,28 +19,20 @@ from plotly.offline import get_plotlyjs
 from regnetlab import __version__
 from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.plain import plain
-from regnetlab.report.architectures import MOST_LINES, law_figure, property_figure, stages_figure
 from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_rows, baselines_figure
 from regnetlab.report.compare import step_findings
 from regnetlab.report.content import Content
 from regnetlab.report.distributions import beyond, curves_figure, edf_figure, efficiency_figure, strip_figure
 from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
-from regnetlab.report.findings import (
-    caution,
-    derived_findings,
-    guessing_findings,
-    guessing_sentence,
-    law_finding,
-    overview,
-    selection,
-    trend_row,
-    trend_sentence,
-)
+from regnetlab.report.findings import caution, guessing_findings, guessing_sentence, overview, selection
 from regnetlab.report.latency import latency_figure, latency_rows
 from regnetlab.report.search import search_findings, searches_figure
-from regnetlab.report.style import as_json, style, title
+from regnetlab.report.style import MOST_LINES, as_json, style, title
 from regnetlab.report.tables import derived_rows, failure_rows, machine, network_columns, space_rows
+from regnetlab.report.trends import property_figure, stages_figure, trend_row
+from regnetlab.report.width_law import derived_findings, law_figure, law_finding
 from regnetlab.study.plan import Plan
+from regnetlab.study.plan_text import plan_toml
 
 FIRST_PROPERTY = "growth"
 _DIGITS = 8
@@ -69,39 +61,42 @@ def drawn_figures(content: Content) -> list[Figure]:
     source = content.source
     compare, fit = f"regnetlab compare {source} --json", f"regnetlab fit-regnet {source} --json"
     report = f"regnetlab report {source}"
-    trends = {each.name: each for each in content.trends}
+    trends = {each.name: each for each in content.trends.trends}
     drawn = [
-        Figure("edf", "Error distribution functions of all spaces", compare, edf_figure(content)),
-        Figure("strip", "Errors of every network by space", compare, strip_figure(content)),
+        Figure(
+            "edf",
+            "Error distribution functions of all spaces",
+            compare,
+            edf_figure(content.networks, content.comparison.spaces, content.comparison.guess),
+        ),
+        Figure("strip", "Errors of every network by space", compare, strip_figure(content.networks)),
     ]
     drawn += [
         Figure(
             f"property-{name}",
             f"Error against {text}",
             report,
-            property_figure(content, name, trends.get(name)),
+            property_figure(content.shown, name, trends.get(name)),
         )
         for name, text in PROPERTIES.items()
         if content.networks[name].notna().any()
     ]
-    if content.networks["widths"].map(lambda widths: isinstance(widths, tuple)).sum() >= 6:
+    if len(content.trends.best) + len(content.trends.worst) >= 6:
         label = "Widths and depths over stages of the best and worst tenth"
-        drawn.append(Figure("stages", label, report, stages_figure(content)))
+        drawn.append(Figure("stages", label, report, stages_figure(content.trends)))
     if content.comparison.spaces:
         label = "Expected error of the best of k networks"
-        drawn.append(Figure("efficiency", label, report, efficiency_figure(content)))
+        drawn.append(
+            Figure(
+                "efficiency", label, report, efficiency_figure(content.networks, content.comparison.spaces)
+            )
+        )
     if any(each.best is not None for each in content.searches):
         label = "Best error so far of searches and of random search after k trainings"
         drawn.append(Figure("searches", label, report, searches_figure(content)))
-    if content.law is not None:
-        drawn.append(
-            Figure(
-                "law",
-                "Widths over stages of the best networks",
-                fit,
-                law_figure(content, content.law),
-            )
-        )
+    if content.law.population is not None:
+        label = "Widths over stages of the best networks"
+        drawn.append(Figure("law", label, fit, law_figure(content.law, content.numbers)))
     if any(each.validation is not None for each in content.baselines.networks):
         label = "Validation error against flops of drawn, derived and hand-designed networks"
         command = f"regnetlab compare-baselines {source} --json"
@@ -126,7 +121,7 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("latency", label, command, figure))
     if content.shown["points"].map(len).any():
         label = "Training error over images seen"
-        drawn.append(Figure("curves", label, report, curves_figure(content)))
+        drawn.append(Figure("curves", label, report, curves_figure(content.shown)))
     return drawn
 
 
@@ -160,17 +155,18 @@ def page(content: Content) -> str:
         version=__version__,
         overview=overview(content),
         steps=step_findings(content.comparison, custom),
-        law=law_finding(content),
-        beyond=beyond(content),
-        derived=derived_findings(content),
+        law=law_finding(content.law),
+        beyond=beyond(content.networks["error"]),
+        derived=derived_findings(content.derived),
         baselines=baseline_findings(content.baselines),
         unlearned=guessing_findings(content),
         guessing=guessing_sentence(content),
         guessing_tested=guessing_sentence(content, tested=True),
         searches=search_findings(content),
         caution=caution(content),
-        trend_sentence=trend_sentence(content),
-        trends=[trend_row(each) for each in content.trends],
+        study_file=plan_toml(content.plan) if content.plan is not None else "",
+        trend_sentence=" ".join(content.trends.remarks()),
+        trends=[trend_row(each) for each in content.trends.trends],
         spaces=[
             {"name": space, "title": title(space), "colour": style(space, i)[0]}
             for i, space in enumerate(content.spaces)

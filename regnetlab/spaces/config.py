@@ -134,7 +134,10 @@ def notation(
     b = bottleneck_ratios[:1] if len(set(bottleneck_ratios)) == 1 else bottleneck_ratios
     ratios = ",".join(map(ratio_text, b))
     text = f"anynet:d={_joined(depths)};w={_joined(widths)};g={_joined(g)};b={ratios}"
-    return f"{text};se={se_ratio:g}" if se_ratio else text
+    if not se_ratio:
+        return text
+    short = f"{se_ratio:g}"
+    return f"{text};se={short if float(short) == se_ratio else repr(float(se_ratio))}"
 
 
 def network_id(text: str) -> str:

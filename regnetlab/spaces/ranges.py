@@ -27,6 +27,9 @@ class Ranges:
     total_depth: tuple[int, int] = (1, 63)
 
     def __post_init__(self) -> None:
+        for each in fields(self):  # 8 and 8.0 are equal, so they must have equal text and draws
+            number = float if each.name in ("wa", "wm") else _whole
+            object.__setattr__(self, each.name, tuple(map(number, getattr(self, each.name))))
         for name, low, high in (
             ("depth", *self.depth),
             ("width", *self.width),
@@ -60,7 +63,6 @@ class Ranges:
             ratios = plain(map(bottleneck_ratio, self.bottleneck_ratio))
         except InputError as error:
             raise error.at(f"bottleneck_ratio is {list(self.bottleneck_ratio)}") from None
-        # A whole ratio is an int, so that equal ranges have equal text.
         object.__setattr__(self, "bottleneck_ratio", ratios)
         if min(self.group_width) < 1 or max(self.group_width) > 1_024:
             raise InputError("group_width must be between 1 and 1,024", f"got {list(self.group_width)}")
@@ -74,6 +76,11 @@ class Ranges:
     def text(self) -> str:
         """Canonical text of all ranges; part of what a draw is a function of."""
         return ";".join(f"{each.name}={getattr(self, each.name)}" for each in fields(self))
+
+
+def _whole(value: float) -> float:
+    """The same number, as an ``int`` where it is whole."""
+    return int(value) if float(value).is_integer() else value
 
 
 PAPER_RANGES = Ranges()

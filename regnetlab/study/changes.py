@@ -7,12 +7,14 @@ looked at here decides which networks are drawn or which errors they earn.
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
-from regnetlab.study.store import Store
 from regnetlab.training.folders.decode import is_folder
+
+if TYPE_CHECKING:
+    from regnetlab.trials.store import Store
 
 _CHECKSUM, _DEVICE = "data.checksum", "device"
 _SHOWN = 4  # differences named in an error
@@ -20,7 +22,7 @@ _SHOWN = 4  # differences named in an error
 
 def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, Any]:
     """What decides the draws and the errors, by the key of the study file; ``device`` is what computes,
-    where that is known beforehand (``executors.work.computed_on``)."""
+    where that is known beforehand (``execution.worker.computed_on``)."""
     facts: dict[str, Any] = {"data": plan.data, "seed": plan.seed, _CHECKSUM: checksum}
     if is_folder(plan.data):
         facts |= {"fit": plan.reading.fit, "background": plan.reading.background}
@@ -32,9 +34,13 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
         "budget": {key: value for key, value in asdict(plan.budget).items() if key != "time_limit"},
         "recipe": asdict(plan.recipe),
         "ranges": asdict(plan.ranges),
-        "regime": {name: windows.get(name) for name in ("flops", "params", "acts")},
+        "regime": {name: windows.get(name) for name in ("flops", "params", "acts", "latency")},
+        "latency": {} if plan.regime.model is None else asdict(plan.regime.model),
         "spaces": {
-            draw.space.name: [draw.space.parent, *(f"{each.name}: {each.meaning}" for each in draw.space.own)]
+            draw.space.name: [
+                draw.space.parent,
+                *(f"{each.name}: {each.meaning}" for each in draw.space.custom),
+            ]
             for draw in plan.draws
             if draw.space.parent
         },
@@ -45,36 +51,46 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
 
 def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """By key what was and what is; a key that stands on one side alone is a new space or a new version's."""
-    return {key: (began[key], now[key]) for key in sorted({*began} & {*now}) if began[key] != now[key]}
+    return {
+        key: (began[key], now[key])
+        for key in sorted({*began} & {*now})
+        if _compared(key, began[key]) != _compared(key, now[key])
+    }
 
 
-def check_changes(plan: Plan, store: Store, checksum: str, accept: bool, device: str | None = None) -> None:
+def _compared(key: str, value: Any) -> Any:
+    """What decides: of a custom space its parent and what its constraints mean, not what they are called."""
+    if not key.startswith("spaces."):
+        return value
+    parent, *constraints = value
+    return [parent, *(text.partition(": ")[2] for text in constraints)]
+
+
+def check_changes(plan: Plan, store: "Store", checksum: str, accept: bool, device: str | None = None) -> None:
     """Raise ``InputError`` that shows what changed since the study began, unless it is accepted.
 
-    An accepted change is recorded with its day. Trainings on changed data stay in the store but no longer
-    count, as their identities are the same; of everything else that is looked at, identities differ.
+    An accepted change is recorded with its day. Trainings on the data of before stay in the store under their
+    checksum and no longer count; of everything else that is looked at, identities differ.
     """
     now = facts_of(plan, checksum, device)
-    kept = store.changes
+    kept = store.fact("changes")
     changed = differences(kept.get("began", {}), now)
     if changed and not accept:
         lines = [f"{key} was {_shown(key, a)}, is {_shown(key, b)}" for key, (a, b) in changed.items()]
         more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
         raise InputError(
-            f"study {plan.name} changed since it began: {'; '.join(lines[:_SHOWN])}{more}. Change it back,"
-            " begin a new study with another name, or go on with --accept-change, which records it"
+            f"study {plan.name} changed since it began: {'; '.join(lines[:_SHOWN])}{more}",
+            "change it back, begin a new study with another name, or go on with --accept-change, which"
+            " records it",
         )
     began = {**kept.get("began", {}), **now}
     if began == kept.get("began"):
         return
     accepted = list(kept.get("accepted", []))
-    facts = {"began": began, "accepted": accepted, "counts_from": kept.get("counts_from", 0)}
     if changed:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         accepted.append({"when": when, "changes": {key: list(pair) for key, pair in changed.items()}})
-        if _CHECKSUM in changed:
-            facts["counts_from"] = len(store.study.get_trials(deepcopy=False))
-    store.keep_changes(facts)
+    store.keep("changes", {"began": began, "accepted": accepted})
 
 
 def _shown(key: str, value: Any) -> str:

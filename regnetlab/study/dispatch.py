@@ -1,14 +1,14 @@
 """Dispatch: hand trainings to an executor, keep each score as it comes, try again what was lost.
 
-A training that takes its worker along is tried ``TRIES`` times, then recorded as failed, so one
-poisonous network costs a study three workers and nothing else. Nothing is kept twice: a training
-leaves the queue with its score, and its identity is looked up before it is handed out again.
+A training that takes its worker along is tried ``TRIES`` times, then recorded as failed, so one network
+that kills its workers costs a study three of them and nothing else. No training is kept twice: it leaves the
+queue with its score.
 """
 
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,14 +17,17 @@ from regnetlab.errors import InputError
 from regnetlab.execution.base import (
     MemoryLackError,
     OverdueError,
-    Place,
-    Where,
+    Report,
+    Setting,
+    Task,
+    TrainingExecutor,
+    WorkerInfo,
     WorkerLostError,
     WorkerRefusedError,
 )
-from regnetlab.execution.worker import Report, Setup, Task
-from regnetlab.study.alone import alone
-from regnetlab.training.budget import COMPLETE, Budget, Score
+from regnetlab.study.observer import Observer
+from regnetlab.study.replay import replay_command
+from regnetlab.training.budget import COMPLETE, Score
 from regnetlab.training.devices import training_bytes
 from regnetlab.training.trainer import OUT_OF_MEMORY
 from regnetlab.trials.job import Job
@@ -58,8 +61,7 @@ class Pace:
     section 4, figure 12).
     """
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+    def __init__(self) -> None:
         self._slowest = 0.0
         self._seen = 0
 
@@ -70,128 +72,137 @@ class Pace:
 
     def limit(self, job: Job, tries: int) -> float:
         """Hard limit in seconds: predicted on the first try, the whole time limit on later ones."""
-        most = 1.1 * self._budget.time_limit + _HARD_MARGIN
+        most = 1.1 * job.budget.time_limit + _HARD_MARGIN
         if tries or self._seen < 3:
             return most
-        predicted = self._slowest * job.acts * self._budget.images * self._budget.epochs
+        predicted = self._slowest * job.acts * job.budget.images * job.budget.epochs
         return min(most, _HARD_MARGIN + _SLOWER * predicted)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Who is told what: that a worker began with a training (from any thread), that it is lost there,
-    and, before a score is kept, what computed it, which may be refused by raising."""
+class Dispatch:
+    """The trainings in flight on one executor."""
 
-    began: Callable[[Job, Where], None] = lambda job, where: None
-    lost: Callable[[Job], None] = lambda job: None
-    computed_on: Callable[[str], None] = lambda device: None
+    def __init__(
+        self,
+        executor: TrainingExecutor,
+        setting: Setting,
+        keep: Callable[[Job, Report], None],
+        observer: Observer,
+        stop: Stop,
+        watch: Callable[[int], None] = lambda running: None,
+    ) -> None:
+        """``keep`` is given every score and may refuse it by raising; ``watch`` is told now and then how many
+        trainings are in flight, and may raise."""
+        self._executor, self._setting, self._keep = executor, setting, keep
+        self._observer, self._stop, self._watch = observer, stop, watch
+        self._flying: dict[Future[Report], Job] = {}
+        self._lost: Counter[str] = Counter()
+        self._crowded: set[str] = set()  # what ran out of memory; it is tried again with nothing beside it
+        self._begun: set[str] = set()
+        self._devices: dict[str, str] = {}  # by host: errors of a CPU and a GPU must not be mixed
+        self._pace = Pace()
 
+    def train(self, jobs: Sequence[Job]) -> None:
+        """Train these from the first on; returns when all are kept, or soon after a stop is asked for.
 
-NOBODY = Told()
+        Raises ``InputError`` where no worker is left that may train.
+        """
+        queue = deque(jobs)
+        while self._flying or (queue and not self._stop.is_set()):
+            while queue and not self._stop.is_set() and len(self._flying) < self._executor.capacity():
+                self._submit(queue.popleft())
+            self._watch(len(self._flying))
+            if self._stop.out_of_time():
+                self._observer.on_note(
+                    f"handed back {len(self._flying)} trainings that were in flight; the next run trains them"
+                )
+                return
+            if not self._flying:
+                time.sleep(_LOOK_EVERY)
+                continue
+            done, _ = wait(self._flying, timeout=_LOOK_EVERY, return_when=FIRST_COMPLETED)
+            cancelled = [self._collect(future, queue) for future in done]
+            if any(cancelled) and not self._stop.is_set():
+                self._executor.revive()
+        self._watch(0)
 
+    def _submit(self, job: Job) -> None:
+        needed = training_bytes(job.acts, job.budget.images_per_step)
+        limit = self._pace.limit(job, self._lost[job.identity])
+        task = Task(job, limit, needed, alone=job.identity in self._crowded)
+        future = self._executor.train(self._setting, task, partial(self._begin, job))
+        self._flying[future] = job
 
-def dispatch(
-    queue: deque[Job],
-    place: Place,
-    setup: Setup,
-    keep: Callable[[Job, Report], None],
-    stop: Stop,
-    say: Callable[[int], None],
-    note: Callable[[str], None],
-    watch: Callable[[], None] = lambda: None,
-    told: Told = NOBODY,
-) -> None:
-    """Train ``queue`` from its front; returns when all are kept, or soon after ``stop`` was asked for.
+    def _begin(self, job: Job, worker: WorkerInfo) -> None:
+        self._begun.add(job.identity)
+        self._observer.on_start(job, worker)
 
-    ``keep`` may put more at the end of the queue.
+    def _collect(self, future: Future[Report], queue: deque[Job]) -> bool:
+        """Keep what a training earned, or put it back; whether it was cancelled with its executor."""
+        job = self._flying.pop(future)
+        try:
+            report = future.result()
+            self._check_device(report)
+            if report.score.ended == OUT_OF_MEMORY:
+                raise MemoryLackError(OUT_OF_MEMORY)
+        except InputError:
+            raise
+        except CancelledError:
+            self._observer.on_lost(job)
+            queue.appendleft(job)
+            return True
+        except Exception as error:
+            self._observer.on_lost(job)
+            self._retry(job, self._executor.explain(error), queue)
+        else:
+            if job.identity not in self._begun:  # the executor can't tell before, or its word comes later
+                self._begin(job, WorkerInfo(report.worker or report.host, report.device))
+            self._pace.learn(job, report.score)
+            self._keep(job, report)
+        return False
 
-    ``say`` is told how many are in flight, ``watch`` is called every now and then and may raise.
-    Raises ``InputError`` where no worker is left that may train.
-    """
-    flying: dict[Future[Report], Job] = {}
-    lost: Counter[str] = Counter()
-    crowded: set[str] = set()  # what ran out of memory; it is tried again with nothing beside it
-    pace = Pace(setup.budget)
-    began: set[str] = set()
-    where: dict[str, str] = {}  # device by host: errors of a CPU and a GPU must not be mixed
-
-    def begins(job: Job, at: Where) -> None:
-        began.add(job.identity)
-        told.began(job, at)
-
-    while flying or (queue and not stop.is_set()):
-        while queue and not stop.is_set() and len(flying) < place.capacity():
-            job = queue.popleft()
-            limit = pace.limit(job, lost[job.identity])
-            needed = training_bytes(job.acts, setup.budget.images_per_step)
-            alone = job.identity in crowded
-            task = Task(job.model, job.recipe, job.seed, job.final, limit, needed, alone)
-            flying[place.train(setup, task, partial(begins, job))] = job
-        say(len(flying))
-        watch()
-        if stop.out_of_time():
-            note(f"handed back {len(flying)} trainings that were in flight; the next run trains them")
+    def _retry(self, job: Job, failure: BaseException, queue: deque[Job]) -> None:
+        if isinstance(failure, WorkerRefusedError):
+            self._observer.on_note(failure.reason)
+            queue.appendleft(job)
+            if not self._executor.send_away(failure.worker):
+                raise InputError(f"no worker is left: {failure.reason}") from None
             return
-        if not flying:
-            time.sleep(_LOOK_EVERY)
-            continue
-        done, _ = wait(flying, timeout=_LOOK_EVERY, return_when=FIRST_COMPLETED)
-        gone = False
-        for future in done:
-            job = flying.pop(future)
-            try:
-                report = future.result()
-                _check_device(report, where)
-                told.computed_on(report.device)
-                if report.score.ended == OUT_OF_MEMORY:
-                    raise MemoryLackError(OUT_OF_MEMORY)
-            except InputError:
-                raise
-            except CancelledError:  # with its place, through no fault of its own
-                gone = True
-                told.lost(job)
-                queue.appendleft(job)
-            except Exception as error:
-                failure = place.explain(error)
-                told.lost(job)
-                if isinstance(failure, WorkerRefusedError):
-                    note(failure.reason)
-                    queue.appendleft(job)
-                    if not place.send_away(failure.worker):
-                        raise InputError(f"no worker is left: {failure.reason}") from None
-                elif isinstance(failure, WorkerLostError):
-                    lost[job.identity] += 1
-                    again = lost[job.identity] < TRIES
-                    if isinstance(failure, MemoryLackError):
-                        crowded.add(job.identity)
-                    note(_lost_line(setup, job, failure, lost[job.identity]))
-                    if again:
-                        queue.append(job)
-                    else:
-                        keep(job, _failed(failure, setup))
-                else:
-                    raise failure from None
-            else:
-                if job.identity not in began:  # the place can't tell before, or its word comes later
-                    begins(job, Where(report.worker or report.host, report.device))
-                pace.learn(job, report.score)
-                keep(job, report)
-        if gone and not stop.is_set():
-            place.revive()
-    say(0)
+        if not isinstance(failure, WorkerLostError):
+            raise failure from None
+        self._lost[job.identity] += 1
+        times = self._lost[job.identity]
+        if isinstance(failure, MemoryLackError):
+            self._crowded.add(job.identity)
+        self._observer.on_note(_lost_line(self._setting, job, failure, times))
+        if times < TRIES:
+            queue.append(job)
+        else:
+            self._keep(job, _failed(job, failure))
+
+    def _check_device(self, report: Report) -> None:
+        """Raise ``InputError`` where this host trains on another kind of device than others did."""
+        self._devices.setdefault(report.host, report.device)
+        kinds = {kind: host for host, kind in self._devices.items()}
+        if len(kinds) > 1:
+            named = ", ".join(f"{host} on {kind}" for kind, host in sorted(kinds.items()))
+            raise InputError(
+                f"workers train on different devices ({named}), whose errors differ",
+                "name one with --device or --kernels",
+            )
 
 
-def _failed(failure: WorkerLostError, setup: Setup) -> Report:
+def _failed(job: Job, failure: WorkerLostError) -> Report:
     if isinstance(failure, MemoryLackError):
         reason = OUT_OF_MEMORY
     elif isinstance(failure, OverdueError):
-        reason = f"time limit of {setup.budget.time_limit:g} s, {TRIES} times without any answer"
+        reason = f"time limit of {job.budget.time_limit:g} s, {TRIES} times without any answer"
     else:
         reason = f"failed: its worker died {TRIES} times, at last because {failure}"
     return Report(Score(None, (), 0.0, 0, reason), "", "")
 
 
-def _lost_line(setup: Setup, job: Job, failure: WorkerLostError, times: int) -> str:
+def _lost_line(setting: Setting, job: Job, failure: WorkerLostError, times: int) -> str:
     """What happened to which network, and how to see it happen alone."""
     if isinstance(failure, MemoryLackError):
         happened, next_step = "ran out of memory", "it is tried again alone on its device"
@@ -200,17 +211,6 @@ def _lost_line(setup: Setup, job: Job, failure: WorkerLostError, times: int) -> 
     if times == TRIES:
         next_step = "it is recorded as failed"
     return (
-        f"{job.space} {job.index} {happened}, try {times} of {TRIES}; {next_step}. Alone: {alone(setup, job)}"
+        f"{job.space} {job.index} {happened}, try {times} of {TRIES}; {next_step}. Alone:"
+        f" {replay_command(setting, job)}"
     )
-
-
-def _check_device(report: Report, where: dict[str, str]) -> None:
-    """Raise ``InputError`` where this host trains on another kind of device than others did."""
-    where.setdefault(report.host, report.device)
-    kinds = {kind: host for host, kind in where.items()}
-    if len(kinds) > 1:
-        named = ", ".join(f"{host} on {kind}" for kind, host in sorted(kinds.items()))
-        raise InputError(
-            f"workers train on different devices ({named}), whose errors differ",
-            "name one with --device or --kernels",
-        )

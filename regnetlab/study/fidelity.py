@@ -5,28 +5,25 @@ itself has trained is used again, and no population can come to hold them: a pop
 identities that its plan asks for. The design and its reasons: docs/fidelity.md.
 """
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
-from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan
-from regnetlab.study.provenance import check_same_data, provenance, with_data_facts
-from regnetlab.study.store import open_store
+from regnetlab.study.stages import data_of, planned_jobs
 from regnetlab.training.budget import Budget, Score
 from regnetlab.trials.job import Job
-from regnetlab.trials.tables import CURVE
+from regnetlab.trials.store import open_store
+from regnetlab.trials.tables import FIDELITY
 
 if TYPE_CHECKING:
-    from regnetlab.study.runner import Progress
-    from regnetlab.study.session import Means, Ready
+    from regnetlab.study.observer import Observer
+    from regnetlab.study.session import Options, Prepared
 
 LADDER = (1_600, 3_200, 6_400)
 """Training images of the budgets that are tried where nothing else is said; the study's own joins them.
@@ -36,26 +33,6 @@ NETWORKS = 10
 FEWEST_NETWORKS = 3
 SEEDS = 2
 """Trainings of a network at each budget: the least that shows what seeds alone do to a ranking."""
-
-COLUMNS = (
-    "images",
-    "epochs",
-    "batch_size",
-    "validation",
-    "space",
-    "index",
-    "replicate",
-    "model",
-    "flops",
-    "params",
-    "acts",
-    "error",
-    "ended",
-    "seed",
-    "seconds",
-    "curve",
-)
-"""Columns of fidelity.csv, one row a training; the first four are its budget, ``curve`` as in trials.csv."""
 
 _MOST_RUNGS = 20
 _RUNG = re.compile(r"\s*(\d{1,9})(?:x(\d{1,5}))?(?:@(\d{1,7}))?(?:/(\d{1,9}))?\s*")
@@ -117,92 +94,79 @@ def ladder(plan: Plan, budgets: Sequence[Budget], networks: int) -> Ladder:
             f"--networks is {networks}", f"{FEWEST_NETWORKS} of each space are the least to rank"
         )
     few = tuple(replace(draw, n=min(draw.n, networks)) for draw in plan.draws)
-    jobs = planned_jobs(replace(plan, draws=few, seeds=SEEDS))
-    rungs = []
-    for budget in budgets:
-        rungs.append((budget, tuple(replace(job, budget=budget) for job in jobs)))
-    known = open_store(plan.store).scores() if plan.store.exists() else {}
-    wanted = {job.identity for _, there in rungs for job in there}
-    return Ladder(tuple(rungs), {key: score for key, score in known.items() if key in wanted})
+    jobs = planned_jobs(replace(plan, draws=few, seeds=SEEDS, repeated=1.0))
+    rungs = [(budget, tuple(replace(job, budget=budget) for job in jobs)) for budget in budgets]
+    scores: Mapping[str, Score] = {}
+    if plan.store.exists():
+        store = open_store(plan.store)
+        scores = store.scores(data_of(store))
+    asked = {job.identity for _, there in rungs for job in there}
+    return Ladder(tuple(rungs), {key: score for key, score in scores.items() if key in asked})
 
 
 def run_fidelity(
     plan: Plan,
-    means: "Means",
-    display: "AbstractContextManager[Progress]",
+    options: "Options",
+    observer: "Observer",
     budgets: Sequence[Budget],
     networks: int,
-    ready: "Ready | None" = None,
+    prepared: "Prepared | None" = None,
 ) -> Ladder:
     """Train what the ladder has not yet, and leave store and fidelity.csv behind, however it ends.
 
-    ``ready`` is what the plan needs, where that was loaded already. Raises ``InputError`` before anything
-    is written, as ``session.run_study`` does.
+    ``prepared`` is what the plan needs, where that was loaded already.
+
+    Raises:
+        InputError: As ``run.run_study`` does.
     """
-    from regnetlab.study.runner import run_apart  # torch, which whoever reads fidelity.csv does without
-    from regnetlab.study.session import prepare
-    from regnetlab.training.batches import check_budget
+    from regnetlab.study.session import open_session, prepare  # torch
 
     state = ladder(plan, budgets, networks)
-    if not state.missing:
-        write_atomically(plan.fidelity, fidelity_csv(state))
-        return state
-    ready = ready or prepare(plan, means)
-    setup, data = ready.setup, ready.data
-    for budget in budgets:
-        check_budget(data, budget)
-    with locked(plan.lock) as lock:
-        store = open_store(plan.store)
-        check_same_data(store.provenance, data)
-        # A margin stated after errors are known proves nothing; these are errors too.
-        stated = {"margin": store.provenance.get("margin", plan.margin)}
-        known = with_data_facts(store.provenance, data, plan.budget)
-        store.keep_provenance(known or provenance(plan.folder, data, setup, ready.wanted.workers) | stated)
-        parts = [(replace(setup, budget=budget), jobs) for budget, jobs in state.rungs]
-        try:
-            with display as progress:
-                for note in ready.before(budgets[-1]):  # which judges all others
-                    progress.note(note)
-                run_apart(parts, store, lock, progress, ready.executor, ready.wanted)
-        finally:
-            state = ladder(plan, budgets, networks)
-            if state.scores:
-                write_atomically(plan.fidelity, fidelity_csv(state))
+    if state.missing:
+        prepared = prepared or prepare(plan, options)
+        with open_session(prepared, options, observer) as session:
+            try:
+                for _, jobs in state.rungs:
+                    session.observer.on_begin(jobs, state.scores)
+                    session.train(jobs)
+            finally:
+                state = ladder(prepared.plan, budgets, networks)
+                _write(plan, state)
+    else:
+        _write(plan, state)
     return state
 
 
-def fidelity_csv(state: Ladder) -> str:
-    """The finished trainings of the ladder as CSV, smallest budget first."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for budget, jobs in state.rungs:
-        for job in jobs:
-            score = state.scores.get(job.identity)
-            if score is not None:
-                writer.writerow(_row(budget, job, score))
-    return text.getvalue()
+def _write(plan: Plan, state: Ladder) -> None:
+    if state.scores:
+        write_atomically(plan.fidelity, FIDELITY.csv(fidelity_frame(state)))
 
 
-def _row(budget: Budget, job: Job, score: Score) -> Mapping[str, object]:
-    return {
-        "images": budget.images,
-        "epochs": budget.epochs,
-        "batch_size": budget.batch_size,
-        "validation": budget.validation,
-        "space": job.space,
-        "index": job.index,
-        "replicate": job.replicate,
-        "model": job.model,
-        "flops": job.flops,
-        "params": job.params,
-        "acts": job.acts,
-        "error": "" if score.error is None else repr(score.error),
-        "ended": score.ended,
-        "seed": job.seed,
-        "seconds": f"{score.seconds:.3f}",
-        "curve": CURVE.write(score.curve),
-    }
+def fidelity_frame(state: Ladder) -> pd.DataFrame:
+    """The finished trainings of the ladder as a table (``tables.FIDELITY``), smallest budget first."""
+    return FIDELITY.frame(
+        {
+            "images": budget.images,
+            "epochs": budget.epochs,
+            "batch_size": budget.batch_size,
+            "validation": budget.validation,
+            "space": job.space,
+            "index": job.index,
+            "replicate": job.replicate,
+            "model": job.model,
+            "flops": job.flops,
+            "params": job.params,
+            "acts": job.acts,
+            "error": score.error,
+            "ended": score.ended,
+            "seed": job.seed,
+            "seconds": round(score.seconds, 3),
+            "curve": score.curve,
+        }
+        for budget, jobs in state.rungs
+        for job in jobs
+        if (score := state.scores.get(job.identity)) is not None
+    )
 
 
 def _in_time(budget: Budget, own: Budget) -> Budget:

@@ -4,18 +4,16 @@ A study's networks exist on its template alone, so the commands that take a MODE
 the template that it is meant on.
 """
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from regnetlab.errors import InputError, unknown
-from regnetlab.spaces.config import Config, parse_anynet
+from regnetlab.spaces.config import Config
 from regnetlab.spaces.template import Template, template_named
-from regnetlab.study.jobs import planned_jobs, population_hash
 from regnetlab.study.plan import Plan
+from regnetlab.study.stages import kept_regnets, planned_jobs
 from regnetlab.training.budget import Recipe
 from regnetlab.trials.job import DERIVED, training_seed
 
@@ -108,34 +106,28 @@ def _derived(plan: Plan) -> Mapping[int, Config]:
     """The derived RegNets by index: from the store, or from trials.csv where a study came without it."""
     if not plan.derived:
         raise InputError(f"study {plan.name} derives no RegNets", "write [derive] n = 6 in its study.toml")
-    found: Mapping[int, Config] = {}
+    configs: list[Config] | None = None
     if plan.store.exists():
-        from regnetlab.study.store import open_store
+        from regnetlab.trials.store import open_store  # SQLAlchemy
 
-        derived = open_store(plan.store).derived(population_hash(planned_jobs(plan)))
-        if derived == []:
-            raise InputError(f"study {plan.name}: its run could not derive a RegNet from the best networks")
-        found = dict(enumerate(derived or ()))
-    elif plan.trials.exists():
-        found = _derived_rows(plan)
-    if not found:
+        configs = kept_regnets(plan, open_store(plan.store))
+    if configs == []:
+        raise InputError(f"study {plan.name}: its run could not derive a RegNet from the best networks")
+    if configs is None and plan.trials.exists():
+        configs = _written_regnets(plan)
+    if not configs:
         raise InputError(
             f"study {plan.name} has no derived RegNets yet", f"get them with: regnetlab run {plan.name}"
         )
-    return found
+    return dict(enumerate(configs))
 
 
-def _derived_rows(plan: Plan) -> Mapping[int, Config]:
-    try:
-        rows = csv.DictReader(io.StringIO(plan.trials.read_text(encoding="utf-8")))
-        return {int(row["index"]): _row_config(row) for row in rows if row["space"] == DERIVED}
-    except (OSError, ValueError, KeyError, AttributeError, csv.Error) as error:
-        raise InputError(f"{plan.trials} can't be read as `run` writes it: {error!r}") from None
+def _written_regnets(plan: Plan) -> list[Config]:
+    from regnetlab.trials.tables import TRIALS  # pandas
 
-
-def _row_config(row: Mapping[str, str]) -> Config:
-    named = {"d": "depths", "w": "widths", "g": "group_widths", "b": "bottleneck_ratios"}
-    return parse_anynet("anynet:" + ";".join(f"{key}={row[c].replace(' ', ',')}" for key, c in named.items()))
+    rows = TRIALS.read(plan.trials).query(f"space == '{DERIVED}' and replicate == 0").sort_values("index")
+    columns = ("depths", "widths", "group_widths", "bottleneck_ratios")
+    return [Config(*config) for config in zip(*(rows[name] for name in columns), strict=True)]
 
 
 def _unknown(plan: Plan, text: str, index: str) -> InputError:

@@ -1,5 +1,6 @@
 """What a study is: everything that its file says, with defaults filled in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,10 @@ from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace
 from regnetlab.spaces.template import Template
-from regnetlab.study.running import Running
-from regnetlab.study.stores.location import Location, from_here, location_of
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading
 from regnetlab.trials.job import Job
+from regnetlab.trials.location import Location, from_here, location_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
-class Baselines:
-    """Which networks compete at the end of a study, and how their learning rates are chosen.
+class BaselinesSection:
+    """``[baselines]``: which networks compete at the end of a study, and how their learning rates are chosen.
 
     Every name in every form (see ``models.forms``), and the ``regnets`` RegNets with the least validation
     error: derived ones, or drawn ones where none were derived. Each is trained with each ``lr``,
@@ -44,6 +44,26 @@ class Baselines:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """What ``[run]`` of a study file says; nothing of it changes an error.
+
+    ``executor`` is ``local``, ``inline`` or ``dask``; ``workers`` trainings at once (none: one per core
+    or GPU). ``scheduler`` is the address of a Dask scheduler, or a kind of cluster to start for the run
+    (local, ssh, slurm, pbs, sge, lsf, kubernetes), for which ``[run.cluster]`` holds what Dask's class
+    takes. ``storage`` is where trainings are kept (see ``stores.location``), ``send_data`` sends the
+    data to workers that have none, ``memory`` is what one training may allocate, such as ``"4GB"``.
+    """
+
+    executor: str = "local"
+    workers: int | None = None
+    scheduler: str | None = None
+    storage: str | None = None
+    send_data: bool = False
+    memory: str | None = None
+    cluster: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that a study file says, with its defaults filled in.
 
@@ -51,7 +71,8 @@ class Plan:
     of the others; ``derived`` RegNets from the law of the best networks; ``margin`` in percentage points
     of error, for verdicts on the steps between spaces; ``reading`` says how a folder's images are read.
     Unless ``images_stated``, the budget's images are the default, or all that there are: a run finds out and
-    records it (``provenance.as_recorded``).
+    records it (``provenance.as_recorded``). An ``adhoc`` plan has no study file: trainings of any
+    protocol share its store.
     """
 
     name: str
@@ -66,11 +87,12 @@ class Plan:
     draws: tuple[Draw, ...]
     derived: int
     margin: float = MARGIN
-    baselines: Baselines | None = None
+    baselines: BaselinesSection | None = None
     running: Running = field(default_factory=Running)
     repeated: float = 1.0
     reading: Reading = field(default_factory=Reading)
     images_stated: bool = field(default=True, compare=False)
+    adhoc: bool = field(default=False, compare=False)
 
     @property
     def trainings_each(self) -> float:
@@ -89,11 +111,17 @@ class Plan:
 
     @property
     def lock(self) -> Path:
-        return self.folder / "study.lock"
+        return self._beside("lock")
 
     @property
     def log(self) -> Path:
-        return self.folder / "study.log.jsonl"
+        return self._beside("log.jsonl")
+
+    def _beside(self, ending: str) -> Path:
+        """A file beside the study's; beside the store of an ad hoc plan, whose folder may have several."""
+        store = self.store
+        name = store.stem if self.adhoc and isinstance(store, Path) else "study"
+        return self.folder / f"{name}.{ending}"
 
     @property
     def trials(self) -> Path:
@@ -104,7 +132,7 @@ class Plan:
         return self.folder / "provenance.json"
 
     @property
-    def contest(self) -> Path:
+    def baselines_table(self) -> Path:
         return self.folder / "baselines.csv"
 
     @property
@@ -127,7 +155,7 @@ class Plan:
     @property
     def ranges(self) -> Ranges:
         """The ranges that all spaces of the study share."""
-        return self.draws[0].space.ranges
+        return self.draws[0].space.ranges if self.draws else Ranges()
 
 
 def stored_at(plan: Plan, storage: str | None) -> Plan:

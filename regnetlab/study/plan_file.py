@@ -13,20 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.errors import InputError, unknown
+from regnetlab.spaces.custom import custom_space
 from regnetlab.spaces.latency import LatencyModel
-from regnetlab.spaces.own import own_space
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import MAX_N
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.spaces.template import Template, parse_input, template_named
-from regnetlab.study.plan import Baselines, Draw, Plan, stored_at
+from regnetlab.study.plan import BaselinesSection, Draw, Plan, Running, stored_at
 from regnetlab.study.plan_mistakes import explained, line_of_message
-from regnetlab.study.running import Running
-from regnetlab.study.stores.location import check_no_password, from_environment
 from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.trials.location import check_no_password, from_environment
 
 
 class _Section(BaseModel):
@@ -239,14 +238,14 @@ def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ..
         if parent is None and each["constraints"]:
             raise InputError(f"space {name!r} has constraints but no parent", 'add parent = "AnyNetA"')
         if parent is not None:
-            known[name] = own_space(name, parent, each["constraints"], known)
+            known[name] = custom_space(name, parent, each["constraints"], known)
         elif name not in known:
             raise unknown("space", name, known)
         draws.append(Draw(known[name].within(ranges), each["n"]))
     return tuple(draws)
 
 
-def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
+def _contest(given: _Baselines, recipe: Recipe) -> BaselinesSection:
     """The section as plain data; raises ``InputError`` where a recipe or learning rate can't be."""
     recipes = []
     for family, part in given.recipe.items():
@@ -261,7 +260,7 @@ def _contest(given: _Baselines, recipe: Recipe) -> Baselines:
         replace(recipe, lr=lr)
     if len(set(given.lr)) < len(given.lr):
         raise InputError(f"baselines: lr is {list(given.lr)}", "list each once")
-    return Baselines(
+    return BaselinesSection(
         given.names, given.forms, given.lr, given.seeds, given.regnets, tuple(recipes), given.tuning_seeds
     )
 

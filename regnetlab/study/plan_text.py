@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 
 from regnetlab.spaces.template import TEMPLATES
-from regnetlab.study.plan import Plan
-from regnetlab.study.running import Running
-from regnetlab.study.stores.location import mask
+from regnetlab.study.plan import Plan, Running
 from regnetlab.study.tomlfile import write_value
 from regnetlab.training.folders.decode import is_folder
+from regnetlab.trials.location import mask
 
 
 def plan_toml(plan: Plan) -> str:
@@ -62,7 +61,7 @@ def plan_toml(plan: Plan) -> str:
     for draw in plan.draws:
         lines += ["", "[[spaces]]", f"space = {write_value(draw.space.name)}", f"n = {draw.n}"]
         if draw.space.parent:
-            own = (f"{write_value(each.name)} = {write_value(each.meaning)}" for each in draw.space.own)
+            own = (f"{write_value(each.name)} = {write_value(each.meaning)}" for each in draw.space.custom)
             lines += [f"parent = {write_value(draw.space.parent)}", "[spaces.constraints]", *own]
     return "\n".join(lines) + "\n"
 

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
+from regnetlab.execution.base import Setting
 from regnetlab.study.plan import Plan
-from regnetlab.study.store import Store, open_store
 from regnetlab.training.budget import Budget
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import DataSet
 from regnetlab.training.guessing import Guessing, guessing
 
 if TYPE_CHECKING:
-    from regnetlab.execution.worker import Setup
+    from regnetlab.trials.store import Store
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
 _GUESSING = MappingProxyType(
@@ -38,9 +38,11 @@ _GUESSING = MappingProxyType(
 """By the split that judges, the names under which the fields of ``Guessing`` are recorded."""
 
 
-def provenance(folder: Path, data: DataSet, setup: "Setup", workers: int | None) -> dict[str, object]:
+def provenance(
+    folder: Path, data: DataSet, setting: Setting, budget: Budget, workers: int | None
+) -> dict[str, object]:
     """The facts that a study's end state records, ready for JSON."""
-    from regnetlab.training.devices import kernels_used  # torch, which whoever only reads does without
+    from regnetlab.training.devices import kernels_used  # torch, which reading does without
 
     return {
         "regnetlab": __version__,
@@ -49,13 +51,13 @@ def provenance(folder: Path, data: DataSet, setup: "Setup", workers: int | None)
         "machine": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": usable_cores(),
-        "device": setup.device,
-        "kernels": kernels_used(setup.kernels, setup.device),
+        "device": setting.device,
+        "kernels": kernels_used(setting.kernels, setting.device),
         "workers": workers,
         "git": _git_state(folder),
         "data": data.name,
         "data_checksum": data.checksum,
-        **data_facts(data, setup.budget),
+        **data_facts(data, budget),
         **({"survey": data.survey.summary(data.name)} if data.survey else {}),
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -111,7 +113,13 @@ def as_recorded(plan: Plan) -> Plan:
 def recorded(plan: Plan) -> Mapping[str, Any]:
     """What the run that last trained something recorded of its circumstances; empty before the first."""
     if plan.store.exists():
-        return open_store(plan.store).provenance
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
+        return open_store(plan.store).fact("provenance") or _written_if_there(plan)
+    return _written_if_there(plan)
+
+
+def _written_if_there(plan: Plan) -> Mapping[str, Any]:
     return _written(plan) if plan.provenance.exists() else {}
 
 
@@ -141,22 +149,9 @@ def readable(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts, **texts}
 
 
-def provenance_json(store: Store) -> str:
+def provenance_json(store: "Store") -> str:
     """The circumstances as they stand beside trials.csv."""
-    return json.dumps(dict(store.provenance), indent=2) + "\n"
-
-
-def check_same_data(before: Mapping[str, Any], data: DataSet, store: str = "study.db") -> None:
-    """Raise ``InputError`` where a study began with other data than these; ``store`` recorded them."""
-    known = before.get("data_checksum", data.checksum)
-    if before.get("data") == data.name and known != data.checksum:
-        raise InputError(
-            (
-                f"data {data.name} changed since this study began (checksum {data.checksum[:12]}, was"
-                f" {known[:12]})"
-            ),
-            f"bring the old data back, or move {store} away to begin anew",
-        )
+    return json.dumps(store.fact("provenance"), indent=2) + "\n"
 
 
 def _version(package: str) -> str:

@@ -1,33 +1,37 @@
 """What a study has earned so far, for the analyses: its trials, its steps and its margin."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
 from regnetlab.analysis.baselines import BaselineComparison, baselines
 from regnetlab.errors import InputError
-from regnetlab.study.contest_table import contest_csv
-from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, recorded
-from regnetlab.study.search_store import kept_searches
-from regnetlab.study.search_table import searches_csv
-from regnetlab.study.store import open_store
+from regnetlab.study.stages import State, study_state
 from regnetlab.trials.files import read_trials
+from regnetlab.trials.job import FINAL, TUNING
 from regnetlab.trials.table import Trials, trials_of
-from regnetlab.trials.tables import BASELINES, FIDELITY, LATENCY, SEARCHES
+from regnetlab.trials.tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, SEARCHES
 
 
 def study_trials(plan: Plan) -> Trials:
-    """The trainings that a study has finished: from its store, or from trials.csv without one.
+    """The trainings that a study has finished: from its store, or from trials.csv where that has none.
 
     Rows are in the order of the study's spaces, derived RegNets last.
+
+    Raises:
+        InputError: There are none yet.
     """
     found = None
     if plan.store.exists():
-        state = outcome(plan, open_store(plan.store))
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
+        state = study_state(plan, open_store(plan.store))
         found = trials_of(state.jobs, state.scores)
-    elif plan.trials.exists():
+    if not found and plan.trials.exists():
         found = read_trials([plan.trials], "percent")
     if not found:
         raise InputError(f"study {plan.name} has no trainings yet", f"begin with: regnetlab run {plan.name}")
@@ -40,9 +44,50 @@ def study_trials(plan: Plan) -> Trials:
 def study_baselines(plan: Plan) -> pd.DataFrame:
     """The trainings of the comparison with the baselines (``tables.BASELINES``); empty before tuning."""
     if plan.store.exists():
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
         store = open_store(plan.store)
-        return BASELINES.parse(contest_csv(plan, outcome(plan, store), store.latencies), plan.contest)
-    return BASELINES.read(plan.contest) if plan.contest.exists() else BASELINES.frame(())
+        state = study_state(plan, store)
+        if state.baselines.contenders:
+            return baselines_frame(state, store.fact("latencies"))
+    return BASELINES.read(plan.baselines_table) if plan.baselines_table.exists() else BASELINES.frame(())
+
+
+def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
+    """The finished trainings of tuning and final stage, tuning first, contenders in the plan's order.
+
+    ``latencies`` are medians and quartiles in milliseconds by model and batch size.
+    """
+    rows = []
+    for stage in (TUNING, FINAL):
+        for job in state.jobs:
+            score = state.scores.get(job.identity)
+            if job.space == stage and score is not None:
+                contender = state.baselines.contenders[job.index]
+                times = latencies.get(contender.model, {})
+                rows.append(
+                    {
+                        "stage": stage,
+                        "contender": contender.name,
+                        "model": contender.model,
+                        "family": contender.family,
+                        "flops": job.flops,
+                        "params": job.params,
+                        "acts": job.acts,
+                        "lr": job.recipe.lr,
+                        "seed": job.seed,
+                        "error": score.error,
+                        "test_error": score.test_error,
+                        "ended": score.ended,
+                        "images": score.images,
+                        "seconds": round(score.seconds, 2),
+                        **{
+                            f"latency_{batch}_ms": times[str(batch)][0] if str(batch) in times else None
+                            for batch in LATENCY_BATCHES
+                        },
+                    }
+                )
+    return BASELINES.frame(rows)
 
 
 def compared_with_baselines(plan: Plan) -> BaselineComparison:
@@ -60,7 +105,9 @@ def compared_with_baselines(plan: Plan) -> BaselineComparison:
 def study_searches(plan: Plan) -> pd.DataFrame:
     """The trainings of every search in the study's folder (``tables.SEARCHES``), of whatever protocol."""
     if plan.searches_store.exists():
-        return SEARCHES.parse(searches_csv(kept_searches(plan.searches_store)), plan.searches)
+        from regnetlab.study.search.store import kept_searches, searches_frame  # Optuna
+
+        return searches_frame(kept_searches(plan.searches_store))
     return SEARCHES.read(plan.searches) if plan.searches.exists() else SEARCHES.frame(())
 
 

@@ -1,48 +1,59 @@
-"""One sitting of a study: everything around the runner, from checking the data to writing trials.csv."""
+"""A session: everything that trainings need around them, from checking the data to letting go of the lock.
+
+``run``, ``fidelity``, ``search`` and ``train`` of the Python interface all train through one; so data,
+device, kernels and changes of the study file are checked in one place.
+"""
 
 import pickle
 import re
+import signal
 import sys
-from contextlib import AbstractContextManager, ExitStack
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from regnetlab.errors import InputError
-from regnetlab.execution import check_executor
-from regnetlab.execution.base import Wanted
+from regnetlab.execution import check_executor, make_executor
+from regnetlab.execution.base import Report, Request, Setting, TrainingExecutor
 from regnetlab.execution.clusters import check_kind
 from regnetlab.execution.dask import check_answers
-from regnetlab.execution.worker import Setup, computed_on
+from regnetlab.execution.worker import computed_on
 from regnetlab.files import write_atomically
-from regnetlab.models.registry import find_model
+from regnetlab.study.baselines import check_unchanged
 from regnetlab.study.changes import check_changes
-from regnetlab.study.contest import check_unchanged, hand_designed
-from regnetlab.study.contest_table import LATENCY_BATCHES, contest_csv
-from regnetlab.study.events import Logged, log_writer, told_to
-from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.lock import Lock, locked
-from regnetlab.study.outcome import Outcome, outcome
+from regnetlab.study.dispatch import Dispatch, Stop
+from regnetlab.study.observer import Log, Observer, Observers, Write, log_writer
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import provenance, provenance_json, with_data_facts
-from regnetlab.study.runner import Derive, Progress, run
-from regnetlab.study.store import Store, open_store
-from regnetlab.study.stores.lease import leased
-from regnetlab.study.stores.location import mask
+from regnetlab.study.replay import replay_of_failed
+from regnetlab.study.stages import planned_jobs
 from regnetlab.training.batches import check_budget, settled_images
 from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.folders.listener import Listener
-from regnetlab.training.latency import latency
-from regnetlab.trials.table import trials_of
+from regnetlab.trials.job import Job, Trial
+from regnetlab.trials.lease import Lock, leased, locked
+from regnetlab.trials.location import mask
+from regnetlab.trials.store import Store, open_store
+
+if TYPE_CHECKING:
+    from regnetlab.trials.optuna_mirror import Mirror
+
+GRACE = 20.0
+"""Seconds that trainings in flight get after SIGTERM; batch systems commonly kill after 30."""
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What a study is run with; ``None`` is what its file says in [run] (see ``Running``)."""
+class Options:
+    """What something is trained with; ``None`` is what the study file says in [run] (``plan.Running``)."""
 
     executor: str | None = None
     workers: int | None = None
@@ -53,139 +64,252 @@ class Means:
     send_data: bool = False
     accept_change: bool = False
     skip_unreadable: bool = False
+    mirror: str | None = None
     listener: Listener = field(default_factory=Listener)
 
 
-def run_study(plan: Plan, means: Means, display: AbstractContextManager[Progress], derive: Derive) -> Outcome:
-    """Train what is missing and leave store and trials.csv behind, however it ends.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What trainings need, before anything is written.
 
-    A plan without a stated number of images is run with the number that ``prepare`` finds.
-
-    Raises ``InputError`` before anything is written where the plan does not fit the data, the device
-    or the executor is not there, or somebody else runs the study.
+    The ``plan`` has its images settled and read as the options say; ``notes`` are what to know of the data.
     """
-    ready = prepare(plan, means)
-    plan, setup, data, wanted = ready.plan, ready.setup, ready.data, ready.wanted
-    hand_designed(plan)  # refuses a baseline that is not known or can't be had
+
+    plan: Plan
+    data: DataSet
+    setting: Setting
+    executor: str
+    request: Request
+    notes: tuple[str, ...]
+
+
+def prepare(plan: Plan, options: Options) -> Prepared:
+    """Load the data and look for device and executor.
+
+    Raises:
+        InputError: The plan does not fit the data, or the device or executor is not there.
+    """
+    executor = options.executor or ("dask" if options.scheduler else plan.running.executor)
+    check_executor(executor)
+    check_kernels(options.kernels)
+    here = executor != "dask"  # whether this machine trains; a cluster's workers have devices of their own
+    device = find_device(options.device) if here else torch.device("cpu")
+    skip = options.skip_unreadable or plan.reading.skip_unreadable
+    reading = replace(plan.reading, skip_unreadable=skip)
+    data = load_data(plan.data, plan.template, options.data_dir, reading, options.listener)
+    data.check_fits(plan.template)
+    budget, note = (plan.budget, "") if plan.images_stated else settled_images(data, plan.budget)
+    check_budget(data, budget)
+    plan = replace(plan, budget=budget, reading=reading)
+    workers = options.workers or plan.running.workers or (_at_once(plan, device) if here else None)
+    name = str(device) if here else options.device
+    setting = Setting(options.data_dir, name, options.kernels, data.checksum)
+    majority = data.majority_error(budget.validation)
+    guess = f"always answering the commonest class has an error of {majority:.2f}%"
+    notes = tuple(filter(None, (*data.lines(), note, guess)))
+    return Prepared(
+        plan, data, setting, executor, _request(plan, options, executor, workers, name, data), notes
+    )
+
+
+class Session:
+    """An open session. Make one with ``open_session``."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        store: Store,
+        lock: Lock,
+        observer: Observer,
+        stop: Stop,
+        accept_change: bool,
+    ) -> None:
+        self.plan, self.data, self.store = prepared.plan, prepared.data, store
+        self.observer, self.stop = observer, stop
+        self._prepared, self._lock, self._accept_change = prepared, lock, accept_change
+        self._executor: TrainingExecutor | None = None
+        self._told = False
+        self._devices: set[str] = set()
+
+    def train(self, jobs: Sequence[Job]) -> None:
+        """Train what the store lacks of these jobs, each identity once; the store has their trials then.
+
+        It returns early where a stop was asked for. Networks of each space come in turn, so that what was
+        interrupted is an even sample.
+        """
+        scores = self.store.scores(self.data.checksum)
+        missing: dict[str, Job] = {}
+        for job in sorted(jobs, key=lambda job: (job.replicate, job.index)):
+            if job.identity not in scores:
+                missing.setdefault(job.identity, job)
+        if not missing or self.stop.is_set():
+            return
+        budgets = {job.budget for job in missing.values()}
+        for budget in budgets:
+            check_budget(self.data, budget)
+        self._check_kept(jobs)
+        self._tell_once(max(budgets, key=lambda budget: budget.steps))
+        self._dispatch.train(list(missing.values()))
+
+    @cached_property
+    def _dispatch(self) -> Dispatch:
+        request = replace(self._prepared.request, note=self.observer.on_note)
+        self._executor = make_executor(self._prepared.executor, request)
+        return Dispatch(
+            self._executor, self._prepared.setting, self._keep, self.observer, self.stop, self._watch
+        )
+
+    def _keep(self, job: Job, report: Report) -> None:
+        if report.device:  # a training that was lost with its workers has none
+            self._check_computed_on(report.device)
+        self._lock.check()
+        trial = Trial(job, report.score, self.data.checksum, report.device, report.worker)
+        self.store.add(trial)
+        self.observer.on_finish(trial, replay_of_failed(self._prepared.setting, job, report.score))
+
+    def _watch(self, running: int) -> None:
+        self._lock.say(running)
+        self._lock.check()
+
+    def _check_computed_on(self, device: str) -> None:
+        """That what computes is what computed before; a cluster's workers say it once they trained."""
+        if not self.plan.adhoc and device not in self._devices:
+            check_changes(self.plan, self.store, self.data.checksum, self._accept_change, device)
+            self._devices.add(device)
+
+    def _check_kept(self, jobs: Sequence[Job]) -> None:
+        """That trials kept from before, which count beside the new ones, were computed by the same."""
+        if not self.plan.adhoc:  # of a study ``check_changes`` knows
+            return
+        device = device_here(self._prepared)
+        known = self.store.devices(self.data.checksum, {job.identity for job in jobs})
+        if device is not None and known - {device}:
+            raise InputError(
+                f"some of these networks were trained on {min(known - {device})}, and this is {device}: their"
+                " errors differ",
+                "train with the same --device and --kernels, or keep these in another store",
+            )
+
+    def _tell_once(self, budget: Budget) -> None:
+        """Before the first training: keep under what circumstances it is, and say what to know of it."""
+        if self._told:
+            return
+        self._told = True
+        plan, store = self.plan, self.store
+        stated = {"margin": store.fact("provenance").get("margin", plan.margin)}  # before the first training
+        facts = provenance(
+            plan.folder, self.data, self._prepared.setting, plan.budget, self._prepared.request.workers
+        )
+        store.keep("provenance", {**facts, "executor": self._prepared.executor, **stated})
+        if not plan.adhoc:
+            write_atomically(plan.provenance, provenance_json(store))
+        for note in filter(None, (*self._prepared.notes, budget.few_steps())):
+            self.observer.on_note(note)
+
+    def close(self, wait: bool) -> None:
+        """End the executor; without ``wait`` what is in flight is ended too."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=wait, cancel_futures=not wait)
+
+
+@contextmanager
+def open_session(
+    prepared: Prepared, options: Options, observer: Observer, test_split: bool = False
+) -> Iterator[Session]:
+    """Hold the lock, open the store, look for changes, write the log; then let go of everything.
+
+    ``test_split`` says that trainings may be judged on it, so that a choice that would know it is refused.
+
+    Raises:
+        InputError: The study is being run already, its store can't be opened, or it changed since it began.
+    """
+    plan = prepared.plan
     with ExitStack() as held:
         lock: Lock = held.enter_context(locked(plan.lock))
         store = open_store(plan.store)
         if not isinstance(plan.store, Path):
             lock = held.enter_context(leased(store, lock, _tell))
-        check_unchanged(plan, store.contest, store.tested)
-        here = ready.executor != "dask"  # else the workers' devices, which ``dispatch`` compares
-        device = computed_on(torch.device(setup.device).type, setup.kernels) if here else None
-        check_changes(plan, store, data.checksum, means.accept_change, device)
+        if not plan.adhoc:
+            if test_split:
+                check_unchanged(plan, store, prepared.data.checksum)
+            device = device_here(prepared)
+            check_changes(plan, store, prepared.data.checksum, options.accept_change, device)
+            known = with_data_facts(store.fact("provenance"), prepared.data, plan.budget)
+            if known != store.fact("provenance"):
+                store.keep("provenance", known)
+        write: Write = (lambda facts: None) if plan.adhoc else log_writer(plan.log)
+        observers = [observer, Log(write)]
+        if options.mirror is not None:
+            from regnetlab.trials.optuna_mirror import mirror
 
-        @cache
-        def accepted(device: str) -> None:
-            """That the devices of a cluster's workers, known once they trained, are those of before."""
-            check_changes(plan, store, data.checksum, means.accept_change, device)
-
-        stated = {"margin": store.provenance.get("margin", plan.margin)}  # before the first training
-        facts = {"executor": ready.executor}
-        before = len(store.scores())
-        missing = bool(outcome(plan, store).missing)
-        if missing:  # a run that trains nothing says nothing of the errors
-            store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
-            write_atomically(plan.provenance, provenance_json(store))
-        elif (known := with_data_facts(store.provenance, data, plan.budget)) != store.provenance:
-            store.keep_provenance(known)
-        write = log_writer(plan.log)
+            observers.append(_Mirror(mirror(options.mirror, plan.name)))
+        told = Observers(*observers)
+        facts = {"executor": prepared.executor, "workers": prepared.request.workers, "store": str(plan.store)}
+        write({"event": "run", **facts})
+        stop = held.enter_context(stop_on_signals(told.on_note))
+        session = Session(prepared, store, lock, told, stop, options.accept_change)
+        whole = False
         try:
-            write({"event": "run", **facts, "workers": wanted.workers, "store": str(plan.store)})
-            with display as shown:
-                progress = Logged(shown, write, ready.before(plan.budget) if missing else ())
-                at_once = wanted.workers or 1
-                told = told_to(write, accepted)
-                state = run(plan, store, setup, lock, progress, derive, ready.executor, at_once, wanted, told)
-                there = find_device("cpu" if ready.executor == "dask" else setup.device)
-                _measure_latencies(store, state, plan, there, progress)
+            yield session
+            whole = True
         except BaseException as error:
-            write({"event": "broken off", "why": mask(f"{type(error).__name__}: {error}".splitlines()[0])})
+            line = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
+            write({"event": "broken off", "why": mask(line)})
             raise
         finally:
+            session.close(wait=whole and not stop.out_of_time())
             lock.check()
-            state = outcome(plan, store)
-            if len(store.scores()) > before:
-                store.keep_provenance(provenance(plan.folder, data, setup, wanted.workers) | facts | stated)
-            write_atomically(plan.trials, trials_of(state.jobs, state.scores).to_csv())
-            write_atomically(plan.provenance, provenance_json(store))
-            if state.contest.contenders:
-                write_atomically(plan.contest, contest_csv(plan, state, store.latencies))
-        write({"event": "end", "left": len(state.missing)})
-    return state
+        write({"event": "end"})
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """What trainings need: the plan, what they share, the data, where they run, and notes on the data."""
+class _Mirror(Observer):
+    """Copies each finished trial to an Optuna storage, for its dashboard."""
 
-    plan: Plan
-    setup: Setup
-    data: DataSet
-    executor: str
-    wanted: Wanted
-    notes: tuple[str, ...]
+    def __init__(self, target: "Mirror") -> None:
+        self._target = target
 
-    def before(self, budget: Budget) -> tuple[str, ...]:
-        """What is said before trainings of this budget."""
-        return tuple(filter(None, (*self.notes, budget.few_steps())))
+    def on_finish(self, trial: Trial, replay: str) -> None:
+        self._target.add(trial)
 
 
-def prepare(plan: Plan, means: Means) -> Ready:
-    """Everything that a run needs before it writes something.
+def device_here(prepared: Prepared) -> str | None:
+    """What computes on this machine; ``None`` where the workers of a cluster do."""
+    if prepared.executor == "dask":
+        return None
+    return computed_on(torch.device(prepared.setting.device).type, prepared.setting.kernels)
 
-    Raises ``InputError`` where the plan does not fit the data, or the device or executor is not there.
+
+@contextmanager
+def stop_on_signals(note: Callable[[str], None]) -> Iterator[Stop]:
+    """What is in flight is finished, nothing new begun, after the first Ctrl-C; the second ends at once.
+
+    SIGTERM comes from a batch system that will soon kill: what is not finished within ``GRACE`` seconds
+    is handed back.
     """
-    executor = means.executor or ("dask" if means.scheduler else plan.running.executor)
-    check_executor(executor)
-    check_kernels(means.kernels)
-    here = executor != "dask"  # whether this machine trains; a cluster's workers have devices of their own
-    device = find_device(means.device) if here else torch.device("cpu")
-    skip = means.skip_unreadable or plan.reading.skip_unreadable
-    reading = replace(plan.reading, skip_unreadable=skip)
-    data = load_data(plan.data, plan.template, means.data_dir, reading, means.listener)
-    data.check_fits(plan.template)
-    budget, note = (plan.budget, "") if plan.images_stated else settled_images(data, plan.budget)
-    check_budget(data, budget)
-    plan = replace(plan, budget=budget)
-    workers = means.workers or plan.running.workers or (_at_once(plan, device) if here else None)
-    name = str(device) if here else means.device
-    shared = (plan.template, plan.data, means.data_dir, name, budget, means.kernels)
-    setup = Setup(*shared, checksum=data.checksum, reading=reading)
-    majority = data.majority_error(budget.validation)
-    guess = f"always answering the commonest class has an error of {majority:.2f}%"
-    notes = (*data.lines(), note, guess)
-    return Ready(plan, setup, data, executor, _wanted(plan, means, executor, workers, name, data), notes)
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
 
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if number == signal.SIGTERM and stop.deadline is None:
+            stop.deadline = time.monotonic() + GRACE
+        if stop.is_set():
+            return
+        stop.asked.set()
+        if number == signal.SIGTERM:
+            note(f"stopping: what is in flight has {GRACE:.0f} s to finish, else it is handed back")
+        else:
+            note("stopping: the models in flight are finished first (again to stop at once)")
 
-def _at_once(plan: Plan, device: torch.device) -> int:
-    acts = max(job.acts for job in planned_jobs(plan)) if device.type == "cuda" else 0
-    return default_workers(device, acts, plan.budget.images_per_step)
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _wanted(
-    plan: Plan, means: Means, executor: str, workers: int | None, device: str, data: DataSet
-) -> Wanted:
-    scheduler = means.scheduler or plan.running.scheduler
-    if scheduler is not None and executor != "dask":
-        raise InputError(f"scheduler {scheduler!r} is for executor dask, and this is {executor}", "name one")
-    if scheduler is not None:  # before anything is written
-        (check_answers if "://" in scheduler else check_kind)(scheduler)
-    send = means.send_data or plan.running.send_data
-    return Wanted(
-        workers=workers,
-        device=device,
-        scheduler=scheduler,
-        cluster=plan.running.cluster,
-        payload=pickle.dumps(data) if send and executor == "dask" else None,
-        memory=None if plan.running.memory is None else parse_bytes(plan.running.memory),
-    )
+    kept = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def parse_bytes(text: str) -> int:
@@ -197,18 +321,29 @@ def parse_bytes(text: str) -> int:
     return size
 
 
-def _measure_latencies(
-    store: Store, state: Outcome, plan: Plan, device: torch.device, progress: Progress
-) -> None:
-    """Latencies of the contenders, once everything is trained and the machine is quiet."""
-    if state.missing or state.contest.chosen is None:
-        return
-    known = dict(store.latencies)
-    missing = [each.model for each in state.contest.contenders if each.model not in known]
-    if missing:
-        progress.note("measuring the contenders' inference latency")
-    for model in missing:
-        build = find_model(model).build
-        measured = [latency(build, plan.template, device, batch) for batch in LATENCY_BATCHES]
-        known[model] = {str(each.batch): [each.median, each.low, each.high] for each in measured}
-        store.keep_latencies(known)
+def _at_once(plan: Plan, device: torch.device) -> int:
+    acts = max((job.acts for job in planned_jobs(plan)), default=None) if device.type == "cuda" else 0
+    return default_workers(device, acts, plan.budget.images_per_step)
+
+
+def _request(
+    plan: Plan, options: Options, executor: str, workers: int | None, device: str, data: DataSet
+) -> Request:
+    scheduler = options.scheduler or plan.running.scheduler
+    if scheduler is not None and executor != "dask":
+        raise InputError(f"scheduler {scheduler!r} is for executor dask, and this is {executor}", "name one")
+    if scheduler is not None:  # before anything is written
+        (check_answers if "://" in scheduler else check_kind)(scheduler)
+    send = options.send_data or plan.running.send_data
+    return Request(
+        workers=workers,
+        device=device,
+        scheduler=scheduler,
+        cluster=plan.running.cluster,
+        payload=pickle.dumps(data) if send and executor == "dask" else None,
+        memory=None if plan.running.memory is None else parse_bytes(plan.running.memory),
+    )
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

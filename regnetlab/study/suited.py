@@ -15,9 +15,9 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.template import SMALL, Template
-from regnetlab.study.contest import hand_designed
-from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.plan import Baselines, Plan
+from regnetlab.study.baselines import hand_designed
+from regnetlab.study.plan import BaselinesSection, Plan
+from regnetlab.study.stages import planned_jobs
 from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import Outline
 from regnetlab.training.folders.decode import Reading, is_folder
@@ -191,7 +191,7 @@ def _rounded(flops: float) -> float:
 
 
 def _solved(
-    plan: Plan, baselines: Baselines, scale: float
+    plan: Plan, baselines: BaselinesSection, scale: float
 ) -> tuple[list[str], list[tuple[str, str, int]], list[tuple[str, str]]]:
     """The baselines that there are on this plan's template, those of another form, and those left out."""
     kept: dict[str, None] = {}
@@ -213,7 +213,7 @@ def _solved(
     return list(kept), exchanged, left_out
 
 
-def _scaled(baselines: Baselines, scale: float) -> Iterator[tuple[str, str]]:
+def _scaled(baselines: BaselinesSection, scale: float) -> Iterator[tuple[str, str]]:
     """Each baseline with its form, and the same with the flops in its form scaled as the window was."""
     from regnetlab.models.registry import find_model  # torch
 
@@ -227,7 +227,7 @@ def _scaled(baselines: Baselines, scale: float) -> Iterator[tuple[str, str]]:
             )
 
 
-def _flops(plan: Plan, baselines: Baselines, text: str) -> int:
+def _flops(plan: Plan, baselines: BaselinesSection, text: str) -> int:
     [contender] = hand_designed(replace(plan, baselines=replace(baselines, names=(text,), forms=("small",))))
     return contender.flops
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import format_count
-from regnetlab.study.plan import Baselines, Plan
+from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.study.suited import LEAST_SIDE, Suited, last_map
 from regnetlab.study.tomlfile import write_value
 from regnetlab.training.budget import Budget, Recipe
@@ -70,7 +70,7 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
     yield from ("", *(f"# {line}" for line in of_baselines)) if of_baselines else ()
     if plan.baselines is not None:
         contest = {each: getattr(plan.baselines, each) for each in _CONTEST}
-        usual = _changed(plan.baselines, Baselines(()), (*_CONTEST, "recipes", "forms"))
+        usual = _changed(plan.baselines, BaselinesSection(()), (*_CONTEST, "recipes", "forms"))
         yield from _section("baselines", contest | usual)
         for family, recipe in plan.baselines.recipes:
             yield from _section(f"baselines.recipe.{family}", dict(recipe))
@@ -79,7 +79,7 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
         if draw.space.parent:
             yield f"parent = {write_value(draw.space.parent)}"
             yield "[spaces.constraints]"
-            yield from (f"{write_value(own.name)} = {write_value(own.meaning)}" for own in draw.space.own)
+            yield from (f"{write_value(own.name)} = {write_value(own.meaning)}" for own in draw.space.custom)
 
 
 def _section(name: str, values: dict[str, object]) -> Iterator[str]:

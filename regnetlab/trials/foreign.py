@@ -14,7 +14,7 @@ import numpy as np
 from regnetlab.errors import InputError
 from regnetlab.models.pycls_config import read_config_file, se_ratio_of_config, template_of_config
 from regnetlab.spaces.config import Config
-from regnetlab.spaces.law import regnet_config
+from regnetlab.spaces.law import RegNetLaw
 from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, ratio_text
 from regnetlab.spaces.template import Template
 
@@ -139,9 +139,8 @@ def _epochs(cfg: Mapping[str, Any], epochs: Mapping[str, Any]) -> tuple[float, f
 
 
 def _regnet(law: Mapping[str, Any], ratio: float) -> Config:
-    return regnet_config(
-        float(law["W0"]), float(law["WA"]), float(law["WM"]), int(law["DEPTH"]), int(law["GROUP_W"]), ratio
-    )
+    w0, wa, wm = (float(law[each]) for each in ("W0", "WA", "WM"))
+    return RegNetLaw(w0, wa, wm, int(law["DEPTH"]), int(law["GROUP_W"]), ratio).config
 
 
 def _have_stems(jobs: Sequence[Mapping[str, Any]]) -> bool:

@@ -6,10 +6,12 @@ neither unpickles (what Optuna pickles are snapshots of a journal in Redis).
 """
 
 import json
+import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from shlex import quote
@@ -17,8 +19,6 @@ from typing import Any
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.files import sqlite_uri
-from regnetlab.study.search_store import MARK
-from regnetlab.study.stores.backends import sqlite_storage, why
 from regnetlab.trials.csv_header import NETWORK, column_of, score_of
 from regnetlab.trials.error_units import ACCURACY, ERRORS, ErrorReading, ErrorUnit, error_reading
 from regnetlab.trials.foreign import Row
@@ -31,6 +31,8 @@ NO_SAMPLE = (
     " its result: regnetlab search, and the report of its study"
 )
 """Why a search is refused wherever a population is wanted."""
+SEARCH_MARK = "search"
+"""The user attribute of an Optuna study that is a search; it holds the search's facts."""
 _ENDED = {"PRUNED": "pruned", "FAIL": "failed", "COMPLETE": "no finite value"}
 """Why a trial earned no error, by its state."""
 
@@ -158,7 +160,26 @@ def _read_from(path: Path) -> Iterator[Any]:
         storage = sqlite_storage(sqlite_uri(path.resolve()), skip=True, uri=True)
         yield storage
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        from regnetlab.trials.store import why
+
         raise _unreadable(path, storage, why(error)) from None
+
+
+def sqlite_storage(database: Path | str, skip: bool = False, **how: Any) -> Any:
+    """Optuna's storage in an SQLite file; ``how`` goes to ``sqlite3.connect``, ``skip`` makes no tables.
+
+    Not by its address, in which a ? or a % of the path would mean something.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    connect = partial(sqlite3.connect, database, check_same_thread=False, **how)
+    return optuna.storages.RDBStorage(
+        "sqlite:///study.db",
+        engine_kwargs={"creator": connect},
+        skip_compatibility_check=skip,
+        skip_table_creation=skip,
+    )
 
 
 def _unreadable(path: Path, storage: Any, reason: str) -> InputError:
@@ -201,7 +222,7 @@ def _chosen(path: Path, storage: Any, which: str) -> tuple[Any, str]:
     summaries = optuna.get_all_study_summaries(storage)
     known = {each.study_name for each in summaries}
     name, _, number = (which, "", "") if which in known else which.partition("#")
-    searches = {each.study_name for each in summaries if MARK in each.user_attrs}
+    searches = {each.study_name for each in summaries if SEARCH_MARK in each.user_attrs}
     if summaries and (name in searches or len(searches) == len(summaries)):
         raise InputError(NO_SAMPLE.format(source=path))
     names = [each.study_name for each in summaries if each.study_name not in searches]

@@ -10,7 +10,7 @@ from typing import Any
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
-from regnetlab.spaces.law import parse_config, regnet_config
+from regnetlab.spaces.law import RegNetLaw, parse_config
 from regnetlab.spaces.ratio import ratio_text
 
 _COLUMNS = {"d": "depths", "w": "widths", "g": "group_widths", "b": "bottleneck_ratios"}
@@ -56,8 +56,8 @@ def _of_params(params: Mapping[str, Any]) -> dict[str, str]:
         if not params.keys() >= _LAW:
             return {}
         w0, wa, wm = (float(params[each]) for each in ("w0", "wa", "wm"))
-        config = regnet_config(w0, wa, wm, int(params["d"]), int(params["g"]), float(params.get("b", 1)))
-        return _columns(config) | {"wm": str(wm)}
+        law = RegNetLaw(w0, wa, wm, int(params["d"]), int(params["g"]), float(params.get("b", 1)))
+        return _columns(law.config) | {"wm": str(wm)}
     stages: dict[str, dict[int, Any]] = {letter: {} for letter in _COLUMNS}
     for name, value in params.items():
         if match := _STAGE.fullmatch(name):

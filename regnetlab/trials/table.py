@@ -26,9 +26,10 @@ from regnetlab.spaces.space import REGNET
 from regnetlab.training.budget import Score
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.foreign import INCOMPLETE
-from regnetlab.trials.job import DERIVED, Job
+from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job
 from regnetlab.trials.tables import TRIALS
 
+_STAGES = ("depths", "widths", "group_widths", "bottleneck_ratios")
 NETWORK = ["space", "index"]
 """The columns that say which network a training is of."""
 
@@ -53,7 +54,8 @@ class Trials:
     def __repr__(self) -> str:
         found = networks_of(self.frame)
         spaces = ", ".join(f"{space} {(found['space'] == space).sum()}" for space in self.spaces)
-        return f"Trials({len(self.frame):,} trainings of {len(found):,} networks: {spaces})"
+        trainings = f"{len(self.frame):,} training{'s' * (len(self.frame) != 1)}"
+        return f"Trials({trainings} of {len(found):,} network{'s' * (len(found) != 1)}: {spaces})"
 
     def _repr_html_(self) -> str:
         columns = ["space", "index", "depths", "widths", "flops", "error", "ended"]
@@ -75,40 +77,31 @@ class Trials:
 
 
 def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
-    """The finished trainings of drawn or derived networks among these jobs, in their order."""
+    """The finished trainings among these jobs, in their order, without those of baselines in a study."""
     done = [
-        (job, job.config, scores[job.identity])
+        (job, scores[job.identity])
         for job in jobs
-        if job.identity in scores and job.config is not None
+        if job.identity in scores and job.space not in (TUNING, FINAL)
     ]
-    laws = [dict(job.law) for job, _, _ in done]
+    laws = [dict(job.law) for job, _ in done]
     columns: dict[str, list[Any]] = {
-        "name": [config.id for _, config, _ in done],
-        "space": [job.space for job, _, _ in done],
-        "index": [job.index for job, _, _ in done],
-        "replicate": [job.replicate for job, _, _ in done],
-        **{
-            name: [getattr(config, name) for _, config, _ in done]
-            for name in ("depths", "widths", "group_widths", "bottleneck_ratios")
-        },
-        "error": [np.nan if score.error is None else score.error for _, _, score in done],
-        **{name: [getattr(job, name) for job, _, _ in done] for name in ("flops", "params", "acts")},
-        "ended": [score.ended for _, _, score in done],
-        "seed": [job.seed for job, _, _ in done],
-        "images": [score.images for _, _, score in done],
-        "epochs": [job.budget.epochs for job, _, _ in done],
-        "batch_size": [job.budget.batch_size for job, _, _ in done],
-        "seconds": [round(score.seconds, 2) for _, _, score in done],
-        **{name: [law.get(name, np.nan) for law in laws] for name in ("w0", "wa", "wm")},
-        "curve": [score.curve for _, _, score in done],
+        "name": [job.model if job.config is None else job.config.id for job, _ in done],
+        **{name: [getattr(job, name) for job, _ in done] for name in ("space", "index", "replicate")},
+        **{name: [getattr(job.config, name, None) for job, _ in done] for name in _STAGES},
+        "error": [score.error for _, score in done],
+        **{name: [getattr(job, name) for job, _ in done] for name in ("flops", "params", "acts")},
+        "ended": [score.ended for _, score in done],
+        "seed": [job.seed for job, _ in done],
+        "images": [score.images for _, score in done],
+        "epochs": [job.budget.epochs for job, _ in done],
+        "batch_size": [job.budget.batch_size for job, _ in done],
+        "seconds": [round(score.seconds, 2) for _, score in done],
+        **{name: [law.get(name) for law in laws] for name in ("w0", "wa", "wm")},
+        "curve": [score.curve for _, score in done],
     }
+    dtypes = {"name": "str"} | {name: column.dtype for name, column in TRIALS.columns.items()}
     return Trials(
-        pd.DataFrame(
-            {
-                name: pd.Series(values, dtype="str" if name == "name" else TRIALS.columns[name].dtype)
-                for name, values in columns.items()
-            }
-        )
+        pd.DataFrame({name: pd.Series(values, dtype=dtypes[name]) for name, values in columns.items()})
     )
 
 
@@ -171,6 +164,11 @@ def networks_of(networks: pd.DataFrame) -> pd.DataFrame:
 def spaces_of(networks: pd.DataFrame) -> list[str]:
     """The spaces, in the order in which they first appear."""
     return list(dict.fromkeys(networks["space"].tolist()))
+
+
+def errors_of(networks: pd.DataFrame, space: str) -> Floats:
+    """The errors of a space's networks, shape (n,)."""
+    return networks.loc[networks["space"] == space, "error"].to_numpy(np.float64)
 
 
 def by_stages(networks: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Ints, list[Floats]]]:

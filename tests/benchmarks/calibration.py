@@ -32,7 +32,7 @@ POPULATIONS: Mapping[str, Draw] = MappingProxyType(
         "normal": lambda r, n: r.normal(25, 4, n),
         "skewed (log-normal)": lambda r, n: 15 + r.lognormal(2, 0.7, n),
         "heavy tails (t, 2 degrees)": lambda r, n: 25 + 3 * r.standard_t(2, n),
-        "two humps (30 % fail to learn)": lambda r, n: np.where(
+        "two humps (30% fail to learn)": lambda r, n: np.where(
             r.random(n) < 0.7, r.normal(20, 2, n), r.normal(60, 8, n)
         ),
         "ties (half points)": lambda r, n: np.round(2 * r.normal(25, 4, n)) / 2,
@@ -73,12 +73,12 @@ def rates(draw: Draw, sizes: tuple[int, int], rounds: int, seed: int = 0) -> dic
 
 
 def single_rates(draw: Draw, n: int, rounds: int, seed: int = 0) -> dict[str, float]:
-    """Shares of rounds in which the interval of one population's median, 5 % quantile or mean covers it."""
+    """Shares of rounds in which the interval of one population's median, 5% quantile or mean covers it."""
     random = np.random.default_rng(seed)
     everything = draw(np.random.default_rng(12345), 2_000_000)
     truths = {
         "median": np.median(everything),
-        "5 % quantile": np.quantile(everything, 0.05),
+        "5% quantile": np.quantile(everything, 0.05),
         "mean": everything.mean(),
     }
     hits = dict.fromkeys(truths, 0)
@@ -86,7 +86,7 @@ def single_rates(draw: Draw, n: int, rounds: int, seed: int = 0) -> dict[str, fl
         errors = draw(random, n)
         found = {
             "median": quantile_interval(errors),
-            "5 % quantile": quantile_interval(errors, 0.05),
+            "5% quantile": quantile_interval(errors, 0.05),
             "mean": mean_interval(errors),
         }
         for name, interval in found.items():
@@ -131,11 +131,11 @@ def page(rounds: int) -> str:
         "",
         f"Made by `python tests/benchmarks/calibration.py --rounds {rounds}`: {rounds:,} pairs of simulated",
         "populations a row (a tenth of them for permutation tests, which are dear). The",
-        f"Monte-Carlo standard error of a 5 % share is {error:.1f} points. All numbers are percent.",
+        f"Monte-Carlo standard error of a 5% share is {error:.1f} points. All numbers are percent.",
         "",
         "## Two populations",
         "",
-        "*Coverage*: the 95 % interval of the difference of medians holds the true one, 0. *False better*,",
+        "*Coverage*: the 95% interval of the difference of medians holds the true one, 0. *False better*,",
         "*worse*: claimed although both are equal. *False no worse*: claimed although the second is worse by",
         f"exactly the margin ({MARGIN:g} point). *P(b<a)*: the interval of the probability of superiority",
         "holds ½. *KS*, *MW*: p ≤ 0.05 although both are equal.",
@@ -171,10 +171,10 @@ def page(rounds: int) -> str:
         "",
         "## One population",
         "",
-        "Coverage of the 95 % intervals of median, 5 % quantile (order statistics) and mean (Student's t).",
+        "Coverage of the 95% intervals of median, 5% quantile (order statistics) and mean (Student's t).",
         "",
     ]
-    lines += [_row(("population", "n", "median", "5 % quantile", "mean")), _row(["---"] * 5)]
+    lines += [_row(("population", "n", "median", "5% quantile", "mean")), _row(["---"] * 5)]
     for name, draw in POPULATIONS.items():
         for n in (10, 40, 150):
             print(name, n, file=sys.stderr)
@@ -198,7 +198,7 @@ def page(rounds: int) -> str:
         "",
         "## Planned numbers",
         "",
-        "`regnetlab plan` asks for so many networks a space (median over pilots of 60) for a chance of 80 %;",
+        "`regnetlab plan` asks for so many networks a space (median over pilots of 60) for a chance of 80%;",
         "reached: *no worse* where both are equal, *better* where the second is better by the margin.",
         "",
         _row(("population", "networks", "no worse", "better")),

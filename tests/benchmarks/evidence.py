@@ -1,18 +1,18 @@
 """How far ``fidelity`` finds the evidence of budgets whose truth is known.
 
 ``python tests/benchmarks/evidence.py [ROUNDS]`` (150): simulated ladders of three budgets, spaces × networks
-as named; the mean of the evidence an hour that was found, how often its 95 % interval held the true one, how
+as named; the mean of the evidence an hour that was found, how often its 95% interval held the true one, how
 often the truly best budget was ruled out, and how many budgets could not be told apart. Docs: fidelity.md.
 """
 
 import sys
 
 import numpy as np
-from tests.analysis.test_agreement import SECONDS, VALIDITY, population
 
 from regnetlab.analysis.fidelity import fidelity
 from regnetlab.analysis.ladders import Measured
 from regnetlab.training.budget import Budget
+from tests.analysis.statistics.test_rank_agreement import SECONDS, VALIDITY, population
 
 
 def main(rounds: int) -> None:

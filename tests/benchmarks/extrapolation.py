@@ -39,7 +39,7 @@ def main(study: str) -> None:
     final = networks["error"].to_numpy(np.float64)
     rows = np.random.default_rng(0).integers(len(final), size=(_RESAMPLES, len(final)))
     print(f"{len(final)} networks of {study}\n")
-    print("| share of the curve | last value | extrapolated | difference (95 %) |\n|---|---|---|---|")
+    print("| share of the curve | last value | extrapolated | difference (95%) |\n|---|---|---|---|")
     for points in (3, 4, 5, 6, 7, 8, 9):
         parts = [curve[:points] for curve in curves]
         last = np.array([part[-1, 2] for part in parts])
@@ -53,7 +53,7 @@ def main(study: str) -> None:
         low, high = np.quantile(drawn, [0.025, 0.975])
         difference = _rho(ahead, final) - _rho(last, final)
         print(
-            f"| {100 * points / len(curves[0]):.0f} % | {_rho(last, final):.2f} | {_rho(ahead, final):.2f} |"
+            f"| {100 * points / len(curves[0]):.0f}% | {_rho(last, final):.2f} | {_rho(ahead, final):.2f} |"
             f" {difference:+.2f} ({low:+.2f} to {high:+.2f}) |"
         )
 

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from regnetlab.analysis.fitted import fitted_law
+from regnetlab.analysis.width_law import fit_law
 from regnetlab.models.published import LAWS, PUBLISHED
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.template import TEMPLATES
+from regnetlab.trials.files import read_trials
 
 TABLE = Path("studies/published/networks.csv")
 PAGE = Path("docs/published.md")
@@ -27,7 +28,7 @@ POINTS = """
 to {most:.2f}, median {median:.2f}. **Quantized linear law** (over blocks): its fit gives back the depths and
 widths of {exact} of 24 exactly.
 
-**Growth by size**: Spearman's correlation of the fitted growth with flops is {by_size.statistic:+.2f} (95 %
+**Growth by size**: Spearman's correlation of the fitted growth with flops is {by_size.statistic:+.2f} (95%
 bootstrap interval {low:+.2f} to {high:+.2f}, p = {by_size.pvalue:.2f}), of the paper's own w_m
 {own.statistic:+.2f} (p = {own.pvalue:.2f}). Over more than two orders of magnitude of flops 24 networks, two
 pairs of which share their parameters, can't tell a trend from none; that is no evidence that there is none.
@@ -70,8 +71,9 @@ def write_table(rows: list[dict[str, Any]], path: Path = TABLE) -> None:
 
 def page(rows: list[dict[str, Any]]) -> str:
     """docs/published.md."""
-    log_linear = {each["name"]: each for each in fitted_law(None, [TABLE], "log-linear")["models"]}
-    quantized = {each["name"]: each for each in fitted_law(None, [TABLE], "quantized")["models"]}
+    trials = read_trials([TABLE])
+    log_linear = {each["name"]: each for each in fit_law(trials).to_json()["models"]}
+    quantized = {each["name"]: each for each in fit_law(trials, "quantized").to_json()["models"]}
     intro = (
         "Networks from the parameters of the paper's figures 16 and 17 (Radosavovic et al. 2020), counted and"
         f" fitted by this package; `python tests/benchmarks/published.py` writes this page and `{TABLE}`, and"
@@ -127,7 +129,7 @@ def findings(rows: list[dict[str, Any]], log_linear: dict[str, Any], quantized: 
 
 
 def correlation_interval(a: Floats, b: Floats) -> tuple[float, float]:
-    """The percentile bootstrap's 95 % interval of a rank correlation."""
+    """The percentile bootstrap's 95% interval of a rank correlation."""
     random = np.random.default_rng(20200330)
     picks = (random.integers(len(a), size=len(a)) for _ in range(2_000))
     drawn = [stats.spearmanr(a[rows], b[rows]).statistic for rows in picks]

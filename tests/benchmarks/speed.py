@@ -125,7 +125,7 @@ def package_shares(configs: list[Config], setup: Setup) -> dict[str, float]:
 
 def shown(seconds: dict[str, float]) -> str:
     total = sum(seconds.values())
-    return ", ".join(f"{part} {100 * spent / total:.0f} %" for part, spent in seconds.items())
+    return ", ".join(f"{part} {100 * spent / total:.0f}%" for part, spent in seconds.items())
 
 
 def main() -> None:
@@ -180,7 +180,7 @@ def main() -> None:
         speeds = [operations / each / 1e9 for each in (plain_took, took)]
         print(
             f"pair {pair + 1}: plain {rates[0]:,.0f} networks an hour ({speeds[0]:.1f} GFLOP/s), package"
-            f" {rates[1]:,.0f} ({speeds[1]:.1f} GFLOP/s, {100 * speeds[1] / peak:.0f} % of matrix products)"
+            f" {rates[1]:,.0f} ({speeds[1]:.1f} GFLOP/s, {100 * speeds[1] / peak:.0f}% of matrix products)"
             f": {ratios[-1]:.2f} ×",
             flush=True,
         )

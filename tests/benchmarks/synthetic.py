@@ -82,7 +82,7 @@ def synthetic_rows(total: int) -> Iterator[Mapping[str, object]]:
 
 
 def synthetic_curve(error: float) -> list[list[float]]:
-    """Points of a learning curve that falls from 90 % to this error."""
+    """Points of a learning curve that falls from 90% to this error."""
     shares = [images / _IMAGES[-1] for images in _IMAGES]
     trained = [error + (90 - error) * (1 - share) ** 2 for share in shares]
     return [

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from regnetlab.cli import main
+from tests.conftest import refusal
 
 MakeStudy = Callable[..., Path]
 Capture = pytest.CaptureFixture[str]
@@ -24,14 +25,12 @@ def answer(capsys: Capture, *words: str) -> dict:  # type: ignore[type-arg]
 
 
 def complaint(capsys: Capture, words: Sequence[str], status: int = 2) -> str:
-    """The one line on stderr of a command that fails; stdout stays empty."""
+    """What a command that fails says on stderr, as "what; hint"; stdout stays empty."""
     capsys.readouterr()
     assert main(list(words)) == status
     captured = capsys.readouterr()
     assert captured.out == ""
-    lines = captured.err.splitlines()
-    assert len(lines) == 1, captured.err
-    return lines[0]
+    return refusal(captured.err)
 
 
 def pilot(tmp_path: Path) -> Path:

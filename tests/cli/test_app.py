@@ -1,4 +1,4 @@
-"""What every command shares: one JSON document, one line of complaint, nothing imported in vain."""
+"""What every command shares: one JSON document, complaints of at most two lines, no needless imports."""
 
 import json
 import subprocess
@@ -9,6 +9,7 @@ import pytest
 
 from regnetlab.cli import main
 from tests.cli.asked import NETWORK, Capture, MakeStudy, complaint, pilot
+from tests.conftest import refusal
 
 
 def test_json_and_debug_may_stand_anywhere(capsys: Capture) -> None:
@@ -64,19 +65,27 @@ def test_json_and_debug_may_stand_anywhere(capsys: Capture) -> None:
         ("fit-regnet --from /nowhere.csv", "can't be read"),
         ("fit-regnet --law cubic", "--law"),
         ("fit-regnet a --from b", "not both"),
-        ("", "give a command"),
+        ("", "no command is given; regnetlab --help lists them"),
     ],
 )
-def test_bad_input_gets_one_line_and_status_2(
+def test_bad_input_gets_a_line_a_hint_and_status_2(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str, part: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     if words:
         assert part in complaint(capsys, words.split())
-    else:
+    else:  # stdout has the help
         assert main([]) == 2
-        assert part in capsys.readouterr().err
+        assert part in refusal(capsys.readouterr().err)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hint_stands_on_a_line_of_its_own(capsys: Capture, make_study: MakeStudy) -> None:
+    study = make_study("[budget]\nimags = 3\n")
+    assert main(["run", str(study), "--dry-run"]) == 2
+    what, hint = capsys.readouterr().err.splitlines()
+    assert what == f"regnetlab: {study}, line 2: key 'imags' of [budget] is not known"
+    assert hint == "hint: did you mean 'images'?"
 
 
 def test_an_unexpected_failure_is_one_line_and_status_1(

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from regnetlab.study.latencies import Timed, latencies_csv, network_of, networks_to_time, this_place
 
 from regnetlab.cli import main
 from regnetlab.report.content import study_content
 from regnetlab.report.page import page as render
 from regnetlab.spaces.template import TEMPLATES
-from regnetlab.study.latencies import Timed, latencies_csv, network_of, networks_to_time, this_place
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training.datasets import load_data
 from tests.cli.asked import answer, complaint
@@ -205,7 +205,7 @@ def test_a_line_is_fitted_pasted_drawn_from_and_confirmed(
         ("sample --space AnyNetA --n 2 --study STUDY --latency :2ms", "[latency] section"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(
+def test_bad_input_is_refused_and_writes_nothing(
     capsys: Capture, study: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, words: str, part: str
 ) -> None:
     monkeypatch.setenv("REGNETLAB_DATA", str(data_dir))

@@ -100,7 +100,7 @@ def test_a_unit_without_a_file_is_refused(capsys: Capture) -> None:
         (["report", "--from", "nowhere.csv"], "nowhere.csv"),
     ],
 )
-def test_a_comparison_that_can_not_be_is_one_line(capsys: Capture, words: list[str], reason: str) -> None:
+def test_a_comparison_that_can_not_be_is_refused(capsys: Capture, words: list[str], reason: str) -> None:
     assert reason in complaint(capsys, words)
 
 

@@ -38,7 +38,7 @@ def test_letters_are_shown_as_powers(capsys: Capture) -> None:
         ((WHOLE, "--input", "3x28x28"), "input '3x28x28' is not HxW"),
     ],
 )
-def test_a_chain_that_is_not_understood_is_one_line(
+def test_a_chain_that_is_not_understood_is_refused(
     capsys: Capture, words: tuple[str, ...], part: str
 ) -> None:
     assert part in complaint(capsys, ("count", *words))

@@ -12,31 +12,21 @@ import yaml
 
 from regnetlab.cli import main
 from regnetlab.models.export.formats import FORMATS
+from tests.cli import asked
+from tests.cli.asked import NETWORK, Capture
 
-Capture = pytest.CaptureFixture[str]
-NETWORK = "anynet:d=1,1,1,1;w=8,16,16,32;g=8;b=1"
 TEXTS = [name for name, each in FORMATS.items() if each.write is not None]
 COUNTS = {"flops": 397_677_568, "params": 5_157_512, "acts": 3_143_272}
 
 
 def answer(capsys: Capture, *words: str) -> dict[str, Any]:
-    """The one JSON document on stdout of a command that succeeds."""
-    capsys.readouterr()
-    assert main(["export", *words, "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert isinstance(document, dict)
-    return document
+    """The JSON document of ``export``."""
+    return asked.answer(capsys, "export", *words)
 
 
 def complaint(capsys: Capture, *words: str) -> str:
-    """The one line on stderr of a command that refuses; stdout stays empty."""
-    capsys.readouterr()
-    assert main(["export", *words]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.splitlines()
-    assert len(lines) == 1, captured.err
-    return lines[0]
+    """What ``export`` says when it refuses."""
+    return asked.complaint(capsys, ["export", *words])
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -117,7 +107,9 @@ def test_onnx_takes_any_network_and_writes_one_file(capsys: Capture, tmp_path: P
 
 def test_onnx_needs_a_file_and_its_packages(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regnetlab.models.export.onnx.find_spec", lambda name: object())
-    assert "--to onnx needs a file to write: -o network.onnx" in complaint(capsys, NETWORK, "--to", "onnx")
+    assert "--to onnx needs a file to write; give -o network.onnx" in complaint(
+        capsys, NETWORK, "--to", "onnx"
+    )
     monkeypatch.setattr("regnetlab.models.export.onnx.find_spec", lambda name: None)
     said = complaint(capsys, NETWORK, "--to", "onnx", "-o", "network.onnx")
     assert said.endswith("--to onnx needs onnx and onnxscript: pip install 'regnetlab[export]'")
@@ -133,12 +125,10 @@ def test_onnx_needs_a_file_and_its_packages(capsys: Capture, monkeypatch: pytest
         (("--to", "pycls", "--input", "3x28x32"), "give --input 3x28x28"),
         (("--to", "pycls", "-o", "network.py"), "end the name in .yaml or .yml"),
         (("--to", "pytorch", "-o", "missing/network.py"), "missing must be a folder"),
-        (("--to", "pytorch", "--seed", "3"), "--to pytorch has no weights"),
+        (("--to", "pytorch", "--seed", "3"), "--to pytorch writes no weights"),
     ],
 )
-def test_what_cannot_be_written_is_refused_in_one_line(
-    capsys: Capture, words: Sequence[str], reason: str
-) -> None:
+def test_what_cannot_be_written_is_refused(capsys: Capture, words: Sequence[str], reason: str) -> None:
     assert reason in complaint(capsys, NETWORK, *words)
 
 

@@ -90,10 +90,12 @@ def test_models_at_one_input_are_counted_as_summary_counts_them(capsys: Capture)
     assert models["alexnet"]["params"] is None
     assert "`alexnet` needs 1×65×65 at least; `alexnet@original` resizes" in models["alexnet"]["reason"]
 
+    assert main(["models"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
     assert main(["models", "--input", "1x40x48"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert next(line for line in lines if line.startswith("alexnet")).split()[4:] == ["–"] * 3 + [
+    assert next(line for line in lines if line.startswith("alexnet")).split()[3:] == ["–"] * 3 + [
         "1x40x48",
         "10",
     ]
@@ -135,7 +137,7 @@ def test_a_config_of_pycls_is_trained_on_its_own_stem(
 
 
 @pytest.mark.parametrize("command", ["summary", "latency", "train"])
-def test_a_config_that_can_not_be_read_is_one_line(capsys: Capture, command: str) -> None:
+def test_a_config_that_can_not_be_read_is_refused(capsys: Capture, command: str) -> None:
     effnet = SWEPT.with_name("EN-B0_dds_8gpu.yaml")
     assert "MODEL.TYPE is 'effnet'" in complaint(capsys, (command, str(effnet)))
     assert "No such file" in complaint(capsys, (command, "nowhere.yaml"))

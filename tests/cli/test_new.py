@@ -11,7 +11,7 @@ from PIL import Image
 
 from regnetlab.cli import main
 from regnetlab.cli.studies import study_names
-from regnetlab.study.contest import hand_designed
+from regnetlab.study.baselines import hand_designed
 from regnetlab.study.examples import examples
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
@@ -135,13 +135,13 @@ def test_the_next_command_names_the_folder_of_the_data(capsys: Capture, data_dir
         ((".hidden",), "can't be a folder's"),
         (("mine", "--from", "quik"), "did you mean 'quick'"),
         (("mine", "--from", "regnetx", "--trials"), "has no trials"),
-        (("mine", "--trials", "--data", "mnist"), "leave out --data"),
+        (("mine", "--trials", "--data", "mnist"), "leave out --trials or --data"),
         (("mine", "--input", "3x32x32"), "go with --data"),
         (("mine", "--data", "folder:nowhere"), "nowhere"),
         (("mine", "--skip-unreadable"), "go with --data"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(capsys: Capture, words: tuple[str, ...], part: str) -> None:
+def test_bad_input_is_refused_and_writes_nothing(capsys: Capture, words: tuple[str, ...], part: str) -> None:
     assert part in complaint(capsys, ("new", *words))
     assert not Path("studies").exists()
 

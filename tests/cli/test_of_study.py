@@ -102,7 +102,7 @@ def test_a_contender_is_the_one_of_the_contest(capsys: Capture, quick: Path) -> 
         (("derived1", "--input", "3x32x32"), "leave out --input"),
     ],
 )
-def test_a_name_that_the_study_does_not_have_is_one_line(
+def test_a_name_that_the_study_does_not_have_is_refused(
     capsys: Capture, quick: Path, words: tuple[str, ...], part: str
 ) -> None:
     formats = {"summary": (), "export": ("--to", "pytorch"), "latency": (), "train": ()}

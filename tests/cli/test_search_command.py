@@ -79,7 +79,7 @@ def test_a_search_of_more_images_than_there_are_by_default_takes_all(
         (["nowhere", "--space", "RegNet"], "study 'nowhere' is not known"),
     ],
 )
-def test_bad_input_gets_one_line_and_writes_nothing(
+def test_bad_input_is_refused_and_writes_nothing(
     capsys: Capture,
     tmp_path: Path,
     data_dir: Path,

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+from regnetlab.study.store import open_store
+
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
 from tests.cli.asked import Capture, MakeStudy, answer, complaint, pilot
 from tests.conftest import STUDY
 from tests.study.test_contest import CONTEST
@@ -41,7 +42,7 @@ def test_a_dry_run_shows_every_default_and_writes_nothing(capsys: Capture, make_
     assert [path.name for path in study.parent.iterdir()] == ["study.toml"]
 
 
-def test_bad_studies_get_one_line_and_nothing_is_written(
+def test_bad_studies_are_refused_and_nothing_is_written(
     capsys: Capture, make_study: MakeStudy, data_dir: Path
 ) -> None:
     run = ["--data-dir", str(data_dir), "--device", "cpu"]

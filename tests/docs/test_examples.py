@@ -12,11 +12,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
+from regnetlab import execution
 from regnetlab.cli import main
 from regnetlab.models import registry
 from regnetlab.spaces.space import ANYNET_A
 from regnetlab.spaces.template import SMALL
-from regnetlab.study import executors
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training import datasets
 from tests.committed import committed_studies
@@ -97,8 +97,8 @@ def test_the_data_set_that_is_shown_is_read(tmp_path: Path, monkeypatch: pytest.
 def test_the_executor_that_is_shown_trains_a_study(
     data_dir: Path, make_study: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    makers = MappingProxyType({**executors._MAKERS, "pool": _example("def make_pool")["make_pool"]})
-    monkeypatch.setattr(executors, "_MAKERS", makers)
+    makers = MappingProxyType({**execution._MAKERS, "pool": _example("def make_pool")["make_pool"]})
+    monkeypatch.setattr(execution, "_MAKERS", makers)
     errors = []
     for name in ("pool", "inline"):
         study = make_study(name=name)

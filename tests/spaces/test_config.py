@@ -17,6 +17,15 @@ configs = st.lists(stage, min_size=1, max_size=5).map(
 )
 
 
+def test_squeeze_ratios_that_differ_have_different_texts_and_ids() -> None:
+    one, other = (parse_config(f"anynet:d=1;w=64;se={each}") for each in ("0.1234567", "0.12345668"))
+    assert one != other
+    assert one.text != other.text
+    assert one.id != other.id
+    for config in (one, other):
+        assert parse_config(config.text) == config
+
+
 @given(configs)
 def test_notation_reads_back_as_the_same_network(config: Config) -> None:
     assert parse_config(config.text) == config

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.proposals import multiples
+from regnetlab.spaces.draws import multiples
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.ratio import plain_rows
 from regnetlab.spaces.regime import Window, format_count, parse_window
+from regnetlab.spaces.sampler import sample
+from regnetlab.spaces.space import SPACES
 from regnetlab.spaces.template import PAPER, SMALL, Template, parse_input, template_named
 
 
@@ -48,6 +50,15 @@ def test_what_is_no_window_is_told_how_one_is_written() -> None:
 def test_malformed_or_empty_windows_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="flops window"):
         parse_window("flops", text)
+
+
+def test_equal_ranges_have_equal_text_and_draws() -> None:
+    given = Ranges(depth=(1.0, 16), width=[8, 1024], group_width=(1.0, 2, 4, 8, 16, 32), wa=(8, 256))  # type: ignore[arg-type]
+    assert given == Ranges()
+    assert given.text == Ranges().text
+    assert hash(given) == hash(Ranges())
+    one, other = (sample(SPACES["RegNet"].within(each), 3, PAPER) for each in (given, Ranges()))
+    assert (one.population.rows == other.population.rows).all()
 
 
 @pytest.mark.parametrize(

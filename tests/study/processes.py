@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
+from regnetlab.trials.store import open_store
 
 COMMAND = [sys.executable, "-m", "regnetlab"]
 ROOT = Path(__file__).parents[2]
@@ -139,8 +139,7 @@ def trials_of(study: Path) -> list[dict[str, str]]:
 
 def identities_of(study: Path) -> list[str]:
     """Of every trial in its store, sorted: a doubled one is there twice."""
-    trials = open_store(load_plan(study).store).study.get_trials(deepcopy=False)
-    return sorted(trial.user_attrs["identity"] for trial in trials)
+    return sorted(row["identity"] for row in open_store(load_plan(study).store).rows())
 
 
 def with_fault(folder: Path, body: str, where: str = "regnetlab.execution.child") -> str:

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from regnetlab.study.store import open_store
+from regnetlab.study.workers import LogReader
 
 from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.execution import make_executor
 from regnetlab.execution.base import Wanted
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
-from regnetlab.study.workers import LogReader
+from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import SMALL
 
@@ -40,7 +41,7 @@ def test_a_cluster_started_for_the_run_trains_the_same_bits_and_its_device_is_re
     there.write_text(SMALL.replace("n = 4", "n = 5"))
     done = processes.run(there, *words, "--executor", "dask", "--workers", "1")
     assert done.returncode == 2
-    assert f"device was 'cuda', is '{device}'" in done.stderr.splitlines()[-1]
+    assert f"device was 'cuda', is '{device}'" in refusal(done.stderr, alone=False)
     assert len(store.scores()) == 4
     done = processes.run(there, *words, "--executor", "dask", "--workers", "1", "--accept-change")
     assert done.returncode == 0, done.stderr

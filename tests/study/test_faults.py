@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from regnetlab.study.store import open_store
 
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
+from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
 
@@ -118,8 +119,7 @@ def test_a_full_disk_ends_the_run_in_a_line_and_room_lets_it_go_on(
     ballast.write_bytes(bytes(max(0, free - 40_000)))
     done = run(study, data_dir)
     assert done.returncode == 2
-    assert "can't be written" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    assert "can't be written" in refusal(done.stderr, alone=False)
     ballast.unlink()
     assert run(study, data_dir).returncode == 0
     assert processes.trials_of(study) == calm
@@ -145,8 +145,7 @@ def test_a_folder_that_can_not_be_written_is_said_before_anything_is_trained(
         else:
             study.parent.chmod(0o700)
     assert done.returncode == 2
-    assert "can't be written" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert "can't be written" in refusal(done.stderr)
     assert [each.name for each in study.parent.iterdir()] == ["study.toml"]
 
 
@@ -160,8 +159,7 @@ def test_truncated_data_are_named_and_nothing_is_written(
     images.write_bytes(images.read_bytes()[:-2_000])
     done = run(study, broken)
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert "damaged" in done.stderr
+    assert "damaged" in refusal(done.stderr)
     assert [each.name for each in study.parent.iterdir()] == ["study.toml"]
 
 

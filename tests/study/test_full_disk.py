@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from regnetlab.cli import main
+from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import COMMAND, SMALL, environment
 
@@ -51,15 +52,13 @@ def test_a_table_or_report_that_finds_no_room_leaves_the_old_one_whole(
 
     done = processes.run(study, "--data-dir", str(data_dir))
     assert done.returncode == 2, done.stderr
-    assert "provenance.json can't be written: No space left on device" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    assert "provenance.json can't be written: No space left on device" in refusal(done.stderr, alone=False)
     assert study.with_name("trials.csv").read_bytes() == old
     assert names(study.parent) == here  # no .part among them
 
     done = command("report", str(study), "-o", str(page))
     assert done.returncode == 2, done.stderr
-    assert "page.html can't be written: No space left on device" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert "page.html can't be written: No space left on device" in refusal(done.stderr)
     assert page.read_bytes() == b"the old page"
 
     wanted = command("sample", "--space", "AnyNetA", "--n", "2000", "-o", str(tiny_disk / "drawn.csv"))

@@ -21,7 +21,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from regnetlab.analysis.compare import compare
-from regnetlab.analysis.fitted import fitted_law
+from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.report.content import files_content
 from regnetlab.trials.files import read_trials
@@ -113,11 +113,11 @@ def test_a_maximised_study_holds_accuracies(tmp_path: Path) -> None:
     assert found["verdict"] == "better"
     assert found["median_difference"] == pytest.approx(-5, abs=1)
     assert all("maximised" in note and "100% − accuracy" in note for note in document["notes"])
-    best = fitted_law(None, files, "log-linear")["models"]
-    assert min(each["error"] for each in best if each["space"] == "B") < 15
+    fits = fit_law(read_trials(files)).fits
+    assert fits.loc[fits["space"] == "B", "error"].min() < 15
     content = files_content(files)
     assert "Study 'A' of A.db is maximised" in content.lead
-    assert not any(str(tmp_path) in each for each in (content.lead, *content.notes))
+    assert not any(str(tmp_path) in each for each in (content.lead, *content.law.notes))
 
 
 def test_equal_accuracies_are_equal_errors(tmp_path: Path) -> None:
@@ -205,9 +205,9 @@ def test_failed_trials_are_counted_in_what_is_said(tmp_path: Path) -> None:
     files = [_failing(tmp_path / "x.db"), _study(tmp_path / "A.db", name="A")]
     (found,) = compare(read_trials(files)).to_json()["comparisons"]
     assert (found["n_a"], found["failed_a"], found["n_b"], found["failed_b"]) == (4, 6, 12, 0)
-    law = fitted_law(None, files, "log-linear")
-    assert (law["failed"], law["population"]["n"]) == (6, 16)
-    assert len(law["models"]) == 21  # one trial failed before it was a network
+    law = fit_law(read_trials(files))
+    assert (law.failed, law.scored) == (6, 16)
+    assert len(law.fits) == 21  # one trial failed before it was a network
     content = files_content(files)
     assert (len(content.networks), len(content.failed)) == (16, 6)
 

@@ -13,7 +13,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from regnetlab.analysis.compare import compare
 from regnetlab.errors import InputError
-from regnetlab.spaces.law import regnet_config
+from regnetlab.spaces.law import RegNetLaw
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.table import complete
@@ -82,7 +82,7 @@ def test_stages_with_gaps_or_of_different_counts_are_refused(tmp_path: Path, nam
 def test_the_law_of_regnets_is_no_stage(tmp_path: Path) -> None:
     law = {"d": 13, "w0": 24, "wa": 36.4, "wm": 2.5, "g": 8}
     row = read_trials([study(tmp_path / "x.log", [law])]).frame.iloc[0]
-    config = regnet_config(24, 36.4, 2.5, 13, 8)
+    config = RegNetLaw(24, 36.4, 2.5, 13, 8).config
     assert (row["depths"], row["widths"], row["wm"]) == (config.depths, config.widths, "2.5")
 
 

@@ -1,0 +1,435 @@
+"""The Python interface: what ``import regnetlab as rl`` offers, and nothing else is promised to stay.
+
+Every function stands for a command and takes the same words; what it returns is a table or a result with
+``to_pandas()``, and most results have ``plot()``. Bad input raises ``InputError``.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.complexity import Complexity
+from regnetlab.spaces.config import Config, Number
+from regnetlab.spaces.population import Population
+from regnetlab.spaces.ranges import PAPER_RANGES
+from regnetlab.spaces.regime import Regime, parse_window
+from regnetlab.spaces.sampler import sample as draw
+from regnetlab.spaces.space import space_named
+from regnetlab.spaces.template import Template, template_named
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import nn
+
+    from regnetlab.study.plan import Plan
+    from regnetlab.trials.error_units import ErrorUnit
+    from regnetlab.trials.job import Job
+    from regnetlab.trials.table import Trials
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """One network on the template that it is meant for.
+
+    ``text`` is what commands take as MODEL; ``flops``, ``params`` and ``acts`` are counted on the template.
+    """
+
+    text: str
+    template: Template
+    flops: int
+    params: int
+    acts: int
+    config: Config | None = None
+
+    def build(self) -> "nn.Module":
+        """The network as a torch module with new weights; its input has shape (n, *template.input)."""
+        from regnetlab.models.registry import find_model  # torch
+
+        return find_model(self.text).build(self.template)
+
+    def __repr__(self) -> str:
+        return (
+            f"Network({self.text!r}, {self.template.input}, {self.flops:,} flops, {self.params:,} params,"
+            f" {self.acts:,} acts)"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Networks(Sequence[Network]):
+    """Drawn or derived networks as a table: ``networks[0]`` is one of them, ``to_pandas()`` all."""
+
+    space: str
+    template: Template
+    population: Population
+    counts: Complexity
+
+    def __len__(self) -> int:
+        return len(self.population)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            which = range(len(self))[index]
+            return [self[i] for i in which]
+        place = range(len(self))[index]  # also from the end
+        config = self.population.config(place)
+        return Network(config.text, self.template, **self.counts.row(place), config=config)
+
+    def __iter__(self) -> Iterator[Network]:
+        return (self[index] for index in range(len(self)))
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """A row a network, with the columns of the JSON of ``regnetlab sample``."""
+        import pandas as pd
+
+        configs = list(self.population.configs())
+        names = ("depths", "widths", "group_widths", "bottleneck_ratios")
+        counts = {name: getattr(self.counts, name) for name in ("flops", "params", "acts")}
+        return pd.DataFrame(
+            {"id": [config.id for config in configs], "model": [config.text for config in configs]}
+            | {name: [getattr(config, name) for config in configs] for name in names}
+            | counts
+            | dict(self.population.law)
+        )
+
+    def __repr__(self) -> str:
+        return f"Networks({len(self):,} of {self.space} on {self.template.input})"
+
+    def _repr_html_(self) -> str:
+        return str(self.to_pandas().to_html(max_rows=10, notebook=True, show_dimensions=True))
+
+
+def sample(
+    space: str,
+    n: int,
+    *,
+    flops: str | None = None,
+    params: str | None = None,
+    acts: str | None = None,
+    template: str | Template = "paper",
+    seed: int = 0,
+    depth: tuple[int, int] | None = None,
+    width: tuple[int, int] | None = None,
+    group_width: Sequence[int] | None = None,
+    bottleneck_ratio: Sequence[Number] | None = None,
+) -> Networks:
+    """Draw the first ``n`` different networks of a space.
+
+    Args:
+        space: AnyNetA to AnyNetE, RegNet, or the name of an installed space.
+        n: How many; the first of a larger sample are those of a smaller one.
+        flops: Window of multiply-adds that they lie in, as in ``"300M:400M"``; either end may be open.
+        params: Window of parameters, likewise.
+        acts: Window of activations, likewise.
+        template: ``paper`` (3x224x224), ``small`` (1x28x28), or a template of your own.
+        seed: Of the draw; the same seed gives the same networks anywhere.
+        depth: Least and most blocks of a stage, in place of the paper's 1 to 16.
+        width: Least and most channels of a stage, in place of 8 to 1,024.
+        group_width: The group widths to draw from.
+        bottleneck_ratio: The bottleneck ratios to draw from.
+
+    Returns:
+        The networks and their counts. Nothing of torch is imported until one is built.
+
+    Raises:
+        InputError: The space is not known, or has not that many networks in the windows.
+    """
+    shape = _template(template)
+    given = {
+        "depth": depth,
+        "width": width,
+        "group_width": None if group_width is None else tuple(group_width),
+        "bottleneck_ratio": None if bottleneck_ratio is None else tuple(bottleneck_ratio),
+    }
+    own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    ranges = replace(PAPER_RANGES, **own)
+    drawn = draw(space_named(space).within(ranges), n, shape, _regime(flops, params, acts), seed)
+    return Networks(space, shape, drawn.population, drawn.complexity)
+
+
+def model(
+    text: str, *, template: str | Template | None = None, input: str | None = None, classes: int | None = None
+) -> Network:
+    """The network that a text means: ``resnet18``, ``resnet18@1MF``, ``regnetx_400mf``, ``anynet:…``.
+
+    Args:
+        text: As MODEL of the commands.
+        template: Where it is built; by default what it was made for (3x224x224 and 1,000 classes).
+        input: Another input as ``CxHxW``.
+        classes: Another number of classes.
+
+    Raises:
+        InputError: There is no such network, or it needs a larger input.
+    """
+    from regnetlab.models.forms import settled  # torch
+    from regnetlab.models.registry import find_model
+    from regnetlab.models.summary import summarise
+
+    found = find_model(text)
+    shape = (found.template if template is None else _template(template)).changed(input, classes)
+    found = settled(found, shape)
+    counts = summarise(found, shape)
+    return Network(found.text, shape, counts.flops, counts.params, counts.acts, found.config)
+
+
+def summary(network: str | Network) -> "pd.DataFrame":
+    """The layers of a network, in the order in which they run.
+
+    Args:
+        network: A network, or a text that ``model`` takes.
+
+    Returns:
+        A row a layer: name, type, output shape without the batch, params, flops and acts.
+
+    Raises:
+        InputError: As ``model``.
+    """
+    import pandas as pd
+
+    from regnetlab.models.registry import find_model
+    from regnetlab.models.summary import Layer, summarise
+
+    chosen = model(network) if isinstance(network, str) else network
+    layers = summarise(find_model(chosen.text), chosen.template).layers
+    names = [each.name for each in fields(Layer) if each.name not in ("receptive_field", "part")]
+    return pd.DataFrame([{name: getattr(layer, name) for name in names} for layer in layers])
+
+
+def train(
+    networks: Networks | Network | str | Iterable[Network | str],
+    *,
+    data: str = "fashion-mnist",
+    images: int | None = None,
+    epochs: int = 1,
+    batch_size: int = 64,
+    validation: int = 5_000,
+    seeds: int = 1,
+    seed: int = 0,
+    recipe: Mapping[str, Any] | None = None,
+    store: str | Path | None = None,
+    template: str | Template | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    kernels: str = "auto",
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+) -> "Trials":
+    """Train each network for a short budget and keep what it earned.
+
+    Args:
+        networks: From ``sample``, ``model`` or ``WidthLaw.derive``, or texts that ``model`` takes.
+        data: ``fashion-mnist``, another published set, or ``folder:PATH``.
+        images: Training images that every network may see; 6,400 by default, or all where there are fewer.
+        epochs: How often each image is seen.
+        batch_size: Images of a step.
+        validation: Images of the validation split that judge.
+        seeds: Trainings of each network.
+        seed: What training seeds derive from.
+        recipe: Fields of the recipe that differ from the default, as in ``{"lr": 0.2}``.
+        store: A file that keeps finished trainings: what it has is not trained again, and a call that was
+            interrupted goes on. Without one nothing is kept.
+        template: For networks given as texts; by default ``small``.
+        workers: Trainings at once; one per core or GPU.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        kernels: What computes on a CPU: ``auto``, ``native`` or ``torch``.
+        data_dir: Where the data are.
+        progress: Show a bar.
+
+    Returns:
+        A row a training, in the order of the networks.
+
+    Raises:
+        InputError: A network does not fit the data, or the store was trained on another device.
+        KeyboardInterrupt: After Ctrl-C, once the trainings in flight are kept.
+    """
+    from regnetlab.study.plan import Plan, Running
+    from regnetlab.study.session import Options, open_session, prepare
+    from regnetlab.training.budget import Budget, Recipe
+    from regnetlab.trials.table import Trials, trials_of
+
+    chosen = _chosen(networks, "small" if template is None else template)
+    if not chosen:
+        raise InputError("there is no network to train", "give at least one")
+    budget = Budget(epochs=epochs, batch_size=batch_size, validation=validation)
+    with TemporaryDirectory(prefix="regnetlab-") as folder:
+        path = Path(folder, "trials.db") if store is None else Path(store).absolute()
+        plan = Plan(
+            name=path.stem,
+            folder=path.parent,
+            template=chosen[0][1].template,
+            data=data,
+            seed=seed,
+            regime=Regime(),
+            budget=budget if images is None else replace(budget, images=images),
+            seeds=seeds,
+            recipe=_recipe(Recipe(), recipe or {}),
+            draws=(),
+            derived=0,
+            running=Running(storage=str(path)),
+            images_stated=images is not None,
+            adhoc=True,
+        )
+        where = None if data_dir is None else Path(data_dir)
+        options = Options("local", workers, device, where, kernels)
+        prepared = prepare(plan, options)
+        jobs = _jobs(prepared.plan, chosen)
+        with open_session(prepared, options, _bar(len(jobs), progress)) as session:
+            session.observer.on_begin(jobs, session.store.scores(prepared.data.checksum))
+            session.train(jobs)
+            scores = session.store.scores(prepared.data.checksum)
+            stopped = session.stop.is_set()
+    if stopped:
+        raise KeyboardInterrupt("stopped; the same call goes on")
+    found: Trials = trials_of(jobs, scores)
+    return replace(found, guess=prepared.data.guessing(prepared.plan.budget.validation))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study of ``studies/`` or of a folder: what its file says, and what it has earned.
+
+    ``plan`` is the file with all defaults filled in; ``margin`` the points of error that still count as no
+    worse.
+    """
+
+    plan: "Plan"
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def margin(self) -> float:
+        from regnetlab.study.results import stated_margin
+
+        return stated_margin(self.plan)
+
+    @cached_property
+    def trials(self) -> "Trials":
+        """The trainings of its populations and derived RegNets."""
+        from regnetlab.study.results import study_trials
+
+        return study_trials(self.plan)
+
+    def __repr__(self) -> str:
+        spaces = ", ".join(f"{draw.space.name} {draw.n}" for draw in self.plan.draws)
+        return f"Study({self.name!r} on {self.plan.data}: {spaces})"
+
+
+def load(study: str | Path) -> Study:
+    """Load a study.
+
+    Args:
+        study: Its name under ``studies/``, its folder or its study.toml.
+
+    Returns:
+        What its file says and what it has earned; nothing is trained.
+
+    Raises:
+        InputError: There is no such study, or its file has a mistake.
+    """
+    from regnetlab.study.plan_file import find_study, load_plan
+
+    return Study(load_plan(find_study(str(study))))
+
+
+def read(*files: str | Path, errors: "ErrorUnit | None" = None) -> "Trials":
+    """Networks and their errors from files: CSV, a pycls or nds sweep, an Optuna study (docs/exchange.md).
+
+    Args:
+        files: One or more; several are one space each where they name none.
+        errors: What the errors are where the files don't say it: ``percent``, ``fraction``, ``accuracy``
+            (in percent) or ``accuracy-fraction``.
+
+    Raises:
+        InputError: Names the file and the line of a mistake.
+    """
+    from regnetlab.trials.files import read_trials
+
+    return read_trials([Path(file) for file in files], errors)
+
+
+def _template(template: str | Template) -> Template:
+    return template_named(template) if isinstance(template, str) else template
+
+
+def _regime(flops: str | None, params: str | None, acts: str | None) -> Regime:
+    texts = {"flops": flops, "params": params, "acts": acts}
+    windows: dict[str, Any] = {
+        name: parse_window(name, text) for name, text in texts.items() if text is not None
+    }
+    return Regime(**windows)
+
+
+def _recipe(usual: Any, given: Mapping[str, Any]) -> Any:
+    known = [each.name for each in fields(usual)]
+    for name in given:
+        if name not in known:
+            from regnetlab.errors import unknown
+
+            raise unknown("recipe: key", name, known)
+    return replace(usual, **given)
+
+
+def _chosen(
+    networks: Networks | Network | str | Iterable[Network | str], template: str | Template
+) -> list[tuple[str, Network]]:
+    """Each network with the name of its space."""
+    if isinstance(networks, Networks):
+        return [(networks.space, each) for each in networks]
+    listed = [networks] if isinstance(networks, Network | str) else list(networks)
+    return [
+        ("networks", model(each, template=template) if isinstance(each, str) else each) for each in listed
+    ]
+
+
+def _jobs(plan: "Plan", chosen: Sequence[tuple[str, Network]]) -> "list[Job]":
+    from regnetlab.trials.job import training_seed
+
+    return [
+        replace(
+            plan.job(network.text, training_seed(plan.seed, network.text, replicate)),
+            template=network.template,
+            space=space,
+            index=index,
+            replicate=replicate,
+            flops=network.flops,
+            params=network.params,
+            acts=network.acts,
+            config=network.config,
+        )
+        for index, (space, network) in enumerate(chosen)
+        for replicate in range(plan.seeds)
+    ]
+
+
+def _bar(total: int, shown: bool) -> Any:
+    from regnetlab.study.observer import Observer
+    from regnetlab.trials.job import Trial
+
+    if not shown:
+        return Observer()
+    from tqdm.auto import tqdm
+
+    class Bar(Observer):
+        """A progress bar, of the notebook where this is one."""
+
+        def on_begin(self, jobs: Sequence["Job"], scores: Mapping[str, Any]) -> None:
+            self.bar = tqdm(total=total, unit="training")
+            self._update(sum(job.identity in scores for job in jobs))
+
+        def on_finish(self, trial: Trial, replay: str) -> None:
+            self._update(1)
+
+        def on_note(self, text: str) -> None:
+            self.bar.write(text)
+
+        def _update(self, n: int) -> None:
+            self.bar.update(n)
+            if self.bar.n >= total:
+                self.bar.close()
+
+    return Bar()

@@ -1,0 +1,86 @@
+"""The command that trains one network of a study alone: the same training, to the same bits on one CPU."""
+
+import os
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+from regnetlab.execution.base import Setting
+from regnetlab.spaces.template import TEMPLATES, Template
+from regnetlab.training.budget import COMPLETE, Recipe, Score
+from regnetlab.training.folders.decode import is_folder
+from regnetlab.trials.job import Job, Trial
+
+
+def replay_command(setting: Setting, job: Job) -> str:
+    """``regnetlab train`` with everything that decides this training's error; a line for a shell.
+
+    Template, data and budget are always named, of the recipe what differs from the default one.
+    """
+    budget = job.budget
+    words = ["regnetlab", "train", job.model, "--seed", str(job.seed), *_template(job.template)]
+    words += ["--data", _absolute(job.data)]
+    folder = setting.data_dir or os.environ.get("REGNETLAB_DATA")
+    if folder:
+        words += ["--data-dir", str(Path(folder).absolute())]
+    if is_folder(job.data):
+        words += ["--fit", job.reading.fit, "--background", job.reading.background]
+        words += ["--skip-unreadable"] * job.reading.skip_unreadable
+    for name in ("images", "epochs", "batch_size", "validation"):
+        words += [_option(name), str(getattr(budget, name))]
+    words += ["--time-limit", repr(budget.time_limit)]
+    words += ["--keep-last"] * (not budget.drop_last)
+    words += _recipe(job.recipe)
+    if setting.device != "auto":
+        words += ["--device", setting.device]
+    if setting.kernels != "auto":
+        words += ["--kernels", setting.kernels]
+    return shlex.join(words)
+
+
+def replay_of_failed(setting: Setting, job: Job, score: Score) -> str:
+    """The command that trains it alone where it failed, else nothing."""
+    return "" if score.ended == COMPLETE else replay_command(setting, job)
+
+
+def failure_line(trial: Trial, replay: str) -> str:
+    """Which network failed, how, and how to see it fail alone."""
+    return f"{trial.job.space} {trial.job.index}: {trial.score.ended}. Alone: {replay}"
+
+
+def _template(template: Template) -> list[str]:
+    """Its name, and where a study changed it how; the data say the number of classes."""
+    base = TEMPLATES[template.name]
+    words = ["--template", base.name]
+    if template.input != base.input:
+        words += ["--input", template.input]
+    if template.stem_width != base.stem_width:
+        words += ["--stem-width", str(template.stem_width)]
+    if template.stem_stride != base.stem_stride:
+        words += ["--stem-stride", str(template.stem_stride)]
+    if template.strides != base.strides:
+        words += ["--strides", ",".join(map(str, template.strides))]
+    return words
+
+
+def _recipe(recipe: Recipe) -> list[str]:
+    usual = asdict(Recipe())
+    words: list[str] = []
+    for name, value in asdict(recipe).items():
+        if value == usual[name]:
+            continue
+        if isinstance(value, bool):
+            words.append(_option(name) if value else f"--no-{name}")
+        else:
+            words += [_option(name), str(value)]
+    return words
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _absolute(data: str) -> str:
+    """A folder that the data's name holds is named from the root, so that the command works anywhere."""
+    kind, colon, path = data.partition(":")
+    return f"{kind}:{Path(path).expanduser().absolute()}" if colon and path else data

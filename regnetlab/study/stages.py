@@ -1,0 +1,211 @@
+"""The stages of a study: each is a function from what was earned so far to the jobs that it wants.
+
+Populations come first, then the RegNets derived from them, then the tuning of the baselines, then their final
+trainings. What is decided between two stages is kept in the store together with a hash of everything that it
+follows from, data included: where one of these changes, it is decided again.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from regnetlab.errors import InputError
+from regnetlab.spaces.complexity import config_complexity
+from regnetlab.spaces.config import Config
+from regnetlab.spaces.law import parse_config
+from regnetlab.spaces.sampler import sample
+from regnetlab.study.baselines import (
+    UNSETTLED,
+    Baselines,
+    choose,
+    final_jobs,
+    hand_designed,
+    kept_baselines,
+    regnets,
+    tuning_jobs,
+)
+from regnetlab.study.plan import Plan
+from regnetlab.training.budget import Score
+from regnetlab.trials.job import DERIVED, Job, training_seed
+
+if TYPE_CHECKING:
+    from regnetlab.trials.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a study stands: its jobs, and the scores they have so far, by identity.
+
+    ``derived`` tells whether the derived RegNets were chosen already and are among the jobs, ``baselines``
+    what was settled of the comparison with the baselines.
+    """
+
+    jobs: tuple[Job, ...]
+    scores: Mapping[str, Score]
+    derived: bool = False
+    baselines: Baselines = UNSETTLED
+
+    @property
+    def missing(self) -> list[Job]:
+        return [job for job in self.jobs if job.identity not in self.scores]
+
+
+def study_state(plan: Plan, store: "Store") -> State:
+    """Where a study stands, as far as its stages are settled. Needs no torch."""
+    data = data_of(store)
+    population = planned_jobs(plan)
+    configs = _kept_derived(plan, store, population, data) if plan.derived else None
+    jobs = [*population, *derived_jobs(plan, configs or [])]
+    settled = kept_baselines(plan, store.fact("contest"), data)
+    if settled.contenders:
+        jobs += [*tuning_jobs(plan, settled.contenders), *final_jobs(plan, settled)]
+    asked = {job.identity for job in jobs}
+    scores = {key: score for key, score in store.scores(data).items() if key in asked}
+    return State(tuple(jobs), scores, configs is not None, settled)
+
+
+def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], None]) -> bool:
+    """Keep the next decision that the finished trainings allow; whether there was one."""
+    data = data_of(store)
+    if plan.derived and not state.derived:
+        population = planned_jobs(plan)
+        configs = _derive(plan, population, state.scores, note)
+        store.keep(
+            "derived",
+            {
+                "inputs": _derive_inputs(plan, population, data),
+                "configs": [config.text for config in configs],
+            },
+        )
+    elif plan.baselines is not None and not state.baselines.contenders:
+        contenders = (*hand_designed(plan), *regnets(plan, state.jobs, state.scores))
+        store.keep("contest", Baselines(contenders).as_dict(plan, data))
+        store.keep("latencies", {})
+    elif plan.baselines is not None and state.baselines.chosen is None:
+        contenders = state.baselines.contenders
+        chosen = choose([(job, state.scores[job.identity]) for job in tuning_jobs(plan, contenders)])
+        for contender in contenders:
+            if contender.model not in chosen:
+                note(f"{contender.name} failed at every learning rate; it has no final training")
+        store.keep("contest", Baselines(contenders, chosen).as_dict(plan, data))
+    else:
+        return False
+    return True
+
+
+def data_of(store: "Store") -> str:
+    """The checksum of the data that a study's trainings count on; empty before its first run."""
+    checksum: str = store.fact("changes").get("began", {}).get("data.checksum", "")
+    return checksum
+
+
+def planned_jobs(plan: Plan) -> list[Job]:
+    """The trainings of every population, in the plan's order of spaces."""
+    return list(_planned(plan))
+
+
+@lru_cache(maxsize=1)  # a run asks again after each of its stages, and drawing takes seconds at 100,000
+def _planned(plan: Plan) -> tuple[Job, ...]:
+    jobs: list[Job] = []
+    for draw in plan.draws:
+        drawn = sample(draw.space, draw.n, plan.template, plan.regime, plan.seed)
+        laws = drawn.population.law
+        for index, config in enumerate(drawn.population.configs()):
+            law = tuple((name, float(values[index])) for name, values in laws.items())
+            counts = drawn.complexity.row(index)
+            jobs += _replicates(plan, draw.space.name, index, config, counts, _seeds(plan, index), law)
+    return tuple(jobs)
+
+
+def derived_jobs(plan: Plan, configs: Sequence[Config]) -> list[Job]:
+    """The trainings of the derived RegNets, all with every seed: they are few."""
+    return [
+        job
+        for index, config in enumerate(configs)
+        for job in _replicates(
+            plan, DERIVED, index, config, config_complexity(config, plan.template), plan.seeds
+        )
+    ]
+
+
+def kept_regnets(plan: Plan, store: "Store") -> list[Config] | None:
+    """The RegNets derived from the study's populations, if they were derived already."""
+    return _kept_derived(plan, store, planned_jobs(plan), data_of(store))
+
+
+def _kept_derived(plan: Plan, store: "Store", population: Sequence[Job], data: str) -> list[Config] | None:
+    kept = store.fact("derived")
+    configs = [parse_config(text) for text in kept.get("configs", ())]
+    if kept and kept.get("inputs") == _derive_inputs(plan, population, data):
+        return configs
+    # What a version kept that hashed the population alone.
+    if kept.get("population") == _hash(population) and len(configs) == plan.derived:
+        return configs
+    return None
+
+
+def _derive(
+    plan: Plan, population: Sequence[Job], scores: Mapping[str, Score], note: Callable[[str], None]
+) -> list[Config]:
+    from regnetlab.analysis.derive import derive_regnets  # pandas, SciPy
+    from regnetlab.trials.table import trials_of
+
+    try:
+        trials = trials_of(population, scores)
+        found = derive_regnets(trials, plan.derived, plan.template, plan.regime, plan.ranges)
+    except InputError as error:
+        note(f"no RegNets derived: {error}")
+        return []
+    if len(found) < plan.derived:
+        note(f"{len(found)} of {plan.derived} RegNets derived: the law has no more in this regime")
+    return found
+
+
+def _derive_inputs(plan: Plan, population: Sequence[Job], data: str) -> str:
+    """What the derived RegNets follow from: which trainings, on which data, how many are asked for, and where
+    they may lie."""
+    facts = [_hash(population), data, plan.derived, plan.regime.text, plan.ranges.text]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+
+def _hash(population: Sequence[Job]) -> str:
+    return hashlib.sha256("".join(job.identity for job in population).encode()).hexdigest()[:16]
+
+
+def _seeds(plan: Plan, index: int) -> int:
+    """How many seeds network ``index`` of a space is trained with.
+
+    The repeated ones are spread evenly over the indexes, and networks are drawn independently of their
+    indexes: they are a random choice, which stays the same when a study is extended.
+    """
+    chosen = math.floor((index + 1) * plan.repeated) > math.floor(index * plan.repeated)
+    return plan.seeds if chosen else 1
+
+
+def _replicates(
+    plan: Plan,
+    space: str,
+    index: int,
+    config: Config,
+    counts: Mapping[str, Any],
+    seeds: int,
+    law: tuple[tuple[str, float], ...] = (),
+) -> list[Job]:
+    model = config.text
+    return [
+        plan.job(
+            model,
+            training_seed(plan.seed, model, replicate),
+            space=space,
+            index=index,
+            replicate=replicate,
+            config=config,
+            law=law,
+            **counts,
+        )
+        for replicate in range(seeds)
+    ]

@@ -1,0 +1,388 @@
+"""The store: finished trainings in one table, facts about their study in another.
+
+A training is one row, inserted when it is over, so a killed run leaves no half one, and a unique key makes a
+doubled one impossible. A file (SQLite) holds one study; a database (PostgreSQL) holds many by name. The
+coordinator is the only writer (``lease``).
+"""
+
+import gc
+import json
+import os
+import sqlite3
+import time
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sql
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+
+from regnetlab.errors import InputError
+from regnetlab.files import sqlite_uri
+from regnetlab.training.budget import CurvePoint, Score
+from regnetlab.trials.convert import drop_older, has_older, read_older
+from regnetlab.trials.job import Trial
+from regnetlab.trials.location import Database, Location, mask
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+SCHEMA = 3
+"""Version of the tables; 1 and 2 were Optuna's (``convert``), and a higher one is refused."""
+PATIENCE = 300.0
+"""Seconds to wait for a database that went away."""
+
+_TABLES = sql.MetaData()
+_NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # where only INTEGER numbers rows by itself
+TRIALS = sql.Table(
+    "regnetlab_trials",
+    _TABLES,
+    sql.Column("number", _NUMBER, primary_key=True),
+    sql.Column("study", sql.Text, nullable=False),
+    sql.Column("identity", sql.Text, nullable=False),
+    sql.Column("data", sql.Text, nullable=False),
+    *(sql.Column(name, sql.Text) for name in ("space", "model", "recipe")),
+    *(sql.Column(name, sql.BigInteger) for name in ("index", "seed", "flops", "params", "acts")),
+    *(sql.Column(name, sql.Double) for name in ("error", "test_error", "seconds")),
+    sql.Column("images", sql.BigInteger),
+    *(sql.Column(name, sql.Text) for name in ("ended", "curve", "device", "worker", "finished")),
+    sql.UniqueConstraint("study", "identity", "data"),
+)
+_FACTS = sql.Table(
+    "regnetlab_facts",
+    _TABLES,
+    sql.Column("study", sql.Text, primary_key=True),
+    sql.Column("name", sql.Text, primary_key=True),
+    sql.Column("value", sql.Text, nullable=False),
+)
+_SCORE = (TRIALS.c.error, TRIALS.c.seconds, TRIALS.c.images, TRIALS.c.ended, TRIALS.c.test_error)
+
+
+class Store:
+    """An open store. Make one with ``open_store``."""
+
+    def __init__(self, location: Location, engine: sql.Engine) -> None:
+        self.location = location
+        self._engine = engine
+        self._study = study_name(location)
+        self._last = 0  # number of the row read last; a finished training never changes
+        self._scores: dict[str, dict[str, Score]] = defaultdict(dict)  # by data and identity
+        self._devices: dict[str, dict[str, str]] = defaultdict(dict)
+        weakref.finalize(self, engine.dispose)
+
+    def scores(self, data: str) -> dict[str, Score]:
+        """By identity the score of every training on the data with this checksum.
+
+        Trainings whose data are not known count, too. Only what is new since the last call is read.
+        """
+        self._read()
+        return {**self._scores[""], **self._scores[data]}
+
+    def devices(self, data: str, identities: Collection[str] | None = None) -> set[str]:
+        """What computed these trainings, or all on these data, as far as that is known."""
+        self._read()
+        known = {**self._devices[""], **self._devices[data]}
+        return {device for each, device in known.items() if identities is None or each in identities} - {""}
+
+    def add(self, trial: Trial) -> None:
+        """Keep one finished training; one that is there already stays as it is.
+
+        Raises:
+            InputError: The store can't be written.
+        """
+        self.add_rows([row_of(trial)])
+
+    def fact(self, name: str) -> dict[str, Any]:
+        """What was kept under this name; empty where nothing was."""
+        where = (_FACTS.c.study == self._study, _FACTS.c.name == name)
+        value = self._call(
+            "read", lambda connection: connection.scalar(sql.select(_FACTS.c.value).where(*where))
+        )
+        return {} if value is None else dict(json.loads(value))
+
+    def keep(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Keep these facts about the study under a name, in place of what was there."""
+        self._call("written", lambda connection: _keep(connection, self._study, name, facts))
+
+    def count(self) -> int:
+        """How many trainings there are, on whatever data."""
+        query = sql.select(sql.func.count()).where(TRIALS.c.study == self._study)
+        return self._call("read", lambda connection: connection.scalar(query)) or 0
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Everything that is kept of every training, in the order in which they ended."""
+        columns = [column for column in TRIALS.c if column.name not in ("number", "study")]
+        query = sql.select(*columns).where(TRIALS.c.study == self._study).order_by(TRIALS.c.number)
+        return self._call(
+            "read", lambda connection: [dict(row) for row in connection.execute(query).mappings()]
+        )
+
+    def add_rows(self, rows: Iterable[Row]) -> None:
+        """Keep these trainings, all of them or none; those that are there already stay as they are."""
+        kept = list(rows)
+        self._call("written", lambda connection: _add(connection, self._study, kept))
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """All facts by name, but for the schema and who runs the study just now."""
+        query = sql.select(_FACTS.c.name, _FACTS.c.value).where(_FACTS.c.study == self._study)
+        found = self._call("read", lambda connection: connection.execute(query).all())
+        return {name: json.loads(value) for name, value in sorted(found) if name not in ("schema", "lease")}
+
+    def _read(self) -> None:
+        columns = (
+            TRIALS.c.number,
+            TRIALS.c.data,
+            TRIALS.c.identity,
+            TRIALS.c.device,
+            TRIALS.c.curve,
+            *_SCORE,
+        )
+        new = (TRIALS.c.study == self._study, TRIALS.c.number > self._last)
+        query = sql.select(*columns).where(*new).order_by(TRIALS.c.number)
+        rows = self._call("read", lambda connection: connection.execute(query).all())
+        collecting = gc.isenabled()
+        gc.disable()  # nothing made here is garbage: looking for it takes half of the time
+        try:
+            for number, data, identity, device, curve, error, seconds, images, ended, test_error in rows:
+                points = tuple([CurvePoint(*point) for point in json.loads(curve)])
+                self._scores[data][identity] = Score(error, points, seconds, images, ended, test_error)
+                self._devices[data][identity] = device
+                self._last = number
+        finally:
+            if collecting:
+                gc.enable()
+
+    def _call(self, verb: str, call: Callable[[sql.Connection], T]) -> T:
+        """Call in a transaction, again where a database went away, for up to ``PATIENCE`` seconds.
+
+        Whether a broken connection kept its transaction is not known: ``call`` must do no harm twice.
+        """
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    return call(connection)
+            except DBAPIError as error:
+                if not _gone(error) or time.monotonic() > end:
+                    hint = "fix that, then run again: what was trained is kept"
+                    raise InputError(f"the store can't be {verb} ({why(error)})", hint) from error
+                time.sleep(0.5)
+
+
+def open_store(location: Location, snapshot: bool = False) -> Store:
+    """The store at this place, made where there is none; one of an older version is converted.
+
+    Args:
+        location: A file, or a study in a database.
+        snapshot: Open a copy of the file in memory, so that nothing is written; what can't be written is
+            opened like that anyway.
+
+    Raises:
+        InputError: It is something else, of a newer version, or does not answer.
+    """
+    if isinstance(location, Database):
+        engine = _database(location)
+    else:
+        snapshot = snapshot or not _writable(location)
+        engine = _file(location, snapshot)
+    try:
+        # Of two who make the same store at once, such as a run and a status, one may find it half made.
+        schema = _again(lambda: _opened(engine, location, snapshot))
+    except (DBAPIError, sqlite3.Error) as error:
+        engine.dispose()
+        if isinstance(location, Database):
+            hint = "is it running, and does the user exist?"
+            raise InputError(f"store {location} does not answer ({why(error)})", hint) from None
+        hint = "move it away to begin again"
+        raise InputError(f"store {location} can't be opened ({why(error)})", hint) from None
+    if schema > SCHEMA:
+        engine.dispose()
+        raise InputError(
+            f"store {location} was written by a newer regnetlab (schema {schema}, this one knows {SCHEMA})",
+            "upgrade regnetlab, or move the store away to begin again",
+        )
+    return Store(location, engine)
+
+
+def has_study(location: Database) -> bool:
+    """Whether the database answers and has this study."""
+    engine = _database(location)
+    try:
+        with engine.connect() as connection:
+            found = _schema(connection, location.study) is not None
+            return found or has_older(connection, location.study)
+    except DBAPIError as error:
+        hint = "is it running, and does the user exist?"
+        raise InputError(f"store {location} does not answer ({why(error)})", hint) from None
+
+
+def study_name(location: Location) -> str:
+    """The name of the study; a file holds one, a database as many as there are names."""
+    return location.study if isinstance(location, Database) else "regnetlab"
+
+
+def row_of(trial: Trial) -> dict[str, Any]:
+    """The row that keeps this training."""
+    job, score = trial.job, trial.score
+    return {
+        "identity": job.identity,
+        "data": trial.data,
+        "space": job.space,
+        "index": job.index,
+        "model": job.model,
+        "seed": job.seed,
+        "flops": job.flops,
+        "params": job.params,
+        "acts": job.acts,
+        "recipe": json.dumps(asdict(job.recipe)),
+        "error": score.error,
+        "test_error": score.test_error,
+        "ended": score.ended,
+        "seconds": score.seconds,
+        "images": score.images,
+        "curve": json.dumps(
+            [[each.images, each.train_loss, each.train_error, each.error] for each in score.curve]
+        ),
+        "device": trial.device,
+        "worker": trial.worker,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def why(error: BaseException) -> str:
+    """The database's own words, in one line and without secrets."""
+    cause = error
+    while getattr(cause, "orig", None) is None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = str(getattr(cause, "orig", None) or cause).strip()
+    return mask((text.splitlines() or [type(error).__name__])[0])
+
+
+def _schema(connection: sql.Connection, study: str) -> int | None:
+    """The version of the study's tables, ``None`` where there is no such study."""
+    if not sql.inspect(connection).has_table(_FACTS.name):
+        return None
+    query = sql.select(_FACTS.c.value).where(_FACTS.c.study == study, _FACTS.c.name == "schema")
+    value = connection.scalar(query)
+    return None if value is None else int(json.loads(value)["version"])
+
+
+def _opened(engine: sql.Engine, location: Location, snapshot: bool) -> int:
+    """The version of the study's tables, which are made where there are none."""
+    with engine.connect() as connection:
+        found = _schema(connection, study_name(location))
+    return _make(engine, location, snapshot) if found is None else found
+
+
+def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
+    """Make the tables, and fill them with what an older version kept here."""
+    study = study_name(location)
+    with engine.begin() as connection:
+        file = connection.dialect.name == "sqlite"
+        if file:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # a second process that makes it waits
+        if (found := _schema(connection, study)) is not None:
+            return found
+        older = has_older(connection, study)
+        if older and isinstance(location, Path) and not snapshot:
+            _back_up(location)
+        for table in _TABLES.sorted_tables:
+            connection.execute(sql.schema.CreateTable(table, if_not_exists=True))
+        if older:
+            facts, rows = read_older(connection, study)
+            _add(connection, study, rows)
+            for name, value in facts.items():
+                _keep(connection, study, name, value)
+            if file:
+                drop_older(connection)
+        _keep(connection, study, "schema", {"version": SCHEMA})
+    if older and file:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM")
+    return SCHEMA
+
+
+def _back_up(path: Path) -> None:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    with (
+        closing(sqlite3.connect(sqlite_uri(path), uri=True)) as source,
+        closing(sqlite3.connect(path.with_name(f"{path.stem}.backup-{stamp}{path.suffix}"))) as target,
+    ):
+        source.backup(target)
+
+
+def _add(connection: sql.Connection, study: str, rows: Iterable[Row]) -> None:
+    if new := [{**row, "study": study} for row in rows]:
+        connection.execute(_insert(connection)(TRIALS).on_conflict_do_nothing(), new)
+
+
+def _keep(connection: sql.Connection, study: str, name: str, facts: Mapping[str, Any]) -> None:
+    new = _insert(connection)(_FACTS).values(study=study, name=name, value=json.dumps(dict(facts)))
+    connection.execute(
+        new.on_conflict_do_update(index_elements=["study", "name"], set_={"value": new.excluded.value})
+    )
+
+
+def _insert(connection: sql.Connection) -> Any:
+    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+
+
+def _file(path: Path, snapshot: bool) -> sql.Engine:
+    """An SQLite file. Not by its address, in which a ? or a % of the path would mean something."""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")  # readers never wait for the writer
+        connection.execute("PRAGMA synchronous=FULL")
+        return connection
+
+    def copy() -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:", check_same_thread=False)
+        with closing(sqlite3.connect(sqlite_uri(path), uri=True)) as source:
+            source.backup(connection)
+        return connection
+
+    if not snapshot:
+        return sql.create_engine("sqlite://", creator=connect, poolclass=sql.pool.QueuePool)
+    return sql.create_engine("sqlite://", creator=copy, poolclass=sql.pool.StaticPool)
+
+
+def _writable(path: Path) -> bool:
+    """Whether the file can be written; one that is not there yet may turn out not to be."""
+    return not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
+def _database(location: Database) -> sql.Engine:
+    try:
+        import psycopg
+    except ImportError:
+        hint = "install it: pip install 'regnetlab[postgres]'"
+        raise InputError("PostgreSQL needs psycopg", hint) from None
+    # No connection is left open: connecting takes milliseconds, a training seconds.
+    return sql.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(location.url, connect_timeout=10),
+        poolclass=sql.pool.NullPool,
+    )
+
+
+def _gone(error: DBAPIError) -> bool:
+    """Whether a server does not answer, was stopped or is starting; a file never is."""
+    state = getattr(error.orig, "sqlstate", None)
+    silent = state is None or state[:2] in ("08", "57")  # connection exception, operator intervention
+    return silent and not isinstance(error.orig, sqlite3.Error)
+
+
+def _again(call: Callable[[], T], tries: int = 4) -> T:
+    for _ in range(tries - 1):
+        try:
+            return call()
+        except (IntegrityError, OperationalError):
+            time.sleep(0.5)
+    return call()
