@@ -136,8 +136,7 @@ def files_content(
 
 
 def _content(trials: Trials, name: str, margin: float, **facts: Any) -> Content:
-    compared = compare(trials, margin)
-    good = trends(trials)
+    every, compared, good = trials.frame, compare(trials, margin), trends(trials)
     if not len(good.networks):
         raise InputError(f"{name}: no training has earned an error yet", "nothing to report")
     networks, shown = _shown_first(good.networks)
@@ -146,7 +145,7 @@ def _content(trials: Trials, name: str, margin: float, **facts: Any) -> Content:
         name=name,
         networks=networks,
         shown=_labelled(networks.head(shown)),
-        failed=trials.frame[trials.frame["error"].isna()],
+        failed=every[every["error"].isna()],
         comparison=compared,
         law=fit_law(trials),
         trends=good,

@@ -62,12 +62,13 @@ def drawn_figures(content: Content) -> list[Figure]:
     compare, fit = f"regnetlab compare {source} --json", f"regnetlab fit-regnet {source} --json"
     report = f"regnetlab report {source}"
     trends = {each.name: each for each in content.trends.trends}
+    guess = content.comparison.guess
     drawn = [
         Figure(
             "edf",
             "Error distribution functions of all spaces",
             compare,
-            edf_figure(content.networks, content.comparison.spaces, content.comparison.guess),
+            edf_figure(content.networks, content.comparison.spaces, guess),
         ),
         Figure("strip", "Errors of every network by space", compare, strip_figure(content.networks)),
     ]

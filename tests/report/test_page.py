@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from regnetlab.study.contest_table import contest_csv
+from regnetlab.study.lock import locked
+from regnetlab.study.runner import run
+from regnetlab.study.store import open_store
 
 from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.execution.worker import Setup
@@ -16,13 +20,9 @@ from regnetlab.report.content import Content, files_content, study_content
 from regnetlab.report.findings import caution
 from regnetlab.report.page import default_path
 from regnetlab.report.page import page as render
-from regnetlab.study.contest_table import contest_csv
-from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.provenance import provenance_json
-from regnetlab.study.runner import run
-from regnetlab.study.store import open_store
 from regnetlab.trials.table import trials_of
 from tests.analysis.frames import baseline_rows, baselines_of
 from tests.conftest import STUDY

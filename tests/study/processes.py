@@ -154,7 +154,7 @@ import sys
 if {where!r} in sys.orig_argv:
     import os, signal, time
     from pathlib import Path
-    from regnetlab.execution import work as _module
+    from regnetlab.execution import worker as _module
     _real, here = _module.train, Path({str(folder)!r})
     def train(build, data, budget, recipe, seed, kernels):
 {inner}

@@ -6,10 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from regnetlab.analysis.derive import derive_from_trials
-from regnetlab.errors import InputError
-from regnetlab.study import runner
 from regnetlab.study.contest import (
     NO_CONTEST,
     check_unchanged,
@@ -19,6 +15,11 @@ from regnetlab.study.contest import (
     tuning_jobs,
 )
 from regnetlab.study.jobs import planned_jobs
+from regnetlab.study.store import open_store
+
+from regnetlab.analysis.derive import derive_from_trials
+from regnetlab.errors import InputError
+from regnetlab.study import runner
 from regnetlab.study.members import member
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
@@ -26,7 +27,6 @@ from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.results import compared_with_baselines
 from regnetlab.study.session import Means, run_study
 from regnetlab.study.status import status
-from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score, mean_error
 from tests.conftest import STUDY
 from tests.study.test_runner import Quiet
