@@ -15,6 +15,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from regnetlab.api import (
         Study,
+        compare,
+        fit_law,
         load,
         model,
         read,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         train,
     )
     from regnetlab.errors import InputError
+    from regnetlab.report.figures import plot_edf, plot_errors, plot_property, plot_random_search
     from regnetlab.trials.networks import Network, Networks
     from regnetlab.trials.table import Trials
 
@@ -32,8 +35,14 @@ __all__ = [
     "Networks",
     "Study",
     "Trials",
+    "compare",
+    "fit_law",
     "load",
     "model",
+    "plot_edf",
+    "plot_errors",
+    "plot_property",
+    "plot_random_search",
     "read",
     "sample",
     "summary",
@@ -45,6 +54,9 @@ _ELSEWHERE = {
     "Network": "regnetlab.trials.networks",
     "Networks": "regnetlab.trials.networks",
     "Trials": "regnetlab.trials.table",
+    **dict.fromkeys(
+        ("plot_edf", "plot_errors", "plot_property", "plot_random_search"), "regnetlab.report.figures"
+    ),
 }
 
 

@@ -7,9 +7,10 @@ Every function stands for a command and takes the same words; what it returns is
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Number
@@ -23,6 +24,9 @@ from regnetlab.trials.networks import Network, Networks
 if TYPE_CHECKING:
     import pandas as pd
 
+    from regnetlab.analysis.baselines import BaselineComparison
+    from regnetlab.analysis.compare import SpaceComparison
+    from regnetlab.analysis.width_law import WidthLaw
     from regnetlab.study.plan import Plan
     from regnetlab.trials.error_units import ErrorUnit
     from regnetlab.trials.job import Job
@@ -242,6 +246,13 @@ class Study:
 
         return study_trials(self.plan)
 
+    def baselines(self) -> "BaselineComparison":
+        """Its RegNets beside the hand-designed networks of [baselines]; empty before they are tuned."""
+        _load_figures()
+        from regnetlab.study.results import compared_with_baselines
+
+        return compared_with_baselines(self.plan)
+
     def __repr__(self) -> str:
         spaces = ", ".join(f"{draw.space.name} {draw.n}" for draw in self.plan.draws)
         return f"Study({self.name!r} on {self.plan.data}: {spaces})"
@@ -278,6 +289,53 @@ def read(*files: str | Path, errors: "ErrorUnit | None" = None) -> "Trials":
     from regnetlab.trials.files import read_trials
 
     return read_trials([Path(file) for file in files], errors)
+
+
+def compare(
+    trials: "Trials", *, margin: float | None = None, pairs: Sequence[tuple[str, str]] = ()
+) -> "SpaceComparison":
+    """Compare the errors of spaces, step by step, with verdicts.
+
+    Args:
+        trials: Trainings of at least two spaces.
+        margin: Percentage points of error by which a median may be worse and still count as no worse; 1 by
+            default.
+        pairs: Names (a, b) of spaces to compare; by default the steps of the study, else each space with the
+            one before it.
+
+    Returns:
+        A verdict and an interval for every step: ``to_pandas()``, ``remarks()``, ``plot()``.
+
+    Raises:
+        InputError: The margin or a space can't be.
+    """
+    _load_figures()
+    from regnetlab.analysis.compare import compare as compared
+    from regnetlab.analysis.statistics.verdicts import MARGIN
+
+    return compared(trials, MARGIN if margin is None else margin, pairs)
+
+
+def fit_law(trials: "Trials", *, law: Literal["log-linear", "quantized"] = "log-linear") -> "WidthLaw":
+    """Fit the width law to networks, and to the best of those whose widths were drawn freely.
+
+    Args:
+        trials: Networks with depths and widths; with errors where a law of the best is meant.
+        law: The notation of each network's own fit.
+
+    Returns:
+        The law: ``to_pandas()``, ``remarks()``, ``plot()``, and ``derive(n)`` for RegNets that follow it.
+        Where there is none, ``reason`` says why.
+    """
+    _load_figures()
+    from regnetlab.analysis.width_law import fit_law as fitted
+
+    return fitted(trials, law)
+
+
+def _load_figures() -> None:
+    """Register the figures that ``plot()`` of a result draws with."""
+    import_module("regnetlab.report.figures")
 
 
 def _template(template: str | Template) -> Template:

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from regnetlab.analysis.guessing import has_learned, majority_error, not_learned
+from regnetlab.analysis.result import Result
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
 from regnetlab.spaces.regime import format_count
@@ -165,7 +166,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class BaselineComparison:
+class BaselineComparison(Result):
     """Hand-designed networks and RegNets under one protocol, the least mean test error first.
 
     ``final`` says whether every network has all of its final trainings; ``guess`` and ``guess_test`` are what

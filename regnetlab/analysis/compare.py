@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from regnetlab.analysis.guessing import NEITHER, majority_error, not_learned
+from regnetlab.analysis.result import Result
 from regnetlab.analysis.space_errors import (
     COMPLEXITIES,
     SpaceErrors,
@@ -164,7 +165,7 @@ class StepComparison:
 
 
 @dataclass(frozen=True, eq=False)
-class SpaceComparison:
+class SpaceComparison(Result):
     """Spaces compared step by step.
 
     ``spaces`` are those with errors, ``summaries`` the same in numbers;

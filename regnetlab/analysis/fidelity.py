@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.guessing import guessed
+from regnetlab.analysis.result import Result
 from regnetlab.analysis.statistics.budgets import (
     AGREES,
     BudgetStep,
@@ -28,7 +29,7 @@ from regnetlab.training.guessing import Guessing
 
 
 @dataclass(frozen=True, repr=False)
-class Fidelity:
+class Fidelity(Result):
     """All rungs, smallest first; the last is what they are judged by.
 
     ``errors`` by space are the networks' means at the largest budget, failures left out.

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize
 
+from regnetlab.analysis.result import Result
 from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.trends import rank_correlation
 from regnetlab.errors import InputError
@@ -104,7 +105,7 @@ class Confirmation:
 
 
 @dataclass(frozen=True, repr=False)
-class Latency:
+class Latency(Result):
     """How latency follows flops, params and acts.
 
     ``groups`` by machine, in the order of their first rows, then by batch size; ``fits`` of those on the

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.guessing import guessed
+from regnetlab.analysis.result import Result
 from regnetlab.analysis.statistics.pareto import pareto_front
 from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
 from regnetlab.spaces.arrays import Floats
@@ -75,7 +76,7 @@ class Trajectory:
 
 
 @dataclass(frozen=True, repr=False)
-class SearchResult:
+class SearchResult(Result):
     """A search beside random search in its space, at equal cost.
 
     ``population`` holds the errors of the space's networks drawn at random, one training each, failed ones at

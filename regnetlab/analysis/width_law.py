@@ -23,6 +23,7 @@ from regnetlab.analysis.log_linear_fit import (
     population_law,
 )
 from regnetlab.analysis.quantized_fit import fit_quantized
+from regnetlab.analysis.result import Result
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
@@ -48,7 +49,7 @@ DERIVED_NETWORKS = 8
 
 
 @dataclass(frozen=True, repr=False)
-class WidthLaw:
+class WidthLaw(Result):
     """What the widths of trained networks follow.
 
     ``fits`` has a row for each network: name, space, error, depths, widths and the parameters of its law in
