@@ -189,7 +189,7 @@ def _small(model: Model, text: str, multiplier: float) -> Model:
         try:
             return fitted(text, model.network, template, scale)
         except ZeroWidthError as error:
-            raise ZeroWidthError(f"{text}: {error}") from None
+            raise ZeroWidthError(f"{text}: {error.what}", error.hint) from None
 
     return replace(model, text=text, build=build, template=SMALL)
 

@@ -46,7 +46,7 @@ def find_model(text: str) -> Model:
     if "@" in name:
         raise InputError(
             f"model {text!r} has two forms",
-            "pixels alone go with another one, behind it: resnet18@0.25x@96px",
+            "only pixels may follow another form: resnet18@0.25x@96px",
         )
     if is_config_file(name):
         return formed(_of_file(name), form.strip())
@@ -93,7 +93,9 @@ def _find(text: str) -> Model:
         return _named()[usual_name(name)]
     except KeyError:
         if name.startswith("derived"):
-            raise InputError(f"model {text!r} is a network of a study", "add --study NAME") from None
+            raise InputError(
+                f"model {text!r} is a network of a study, and none is given", "add --study NAME"
+            ) from None
         if ":" in text or "=" in text:
             raise InputError(
                 f"model {text!r} is not known",

@@ -119,8 +119,8 @@ def check_supposed(networks: "pd.DataFrame", reading: ErrorReading, source: str)
     fraction, percent = (_same_share(each, reading.accuracy) for each in ("fraction", "percent"))
     if len(most) and len(small) == len(most):
         raise InputError(
-            f"{source}: no {reading.column} is above {most.max():.4g}, so these may be fractions: give"
-            f" --errors {fraction}, or --errors {percent} if they are percent"
+            f"{source}: no {reading.column} is above {most.max():.4g}, so these may be fractions",
+            f"give --errors {fraction}, or --errors {percent} if they are percent",
         )
     if len(small):
         raise InputError(

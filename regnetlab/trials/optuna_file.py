@@ -67,7 +67,9 @@ def optuna_trials(path: Path, which: str = "", errors: ErrorUnit | None = None) 
         directions = [each.name.lower() for each in study.directions]
         metrics = study.metric_names or [""] * len(directions)
     if not trials:
-        raise InputError(f"study {study.study_name} in {path} has no finished trial")
+        raise InputError(
+            f"study {study.study_name} in {path} has no finished trial", "wait for one, or name another"
+        )
     objective = _objective(f"{path}#{study.study_name}", number, directions, metrics)
     what = f"study {study.study_name!r} of {path}"
     own = any("identity" in each.user_attrs for each in trials)
@@ -79,6 +81,8 @@ def optuna_trials(path: Path, which: str = "", errors: ErrorUnit | None = None) 
         try:
             row = trial_row(trial, study.study_name, staged and frozenset(trial.params) in shapes)
             value = trial.values[objective] if trial.state.name == "COMPLETE" else None
+        except InputError as error:
+            raise error.at(f"{path}, trial {trial.number}") from None
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{path}, trial {trial.number}: {' '.join(str(error).split())[:200]}") from None
         if value is not None and isfinite(value):

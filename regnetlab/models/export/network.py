@@ -75,11 +75,9 @@ def network_of(model: "Model", template: Template, format: str) -> Network:
         module = model.build(template)
     if not isinstance(module, AnyNet):
         raise InputError(
-            (
-                f"{model.text} is no AnyNet, and {format} is written for these only: an anynet:… or regnet:…"
-                " config, or regnetx_… and regnety_… by name"
-            ),
-            "--to onnx takes any network",
+            f"{model.text} is no AnyNet, and {format} is written for these only",
+            "AnyNets are anynet:… and regnet:… configs, and regnetx_… and regnety_… by name;"
+            " --to onnx takes any network",
         )
     law = model.law if model.law is not None and model.law.config == module.config else None
     return Network(module.config, template, law)

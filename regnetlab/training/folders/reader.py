@@ -61,7 +61,10 @@ def read_folder(
     read, unless they are to be skipped.
     """
     if template.channels not in (1, 3):
-        raise InputError(f"image folders have 1 or 3 channels, the template {template.channels}")
+        raise InputError(
+            f"image folders have 1 or 3 channels, the template {template.channels}",
+            f'write input = "3x{template.height}x{template.width}"',
+        )
     tree = look_through(name, root)
     entry = _entry(tree, template, reading)
     if (known := entry.load()) is not None:
@@ -199,7 +202,7 @@ def unreadable_error(name: str, root: Path, images: int, unreadable: Sequence[Sk
     named = "; ".join(f"{each.path} ({each.reason})" for each in ordered[:_NAMED])
     more = f"; and {len(ordered) - _NAMED:,} more" if len(ordered) > _NAMED else ""
     return InputError(
-        f"data {name!r}: {len(ordered):,} of {images:,} images in {root} can't be read: {named}{more}."
-        " Replace or remove them, or go on without them: --skip-unreadable, or in a study file"
-        " skip_unreadable = true"
+        f"data {name!r}: {len(ordered):,} of {images:,} images in {root} can't be read: {named}{more}",
+        "replace or remove them, or go on without them: --skip-unreadable, or in a study file"
+        " skip_unreadable = true",
     )

@@ -64,7 +64,7 @@ def checked(
                 f" {'x'.join(map(str, images.shape[1:]))} and {len(labels):,} labels from {low} to {high},"
                 f" where {'x'.join(map(str, shape))} and 0 to {classes - 1} were expected"
             ),
-            "it is damaged or something else",
+            "it is damaged or something else: get it again",
         )
     return Split(images, labels)
 
