@@ -163,10 +163,8 @@ def reach(model: Model, template: Template, flops: int) -> Reached:
         )
         known = " and ".join(f"{format_count(r.flops)} ({model.text}@{r.multiplier:g}x)" for r in reached)
         raise InputError(
-            (
-                f"{model.text}@{format_count(flops)}F at {template.input}: no multiplier comes within"
-                f" {TOLERANCE:.0%} of these flops"
-            ),
+            f"{model.text}@{format_count(flops)}F at {template.input}: no multiplier comes within"
+            f" {TOLERANCE:.0%} of these flops",
             f"{what} {known}",
         )
     return best

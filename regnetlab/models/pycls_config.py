@@ -200,10 +200,8 @@ def _law(section: Mapping[str, Any], se_ratio: float = 0.0) -> RegNetLaw:
     if not gives_the_same(law):
         raise InputError(
             f"REGNET.W0 is {law.w0:g} and BOT_MUL {multiplier:g}",
-            (
-                "pycls needs a W0 that is a multiple of 8,"
-                " and rounds by a BOT_MUL that is neither a whole number nor 1/2, 1/4, …: write it as ANYNET"
-            ),
+            "pycls needs a W0 that is a multiple of 8,"
+            " and rounds by a BOT_MUL that is neither a whole number nor 1/2, 1/4, …: write it as ANYNET",
         )
     return law
 

@@ -99,11 +99,9 @@ def _find(text: str) -> Model:
         if ":" in text or "=" in text:
             raise InputError(
                 f"model {text!r} is not known",
-                (
-                    "write a config as anynet:d=1,2;w=16,32;g=8;b=1"
-                    " or regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1, also"
-                    " regnet:w0=24,growth=2.1,stages=4,d=16,g=16,b=1"
-                ),
+                "write a config as anynet:d=1,2;w=16,32;g=8;b=1"
+                " or regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1, also"
+                " regnet:w0=24,growth=2.1,stages=4,d=16,g=16,b=1",
             ) from None
         if names := likely(name, _named()):
             raise unknown("model", text, names) from None

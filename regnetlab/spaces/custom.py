@@ -53,10 +53,8 @@ def named_constraint(text: str, name: str | None = None) -> Constraint:
     if text.strip() not in offered:
         hint = f"they offer {', '.join(offered)}" if offered else "install the one that does"
         raise InputError(
-            (
-                f"constraint {text.strip()[:60]!r} is no comparison, such as w[i] <= w[i+1], and no installed"
-                f" package offers it"
-            ),
+            f"constraint {text.strip()[:60]!r} is no comparison, such as w[i] <= w[i+1], and no installed"
+            f" package offers it",
             hint,
         )
     entry = offered[text.strip()]

@@ -128,10 +128,8 @@ class DataSet:
         """Raise ``InputError`` unless the template takes these images and has these classes."""
         if (template.input, template.classes) != (self.input, len(self.classes)):
             raise InputError(
-                (
-                    f"data {self.name} has images {self.input} in {len(self.classes)} classes, the template"
-                    f" takes {template.input} in {template.classes}"
-                ),
+                f"data {self.name} has images {self.input} in {len(self.classes)} classes, the template"
+                f" takes {template.input} in {template.classes}",
                 f'write template = {{ input = "{self.input}", classes = {len(self.classes)} }}',
             )
 

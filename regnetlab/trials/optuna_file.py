@@ -181,20 +181,16 @@ def _unreadable(path: Path, storage: Any, reason: str) -> InputError:
         return InputError(f"{path} can't be read: {reason}")
     if schema not in known:
         return InputError(
-            (
-                f"{path} was written by a newer Optuna (schema {schema}) than the"
-                f" {optuna.__version__} installed here"
-            ),
+            f"{path} was written by a newer Optuna (schema {schema}) than the"
+            f" {optuna.__version__} installed here",
             "update it: pip install -U optuna",
         )
     copy = path.with_name(f"{path.stem}-upgraded{path.suffix}")
     return InputError(
         f"{path} was written by an older Optuna (schema {schema})",
-        (
-            f"upgrade a copy of it, and read that:"
-            f" cp {quote(str(path))} {quote(str(copy))} && optuna storage upgrade --storage"
-            f" {quote(f'sqlite:///{copy}')}"
-        ),
+        f"upgrade a copy of it, and read that:"
+        f" cp {quote(str(path))} {quote(str(copy))} && optuna storage upgrade --storage"
+        f" {quote(f'sqlite:///{copy}')}",
     )
 
 
@@ -248,10 +244,8 @@ def _reading(
     if contradictory and not errors:
         raise InputError(
             f"{what} is {way}, and its metric is called {metric!r}",
-            (
-                "say what the values are: --errors"
-                " accuracy or --errors percent (accuracy-fraction or fraction, where they are at most 1)"
-            ),
+            "say what the values are: --errors"
+            " accuracy or --errors percent (accuracy-fraction or fraction, where they are at most 1)",
         )
     told = errors is not None and errors.startswith(ACCURACY)
     column = ACCURACY if told or (maximised and not contradictory) else ERRORS[0]

@@ -80,10 +80,8 @@ def _index(row: Row) -> int:
     if match is None:
         raise InputError(
             f"index is {text[:40]!r}",
-            (
-                "it must be a whole number from 0 on, the same in all trainings of one"
-                " network (labels belong in the column name)"
-            ),
+            "it must be a whole number from 0 on, the same in all trainings of one"
+            " network (labels belong in the column name)",
         )
     return int(match[1])
 
@@ -94,10 +92,7 @@ def _numbers(row: Row, column: str, most: int) -> tuple[int, ...]:
     if numbers is None or not 1 <= min(numbers) <= max(numbers) <= most:
         raise InputError(
             f"{column} is {text[:40]!r}",
-            (
-                f"it must be 1 to {MAX_STAGES} whole numbers of 1 to {most:,}"
-                " with spaces between, as in '1 2 4'"
-            ),
+            f"it must be 1 to {MAX_STAGES} whole numbers of 1 to {most:,} with spaces between, as in '1 2 4'",
         )
     return numbers
 

@@ -98,10 +98,8 @@ def se_ratio_of(network: Network, library: str) -> float:
         return 0.0
     if not all(squeezes):
         raise InputError(
-            (
-                f"squeeze-and-excitation of ratio {network.config.se_ratio:g} rounds to no channel in"
-                f" {squeezes.count(0)} of {len(squeezes)} blocks, where {library} would still put one"
-            ),
+            f"squeeze-and-excitation of ratio {network.config.se_ratio:g} rounds to no channel in"
+            f" {squeezes.count(0)} of {len(squeezes)} blocks, where {library} would still put one",
             "take --to pytorch or --to pycls",
         )
     return network.config.se_ratio

@@ -158,10 +158,8 @@ def _decoded(
     size, there = len(files) * int(np.prod(shape)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if size > there * 0.8:  # Linux would give it, and end the process when it is used
         raise InputError(
-            (
-                f"{len(files):,} images at {template.input} take {size / 1e9:,.1f} GB, and this machine has"
-                f" {there / 1e9:,.1f} GB"
-            ),
+            f"{len(files):,} images at {template.input} take {size / 1e9:,.1f} GB, and this machine has"
+            f" {there / 1e9:,.1f} GB",
             "use a smaller input",
         )
     images = np.empty((len(files), *shape), np.uint8)
@@ -187,10 +185,8 @@ def _readable(name: str, tree: Tree, unreadable: Sequence[Skipped]) -> Tree:
     for split, files in left.splits.items():
         if empty := set(range(len(tree.classes))) - {file.label for file in files}:
             raise InputError(
-                (
-                    f"data {name!r}: of class {tree.classes[min(empty)]!r} in {split} no image can be read"
-                    f" ({unreadable[0].path}: {unreadable[0].reason})"
-                ),
+                f"data {name!r}: of class {tree.classes[min(empty)]!r} in {split} no image can be read"
+                f" ({unreadable[0].path}: {unreadable[0].reason})",
                 "replace its images, or remove the class",
             )
     return left

@@ -197,10 +197,8 @@ def _by_role(top: Folder, roles: Mapping[str, str], out: list[Skipped]) -> dict[
             out.append(Skipped(each.path, f"{each.count:,} images without classes"))
         elif role is None:
             raise InputError(
-                (
-                    f"{_named(sorted(roles))} {'are splits' if len(roles) > 1 else 'is a split'} by the name,"
-                    f" and {each.path} ({each.count:,} images) beside is none"
-                ),
+                f"{_named(sorted(roles))} {'are splits' if len(roles) > 1 else 'is a split'} by the name,"
+                f" and {each.path} ({each.count:,} images) beside is none",
                 "move it away, or rename it train, valid or test",
             )
         elif role in parts:

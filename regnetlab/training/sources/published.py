@@ -102,10 +102,8 @@ def _missing(wanted: Published, chosen: Path) -> InputError:
         for folder in (chosen, chosen / wanted.pickled):
             if folder.name == wanted.pickled and folder.is_dir():
                 return InputError(
-                    (
-                        f"{folder} is the Python version of {wanted.title}: pickles, which can run code"
-                        " and are never loaded here"
-                    ),
+                    f"{folder} is the Python version of {wanted.title}: pickles, which can run code"
+                    " and are never loaded here",
                     f"put {wanted.files} beside it",
                 )
     if holds_classes(chosen):
