@@ -163,10 +163,8 @@ def reach(model: Model, template: Template, flops: int) -> Reached:
         )
         known = " and ".join(f"{format_count(r.flops)} ({model.text}@{r.multiplier:g}x)" for r in reached)
         raise InputError(
-            (
-                f"{model.text}@{format_count(flops)}F at {template.input}: no multiplier comes within"
-                f" {TOLERANCE:.0%} of these flops"
-            ),
+            f"{model.text}@{format_count(flops)}F at {template.input}: no multiplier comes within"
+            f" {TOLERANCE:.0%} of these flops",
             f"{what} {known}",
         )
     return best
@@ -189,7 +187,7 @@ def _small(model: Model, text: str, multiplier: float) -> Model:
         try:
             return fitted(text, model.network, template, scale)
         except ZeroWidthError as error:
-            raise ZeroWidthError(f"{text}: {error}") from None
+            raise ZeroWidthError(f"{text}: {error.what}", error.hint) from None
 
     return replace(model, text=text, build=build, template=SMALL)
 

@@ -32,13 +32,16 @@ def custom_space(
     if not _NAME.fullmatch(name) or name in _RESERVED or name in SPACES:
         raise InputError(
             f"space name {name[:60]!r} can't be used",
-            f"1 to 60 letters, digits, spaces and - _ . +, and none of {', '.join((*SPACES, *_RESERVED))}",
+            "take 1 to 60 letters, digits, spaces and - _ . +, but none of"
+            f" {', '.join((*SPACES, *_RESERVED))}",
         )
     if parent not in known:
         raise unknown("parent space", parent, known)
     texts = constraints if isinstance(constraints, Mapping) else {text: text for text in constraints}
     if not texts:
-        raise InputError(f"space {name!r} has no constraints", f"then it is its parent {parent}: use that")
+        raise InputError(
+            f"space {name!r} has no constraints, so it is its parent {parent}", f"add one, or use {parent}"
+        )
     return known[parent].child(name, [named_constraint(text, label) for label, text in texts.items()])
 
 
@@ -50,11 +53,9 @@ def named_constraint(text: str, name: str | None = None) -> Constraint:
     if text.strip() not in offered:
         hint = f"they offer {', '.join(offered)}" if offered else "install the one that does"
         raise InputError(
-            (
-                f"constraint {text.strip()[:60]!r} is no comparison, such as w[i] <= w[i+1], and no installed"
-                f" package offers it"
-            ),
-            f"{hint}",
+            f"constraint {text.strip()[:60]!r} is no comparison, such as w[i] <= w[i+1], and no installed"
+            f" package offers it",
+            hint,
         )
     entry = offered[text.strip()]
     try:
@@ -62,8 +63,12 @@ def named_constraint(text: str, name: str | None = None) -> Constraint:
         constraint = loaded if isinstance(loaded, Constraint) else loaded()
     except Exception as error:
         raise InputError(
-            f"constraint {entry.name!r} of {entry.value} can't be loaded: {type(error).__name__}: {error}"
+            f"constraint {entry.name!r} of {entry.value} can't be loaded: {type(error).__name__}: {error}",
+            "update or remove the package that offers it",
         ) from None
     if not isinstance(constraint, Constraint):
-        raise InputError(f"constraint {entry.name!r} of {entry.value} is no regnetlab Constraint")
+        raise InputError(
+            f"constraint {entry.name!r} of {entry.value} is no regnetlab Constraint",
+            "its package must offer a Constraint, or a function that returns one",
+        )
     return replace(constraint, name=name or constraint.name, meaning=entry.name)

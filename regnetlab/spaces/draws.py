@@ -93,10 +93,8 @@ def _blocks(
             weights[w, g, b] = weights.get((w, g, b), 0) + share[width]
     if not weights:
         raise InputError(
-            (
-                f"no width of {ranges.width[0]} to {ranges.width[1]} fits the group widths"
-                f" {list(ranges.group_width)}"
-            ),
+            f"no width of {ranges.width[0]} to {ranges.width[1]} fits the group widths"
+            f" {list(ranges.group_width)}",
             "widen the range of width",
         )
 

@@ -170,7 +170,7 @@ def fit_line(values: Floats) -> tuple[Floats, Floats]:
 def log_linear_depths(total: int, growth: float, stages: int) -> tuple[int, ...]:
     """Stage depths that follow d_0 · growth^i, never fall, are at least 1 and sum to ``total``."""
     if total < stages:
-        raise InputError(f"{total} blocks do not fill {stages} stages", "each needs one")
+        raise InputError(f"{total} blocks do not fill {stages} stages", "give each stage a block at least")
     shares = np.maximum(growth, 1.0) ** np.arange(stages)
     wanted = (total - stages) * shares / shares.sum()
     depths = np.floor(wanted + 1e-9).astype(np.int64)
@@ -200,7 +200,7 @@ def parse_law(text: str) -> RegNetLaw | LogLinearLaw:
     except InputError as error:
         if names >= set(required):
             raise
-        raise InputError(f"{error}", f"the other notation has {', '.join(other)}") from None
+        raise InputError(str(error), f"the other notation has {', '.join(other)}") from None
     numbers = {name: parse_number(name, value) for name, value in fields.items() if name != "b"}
     for name in ("stages", "d", "g"):
         if name in fields and not numbers[name].is_integer():

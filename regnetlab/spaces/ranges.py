@@ -39,7 +39,9 @@ class Ranges:
             ("total_depth", *self.total_depth),
         ):
             if not low <= high:
-                raise InputError(f"range of {name} is empty: {low:g} is above {high:g}")
+                raise InputError(
+                    f"range of {name} is empty: {low:g} is above {high:g}", "write the lower end first"
+                )
         for name, low, high, floor, roof in (
             ("depth", *self.depth, 1, 128),
             ("width", *self.width, 1, 16_384),
@@ -52,20 +54,22 @@ class Ranges:
                 raise InputError(f"range of {name} is {low:g} to {high:g}", f"{floor:g} to {roof:,} works")
         for name, values in (("width", self.width), ("w0", self.w0)):
             if values[1] // WIDTH_STEP * WIDTH_STEP < values[0]:
-                raise InputError(f"range of {name} has no multiple of {WIDTH_STEP} in it: {values}")
+                raise InputError(
+                    f"range of {name} has no multiple of {WIDTH_STEP} in it: {values}", "widen it"
+                )
         for name, choices in (
             ("group_width", self.group_width),
             ("bottleneck_ratio", self.bottleneck_ratio),
         ):
             if not choices or len(set(choices)) != len(choices):
-                raise InputError(f"{name} needs at least one value, none twice", f"got {list(choices)}")
+                raise InputError(f"{name} is {list(choices)}", "it needs at least one value, none twice")
         try:
             ratios = plain(map(bottleneck_ratio, self.bottleneck_ratio))
         except InputError as error:
             raise error.at(f"bottleneck_ratio is {list(self.bottleneck_ratio)}") from None
         object.__setattr__(self, "bottleneck_ratio", ratios)
         if min(self.group_width) < 1 or max(self.group_width) > 1_024:
-            raise InputError("group_width must be between 1 and 1,024", f"got {list(self.group_width)}")
+            raise InputError(f"group_width is {list(self.group_width)}", "each must be between 1 and 1,024")
 
     def changed(self, **values: object) -> "Ranges":
         """These ranges with the given ones in their place; ``None`` leaves one as it is."""

@@ -63,7 +63,7 @@ def sample(
         found.add(_words(key, block, blocks, source.words), block * _BLOCK)
         block += blocks
         if block * _BLOCK - found.last >= _PATIENCE:
-            raise InputError(found.shortfall(n, block * _BLOCK))
+            raise found.shortfall(n, block * _BLOCK)
         rate = max(len(found.first), 1) / (block * _BLOCK)
         wanted = (n - len(found.first)) / rate / _BLOCK * 1.1
         blocks = int(min(max(wanted, 1), 2 * block, _MOST_BLOCKS))
@@ -129,23 +129,24 @@ class _Found:
             low, high = self.extremes.get(name, (values.min(), values.max()))
             self.extremes[name] = min(low, values.min()), max(high, values.max())
 
-    def shortfall(self, n: int, drawn: int) -> str:
-        """One line: how many were found of how many drawn, what they had, and what to change."""
+    def shortfall(self, n: int, drawn: int) -> InputError:
+        """How many were found of how many drawn, what they had, and what to change."""
         start = f"{self.space.name}: {len(self.first):,} of {n:,} networks found in {drawn:,} draws"
         if not self.extremes:
-            own = ", ".join(each.name for each in self.space.custom)
-            remedy = f"loosen {own}, or the ranges" if own else "widen depth, width, w0, wa or wm"
-            return f"{start}; no draw satisfied the ranges and constraints; {remedy}"
+            custom = ", ".join(each.name for each in self.space.custom)
+            hint = f"loosen {custom}, or the ranges" if custom else "widen depth, width, w0, wa or wm"
+            return InputError(f"{start}; no draw satisfied the ranges and constraints", hint)
         windows = self.regime.windows
+        if not windows:
+            what = f"{start}; there seem to be no more different ones"
+            return InputError(what, "ask for fewer or widen the ranges")
         ranges = ", ".join(
             f"{name} {shown(float(f'{low:.3g}'))} to {shown(float(f'{high:.3g}'))}"
             for name, (low, high) in self.extremes.items()
             for shown in [windows.get(name, Window()).shown]
         )
-        if not windows:
-            return f"{start}; there seem to be no more different ones: ask for fewer or widen the ranges"
-        remedy = "widen or move the window, change the ranges, or ask for fewer"
-        return f"{start} at {self.regime.text}; what was drawn had {ranges}; {remedy}"
+        what = f"{start} at {self.regime.text}; what was drawn had {ranges}"
+        return InputError(what, "widen or move the window, change the ranges, or ask for fewer")
 
 
 def _key(space: DesignSpace, template: Template, seed: int) -> Words:

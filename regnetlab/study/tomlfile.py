@@ -20,7 +20,7 @@ def read_text(path: Path) -> str:
     """The text of this file; raises ``InputError`` where it is none, or none of a study file's size."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} is over 1 MB", "a study file is a page of text")
+            raise InputError(f"{path} is over 1 MB", "give a study file, which is a page of text")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
@@ -29,7 +29,7 @@ def read_text(path: Path) -> str:
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
     """What this text of the file at ``path`` says; raises ``InputError`` that names the line of a mistake."""
     if _LONG_KEY.search(text):
-        raise InputError(f"{path} has a key of 50 parts or more", "a study file's have three at most")
+        raise InputError(f"{path} has a key of 50 parts or more", "write it with three parts at most")
     try:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -38,7 +38,8 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
         raise InputError(f"{path} has a value that can't be: {str(error).splitlines()[0]}") from error
     if _deep(values):
         raise InputError(
-            f"{path} has tables within tables more than {_MOST_LEVELS} deep", "a study file has three"
+            f"{path} has tables within tables more than {_MOST_LEVELS} deep",
+            "three are the most that a study file needs",
         )
     return values
 

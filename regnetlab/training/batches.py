@@ -79,11 +79,8 @@ def check_budget(data: DataSet, budget: Budget) -> None:
     """Raise ``InputError`` where the budget asks for more images than there are."""
     if budget.images > len(data.train):
         raise InputError(
-            f"budget: images is {budget.images:,}",
-            (
-                f"{data.name} has {len(data.train):,} to train on: ask for"
-                " these at most, or leave images out to use all"
-            ),
+            f"budget: images is {budget.images:,}, and {data.name} has {len(data.train):,} to train on",
+            "ask for these at most, or leave images out to use all",
         )
 
 

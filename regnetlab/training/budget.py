@@ -51,10 +51,8 @@ class Budget:
             raise InputError(f"budget: time_limit is {self.time_limit}", "it must be above 0 seconds")
         if not self.drop_last and self.images % self.batch_size == 1:
             raise InputError(
-                (
-                    f"budget: images is {self.images:,}, whose last batch of {self.batch_size} holds a single"
-                    " image, which batch norm can't take"
-                ),
+                f"budget: images is {self.images:,}, whose last batch of {self.batch_size} holds a single"
+                " image, which batch norm can't take",
                 "take one more or less, or drop the last batch",
             )
 

@@ -33,14 +33,14 @@ def imported_rows(path: Path, text: str, name: str = "") -> list[Row]:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"{path} can't be read as JSON: {reason}", f"{_TABLE}") from None
+        raise InputError(f"{path} can't be read as JSON: {reason}", _TABLE) from None
     reruns = isinstance(document, dict)
     if reruns:  # nds' repeated trainings of a network near the top, and of one in the middle
         parts = [document[part] for part in ("top", "mid") if isinstance(document.get(part), list)]
         document = [job for part in parts for job in part]
     if not isinstance(document, list) or not document or not all(isinstance(job, dict) for job in document):
         raise InputError(
-            f"{path} is JSON, but no list of networks as pycls' sweep_collect or nds write it", f"{_TABLE}"
+            f"{path} is JSON, but no list of networks as pycls' sweep_collect or nds write it", _TABLE
         )
     name = name or path.stem
     stems = _have_stems(document)
@@ -54,6 +54,8 @@ def imported_rows(path: Path, text: str, name: str = "") -> list[Row]:
                 rows.append(row | {"error": "", "ended": f"{INCOMPLETE} before its config was logged"})
             else:
                 rows.append(_nds(job, name, stems))
+        except InputError as error:
+            raise error.at(f"{path}, network {i + 1}") from None
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{path}, network {i + 1}: {' '.join(reason.split())[:200]}") from None
@@ -188,7 +190,7 @@ def _nds(job: Mapping[str, Any], name: str, stems: bool) -> Row:
         return row | {"error": str(float(job["min_test_top1"]))}
     if job.get("test_ep_top1"):
         return row | {"error": str(float(job["test_ep_top1"][-1]))}
-    raise ValueError(f"it has neither cfg (pycls) nor min_test_top1 or test_ep_top1 (nds); {_TABLE}")
+    raise InputError("it has neither cfg (pycls) nor min_test_top1 or test_ep_top1 (nds)", _TABLE)
 
 
 def _ratio(multiplier: Any) -> float:

@@ -69,7 +69,9 @@ def optuna_trials(path: Path, which: str = "", errors: ErrorUnit | None = None) 
         directions = [each.name.lower() for each in study.directions]
         metrics = study.metric_names or [""] * len(directions)
     if not trials:
-        raise InputError(f"study {study.study_name} in {path} has no finished trial")
+        raise InputError(
+            f"study {study.study_name} in {path} has no finished trial", "wait for one, or name another"
+        )
     objective = _objective(f"{path}#{study.study_name}", number, directions, metrics)
     what = f"study {study.study_name!r} of {path}"
     own = any("identity" in each.user_attrs for each in trials)
@@ -81,6 +83,8 @@ def optuna_trials(path: Path, which: str = "", errors: ErrorUnit | None = None) 
         try:
             row = trial_row(trial, study.study_name, staged and frozenset(trial.params) in shapes)
             value = trial.values[objective] if trial.state.name == "COMPLETE" else None
+        except InputError as error:
+            raise error.at(f"{path}, trial {trial.number}") from None
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{path}, trial {trial.number}: {' '.join(str(error).split())[:200]}") from None
         if value is not None and isfinite(value):
@@ -223,20 +227,16 @@ def _unreadable(path: Path, storage: Any, reason: str) -> InputError:
         return InputError(f"{path} can't be read: {reason}")
     if schema not in known:
         return InputError(
-            (
-                f"{path} was written by a newer Optuna (schema {schema}) than the"
-                f" {optuna.__version__} installed here"
-            ),
+            f"{path} was written by a newer Optuna (schema {schema}) than the"
+            f" {optuna.__version__} installed here",
             "update it: pip install -U optuna",
         )
     copy = path.with_name(f"{path.stem}-upgraded{path.suffix}")
     return InputError(
         f"{path} was written by an older Optuna (schema {schema})",
-        (
-            f"upgrade a copy of it, and read that:"
-            f" cp {quote(str(path))} {quote(str(copy))} && optuna storage upgrade --storage"
-            f" {quote(f'sqlite:///{copy}')}"
-        ),
+        f"upgrade a copy of it, and read that:"
+        f" cp {quote(str(path))} {quote(str(copy))} && optuna storage upgrade --storage"
+        f" {quote(f'sqlite:///{copy}')}",
     )
 
 
@@ -290,10 +290,8 @@ def _reading(
     if contradictory and not errors:
         raise InputError(
             f"{what} is {way}, and its metric is called {metric!r}",
-            (
-                "say what the values are: --errors"
-                " accuracy or --errors percent (accuracy-fraction or fraction, where they are at most 1)"
-            ),
+            "say what the values are: --errors"
+            " accuracy or --errors percent (accuracy-fraction or fraction, where they are at most 1)",
         )
     told = errors is not None and errors.startswith(ACCURACY)
     column = ACCURACY if told or (maximised and not contradictory) else ERRORS[0]

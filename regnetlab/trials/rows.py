@@ -31,7 +31,10 @@ _WHOLE = re.compile(r"([0-9]{1,7})(\.0*)?")
 def network_of(row: Row, count: int, reading: ErrorReading, powers: Mapping[str, float]) -> dict[str, Any]:
     """The network of this row, after ``count`` others; ``powers`` multiply its counts."""
     if None in row or None in row.values():
-        raise InputError("this line has more or fewer values than the first line has columns")
+        raise InputError(
+            "this line has more or fewer values than the first line has columns",
+            "write one for each column, in quotes where it has a comma",
+        )
     error = reading.error(row)
     known_config = not _is_empty(row, "depths") or not _is_empty(row, "widths")
     if not known_config and "depths" in row:  # a training may fail before its network is written
@@ -40,7 +43,7 @@ def network_of(row: Row, count: int, reading: ErrorReading, powers: Mapping[str,
     widths = _numbers(row, "widths", MAX_WIDTH) if known_config else None
     stages = len(widths or ())
     if depths is not None and len(depths) != stages:
-        raise InputError(f"depths has {len(depths)} numbers and widths {stages}", "one per stage each")
+        raise InputError(f"depths has {len(depths)} numbers and widths {stages}", "give one per stage each")
     groups = next((each for each in ("group_widths", "group_width") if not _is_empty(row, each)), None)
     known: dict[str, Any] = {
         "name": _text(row, "name") or _text(row, "id") or f"network {count + 1}",
@@ -77,10 +80,8 @@ def _index(row: Row) -> int:
     if match is None:
         raise InputError(
             f"index is {text[:40]!r}",
-            (
-                "it must be a whole number from 0 on, the same in all trainings of one"
-                " network (labels belong in the column name)"
-            ),
+            "it must be a whole number from 0 on, the same in all trainings of one"
+            " network (labels belong in the column name)",
         )
     return int(match[1])
 
@@ -91,10 +92,7 @@ def _numbers(row: Row, column: str, most: int) -> tuple[int, ...]:
     if numbers is None or not 1 <= min(numbers) <= max(numbers) <= most:
         raise InputError(
             f"{column} is {text[:40]!r}",
-            (
-                f"it must be 1 to {MAX_STAGES} whole numbers of 1 to {most:,}"
-                " with spaces between, as in '1 2 4'"
-            ),
+            f"it must be 1 to {MAX_STAGES} whole numbers of 1 to {most:,} with spaces between, as in '1 2 4'",
         )
     return numbers
 

@@ -197,7 +197,7 @@ def records(networks: pd.DataFrame) -> list[dict[str, Any]]:
 def without_law(networks: pd.DataFrame) -> pd.DataFrame:
     """The networks whose widths were free: those of RegNet spaces already follow the law."""
     follow = networks["space"].isin([REGNET.name, DERIVED])
-    if "wm" in networks:  # drawn from the law's parameters, in a space of a user's too
+    if "wm" in networks:  # drawn from the law's parameters, in a custom space too
         follow |= pd.to_numeric(networks["wm"], errors="coerce").notna()
     free = networks[~follow]
     return free if len(free) else networks

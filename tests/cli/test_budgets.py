@@ -82,7 +82,7 @@ def test_an_asked_for_budget_of_too_many_images_is_refused(
     capsys: Capture, study: Path, data_dir: Path
 ) -> None:
     line = complaint(capsys, climb(study, data_dir, "--ladder", "1001"))
-    assert "images is 1,001; fashion-mnist has 1,000 to train on" in line
+    assert "images is 1,001, and fashion-mnist has 1,000 to train on" in line
 
 
 def test_a_ladder_shows_guessing_where_the_largest_budget_is_judged_like_the_study(

@@ -197,7 +197,7 @@ def test_a_form_in_pixels_builds_the_network_for_that_many() -> None:
     [
         ("resnet18@0px", "it must be 1 to 1,024"),
         ("resnet18@5000px", "it must be 1 to 1,024"),
-        ("resnet18@96px@0.25x", "pixels alone go with another one, behind it"),
+        ("resnet18@96px@0.25x", "only pixels may follow another form"),
         ("resnet18@0.25x@0.5x", "has two forms"),
         ("resnet18@96px@64px", "says twice"),
         ("resnet18@original@64px", "says twice"),

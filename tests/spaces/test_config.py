@@ -98,7 +98,10 @@ def test_regnet_notation_is_the_published_network() -> None:
         ("regnet:w0=24,wa=24,wm=2,d=3,g=8.5", "g=8.5 is not a whole number"),
         ("regnet:w0=24,wa=24,wm=2,d=100000,g=8", "depth must be"),
         ("anynet:d=1;w=8;se=2", "not in 0 to 1"),
-        ("anynet:d=1;w=8;b=0.7", "bottleneck ratio 0.7 is not a whole number of 1 to 1,024, or one over"),
+        (
+            "anynet:d=1;w=8;b=0.7",
+            "bottleneck ratio 0.7 can't be used; it must be a whole number of 1 to 1,024, or one over",
+        ),
         ("anynet:d=1;w=8;b=0.4", "bottleneck ratio 0.4"),
         ("anynet:d=1;w=8;b=1/17", "bottleneck ratio 0.0588235"),
         ("anynet:d=1;w=8;b=1025", "bottleneck ratio 1025"),

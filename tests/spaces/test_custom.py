@@ -188,18 +188,18 @@ def test_arithmetic_is_pythons(op: str, plus: int, times: int) -> None:
 
 
 def test_a_stage_that_the_networks_lack_is_named() -> None:
-    with pytest.raises(InputError, match="stage 9; the networks have 4 stages"):
+    with pytest.raises(InputError, match="stage 9, and the networks have 4 stages"):
         held("w[9] > 8")
 
 
-def test_a_space_of_ones_own_is_drawn_by_its_constraints() -> None:
+def test_a_custom_space_is_drawn_by_its_constraints() -> None:
     space = custom_space("falling", "AnyNetC", {"widths fall": "w[i] >= w[i+1]"})
     found = sample(space, 300, SMALL, Regime(flops=parse_window("flops", "0.8M:4M"))).population
     assert (np.diff(found.widths, axis=1) <= 0).all()
     assert (found.group_widths == found.group_widths[:, :1]).all()
 
 
-def test_a_space_of_ones_own_may_narrow_another_and_the_law() -> None:
+def test_a_custom_space_may_narrow_another_and_the_law() -> None:
     slim = custom_space("slim", "RegNet", ["b == 1", "flops < 600e6"])
     thin = custom_space("thin", "slim", ["depth <= 10"], {**SPACES, "slim": slim})
     found = sample(thin, 50, PAPER)

@@ -100,7 +100,7 @@ def test_a_range_of_widths_has_a_multiple_of_eight(name: str) -> None:
         ("group_width", (8, 1_025), "must be between 1 and 1,024"),
         ("bottleneck_ratio", (), "needs at least one value"),
         ("bottleneck_ratio", (2, 2), "none twice"),
-        ("bottleneck_ratio", (0,), "is .0.: bottleneck ratio 0 is not"),
+        ("bottleneck_ratio", (0,), "is .0.: bottleneck ratio 0 can't be used"),
     ],
 )
 def test_sets_of_values_that_can_not_be_are_refused(name: str, values: tuple[int, ...], reason: str) -> None:

@@ -215,5 +215,5 @@ def test_what_is_missing_names_both_notations() -> None:
         parse_config("regnet:w0=24,stages=4,d=16,g=16")
     with pytest.raises(InputError, match=r"wa, wm is missing.* other notation has w0, growth, stages, d, g"):
         parse_config("regnet:w0=24,d=16,g=16")
-    with pytest.raises(InputError, match=r"growth is given twice$"):
+    with pytest.raises(InputError, match=r"growth is given twice; keep one$"):
         parse_config("regnet:w0=24,growth=2,growth=3,stages=4,d=16,g=16")

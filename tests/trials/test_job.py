@@ -51,7 +51,7 @@ def test_identity_changes_with_whatever_decides_the_error(make_study: MakeStudy)
 
 
 def test_identities_are_the_same_on_every_machine(make_study: MakeStudy) -> None:
-    """Pinned: with another identity every study would be trained anew."""
+    """Pinned: with another identity every study would be trained again."""
     plan = load_plan(make_study())
     job = planned_jobs(plan)[0]
     assert job.identity == "71c47f34d8626a37384aa9d9"

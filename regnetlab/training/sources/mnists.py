@@ -155,7 +155,9 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
             shape = tuple(int(each) for each in np.frombuffer(header, ">u4", offset=4))
             size = int(np.prod(shape, dtype=object))
             if not 0 < size <= MOST_BYTES:
-                raise InputError(f"{path} claims a shape of {shape}", "that is empty or over 2 GiB")
+                raise InputError(
+                    f"{path} claims a shape of {shape}, which is empty or over 2 GiB", "get it again"
+                )
             data = _read_up_to(file, size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} can't be read ({error})", "it is damaged: get it again") from error
@@ -177,7 +179,7 @@ def _file(folder: Path, title: str, stem: str) -> Path:
     for name in _names(stem):
         if (folder / name).is_file():
             return folder / name
-    raise InputError(f"{folder} has no {stem}.gz", f"{title} is four files")
+    raise InputError(f"{folder} has no {stem}.gz", f"put all four files of {title} there")
 
 
 def _upright(split: Split) -> Split:

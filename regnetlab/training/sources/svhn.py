@@ -37,7 +37,7 @@ def svhn() -> Published:
 
 def _read_split(path: Path) -> Split:
     if not path.is_file():
-        raise InputError(f"{path.parent} has no {path.name}", f"{_TITLE} is {' and '.join(_FILES)}")
+        raise InputError(f"{path.parent} has no {path.name}", f"put {' and '.join(_FILES)} there")
     pixels, numbers = _read_matlab(path)
     images = np.ascontiguousarray(pixels.transpose(3, 2, 0, 1))
     if not np.isin(numbers, range(1, 11)).all():

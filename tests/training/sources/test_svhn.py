@@ -119,7 +119,7 @@ def test_other_files_than_matlabs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds X \(3, 3\) double"):
         load_data("svhn", SMALL, tmp_path)
     (tmp_path / TRAIN).unlink()
-    with pytest.raises(InputError, match=r"has no train_32x32\.mat; SVHN is train_32x32\.mat and test"):
+    with pytest.raises(InputError, match=r"has no train_32x32\.mat; put train_32x32\.mat and test"):
         load_data("svhn", SMALL, tmp_path)
 
 
