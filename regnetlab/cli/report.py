@@ -37,7 +37,7 @@ def report(
     else:
         content = files_content(from_ or (), margin, errors)
         print_notes(content.law.notes)
-        path = output or Path(f"{content.name}.html")
+        path = output or Path(f"{content.origin.name}.html")
     text = page(content)
     pictures = write_pictures(content, figures) if figures is not None else []
     if output is None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.analysis.trends import Trends, trends
 from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
-from regnetlab.spaces.config import Config
+from regnetlab.report.networks import PageNetworks, page_networks
 from regnetlab.spaces.space import SPACES
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, readable, recorded
@@ -37,57 +37,37 @@ from regnetlab.study.search.definition import protocol
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import DERIVED
-from regnetlab.trials.table import (
-    Trials,
-    records,
-)
-from regnetlab.trials.tables import BASELINES, points_of
-
-MOST_SHOWN = 4_000
-"""Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""
+from regnetlab.trials.table import Trials
+from regnetlab.trials.tables import BASELINES
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """Everything on one page.
-
-    ``networks`` are those with an error, several seeds averaged, numbered from 0 in the order of their
-    spaces, with every property. The first of them, ``shown``, are on the page one by one (all, unless
-    they are very many) and have a ``label`` (the config, or a name), a ``model`` (what commands take, or
-    empty) and ``points`` (the learning curve); ``failed`` are the trainings without an error. ``searches``
-    stand beside all that.
+class Origin:
+    """Where a page comes from: its name and first sentence, what commands take as its source, and of a
+    study the plan and what its run recorded.
     """
 
     name: str
     lead: str
     source: str
-    networks: pd.DataFrame
-    shown: pd.DataFrame
-    failed: pd.DataFrame
-    planned: int
+    plan: Plan | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything on one page: networks, and the answer to every question that can be asked of them."""
+
+    origin: Origin
+    networks: PageNetworks
     comparison: SpaceComparison
     law: WidthLaw
     trends: Trends
     derived: DerivedErrors | None
     baselines: BaselineComparison
-    searches: Sequence[SearchResult]
-    plan: Plan | None
-    provenance: Mapping[str, Any]
+    searches: Sequence[SearchResult] = ()
     fidelity: Fidelity | None = None
     latency: Latency | None = None
-
-    @property
-    def spaces(self) -> list[str]:
-        return list(dict.fromkeys(self.networks["space"].tolist()))
-
-    @property
-    def numbers(self) -> dict[tuple[str, int], int]:
-        """The numbers of the networks shown one by one, by space and index."""
-        keys = zip(self.shown["space"], self.shown["index"], strict=True)
-        return {key: number for number, key in enumerate(keys)}
-
-    def errors(self, space: str) -> list[float]:
-        return list(self.networks.loc[self.networks["space"] == space, "error"])
 
 
 def study_content(plan: Plan, margin: float | None = None) -> Content:
@@ -96,15 +76,11 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
     points = stated_margin(plan) if margin is None else margin
     return _content(
         trials,
-        name=plan.name,
-        lead=_lead(plan, trials.frame),
-        source=plan.name,
+        Origin(plan.name, _lead(plan, trials.frame), plan.name, plan, readable(recorded(plan))),
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
         margin=points,
         baselines=compared_with_baselines(plan),
         searches=_searches(plan, trials),
-        plan=plan,
-        provenance=readable(recorded(plan)),
         fidelity=_fidelity(plan, points),
         latency=latency(study_latency(plan), plan.regime) if plan.latencies.exists() else None,
     )
@@ -121,37 +97,32 @@ def files_content(
     notes = list(trials.notes)
     for file in files:  # a page is given away: it names no folders, as above
         notes = [note.replace(f"{file.parent}/", "") for note in notes]
+    lead = f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}."
+    lead += "".join(f" {note.replace('study', 'Study', note.startswith('study'))}." for note in notes)
+    source = " ".join(f"--from {file.name}" for file in files) + (f" --errors {errors}" if errors else "")
     return _content(
         replace(trials, notes=tuple(notes)),
-        name=" + ".join(file.stem for file in files),
-        lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}."
-        + "".join(f" {note.replace('study', 'Study', note.startswith('study'))}." for note in notes),
-        source=" ".join(f"--from {file.name}" for file in files) + (f" --errors {errors}" if errors else ""),
+        Origin(" + ".join(file.stem for file in files), lead, source),
         planned=len(every.drop_duplicates(["space", "index"])),
         margin=MARGIN if margin is None else margin,
         baselines=baselines(BASELINES.frame(())),
-        searches=[],
-        plan=None,
-        provenance={},
     )
 
 
-def _content(trials: Trials, name: str, margin: float, **facts: Any) -> Content:
-    every, compared, good = trials.frame, compare(trials, margin), trends(trials)
+def _content(trials: Trials, origin: Origin, planned: int, margin: float, **results: Any) -> Content:
+    compared, good = compare(trials, margin), trends(trials)
     if not len(good.networks):
-        raise InputError(f"{name}: no training has earned an error yet", "nothing to report")
-    networks, shown = _shown_first(good.networks)
-    derived = networks.loc[networks["space"] == DERIVED, "error"].to_numpy(np.float64)
+        raise InputError(f"{origin.name}: no training has earned an error yet", "nothing to report")
+    networks = page_networks(good.networks, trials.frame, planned)
+    derived = np.array(networks.errors(DERIVED))
     return Content(
-        name=name,
-        networks=networks,
-        shown=_labelled(networks.head(shown)),
-        failed=every[every["error"].isna()],
-        comparison=compared,
-        law=fit_law(trials),
-        trends=good,
-        derived=derived_errors(derived, compared.spaces, margin) if len(derived) else None,
-        **facts,
+        origin,
+        networks,
+        compared,
+        fit_law(trials),
+        good,
+        derived_errors(derived, compared.spaces, margin) if len(derived) else None,
+        **results,
     )
 
 
@@ -181,54 +152,6 @@ def _fidelity(plan: Plan, margin: float) -> Fidelity | None:
         return None
     except InputError as error:
         raise error.at(plan.fidelity) from None
-
-
-def _shown_first(networks: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """These networks with those that the page shows one by one at the front, and how many these are.
-
-    Of very many every derived RegNet is shown, and of each space those at equal distances in the order of
-    their errors, the least and the largest among them.
-    """
-    if len(networks) <= MOST_SHOWN:
-        return networks, len(networks)
-    groups = [np.flatnonzero(networks["space"] == space) for space in dict.fromkeys(networks["space"])]
-    errors = networks["error"].to_numpy(np.float64)
-    drawn = sum(len(each) for each in groups if networks["space"].iloc[each[0]] != DERIVED)
-    chosen = np.zeros(len(networks), np.bool_)
-    for each in groups:
-        derived = networks["space"].iloc[each[0]] == DERIVED
-        few = len(each) if derived else max(2, MOST_SHOWN * len(each) // drawn)
-        ranked = each[np.argsort(errors[each], kind="stable")]
-        chosen[ranked[np.linspace(0, len(each) - 1, few).round().astype(np.int64)]] = True
-    order = np.argsort(~chosen, kind="stable")
-    return networks.iloc[order].reset_index(drop=True), int(chosen.sum())
-
-
-def model_text(row: Mapping[str, Any]) -> str:
-    """The notation that commands take; empty where the config is not known whole."""
-    names = ("depths", "widths", "group_widths", "bottleneck_ratios")
-    if not all(isinstance(row.get(name), tuple) for name in names):
-        return ""
-    try:
-        return Config(**{name: row[name] for name in names}).text
-    except InputError:  # a file's widths and groups need not fit each other
-        return ""
-
-
-def _labelled(networks: pd.DataFrame) -> pd.DataFrame:
-    rows = records(networks)
-    models = [model_text(row) for row in rows]
-    return networks.assign(
-        model=models,
-        label=[m.removeprefix("anynet:") or _label(row) for m, row in zip(models, rows, strict=True)],
-        points=pd.Series([points_of(row.get("curve")) for row in rows], index=networks.index, dtype=object),
-    )
-
-
-def _label(row: Mapping[str, Any]) -> str:
-    if not isinstance(row["widths"], tuple):
-        return str(row["name"])
-    return f"d={','.join(map(str, row['depths']))};w={','.join(map(str, row['widths']))}"
 
 
 def _lead(plan: Plan, every: pd.DataFrame) -> str:

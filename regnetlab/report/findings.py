@@ -44,7 +44,7 @@ class Finding:
 def guessing_findings(content: Content) -> list[Finding]:
     """The spaces, derived RegNets and tuned networks that have not, or not clearly, learned."""
     compared = content.comparison
-    derived = not_learned(title(DERIVED), content.errors(DERIVED), compared.guess)
+    derived = not_learned(title(DERIVED), content.networks.errors(DERIVED), compared.guess)
     sentences = [*compared.not_learned, derived, *content.baselines.not_learned]
     return [Finding("guessing", f"{sentence}.") for sentence in sentences if sentence]
 
@@ -62,8 +62,8 @@ def guessing_sentence(content: Content, tested: bool = False) -> str:
 
 def overview(content: Content) -> str:
     """How many networks, how many failed, and the best of them."""
-    networks = content.networks
-    missing = content.planned - len(networks) - _without_error(content)
+    networks = content.networks.frame
+    missing = content.networks.planned - len(networks) - _without_error(content)
     stopped = sum(each.incomplete for each in content.comparison.spaces)
     failed = _without_error(content) - stopped
     notes = [
@@ -80,19 +80,20 @@ def overview(content: Content) -> str:
 
 def selection(content: Content) -> str:
     """Which networks the page shows one by one, where these are not all; else empty."""
-    if len(content.shown) == len(content.networks):
+    if len(content.networks.shown) == len(content.networks.frame):
         return ""
     return (
-        f"Single networks, in figures and table, are {len(content.shown):,} of these: of each space those at"
-        " equal distances in the order of their errors. Distributions, verdicts, trends and laws are of all."
+        f"Single networks, in figures and table, are {len(content.networks.shown):,} of these: of each space"
+        " those at equal distances in the order of their errors. Distributions, verdicts, trends and laws are"
+        " of all."
     )
 
 
 def caution(content: Content) -> str:
     """How much so many networks can show at all."""
     fewest = min(content.comparison.spaces, key=lambda each: len(each.errors), default=None)
-    n = len(fewest.errors) if fewest is not None else len(content.networks)
-    margin = edf(fewest.errors if fewest is not None else content.networks["error"].to_numpy()).margin
+    n = len(fewest.errors) if fewest is not None else len(content.networks.frame)
+    margin = edf(fewest.errors if fewest is not None else content.networks.frame["error"].to_numpy()).margin
     margin_text, noise = points(content.comparison.margin), content.comparison.noise
     seeds = "one training seed per network where not said otherwise"
     if noise is not None:
@@ -110,6 +111,6 @@ def caution(content: Content) -> str:
 
 def _without_error(content: Content) -> int:
     """Networks of which every training failed."""
-    earned = set(zip(content.networks["space"], content.networks["index"], strict=True))
-    failed = set(zip(content.failed["space"], content.failed["index"], strict=True))
+    earned = set(zip(content.networks.frame["space"], content.networks.frame["index"], strict=True))
+    failed = set(zip(content.networks.failed["space"], content.networks.failed["index"], strict=True))
     return len(failed - earned)

@@ -58,7 +58,7 @@ def default_path(plan: Plan) -> Path:
 
 def drawn_figures(content: Content) -> list[Figure]:
     """Every figure of the page, one per property among them."""
-    source = content.source
+    source = content.origin.source
     compare, fit = f"regnetlab compare {source} --json", f"regnetlab fit-regnet {source} --json"
     report = f"regnetlab report {source}"
     trends = {each.name: each for each in content.trends.trends}
@@ -68,33 +68,35 @@ def drawn_figures(content: Content) -> list[Figure]:
             "edf",
             "Error distribution functions of all spaces",
             compare,
-            edf_figure(content.networks, content.comparison.spaces, guess),
+            edf_figure(content.networks.frame, content.comparison.spaces, guess),
         ),
-        Figure("strip", "Errors of every network by space", compare, strip_figure(content.networks)),
+        Figure("strip", "Errors of every network by space", compare, strip_figure(content.networks.frame)),
     ]
     drawn += [
         Figure(
             f"property-{name}",
             f"Error against {text}",
             report,
-            property_figure(content.shown, name, trends.get(name)),
+            property_figure(content.networks.shown, name, trends.get(name)),
         )
         for name, text in PROPERTIES.items()
-        if content.networks[name].notna().any()
+        if content.networks.frame[name].notna().any()
     ]
     if len(content.trends.best) + len(content.trends.worst) >= 6:
         label = "Widths and depths over stages of the best and worst tenth"
         drawn.append(Figure("stages", label, report, stages_figure(content.trends)))
     if content.comparison.spaces:
         label = "Expected error of the best of k networks"
-        figure = efficiency_figure(content.networks, content.comparison.spaces)
+        figure = efficiency_figure(content.networks.frame, content.comparison.spaces)
         drawn.append(Figure("efficiency", label, report, figure))
     if any(each.search.best is not None for each in content.searches):
         label = "Best error so far of searches and of random search after k trainings"
-        drawn.append(Figure("searches", label, report, searches_figure(content.searches, content.spaces)))
+        drawn.append(
+            Figure("searches", label, report, searches_figure(content.searches, content.networks.spaces))
+        )
     if content.law.population is not None:
         label = "Widths over stages of the best networks"
-        drawn.append(Figure("law", label, fit, law_figure(content.law, content.numbers)))
+        drawn.append(Figure("law", label, fit, law_figure(content.law, content.networks.numbers)))
     if any(each.validation is not None for each in content.baselines.networks):
         label = "Validation error against flops of drawn, derived and hand-designed networks"
         command = f"regnetlab compare-baselines {source} --json"
@@ -103,11 +105,11 @@ def drawn_figures(content: Content) -> list[Figure]:
                 "baselines",
                 label,
                 command,
-                baselines_figure(content.networks, content.baselines, content.shown),
+                baselines_figure(content.networks.frame, content.baselines, content.networks.shown),
             )
         )
     if content.fidelity is not None:
-        table = content.plan.fidelity if content.plan is not None else "fidelity.csv"
+        table = content.origin.plan.fidelity if content.origin.plan is not None else "fidelity.csv"
         command = f"regnetlab fidelity --from {table} --json"  # of a study it would climb its default ladder
         label = "Rank correlation of each budget with the largest"
         drawn.append(Figure("fidelity", label, command, fidelity_figure(content.fidelity)))
@@ -115,11 +117,11 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("fidelity-medians", label, command, medians_figure(content.fidelity)))
     if content.latency is not None:
         label, command = "Latency against flops and acts", f"regnetlab latency {source} --json"
-        figure = latency_figure(content.latency, content.shown)
+        figure = latency_figure(content.latency, content.networks.shown)
         drawn.append(Figure("latency", label, command, figure))
-    if content.shown["points"].map(len).any():
+    if content.networks.shown["points"].map(len).any():
         label = "Training error over images seen"
-        drawn.append(Figure("curves", label, report, curves_figure(content.shown)))
+        drawn.append(Figure("curves", label, report, curves_figure(content.networks.shown)))
     return drawn
 
 
@@ -136,7 +138,7 @@ def page(content: Content) -> str:
     shown = {each.id: each for each in drawn if not each.id.startswith("property-")}
     first = next((each for each in drawn if each.id == f"property-{FIRST_PROPERTY}"), None)
     first = first or next((each for each in drawn if each.id.startswith("property-")), None)
-    custom = [draw.space for draw in content.plan.draws] if content.plan is not None else []
+    custom = [draw.space for draw in content.origin.plan.draws] if content.origin.plan is not None else []
     derived = derived_rows(content)  # the first has the least error
     data = {
         "networks": network_columns(content),
@@ -154,7 +156,7 @@ def page(content: Content) -> str:
         overview=overview(content),
         steps=step_findings(content.comparison, custom),
         law=law_finding(content.law),
-        beyond=beyond(content.networks["error"]),
+        beyond=beyond(content.networks.frame["error"]),
         derived=derived_findings(content.derived),
         baselines=baseline_findings(content.baselines),
         unlearned=guessing_findings(content),
@@ -162,12 +164,12 @@ def page(content: Content) -> str:
         guessing_tested=guessing_sentence(content, tested=True),
         searches=search_findings(content.searches),
         caution=caution(content),
-        study_file=plan_toml(content.plan) if content.plan is not None else "",
+        study_file=plan_toml(content.origin.plan) if content.origin.plan is not None else "",
         trend_sentence=" ".join(content.trends.remarks()),
         trends=[trend_row(each) for each in content.trends.trends],
         spaces=[
             {"name": space, "title": title(space), "colour": style(space, i)[0]}
-            for i, space in enumerate(content.spaces)
+            for i, space in enumerate(content.networks.spaces)
         ],
         space_rows=space_rows(content),
         best_derived=derived[0] if derived else None,

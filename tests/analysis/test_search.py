@@ -1,186 +1,146 @@
-"""Searches against random search: exact where it can be counted, and never a population."""
+"""Searches against random search, and what of a table is one."""
 
-import itertools
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from regnetlab.analysis.searches import at_random, rivals, searched, study_searches, trajectories
-from regnetlab.study.search_store import kept_searches
-from regnetlab.study.search_table import searches_csv
 
-from regnetlab.analysis.statistics.random_search import best_at_random, random_search
-from regnetlab.errors import InputError
-from regnetlab.study.plan import Plan
-from regnetlab.study.plan_file import load_plan
-from regnetlab.study.results import study_trials
-from regnetlab.study.search import NSGA2, TPE, Search
+from regnetlab.analysis.search import SearchResult, Trajectory, against_random, trajectories
+from regnetlab.spaces.arrays import Floats
 from regnetlab.trials.files import parse_trials, read_trials
-from tests.study.test_search import a_search, finished, scored
+from regnetlab.trials.table import Trials
+from regnetlab.trials.tables import SEARCHES, TRIALS
 
-MakeStudy = Callable[..., Path]
+NETWORK = {
+    **{"id": "x", "depths": (1, 1), "widths": (8, 16), "group_widths": (8, 8), "bottleneck_ratios": (1, 1)},
+    **{"flops": 1e6, "params": 1e4, "acts": 1e4, "w0": np.nan, "wa": np.nan, "wm": np.nan},
+    **{"images": 128, "epochs": 1, "batch_size": 32, "seconds": 2.0},
+}
 
 
-@pytest.fixture
-def plan(make_study: MakeStudy) -> Plan:
-    return scored(make_study())
+def searches(
+    errors: Floats, sampler: str = "tpe", seed: int = 0, flops: Floats | None = None
+) -> pd.DataFrame:
+    """A search with these errors, NaN where a training failed."""
+    costs = 1e6 * (1 + np.arange(len(errors))) if flops is None else flops
+    return SEARCHES.frame(
+        NETWORK
+        | {"space": "AnyNetE", "sampler": sampler, "search_seed": seed, "batch": 4, "number": number}
+        | {"error": error, "ended": "diverged" if np.isnan(error) else "complete", "flops": cost}
+        | {"data": "fashion-mnist", "protocol": "p"}
+        for number, (error, cost) in enumerate(zip(errors, costs, strict=True))
+    )
 
 
-def kept(search: Search) -> Search:
-    finished(search, lambda jobs: jobs[0])
+def one(errors: Floats, sampler: str = "tpe", flops: Floats | None = None) -> Trajectory:
+    (search,) = trajectories(searches(errors, sampler, flops=flops))
     return search
 
 
-@given(st.lists(st.integers(0, 8), min_size=1, max_size=5), st.data())
-def test_the_expected_best_of_k_is_the_mean_over_all_draws(values: list[int], data: st.DataObject) -> None:
-    k = data.draw(st.integers(1, len(values)))
-    errors = np.array(values, float)
-    found = best_at_random(errors, k, 4.0)
-    bests = [min(draw) for draw in itertools.product(values, repeat=k)]
-    assert found.expected == pytest.approx(np.mean(bests))
-    assert found.low <= found.expected <= max(values) + 1e-9
-    curve = random_search(errors)
-    assert curve.expected[curve.k == k] == pytest.approx(found.expected)
-
-
-def test_the_range_of_the_best_of_k_leaves_a_fortieth_on_either_side() -> None:
-    """By going through all draws of three from twelve errors."""
-    errors = np.sort(np.random.default_rng(7).random(12) * 20)
-    bests = np.sort([min(draw) for draw in itertools.product(errors, repeat=3)])
-    found = best_at_random(errors, 3, 4.0)
-    for end, share in ((found.low, 0.025), (found.high, 0.975)):
-        assert (bests <= end).mean() >= share > (bests < end).mean()
-    curve = random_search(errors)
-    assert curve.low[curve.k == 3] == found.low
-    assert curve.high[curve.k == 3] == found.high
-
-
-def test_an_error_that_the_population_has_too_counts_on_both_sides() -> None:
-    """Two further draws of the same kind are at least as good as 2.0, which one of three networks has."""
-    found = best_at_random(np.array([1.0, 2.0, 3.0]), 2, 2.0)
-    bests = [min(mine) for mine in itertools.combinations(range(5), 2)]
-    assert found.as_good == pytest.approx(np.mean([best - 0 <= 1 for best in bests]))
-    assert found.as_bad == pytest.approx(np.mean([best >= 2 for best in bests]))
-
-
-def test_the_expected_best_of_equal_errors_is_that_error() -> None:
-    assert best_at_random(np.full(5, 0.7), 1, 1.0).expected == 0.7
-
-
-@pytest.mark.parametrize(("n", "k", "below"), [(3, 2, 0), (3, 2, 1), (4, 3, 2), (4, 3, 4), (5, 1, 3)])
-def test_chances_are_counted_over_all_orders_of_exchangeable_numbers(n: int, k: int, below: int) -> None:
-    errors = np.arange(n) * 2.0
-    found = best_at_random(errors, k, 2.0 * below - 1)  # so many of the population are better
-    better = (
-        [
-            sum(rank < min(mine) for rank in set(range(n + k)) - set(mine))
-            for mine in itertools.combinations(range(n + k), k)
-        ]
-        if k <= n
-        else []
+def population(errors: Floats, space: str = "AnyNetE", replicate: int = 0, images: int = 128) -> pd.DataFrame:
+    return TRIALS.frame(
+        NETWORK
+        | {"space": space, "index": index, "replicate": replicate, "error": error, "seed": 1, "curve": ()}
+        | {"ended": "complete", "images": images}
+        for index, error in enumerate(errors)
     )
-    assert found.as_good == pytest.approx(np.mean([each <= below for each in better]))
-    assert found.as_bad == pytest.approx(np.mean([each >= below for each in better]))
 
 
-def test_more_draws_than_networks_are_refused() -> None:
-    with pytest.raises(InputError, match="the best of 4 can't be told from 3"):
-        best_at_random(np.array([1.0, 2.0, 3.0]), 4, 1.0)
+def random_errors(n: int, seed: int = 0) -> Floats:
+    errors = np.random.default_rng(seed).uniform(10, 30, n)
+    errors[::5] = np.nan
+    return errors
 
 
-def test_a_search_reads_the_same_from_its_store_and_its_file(plan: Plan) -> None:
-    kept(a_search(plan, NSGA2))
-    from_store = study_searches(plan)
-    plan.searches.write_text(searches_csv(kept_searches(plan.searches_store)))
-    plan.searches_store.unlink()
-    (from_file,) = study_searches(plan)
-    assert from_file.models == from_store[0].models
-    np.testing.assert_array_equal(from_file.errors, from_store[0].errors)
-    assert from_file.failed == int(np.isnan(from_file.errors).sum()) > 0
-
-
-def test_the_best_so_far_never_rises_and_passes_over_failures(plan: Plan) -> None:
-    kept(a_search(plan, TPE, 20))
-    (search,) = study_searches(plan)
+def test_the_best_so_far_never_rises_and_passes_over_failures() -> None:
+    search = one(random_errors(20))
     best = search.best_so_far
     known = best[~np.isnan(best)]
+    assert search.failed == 4
     assert (np.diff(known) <= 0).all()
     assert search.best is not None
     assert best[-1] == search.errors[search.best] == np.nanmin(search.errors)
 
 
-def test_no_network_of_the_search_beats_one_of_the_front(plan: Plan) -> None:
-    kept(a_search(plan, NSGA2, 24))
-    (search,) = study_searches(plan)
+def test_no_network_of_the_search_beats_one_of_the_front() -> None:
+    random = np.random.default_rng(3)
+    search = one(random_errors(24), "nsga2", np.round(random.uniform(1e6, 2e6, 24), -5))
     for place in search.front:
         better = (search.errors <= search.errors[place]) & (search.flops < search.flops[place])
         better |= (search.errors < search.errors[place]) & (search.flops <= search.flops[place])
         assert not better.any()
-    document = searched(search, "tiny", None)
+    found = against_random(search)
+    document = found.to_json()
     assert document["front"][-1]["error"] == document["best"]["error"]
     assert document["random"] is None
+    assert "least error by flops" in found.remarks()[-1]
+    assert "no population of that space" in found.remarks()[0]
 
 
-def test_the_comparison_is_at_equal_cost_even_where_the_population_is_smaller(plan: Plan) -> None:
-    kept(a_search(plan, TPE, 20))
-    (search,) = study_searches(plan)
-    population = rivals(plan, study_trials(plan).frame)["AnyNetE"]
-    found = at_random(search, population)
-    assert (found.n, found.k) == (6, 6)
-    document = searched(search, "tiny", population)
+def test_the_comparison_is_at_equal_cost_even_where_the_population_is_smaller() -> None:
+    search = one(random_errors(20))
+    trials = Trials(population(np.linspace(15, 25, 6)))
+    found = against_random(search, trials)
+    assert found.at_random is not None
+    assert (found.at_random.n, found.at_random.k) == (6, 6)
+    document = found.to_json()
     assert document["random"]["search"] == search.best_so_far[5]
     assert document["trials"] == document["complete"] + document["failed"] == 20
-    few = at_random(search.first(2), population)
-    assert few.k == 2
+    few = against_random(search.first(2), trials)
+    assert few.at_random is not None
+    assert few.at_random.k == 2
+    assert len(few.to_pandas()) == 2
 
 
-def test_searches_of_another_protocol_are_left_out(plan: Plan) -> None:
-    kept(a_search(plan, TPE, 4))
-    assert len(study_searches(plan)) == 1
-    assert study_searches(replace(plan, budget=replace(plan.budget, images=64))) == []
-    assert len(study_searches(replace(plan, budget=replace(plan.budget, time_limit=1.0)))) == 1
+def test_a_search_that_all_failed_says_so() -> None:
+    found = against_random(one(np.full(4, np.nan)), Trials(population(np.linspace(15, 25, 6))))
+    assert found.remarks() == ["TPE (seed 0) in AnyNetE: all 4 trainings failed."]
+    assert (found.to_json()["best"], found.to_json()["random"]["search"]) == (None, None)
+    assert "no error" in repr(found)
 
 
-def test_a_population_of_another_budget_is_no_rival(plan: Plan) -> None:
-    networks = study_trials(plan).frame
-    assert set(rivals(plan, networks)) == {"AnyNetA", "AnyNetE", "RegNet"}
-    assert rivals(replace(plan, budget=replace(plan.budget, images=64)), networks) == {}
-    again = networks.assign(replicate="1", error=0.0)
-    both = rivals(plan, pd.concat([networks, again]))
-    assert both["AnyNetE"].errors.min() == 20
+def compared(*tables: pd.DataFrame) -> SearchResult:
+    return against_random(one(random_errors(8)), Trials(pd.concat(tables, ignore_index=True)))
 
 
-def test_no_population_takes_in_a_search(plan: Plan) -> None:
-    before, frame = study_trials(plan).to_csv(), study_trials(plan).frame
-    search = kept(a_search(plan, TPE, 8))
-    kept(a_search(plan, TPE, 4, seed=1))  # a second study in the store
-    text = searches_csv(kept_searches(plan.searches_store))
-    plan.searches.write_text(text)
-    assert study_trials(plan).to_csv() == before
-    pd.testing.assert_frame_equal(study_trials(plan).frame, frame)
-    for source in (plan.searches, plan.searches_store, Path(f"{plan.searches_store}#{search.name}")):
-        with pytest.raises(InputError, match="no random sample"):
-            read_trials([source])
-    with pytest.raises(InputError, match="no random sample"):
-        parse_trials(text, "renamed.csv")
+def test_one_training_each_of_the_same_space_and_budget_is_what_a_search_is_compared_with() -> None:
+    own = population(np.linspace(15, 25, 6))
+    others = [
+        population(np.zeros(6), "AnyNetA"),
+        population(np.zeros(6), replicate=1),
+        population(np.zeros(6), images=64),
+        population(np.zeros(6)).assign(epochs=2.0),
+    ]
+    assert compared(own, *others).population.tolist() == np.linspace(15, 25, 6).tolist()
+    assert len(compared(*others).population) == 0
+    assert len(compared(own.drop(columns="epochs")).population) == 0
 
 
-def test_what_a_killed_search_trained_beyond_a_gap_waits(plan: Plan) -> None:
-    kept(a_search(plan, TPE, 8))
-    lines = searches_csv(kept_searches(plan.searches_store)).splitlines()
-    header = lines[0].split(",")
-    rows = [dict(zip(header, line.split(","), strict=True)) for line in lines[1:]]
-    (search,) = trajectories([row for row in rows if row["number"] != "5"])
+def test_failed_trainings_of_the_population_count_as_the_worst() -> None:
+    found = compared(population(np.array([20.0, np.nan, 22.0])))
+    assert found.population.tolist() == [20, 100, 22]
+
+
+def test_searches_of_a_table_are_told_apart_and_ordered() -> None:
+    table = pd.concat([searches(random_errors(6)), searches(random_errors(4, 1), seed=1)])
+    first, second = trajectories(table.sample(frac=1, random_state=0).sort_values("search_seed"))
+    assert (first.seed, len(first), second.seed, len(second)) == (0, 6, 1, 4)
+    np.testing.assert_array_equal(first.errors, random_errors(6))
+    assert first.models[0] == "anynet:d=1,1;w=8,16;g=8;b=1"
+    assert list(trajectories(SEARCHES.frame(()))) == []
+
+
+def test_what_a_killed_search_trained_beyond_a_gap_waits() -> None:
+    table = searches(random_errors(8))
+    (search,) = trajectories(table[table["number"] != 5])
     assert len(search) == 5
 
 
-def test_a_file_that_is_no_searches_csv_is_refused(make_study: MakeStudy) -> None:
-    plan = load_plan(make_study())
-    plan.searches.write_text("space,sampler\nRegNet,tpe\n")
-    with pytest.raises(InputError, match="not what a search writes"):
-        study_searches(plan)
+@pytest.mark.parametrize("name", ["searches.csv", "renamed.csv"])
+def test_no_population_takes_in_a_search(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(SEARCHES.csv(searches(random_errors(8))))
+    for read in (lambda: read_trials([path]), lambda: parse_trials(path.read_text(), name)):
+        with pytest.raises(ValueError, match="no random sample"):
+            read()

@@ -50,7 +50,7 @@ def test_the_table_names_contradictions_and_the_recommended_budget() -> None:
 def test_latency_is_drawn_for_one_machine_and_listed_for_all(content: Content) -> None:
     assert content.latency is not None
     assert [group.batch for group in content.latency.most_measured] == [1, 256]
-    figure = latency_figure(content.latency, content.shown)
+    figure = latency_figure(content.latency, content.networks.shown)
     assert len(figure.data) == 4
     assert sum(len(trace.x) for trace in figure.data) == 4 * 60
     assert [row["n"] for row in latency_rows(content.latency)] == ["60", "60", "20"]

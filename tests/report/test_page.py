@@ -351,12 +351,13 @@ def test_a_page_of_very_many_networks_shows_some_and_says_so(browser: Any, tmp_p
     sizes = {"AnyNetA": 9_000, "AnyNetB": 3_000, "derived": 8}
     errors = {name: random.normal(30, 3, n).tolist() for name, n in sizes.items()}
     content = content_of(tmp_path, errors)
-    assert len(content.networks) == sum(sizes.values())
-    shown = content.shown.groupby("space")["error"].agg(["size", "min", "max"])
+    assert len(content.networks.frame) == sum(sizes.values())
+    shown = content.networks.shown.groupby("space")["error"].agg(["size", "min", "max"])
     assert shown["size"].to_dict() == {"AnyNetA": 3_000, "AnyNetB": 1_000, "derived": 8}
-    every = content.networks.groupby("space")["error"].agg(["min", "max"])
+    every = content.networks.frame.groupby("space")["error"].agg(["min", "max"])
     assert shown[["min", "max"]].equals(every)
-    assert content.networks.head(len(content.shown))["error"].equals(content.shown["error"])
+    first = content.networks.frame.head(len(content.networks.shown))
+    assert first["error"].equals(content.networks.shown["error"])
     text = render(content)
     assert "4,008 of these" in body(text)
     assert len(text.encode()) < 6e6
@@ -365,7 +366,7 @@ def test_a_page_of_very_many_networks_shows_some_and_says_so(browser: Any, tmp_p
     tab = browser.new_page()
     tab.goto(path.as_uri())
     tab.wait_for_selector("body[data-drawn=yes]")
-    assert tab.evaluate("networks.error.length") == len(content.shown)
+    assert tab.evaluate("networks.error.length") == len(content.networks.shown)
     shares = tab.evaluate(
         "(({ x, y }) => x.map((error, i) => [error, y[i]]))(document.getElementById('plot-edf').data[0])"
     )

@@ -119,8 +119,8 @@ def test_a_maximised_study_holds_accuracies(tmp_path: Path) -> None:
     fits = fit_law(read_trials(files)).fits
     assert fits.loc[fits["space"] == "B", "error"].min() < 15
     content = files_content(files)
-    assert "Study 'A' of A.db is maximised" in content.lead
-    assert not any(str(tmp_path) in each for each in (content.lead, *content.law.notes))
+    assert "Study 'A' of A.db is maximised" in content.origin.lead
+    assert not any(str(tmp_path) in each for each in (content.origin.lead, *content.law.notes))
 
 
 def test_equal_accuracies_are_equal_errors(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_failed_trials_are_counted_in_what_is_said(tmp_path: Path) -> None:
     assert (law.failed, law.scored) == (6, 16)
     assert len(law.fits) == 21  # one trial failed before it was a network
     content = files_content(files)
-    assert (len(content.networks), len(content.failed)) == (16, 6)
+    assert (len(content.networks.frame), len(content.networks.failed)) == (16, 6)
 
 
 @pytest.mark.parametrize("name", JOURNALS)
