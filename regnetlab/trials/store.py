@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import starmap
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,7 +151,7 @@ class Store:
         gc.disable()  # nothing made here is garbage: looking for it takes half of the time
         try:
             for number, data, identity, device, curve, error, seconds, images, ended, test_error in rows:
-                points = tuple([CurvePoint(*point) for point in json.loads(curve)])
+                points = tuple(starmap(CurvePoint, json.loads(curve)))
                 self._scores[data][identity] = Score(error, points, seconds, images, ended, test_error)
                 self._devices[data][identity] = device
                 self._last = number
