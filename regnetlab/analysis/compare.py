@@ -105,7 +105,7 @@ class StepComparison:
         for name, each in self.matched.items():
             claim = verdict(each.difference, self.margin)
             if claim != self.verdict:
-                found.append(f"at equal {name}: {claim}, {each.difference.points}")
+                found.append(f"{claim} at equal {name}, {each.difference.points}")
         if self.to_decide:
             numbers = (
                 f"about {math.ceil(n):,} for “{claim}”" if math.isfinite(n) else f"no number for “{claim}”"

@@ -59,9 +59,16 @@ class OneTraining:
 
 
 def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneTraining:
-    """The training of this model with the options that were ``given``, and defaults for the others.
+    """The training that ``regnetlab train`` is asked for.
 
-    A recipe by name is values for options that were not given.
+    Args:
+        model: The network's text or, with a study, its name there.
+        given: The options on the command line by name. The others have the values of the named recipe, of the
+            study, or their defaults.
+        told: Hears notes and progress while images are read.
+
+    Raises:
+        InputError: The options contradict each other, the study or the data.
     """
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.summary import summarise

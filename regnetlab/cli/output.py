@@ -41,9 +41,12 @@ def print_next(commands: Iterable[str]) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:
-    """Columns as wide as they need to be; ``right`` has an r for each column to align right.
+    """Print columns as wide as they need to be.
 
-    Rows that can be read twice are not kept in memory.
+    Args:
+        headers: The titles of the columns.
+        rows: The cells; rows that can be read twice are not kept in memory.
+        right: A letter for each column: r aligns it right, l left.
     """
     rows = list(rows) if isinstance(rows, Iterator) else rows
     sides = right.ljust(len(headers), "l")

@@ -22,7 +22,13 @@ def keep_watching(
     show: Callable[[dict[str, Any], list[str]], None],
     every: float,
 ) -> None:
-    """Call ``look`` for a status and the endings of failed trainings, show them with rate and time left."""
+    """Look and show until the study is complete.
+
+    Args:
+        look: Gives the status and the endings of failed trainings.
+        show: Takes the status, and lines with rate, time left and failures by kind.
+        every: Seconds between two looks.
+    """
     seen: deque[tuple[float, int]] = deque()
     while True:
         document, endings = look()
@@ -65,7 +71,7 @@ def _kind(ending: str) -> str:
 
 
 def print_workers(workers: Sequence[dict[str, Any]], now: datetime, columns: int = COLUMNS) -> None:
-    """Where each is, what it trains and for how long; long names are shortened to fit into ``columns``."""
+    """Print where each worker is, what it trains and for how long; long names are shortened to fit."""
     if not workers:
         return
     rows = [_row(each, now) for each in workers[:MOST_ROWS]]

@@ -37,7 +37,7 @@ def edf_figure(
 
     Args:
         networks: A row a network with ``space`` and ``error`` (``trials.table.complete``).
-        populations: The errors and complexities of the drawn spaces (``analysis.compare``).
+        populations: The errors and complexities of the drawn spaces (``analysis.space_errors``).
         guess: What guessing earns, drawn as a line.
     """
     figure = go.Figure()

@@ -1,10 +1,9 @@
 """The findings: sentences computed from the data, each with its interval.
 
-A sentence claims what its verdict claims; where nothing is decided, it says that
-these networks can't tell, which is not the same as no difference.
+A sentence claims what its verdict claims; where nothing is decided, it says that these networks can't tell,
+which is not the same as no difference.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -114,7 +113,3 @@ def _without_error(content: Content) -> int:
     earned = set(zip(content.networks["space"], content.networks["index"], strict=True))
     failed = set(zip(content.failed["space"], content.failed["index"], strict=True))
     return len(failed - earned)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}%" if math.isfinite(share) else "nothing"

@@ -1,4 +1,4 @@
-"""Optuna studies as populations: the finished trials of a study as rows of networks (``imports``).
+"""Optuna studies as populations: the finished trials of a study as rows of networks (``files``).
 
 A study is in an SQLite file or in a journal. Both are only read, through Optuna's public classes: SQLite
 is asked for nothing but reading, a journal's backend locks and writes only where something is appended, and
@@ -21,8 +21,8 @@ from regnetlab.errors import InputError, unknown
 from regnetlab.files import sqlite_uri
 from regnetlab.trials.csv_header import NETWORK, column_of, score_of
 from regnetlab.trials.error_units import ACCURACY, ERRORS, ErrorReading, ErrorUnit, error_reading
-from regnetlab.trials.foreign import Row
 from regnetlab.trials.optuna_trials import has_stages, trial_row
+from regnetlab.trials.rows import Row
 
 _SQLITE = b"SQLite format 3\x00"
 _LONGEST_LINE = 2**16

@@ -153,7 +153,7 @@ def test_workers_need_neither_optuna_nor_plotly_nor_pydantic_nor_fvcore(package:
 
 
 @pytest.mark.parametrize("words", ["sample --space AnyNetA --n 20000", "summary regnety_32gf --json"])
-def test_output_that_nobody_reads_to_the_end_is_no_error(words: str) -> None:
+def test_output_that_is_not_read_to_the_end_is_no_error(words: str) -> None:
     command = f"set -o pipefail; {sys.executable} -m regnetlab {words} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stderr == ""
