@@ -211,7 +211,8 @@ def train(
     if stopped:
         raise KeyboardInterrupt("stopped; the same call goes on")
     found: Trials = trials_of(jobs, scores)
-    return replace(found, guess=prepared.data.guessing(prepared.plan.budget.validation))
+    guess = prepared.data.guessing(prepared.plan.budget.validation)
+    return replace(found, guess=guess, template=chosen[0][1].template)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
 from regnetlab.analysis.statistics.verdicts import verdict
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
-from regnetlab.spaces.complexity import complexity, config_complexity
+from regnetlab.spaces.complexity import complexity
 from regnetlab.spaces.config import Config, Number
 from regnetlab.spaces.law import in_width_steps, log_linear_depths, log_linear_widths
 from regnetlab.spaces.population import Population as Columns
@@ -96,19 +95,6 @@ def derived_errors(errors: Floats, populations: Sequence[SpaceErrors], margin: f
             if len(each.with_failures) >= len(errors)
         },
     )
-
-
-def described(config: Config, template: Template) -> dict[str, Any]:
-    """A config as ``sample`` describes one, and the notation that other commands take."""
-    return {
-        "id": config.id,
-        "model": config.text,
-        "depths": config.depths,
-        "widths": config.widths,
-        "group_widths": config.group_widths,
-        "bottleneck_ratios": config.bottleneck_ratios,
-        **config_complexity(config, template),
-    }
 
 
 def told_template(networks: pd.DataFrame) -> Template:

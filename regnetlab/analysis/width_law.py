@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.derive import derive, described, told_regime, told_se_ratio, told_template
+from regnetlab.analysis.derive import derive, told_regime, told_se_ratio, told_template
 from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.log_linear_fit import (
     FREE,
@@ -24,11 +24,12 @@ from regnetlab.analysis.log_linear_fit import (
 )
 from regnetlab.analysis.quantized_fit import fit_quantized
 from regnetlab.errors import InputError
-from regnetlab.spaces.config import Config
+from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
-from regnetlab.spaces.regime import Regime
+from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.template import Template
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.networks import Network
 from regnetlab.trials.table import (
     Trials,
     complete,
@@ -55,7 +56,7 @@ class WidthLaw:
     the ``fitted_depths`` and ``fitted_widths`` that the law gives), NaN for a log-linear fit of one stage.
     ``population`` is the log-linear law of the best of the ``scored`` networks, which have an error and
     widths that were drawn freely; where there is none, ``reason`` says why. ``failed`` and ``incomplete``
-    networks have no error. ``networks`` are the trainings behind all that.
+    networks have no error. ``networks`` are the trainings behind all that, ``drawn`` where they come from.
     """
 
     notation: Notation
@@ -68,6 +69,7 @@ class WidthLaw:
     guess: Guessing | None = None
     notes: tuple[str, ...] = ()
     networks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    drawn: Trials | None = None
 
     def __repr__(self) -> str:
         law = self.population
@@ -93,32 +95,54 @@ class WidthLaw:
         errors = {space: scored.loc[scored["space"] == space, "error"] for space in spaces_of(scored)}
         return guessed(self.guess, errors)
 
+    @property
+    def template(self) -> Template:
+        """What RegNets are derived on where nothing else is said: the trials' own, else the paper's.
+
+        Raises:
+            InputError: The trials are on several templates, or on one that can't be had.
+        """
+        known = None if self.drawn is None else self.drawn.template
+        return told_template(self.networks) if known is None else known
+
     def derive(
         self,
         n: int = DERIVED_NETWORKS,
+        *,
+        flops: str | None = None,
         template: Template | None = None,
-        regime: Regime | None = None,
-        ranges: Ranges = PAPER_RANGES,
+        ranges: Ranges | None = None,
         se_ratio: float | None = None,
-    ) -> list[Config]:
+    ) -> list[Network]:
         """RegNets that have the law of the best networks, the nearest to it first.
 
         Args:
             n: How many at most.
-            template: What they are built on; by default what the trials tell, else the paper's.
-            regime: Where they have to lie; by default the range of the networks' flops.
-            ranges: Of widths, depths, group widths and bottleneck ratios.
+            flops: The window that they lie in, as in ``"0.8M:1.2M"``; by default that of the study, or the
+                range of the networks' own flops.
+            template: What they are built on; by default ``self.template``.
+            ranges: Of widths, depths, group widths and bottleneck ratios; by default the study's, or the
+                paper's.
             se_ratio: Of squeeze and excitation; by default that of all networks, if they share one.
 
         Raises:
-            InputError: There is no law, it does not grow, or no RegNet on it lies in the regime.
+            InputError: There is no law, it does not grow, or no RegNet on it lies in the window.
         """
         if self.population is None:
             raise self.reason or InputError("there is no law of the best networks")
-        shape = told_template(self.networks) if template is None else template
-        window = told_regime(self.networks) if regime is None else regime
+        shape = self.template if template is None else template
+        if flops is not None:
+            regime = Regime(flops=parse_window("flops", flops))
+        else:
+            known = None if self.drawn is None else self.drawn.regime
+            regime = told_regime(self.networks) if known is None else known
+        own = None if self.drawn is None else self.drawn.ranges
         squeeze = told_se_ratio(self.networks) if se_ratio is None else se_ratio
-        return derive(self.population, n, shape, window, ranges, squeeze)
+        configs = derive(self.population, n, shape, regime, ranges or own or PAPER_RANGES, squeeze)
+        return [
+            Network(config.text, shape, **config_complexity(config, shape), config=config)
+            for config in configs
+        ]
 
     def remarks(self) -> list[str]:
         """The law of the best in sentences, and whether a line describes their widths."""
@@ -147,7 +171,7 @@ class WidthLaw:
         return self.fits.copy()
 
     def to_json(
-        self, template: Template | None = None, derived: Sequence[Config] = (), reason: str | None = None
+        self, template: Template | None = None, derived: Sequence[Network] = (), reason: str | None = None
     ) -> dict[str, Any]:
         """The document of ``fit-regnet``.
 
@@ -163,7 +187,7 @@ class WidthLaw:
             "incomplete": self.incomplete,
             "population": self._population(),
             "template": None if template is None else asdict(template) | {"input": template.input},
-            "derived": [described(config, template) for config in derived] if template is not None else [],
+            "derived": [each.to_json() for each in derived],
             "derived_reason": reason,
             "failed": self.failed,
             "notes": list(self.notes),
@@ -225,6 +249,7 @@ def fit_law(trials: Trials, notation: Notation = LOG_LINEAR) -> WidthLaw:
         guess=trials.guess,
         notes=trials.notes,
         networks=networks,
+        drawn=trials,
     )
 
 

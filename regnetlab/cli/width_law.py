@@ -22,8 +22,8 @@ from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
     from regnetlab.analysis.width_law import WidthLaw
-    from regnetlab.spaces.config import Config
     from regnetlab.spaces.template import Template
+    from regnetlab.trials.networks import Network
 
 _SHOWN = 20  # networks in the printed table; --json has all
 
@@ -44,38 +44,31 @@ def fit_regnet(
 ) -> None:
     """Fit the width law to networks, and derive RegNets from their best."""
     trials, plan = trials_of(study, from_, errors)
-    from regnetlab.analysis.derive import told_template
     from regnetlab.analysis.width_law import DERIVED_NETWORKS, fit_law  # SciPy
-    from regnetlab.spaces.ranges import PAPER_RANGES
-    from regnetlab.spaces.regime import Regime, parse_window
+    from regnetlab.spaces.regime import parse_window
     from regnetlab.spaces.template import template_named
 
     found = fit_law(trials, law)
     if found.fits.empty and found.reason is not None:
         raise found.reason
-    shape, configs, reason = None, [], found.reason
-    try:
-        if template is not None:
-            shape = template_named(template)
-        else:
-            shape = told_template(found.networks) if plan is None else plan.template
-    except InputError as error:
-        if template is not None:
-            raise
-        reason = reason or error
-    regime = None if plan is None else plan.regime
+    shape, networks, reason = None if template is None else template_named(template), [], found.reason
     if flops is not None:
-        regime = Regime(flops=parse_window("flops", flops))
+        parse_window("flops", flops)  # a mistake in it is no reason why there are none
+    if shape is None:
+        try:
+            shape = found.template
+        except InputError as error:
+            reason = reason or error
     if shape is not None:
         shape = shape.changed(input, classes)
-        n = n or (DERIVED_NETWORKS if plan is None else plan.derived or DERIVED_NETWORKS)
+        wanted = n or (DERIVED_NETWORKS if plan is None else plan.derived or DERIVED_NETWORKS)
         try:
-            configs = found.derive(n, shape, regime, PAPER_RANGES if plan is None else plan.ranges)
+            networks = found.derive(wanted, flops=flops, template=shape)
         except InputError as error:
             reason = error
     print_notes(found.notes)
     if json:
-        print_json(found.to_json(shape, configs, None if reason is None else str(reason)))
+        print_json(found.to_json(shape, networks, None if reason is None else str(reason)))
         return
     _print_fits(found)
     if found.incomplete:
@@ -84,8 +77,8 @@ def fit_regnet(
     print(f"\nw_i ≈ {found.formula}" if found.formula else "")
     for sentence in found.remarks():
         print(filled(sentence))
-    if shape is not None and configs:
-        _print_derived(shape, configs)
+    if shape is not None and networks:
+        _print_derived(shape, networks)
     elif reason is not None and reason is not found.reason:
         print(f"\nno RegNets derived: {reason}")
 
@@ -115,16 +108,12 @@ def _print_fits(found: "WidthLaw") -> None:
         print(f"{name}: {ONE_STAGE}")
 
 
-def _print_derived(shape: "Template", configs: "Sequence[Config]") -> None:
-    from regnetlab.spaces.complexity import config_complexity
-
+def _print_derived(shape: "Template", networks: "Sequence[Network]") -> None:
     print(
         f"\nRegNets derived from it, nearest first, at {shape.input}, {shape.classes:,} classes,"
         f"\nstem {shape.stem_width}/{shape.stem_stride}, strides {', '.join(map(str, shape.strides))}:\n"
     )
     rows = (
-        (each.text, *(count(counts[key]) for key in ("flops", "params", "acts")))
-        for each in configs
-        for counts in [config_complexity(each, shape)]
+        (each.text, *(count(getattr(each, key)) for key in ("flops", "params", "acts"))) for each in networks
     )
     print_table(("model", "flops", "params", "acts"), rows, "lrrr")

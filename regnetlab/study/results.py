@@ -38,7 +38,15 @@ def study_trials(plan: Plan) -> Trials:
     order = {name: place for place, name in enumerate(draw.space.name for draw in plan.draws)}
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))
     frame = found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True)
-    return replace(found, frame=frame, steps=tuple(study_steps(plan)), guess=guessing_in(recorded(plan)))
+    return replace(
+        found,
+        frame=frame,
+        steps=tuple(study_steps(plan)),
+        guess=guessing_in(recorded(plan)),
+        template=plan.template,
+        regime=plan.regime,
+        ranges=plan.ranges,
+    )
 
 
 def study_baselines(plan: Plan) -> pd.DataFrame:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+STAGE_COLUMNS = ("depths", "widths", "group_widths", "bottleneck_ratios")
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """One network on the template that it is meant for.
@@ -33,6 +36,14 @@ class Network:
         from regnetlab.models.registry import find_model  # torch
 
         return find_model(self.text).build(self.template)
+
+    def to_json(self) -> dict[str, Any]:
+        """The network as the JSON of commands has one."""
+        config = self.config
+        stages = {} if config is None else {name: getattr(config, name) for name in STAGE_COLUMNS}
+        known = {} if config is None else {"id": config.id}
+        counts = {name: getattr(self, name) for name in ("flops", "params", "acts")}
+        return {**known, "model": self.text, **stages, **counts}
 
     def __repr__(self) -> str:
         return (
@@ -75,11 +86,10 @@ class Networks(Sequence[Network]):
         import pandas as pd
 
         configs = list(self.population.configs())
-        names = ("depths", "widths", "group_widths", "bottleneck_ratios")
         counts = {name: getattr(self.counts, name) for name in ("flops", "params", "acts")}
         return pd.DataFrame(
             {"id": [config.id for config in configs], "model": [config.text for config in configs]}
-            | {name: [getattr(config, name) for config in configs] for name in names}
+            | {name: [getattr(config, name) for config in configs] for name in STAGE_COLUMNS}
             | counts
             | dict(self.population.law)
         )

@@ -22,7 +22,10 @@ import pandas as pd
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints
+from regnetlab.spaces.ranges import Ranges
+from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import REGNET
+from regnetlab.spaces.template import Template
 from regnetlab.training.budget import Score
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.foreign import INCOMPLETE
@@ -39,14 +42,17 @@ class Trials:
     """Trainings and what they earned, as a table.
 
     ``frame`` has a row for each (columns: ``trials.table``). Of a study's, ``steps`` are the pairs of spaces
-    that it compares and ``guess`` what guessing earns on the images that judge. ``notes`` say how
-    files were read.
+    that it compares and ``guess`` what guessing earns on the images that judge; ``template``, ``regime`` and
+    ``ranges`` are where its networks were drawn. ``notes`` say how files were read.
     """
 
     frame: pd.DataFrame
     steps: tuple[tuple[str, str], ...] = ()
     guess: Guessing | None = None
     notes: tuple[str, ...] = ()
+    template: Template | None = None
+    regime: Regime | None = None
+    ranges: Ranges | None = None
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -7,7 +7,6 @@ import pytest
 
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
-from regnetlab.spaces.regime import Regime, Window
 from regnetlab.spaces.template import SMALL
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.table import Trials
@@ -33,11 +32,11 @@ def test_a_law_says_the_same_in_words_and_numbers(trials: Trials) -> None:
 
 def test_regnets_are_derived_where_they_are_asked_for(trials: Trials) -> None:
     law = fit_law(trials)
-    derived = law.derive(3, SMALL, Regime(flops=Window(0.8e6, 1.2e6)))
+    derived = law.derive(3, template=SMALL, flops="0.8M:1.2M")
     assert len(derived) == 3
     assert law.to_json(SMALL, derived)["derived"][0]["model"] == derived[0].text
     with pytest.raises(InputError, match="lies in the regime"):
-        law.derive(3, SMALL, Regime(flops=Window(1, 2)))
+        law.derive(3, template=SMALL, flops="1:2")
 
 
 def test_both_notations_have_a_row_for_every_network(trials: Trials) -> None:

@@ -126,8 +126,9 @@ def test_derived_regnets_are_counted_where_the_sweep_was_trained() -> None:
     derived = law.derive()
     assert derived
     for each in derived:
-        assert len(each.depths) == 2
-        assert low <= config_complexity(each, CIFAR)["flops"] <= high
+        assert each.config is not None and len(each.config.depths) == 2
+        assert (each.template, each.flops) == (CIFAR, config_complexity(each.config, CIFAR)["flops"])
+        assert low <= each.flops <= high
         assert each.text.endswith(";se=0.25")
 
 
