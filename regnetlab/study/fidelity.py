@@ -120,15 +120,17 @@ def run_fidelity(
         InputError: As ``run.run_study`` does.
     """
     from regnetlab.study.session import open_session, prepare  # torch
+    from regnetlab.training.batches import check_budget
 
     state = ladder(plan, budgets, networks)
     if state.missing:
         prepared = prepared or prepare(plan, options)
+        for budget in budgets:
+            check_budget(prepared.data, budget)
         with open_session(prepared, options, observer) as session:
             try:
-                for _, jobs in state.rungs:
-                    session.observer.on_begin(jobs, state.scores)
-                    session.train(jobs)
+                session.observer.on_begin(state.jobs, state.scores)
+                session.train(state.jobs)
             finally:
                 state = ladder(prepared.plan, budgets, networks)
                 _write(plan, state)
