@@ -14,8 +14,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from regnetlab.api import (
-        Network,
-        Networks,
         Study,
         load,
         model,
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
         train,
     )
     from regnetlab.errors import InputError
+    from regnetlab.trials.networks import Network, Networks
     from regnetlab.trials.table import Trials
 
 __all__ = [
@@ -41,7 +40,12 @@ __all__ = [
     "train",
 ]
 
-_ELSEWHERE = {"InputError": "regnetlab.errors", "Trials": "regnetlab.trials.table"}
+_ELSEWHERE = {
+    "InputError": "regnetlab.errors",
+    "Network": "regnetlab.trials.networks",
+    "Networks": "regnetlab.trials.networks",
+    "Trials": "regnetlab.trials.table",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """``regnetlab search``."""
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,11 +10,12 @@ import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device, Kernels
-from regnetlab.cli.output import Json, Seed, count, number, print_guessing, print_json, print_table
+from regnetlab.cli.output import Json, Seed, count, filled, number, print_guessing, print_json, print_table
 from regnetlab.cli.spaces import WindowText
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
+    from regnetlab.analysis.search import SearchResult
     from regnetlab.study.plan import Plan
     from regnetlab.study.search.definition import Search
     from regnetlab.training.guessing import Guessing
@@ -89,11 +91,11 @@ def search(
     prepared = prepare(plan, options)
     wanted = replace(wanted, plan=prepared.plan)
     steps = run_search(wanted, prepared, options, SearchLines(wanted))
-    document = _document(wanted, study, prepared.data.guessing(prepared.plan.budget.validation))
+    found = _found(wanted, study, prepared.data.guessing(prepared.plan.budget.validation))
     if json:
-        print_json(document)
+        print_json({"study": None if study is None else plan.name, **found.to_json()})
     else:
-        _print(document)
+        _print(found)
     if len(steps) < trials:
         print(f"{trials - len(steps)} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
@@ -118,31 +120,24 @@ def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":
     return plan_alone(space, alone.pop("output", FOLDER), windows=windows, **alone)
 
 
-def _document(search: "Search", study: str | None, guess: "Guessing") -> dict[str, Any]:
+def _found(search: "Search", study: str | None, guess: "Guessing") -> "SearchResult":
     """The result, as far as the search has come."""
-    from regnetlab.analysis.searches import all_searches, rivals, searched
-    from regnetlab.study.results import study_trials  # pandas
+    from regnetlab.analysis.search import against_random, trajectories  # pandas
+    from regnetlab.study.results import study_searches, study_trials
 
-    plan = search.plan
-    known = {} if study is None or not _has_population(plan) else rivals(plan, study_trials(plan).frame)
+    plan, trials = search.plan, None
+    if study is not None:
+        with suppress(InputError):  # a study without trainings of its own
+            trials = study_trials(plan)
     facts = (search.space.name, search.sampler, search.seed, search.batch, search.protocol)
-    for each in all_searches(plan):
+    for each in trajectories(study_searches(plan)):
         if (each.space, each.sampler, each.seed, each.batch, each.protocol) == facts:
-            name = None if study is None else plan.name
-            return searched(each.first(search.trials), name, known.get(each.space), guess)
+            return against_random(each.first(search.trials), trials, guess)
     raise InputError("no training is finished yet", "run the same command again to go on")
 
 
-def _has_population(plan: "Plan") -> bool:
-    from regnetlab.study.results import study_trials
-
-    try:
-        return bool(study_trials(plan))
-    except InputError:
-        return False
-
-
-def _print(document: dict[str, Any]) -> None:
+def _print(found: "SearchResult") -> None:
+    document = found.to_json()
     print(
         f"{document['sampler']} in {document['space']}, seed {document['seed']}:"
         f" {document['complete']} of {document['trials']} trainings complete, {document['failed']} failed\n"
@@ -156,18 +151,9 @@ def _print(document: dict[str, Any]) -> None:
     if front is not None:
         print("no other network of the search has both less error and fewer flops than one of these\n")
     print_table(headers, rows, "lrrrrl")
-    print_guessing(document["majority_error"], document["not_learned"])
-    random = document["random"]
-    if random is not None:
-        low, high = random["interval"]
-        share = 100 * random["as_good"]
-        chance = "under 1" if share < 1 else "over 99" if share > 99 else f"{share:.0f}"
-        print(
-            f"\nafter {random['k']} trainings the search's best has {number(random['search'])} %; the best of"
-            f" {random['k']} drawn at random\nhas {random['expected']:.2f} % on average, 95 % of such draws"
-            f" {low:.2f} to {high:.2f} (the study's {random['population']} networks);\nanother random"
-            f" search of {random['k']} is as good with a chance of {chance} %"
-        )
+    print_guessing(**found.guessing)
+    if found.at_random is not None:
+        print(f"\n{filled(found.remarks()[0])}")
 
 
 def _row(label: str, each: dict[str, Any]) -> tuple[str, ...]:

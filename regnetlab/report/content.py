@@ -12,21 +12,28 @@ import pandas as pd
 from regnetlab.analysis.baselines import BaselineComparison, baselines
 from regnetlab.analysis.compare import SpaceComparison, compare
 from regnetlab.analysis.derive import DerivedErrors, derived_errors
-from regnetlab.analysis.fidelity import Fidelity
-from regnetlab.analysis.judged_budgets import finding, study_fidelity
-from regnetlab.analysis.ladders import UnfinishedError
-from regnetlab.analysis.latencies import Group, groups
-from regnetlab.analysis.searches import Trajectory, rivals, study_searches
-from regnetlab.analysis.space_errors import SpaceErrors
+from regnetlab.analysis.fidelity import Fidelity, fidelity
+from regnetlab.analysis.latency import Latency, latency
+from regnetlab.analysis.search import SearchResult, against_random, trajectories
+from regnetlab.analysis.statistics.ladder import UnfinishedError
 from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.analysis.trends import Trends, trends
 from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
-from regnetlab.study.latencies import read_latencies
+from regnetlab.spaces.space import SPACES
 from regnetlab.study.plan import Plan
-from regnetlab.study.provenance import readable, recorded
-from regnetlab.study.results import compared_with_baselines, stated_margin, study_trials
+from regnetlab.study.provenance import guessing_in, readable, recorded
+from regnetlab.study.results import (
+    compared_with_baselines,
+    stated_margin,
+    study_fidelity,
+    study_latency,
+    study_searches,
+    study_steps,
+    study_trials,
+)
+from regnetlab.study.search.definition import protocol
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import DERIVED
@@ -48,7 +55,7 @@ class Content:
     spaces, with every property. The first of them, ``shown``, are on the page one by one (all, unless
     they are very many) and have a ``label`` (the config, or a name), a ``model`` (what commands take, or
     empty) and ``points`` (the learning curve); ``failed`` are the trainings without an error. ``searches``
-    stand beside all that and are compared with random search in the populations of ``rivals`` alone.
+    stand beside all that.
     """
 
     name: str
@@ -63,16 +70,11 @@ class Content:
     trends: Trends
     derived: DerivedErrors | None
     baselines: BaselineComparison
-    searches: Sequence[Trajectory]
-    rivals: Mapping[str, SpaceErrors]
+    searches: Sequence[SearchResult]
     plan: Plan | None
     provenance: Mapping[str, Any]
     fidelity: Fidelity | None = None
-    latency: Sequence[Group] = ()
-
-    @property
-    def fidelity_finding(self) -> str:
-        return finding(self.fidelity) if self.fidelity is not None else ""
+    latency: Latency | None = None
 
     @property
     def spaces(self) -> list[str]:
@@ -91,20 +93,20 @@ class Content:
 def study_content(plan: Plan, margin: float | None = None) -> Content:
     """The content of a study; raises ``InputError`` where no training has earned an error yet."""
     trials = study_trials(plan)
+    points = stated_margin(plan) if margin is None else margin
     return _content(
         trials,
         name=plan.name,
         lead=_lead(plan, trials.frame),
         source=plan.name,
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
-        margin=stated_margin(plan) if margin is None else margin,
+        margin=points,
         baselines=compared_with_baselines(plan),
-        searches=study_searches(plan),
-        rivals=rivals(plan, trials.frame),
+        searches=_searches(plan, trials),
         plan=plan,
         provenance=readable(recorded(plan)),
-        fidelity=_fidelity(plan, margin),
-        latency=groups(read_latencies(plan.latencies)) if plan.latencies.exists() else (),
+        fidelity=_fidelity(plan, points),
+        latency=latency(study_latency(plan), plan.regime) if plan.latencies.exists() else None,
     )
 
 
@@ -129,7 +131,6 @@ def files_content(
         margin=MARGIN if margin is None else margin,
         baselines=baselines(BASELINES.frame(())),
         searches=[],
-        rivals={},
         plan=None,
         provenance={},
     )
@@ -154,12 +155,32 @@ def _content(trials: Trials, name: str, margin: float, **facts: Any) -> Content:
     )
 
 
-def _fidelity(plan: Plan, margin: float | None) -> Fidelity | None:
+def _searches(plan: Plan, trials: Trials) -> list[SearchResult]:
+    """The searches that cost and earn what the study's own trainings do: same space, budget, recipe, data.
+
+    Others, such as those made before the study file was changed, are left out.
+    """
+    known = {name: space.within(plan.ranges) for name, space in SPACES.items()}
+    known |= {draw.space.name: draw.space for draw in plan.draws}
+    protocols = {name: protocol(plan, space) for name, space in known.items()}
+    return [
+        against_random(each, trials, trials.guess)
+        for each in trajectories(study_searches(plan))
+        if protocols.get(each.space) == each.protocol
+    ]
+
+
+def _fidelity(plan: Plan, margin: float) -> Fidelity | None:
     """What the ladder of budgets says, once enough of it was trained."""
+    if not plan.fidelity.exists():
+        return None
+    trainings = study_fidelity(plan)
     try:
-        return study_fidelity(plan, margin) if plan.fidelity.exists() else None
+        return fidelity(trainings, margin, study_steps(plan), guessing_in(recorded(plan)))
     except UnfinishedError:
         return None
+    except InputError as error:
+        raise error.at(plan.fidelity) from None
 
 
 def _shown_first(networks: pd.DataFrame) -> tuple[pd.DataFrame, int]:

@@ -87,14 +87,11 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("stages", label, report, stages_figure(content.trends)))
     if content.comparison.spaces:
         label = "Expected error of the best of k networks"
-        drawn.append(
-            Figure(
-                "efficiency", label, report, efficiency_figure(content.networks, content.comparison.spaces)
-            )
-        )
-    if any(each.best is not None for each in content.searches):
+        figure = efficiency_figure(content.networks, content.comparison.spaces)
+        drawn.append(Figure("efficiency", label, report, figure))
+    if any(each.search.best is not None for each in content.searches):
         label = "Best error so far of searches and of random search after k trainings"
-        drawn.append(Figure("searches", label, report, searches_figure(content)))
+        drawn.append(Figure("searches", label, report, searches_figure(content.searches, content.spaces)))
     if content.law.population is not None:
         label = "Widths over stages of the best networks"
         drawn.append(Figure("law", label, fit, law_figure(content.law, content.numbers)))
@@ -116,7 +113,7 @@ def drawn_figures(content: Content) -> list[Figure]:
         drawn.append(Figure("fidelity", label, command, fidelity_figure(content.fidelity)))
         label = "Median error of every space at each budget"
         drawn.append(Figure("fidelity-medians", label, command, medians_figure(content.fidelity)))
-    if content.latency:
+    if content.latency is not None:
         label, command = "Latency against flops and acts", f"regnetlab latency {source} --json"
         figure = latency_figure(content.latency, content.shown)
         drawn.append(Figure("latency", label, command, figure))
@@ -163,7 +160,7 @@ def page(content: Content) -> str:
         unlearned=guessing_findings(content),
         guessing=guessing_sentence(content),
         guessing_tested=guessing_sentence(content, tested=True),
-        searches=search_findings(content),
+        searches=search_findings(content.searches),
         caution=caution(content),
         study_file=plan_toml(content.plan) if content.plan is not None else "",
         trend_sentence=" ".join(content.trends.remarks()),
@@ -182,7 +179,7 @@ def page(content: Content) -> str:
         baseline_columns=BASELINE_COLUMNS,
         machine=machine(content),
         rungs=rung_rows(content.fidelity) if content.fidelity is not None else [],
-        latencies=latency_rows(content.latency),
+        latencies=latency_rows(content.latency) if content.latency is not None else [],
         figures=shown | ({"property": first} if first is not None else {}),
         first_property=first.id.removeprefix("property-") if first is not None else "",
         data=_script_json(data),

@@ -2,12 +2,14 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from regnetlab.errors import InputError
 
 _TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\-\"' ]+?)\s*\]\]?\s*(#.*)?")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _MOST_BYTES = 1_000_000
 _MOST_LEVELS = 20
 _LONG_KEY = re.compile(r"(?:[\w\-\"']+[ \t]*\.[ \t]*){50}")
@@ -80,18 +82,28 @@ def line_of(text: str, location: tuple[str | int, ...]) -> int | None:
 
 
 def write_value(value: object) -> str:
-    """A TOML value: string, number, truth value, or array of such."""
+    """A TOML value on one line: string, number, truth value, array or table of such."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, tuple | list):
-        return f"[{', '.join(write_value(each) for each in value)}]"
+        return f"[{', '.join(map(write_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(write_pairs(value))} }}"
     escaped = "".join(_escape(each) for each in str(value))
     return f'"{escaped}"'
+
+
+def write_pairs(table: Mapping[str, object]) -> list[str]:
+    """``key = value`` for each entry; keys that need it are quoted."""
+    return [
+        f"{key if _BARE_KEY.fullmatch(key) else write_value(key)} = {write_value(value)}"
+        for key, value in table.items()
+    ]
 
 
 def _escape(character: str) -> str:
     if character in '"\\':
         return f"\\{character}"
-    return character if character.isprintable() else f"\\u{ord(character):04X}"
+    return character if character.isprintable() else f"\\U{ord(character):08X}"

@@ -1,7 +1,7 @@
 """Populations of others: the JSON of pycls' sweeps and of nds as rows of networks.
 
 A row is what a line of a CSV of networks is: texts by column (``networks``). What a layout does not say is
-left out; docs/exchange.md lists what is taken from where. Optuna's studies: ``optuna_import``.
+left out; docs/exchange.md lists what is taken from where. Optuna's studies: ``optuna_file``.
 """
 
 import json
@@ -15,11 +15,10 @@ from regnetlab.errors import InputError
 from regnetlab.models.pycls_config import read_config_file, se_ratio_of_config, template_of_config
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.law import RegNetLaw
-from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, ratio_text
+from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths
 from regnetlab.spaces.template import Template
+from regnetlab.trials.rows import Row, config_columns, spaced
 
-Row = Mapping[str, Any]
-"""Texts by column, but for ``template``: a ``Template``, or the ``InputError`` that says why it is none."""
 INCOMPLETE = "stopped"
 """What ``ended`` begins with for a training that is not at its end."""
 _OF_A_RUN = {"RNG_SEED", "DESC", "OUT_DIR", "CFG_DEST", "LOG_DEST", "LOG_PERIOD", "HOST", "PORT_RANGE"}
@@ -64,7 +63,7 @@ def imported_rows(path: Path, text: str, name: str = "") -> list[Row]:
 def config_row(path: Path) -> Row:
     """The network of a YAML config of pycls; it has no error."""
     found = read_config_file(path)
-    return {"name": path.stem, **_columns(found.config), "se_ratio": found.config.se_ratio}
+    return {"name": path.stem, **config_columns(found.config), "se_ratio": found.config.se_ratio}
 
 
 def _indexes(jobs: Sequence[Mapping[str, Any]], reruns: bool) -> list[int]:
@@ -104,15 +103,15 @@ def _pycls(job: Mapping[str, Any], name: str) -> Row:
         law = cfg["REGNET"]
         ratio = _ratio(law.get("BOT_MUL", 1.0))
         config = _regnet(law, ratio or 1)
-        row |= _columns(config) | {"wm": str(law["WM"])}
+        row |= config_columns(config) | {"wm": str(law["WM"])}
         if not ratio:
             del row["bottleneck_ratios"]
     elif kind == "anynet":
         net = cfg["ANYNET"]
-        row |= {"depths": _spaced(net["DEPTHS"]), "widths": _spaced(net["WIDTHS"])}
-        row |= {"group_widths": _spaced(net["GROUP_WS"])} if net.get("GROUP_WS") else {}
+        row |= {"depths": spaced(net["DEPTHS"]), "widths": spaced(net["WIDTHS"])}
+        row |= {"group_widths": spaced(net["GROUP_WS"])} if net.get("GROUP_WS") else {}
         ratios = [_ratio(each) for each in net.get("BOT_MULS") or ()]
-        row |= {"bottleneck_ratios": _spaced(ratios)} if ratios and all(ratios) else {}
+        row |= {"bottleneck_ratios": spaced(ratios)} if ratios and all(ratios) else {}
         if "REGNET." in str(cfg.get("DESC")):
             row["wm"] = str(cfg["REGNET"]["WM"])
     if kind in ("regnet", "anynet"):
@@ -172,13 +171,13 @@ def _nds(job: Mapping[str, Any], name: str, stems: bool) -> Row:
         multipliers = net.get("bot_muls") or ()
         skip = 1 if (float(multipliers[0]) == 0 if multipliers else stems) else 0
         depths, widths = net["ds"][skip:], net["ws"][skip:]
-        row |= {"depths": _spaced(depths), "widths": _spaced(widths)}
+        row |= {"depths": spaced(depths), "widths": spaced(widths)}
         ratios = [_ratio(each) for each in multipliers[skip:]]
         groups = [int(each) for each in (net.get("num_gs") or ())[skip:]]
         if ratios and all(ratios) and groups and all(groups):
             inner = inner_widths(np.array(widths, np.int64), np.array(ratios, np.float64)).tolist()
-            row |= {"bottleneck_ratios": _spaced(ratios)}
-            row |= {"group_widths": _spaced([v // n for v, n in zip(inner, groups, strict=True)])}
+            row |= {"bottleneck_ratios": spaced(ratios)}
+            row |= {"group_widths": spaced([v // n for v, n in zip(inner, groups, strict=True)])}
         if skip and net.get("ss") and not name.endswith("_in"):
             stem, *strides = map(int, net["ss"])
             row["template"] = Template("nds", *_CIFAR, int(net["ws"][0]), stem, tuple(strides))
@@ -200,17 +199,3 @@ def _ratio(multiplier: Any) -> float:
         return bottleneck_ratio(1 / float(multiplier))
     except InputError:
         return 0
-
-
-def _columns(config: Config) -> dict[str, Any]:
-    return {
-        "depths": _spaced(config.depths),
-        "widths": _spaced(config.widths),
-        "group_widths": _spaced(config.group_widths),
-        "bottleneck_ratios": _spaced(config.bottleneck_ratios),
-    }
-
-
-def _spaced(values: Sequence[Any]) -> str:
-    """Numbers with spaces between; depths, widths and group widths are cut to whole ones by the reader."""
-    return " ".join(ratio_text(float(each)) for each in values)

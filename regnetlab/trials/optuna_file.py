@@ -1,4 +1,4 @@
-"""Optuna studies as populations: the finished trials of a study as rows of networks (``imports``).
+"""Optuna studies as populations: the finished trials of a study as rows of networks (``files``).
 
 A study is in an SQLite file or in a journal. Both are only read, through Optuna's public classes: SQLite
 is asked for nothing but reading, a journal's backend locks and writes only where something is appended, and
@@ -9,7 +9,7 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
@@ -21,8 +21,8 @@ from regnetlab.errors import InputError, unknown
 from regnetlab.files import sqlite_uri
 from regnetlab.trials.csv_header import NETWORK, column_of, score_of
 from regnetlab.trials.error_units import ACCURACY, ERRORS, ErrorReading, ErrorUnit, error_reading
-from regnetlab.trials.foreign import Row
 from regnetlab.trials.optuna_trials import has_stages, trial_row
+from regnetlab.trials.rows import Row
 
 _SQLITE = b"SQLite format 3\x00"
 _LONGEST_LINE = 2**16
@@ -155,6 +155,9 @@ def _read_from(path: Path) -> Iterator[Any]:
                 raise InputError(f"{path} is no whole journal of Optuna: {reason}") from None
             yield journal
             return
+    if kept := _kept_by_us(path):
+        yield kept
+        return
     storage: Any = None
     try:
         storage = sqlite_storage(sqlite_uri(path.resolve()), skip=True, uri=True)
@@ -163,6 +166,28 @@ def _read_from(path: Path) -> Iterator[Any]:
         from regnetlab.trials.store import why
 
         raise _unreadable(path, storage, why(error)) from None
+
+
+def _kept_by_us(path: Path) -> Any:
+    """The trainings in a store of regnetlab's (``store``), as an Optuna storage in memory; else ``None``."""
+    from regnetlab.trials.optuna_mirror import mirror
+    from regnetlab.trials.store import TRIALS, open_store
+
+    with closing(sqlite3.connect(sqlite_uri(path.resolve()), uri=True)) as connection:
+        try:
+            if not connection.execute("select 1 from sqlite_master where name = ?", [TRIALS.name]).fetchone():
+                return None
+        except sqlite3.DatabaseError:
+            return None
+    import optuna
+
+    storage = optuna.storages.InMemoryStorage()
+    mirrored, store = mirror(storage, "regnetlab"), open_store(path, snapshot=True)
+    data = store.fact("changes").get("began", {}).get("data.checksum")
+    for row in store.rows():
+        if data is None or row["data"] in ("", data):
+            mirrored.add_row(row)
+    return storage
 
 
 def sqlite_storage(database: Path | str, skip: bool = False, **how: Any) -> Any:

@@ -1,19 +1,24 @@
-"""One row of a file of networks, texts by column, as a network; the columns are those of ``networks``."""
+"""The rows of a file of networks, texts by column, as networks; and which of them train one network."""
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from regnetlab.errors import InputError
-from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Number
-from regnetlab.spaces.ratio import parse_ratio
-from regnetlab.training.budget import COMPLETE
-from regnetlab.trials.csv_header import COUNTS
-from regnetlab.trials.error_units import EMPTY, ErrorReading
-from regnetlab.trials.foreign import Row
+import pandas as pd
 
+from regnetlab.errors import InputError
+from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Config, Number
+from regnetlab.spaces.ratio import parse_ratio, ratio_text
+from regnetlab.training.budget import COMPLETE
+from regnetlab.trials.csv_header import COUNTS, column_of
+from regnetlab.trials.error_units import EMPTY, ErrorReading
+
+Row = Mapping[str, Any]
+"""Texts by column, but for ``template``: a ``Template``, or the ``InputError`` that says why it is none."""
+_SEEDS = ("seed", "rng_seed", "random_seed", "replicate", "fold")
+_STAGES = ["depths", "widths", "group_widths", "bottleneck_ratios", "se_ratio", "se"]
 UNNAMED = "networks"
 """The space of networks whose file names none."""
 
@@ -140,3 +145,58 @@ def _real(row: Row, column: str, low: float, high: float) -> float:
             f"{column} is {text[:40]!r}", f"it must be a number of {low:g} to {high:g}, or empty"
         )
     return value
+
+
+def spaced(values: Sequence[Any]) -> str:
+    """Numbers with spaces between, as in a cell of a CSV of networks."""
+    return " ".join(ratio_text(float(each)) for each in values)
+
+
+def config_columns(config: Config) -> dict[str, str]:
+    """The columns of a CSV of networks that say what the stages are."""
+    names = ("depths", "widths", "group_widths", "bottleneck_ratios")
+    return {name: spaced(getattr(config, name)) for name in names}
+
+
+def with_repeats(networks: pd.DataFrame, names: Sequence[str], source: str) -> tuple[pd.DataFrame, list[str]]:
+    """These rows of a file with columns ``names``, trainings of one network under one index; and notes."""
+    seeds = next((name for name in names if column_of(name) in _SEEDS), None)
+    if seeds is None or "index" in map(column_of, names):
+        return networks, counted_twice(networks, source)
+    first: dict[tuple[object, ...], int] = {}
+    indexes = [first.setdefault(key, i) for i, key in enumerate(_keys(networks))]
+    if len(first) < len(networks):
+        note = (
+            f"{source}: {len(networks)} rows are trainings of {len(first)} networks, as there is a column"
+            f" {seeds!r}; as many of each are counted as all have"
+        )
+    elif networks["widths"].isna().all() and not {"name", "id"} & set(map(column_of, names)):
+        note = (
+            f"{source} has a column {seeds!r}, but nothing says which rows are of one network, so each counts"
+            " as one; add a column name, equal in all rows of a network"
+        )
+    else:
+        return networks, []
+    return networks.assign(index=indexes), [note]
+
+
+def counted_twice(networks: pd.DataFrame, source: str) -> list[str]:
+    """A note where rows of equal networks count as several."""
+    known = networks[networks["widths"].notna()]
+    count = len(known.drop_duplicates(["space", "index"]))
+    different = len(set(_keys(known)))
+    if different == count:
+        return []
+    return [
+        f"{source}: {count} networks are counted, of which {different} differ; trainings of one network are"
+        " told by a column seed, or by one index for all of them"
+    ]
+
+
+def _keys(networks: pd.DataFrame) -> list[tuple[object, ...]]:
+    """What is the same in all trainings of a network: its stages, or its name where these are not known."""
+    columns = [networks[name].tolist() for name in ("space", *(each for each in _STAGES if each in networks))]
+    return [
+        tuple(key) if isinstance(widths, tuple) else (key[0], name)
+        for *key, widths, name in zip(*columns, networks["widths"], networks["name"], strict=True)
+    ]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
+from regnetlab.trials.store import open_store
 from tests.study import processes
 from tests.study.processes import SMALL, environment
 
@@ -69,7 +69,7 @@ class Site:
 
 def kept(study: Path) -> set[str]:
     location = load_plan(study).store
-    return set(open_store(location).scores()) if location.exists() else set()
+    return {row["identity"] for row in open_store(location).rows()} if location.exists() else set()
 
 
 def judge(site: Site, study: Path, count: Count, seen: set[str], env: dict[str, str], *words: str) -> None:

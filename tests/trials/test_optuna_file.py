@@ -25,6 +25,9 @@ from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.report.content import files_content
 from regnetlab.trials.files import read_trials
+from regnetlab.trials.optuna_file import optuna_trials
+from regnetlab.trials.store import open_store
+from tests.trials.trainings import BAD, DATA, OTHER_DATA, trial
 
 FOREIGN = Path(__file__).parent / "foreign"
 JOURNALS = ["optuna-3.6.2.log", "optuna-4.5.0.log"]
@@ -300,3 +303,15 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(InputError, match=r"no Optuna storage|has no study"):
         read_trials([path])
+
+
+def test_a_store_of_regnetlab_is_read_as_the_trainings_that_count(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "study.db")
+    for each in (trial(0), trial(1, BAD), trial(2, data=OTHER_DATA)):
+        store.add(each)
+    store.keep("changes", {"began": {"data.checksum": DATA}})
+    found = optuna_trials(tmp_path / "study.db")
+    assert found.own
+    assert [row["error"] for _, row in found.rows] == ["12.5", ""]
+    assert [row["widths"] for _, row in found.rows] == ["8 16 24 32"] * 2
+    assert [row["space"] for _, row in found.rows] == ["AnyNetA"] * 2

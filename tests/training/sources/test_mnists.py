@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.datasets import DEBIAN_FASHION_MNIST, PUBLISHED, load_data
-from regnetlab.training.idx import read_idx
+from regnetlab.training.sources.mnists import read_idx
 from regnetlab.training.sources.published import find
 from tests.conftest import write_idx
 

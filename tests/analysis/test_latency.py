@@ -1,14 +1,15 @@
 """Correlations of latency and the line that predicts it, on latencies made to order."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from regnetlab.analysis.latencies import confirmation, described_residuals, fit, groups
+from regnetlab.analysis.latency import Machine, confirmation, described_residuals, fit, groups, latency
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window
-from regnetlab.study.latencies import Timed
+from regnetlab.trials.tables import LATENCY
 
 RANDOM = np.random.default_rng(0)
 FLOPS = RANDOM.integers(500_000, 2_000_000, 60)
@@ -16,27 +17,20 @@ ACTS = RANDOM.integers(20_000, 60_000, 60)
 TRUTH = LatencyModel(0.4, 2e-7, 1.5e-5, processor="here")
 
 
-def rows(times: Floats, processor: str = "here", batch: int = 1) -> list[Timed]:
-    return [
-        Timed(
-            "AnyNetA",
-            i,
-            f"anynet {i}",
-            int(FLOPS[i]),
-            1,
-            int(ACTS[i]),
-            "cpu",
-            processor,
-            1,
-            batch,
-            time,
-            1,
-            1,
-            9,
-            "h",
-        )
+def rows(times: Floats, processor: str = "here", batch: int = 1) -> pd.DataFrame:
+    place = {"device": "cpu", "processor": processor, "threads": 1, "batch": batch, "host": "h", "runs": 9}
+    return LATENCY.frame(
+        {
+            **{"space": "AnyNetA", "index": i, "model": f"anynet {i}", "params": 1},
+            **{"flops": FLOPS[i], "acts": ACTS[i], "median_ms": time, "low_ms": 1.0, "high_ms": 1.0},
+            **place,
+        }
         for i, time in enumerate(times.tolist())
-    ]
+    )
+
+
+def several(*tables: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True)
 
 
 def exact() -> Floats:
@@ -82,9 +76,9 @@ def test_latency_that_follows_nothing_has_no_line() -> None:
         fit(groups(rows(exact()[:9]))[0])
 
 
-def test_places_and_batches_are_never_mixed() -> None:
-    found = groups([*rows(exact()), *rows(exact() * 3, "there"), *rows(exact() * 9, batch=256)])
-    assert [(group.place.processor, group.batch) for group in found] == [
+def test_machines_and_batches_are_never_mixed() -> None:
+    found = groups(several(rows(exact()), rows(exact() * 3, "there"), rows(exact() * 9, batch=256)))
+    assert [(group.machine.processor, group.batch) for group in found] == [
         ("here", 1),
         ("here", 256),
         ("there", 1),
@@ -104,7 +98,7 @@ def test_correlations_are_of_ranks_with_an_interval() -> None:
 def test_a_prediction_is_confirmed_where_it_was_fitted() -> None:
     window = Window(1.0, 1.3, "ms")
     regime = Regime(latency=window, model=TRUTH)
-    found = confirmation(groups([*rows(exact() * 2, "there"), *rows(exact() * 1.1)]), regime)
+    found = confirmation(groups(several(rows(exact() * 2, "there"), rows(exact() * 1.1))), regime)
     assert found is not None
     assert found.same_processor
     assert found.residuals == pytest.approx(np.full(60, 0.1))
@@ -114,3 +108,22 @@ def test_a_prediction_is_confirmed_where_it_was_fitted() -> None:
     assert not elsewhere.same_processor
     assert confirmation(groups(rows(exact(), batch=256)), regime) is None
     assert confirmation(groups(rows(exact())), Regime()) is None
+
+
+def test_a_result_says_what_it_confirms_and_fits() -> None:
+    regime = Regime(latency=Window(1.0, 1.3, "ms"), model=TRUTH)
+    here = Machine("cpu", "here", 1)
+    found = latency(several(rows(exact() * 1.1), rows(exact(), "there")), regime, here, (1,), with_fit=True)
+    document = found.to_json()
+    assert [each["here"] for each in document["groups"]] == [True, False]
+    assert document["confirmation"]["n"] == document["fits"][0]["n"] == 60
+    assert "measured is 110% of predicted" in found.remarks()[0]
+    assert "Fitted at a batch of 1" in found.remarks()[-1]
+    assert len(found.to_pandas()) == 120
+    assert "60 networks, batch 1, here, 1 thread" in repr(found)
+
+
+@pytest.mark.parametrize("time", [0.0, -1.0, np.nan, np.inf])
+def test_a_time_that_can_not_be_is_refused(time: float) -> None:
+    with pytest.raises(InputError, match="median_ms is"):
+        latency(rows(np.array([1.0, time])))
