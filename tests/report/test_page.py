@@ -7,31 +7,35 @@ from typing import Any
 
 import numpy as np
 import pytest
-from regnetlab.study.contest_table import contest_csv
-from regnetlab.study.lock import locked
-from regnetlab.study.runner import run
-from regnetlab.study.store import open_store
 
-from regnetlab.analysis.derive import derive_from_trials
-from regnetlab.execution.worker import Setup
 from regnetlab.report.baselines import baseline_findings
 from regnetlab.report.compare import step_findings
 from regnetlab.report.content import Content, files_content, study_content
 from regnetlab.report.findings import caution
 from regnetlab.report.page import default_path
 from regnetlab.report.page import page as render
+from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.provenance import provenance_json
-from regnetlab.trials.table import trials_of
+from regnetlab.study.run import run_study
+from regnetlab.study.session import Options
+from regnetlab.trials.store import open_store
 from tests.analysis.frames import baseline_rows, baselines_of
 from tests.conftest import STUDY
-from tests.study.test_contest import CONTEST
-from tests.study.test_runner import Quiet
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/google-chrome") if Path(p).exists()), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 EVIL = "<script>alert(1)</script>"
+BASELINES = """
+[baselines]
+names = ["bn_lenet", "vgg11@0.07x"]
+forms = ["small"]
+lr = [0.01, 0.1]
+regnets = 1
+[baselines.recipe.VGG]
+warmup = 0.2
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +43,12 @@ def plan(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Plan:
     """A finished study, named as no study should be."""
     folder = tmp_path_factory.mktemp("root") / "studies" / EVIL.replace("/", "∕")
     folder.mkdir(parents=True)
-    (folder / "study.toml").write_text(STUDY + CONTEST)
+    (folder / "study.toml").write_text(STUDY + BASELINES)
     plan = load_plan(folder / "study.toml")
-    setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget)
-    with locked(plan.lock) as lock:
-        store = open_store(plan.store)
-        state = run(plan, store, setup, lock, Quiet(), lambda t: derive_from_trials(plan, t), "inline", 1)
-        store.keep_provenance({"note": EVIL})
-    plan.trials.write_text(trials_of(state.jobs, state.scores).to_csv())
+    run_study(plan, Options("inline", device="cpu", data_dir=data_dir), Observer())
+    store = open_store(plan.store)
+    store.keep("provenance", {**store.fact("provenance"), "note": EVIL})
     plan.provenance.write_text(provenance_json(store))
-    plan.contest.write_text(contest_csv(plan, state, store.latencies))
     return plan
 
 
@@ -72,7 +72,7 @@ def test_the_tables_beside_a_study_file_give_the_same_page_as_its_store(
 ) -> None:
     folder = tmp_path / plan.name
     folder.mkdir()
-    for file in (plan.folder / "study.toml", plan.trials, plan.provenance, plan.contest):
+    for file in (plan.folder / "study.toml", plan.trials, plan.provenance, plan.baselines_table):
         (folder / file.name).write_bytes(file.read_bytes())
     assert render(study_content(load_plan(folder / "study.toml"))) == page
 
@@ -87,7 +87,7 @@ def test_the_page_names_every_space_and_the_plan(page: str, plan: Plan) -> None:
     for draw in plan.draws:
         assert draw.space.name in text
     assert "validation = 100" in text
-    assert re.search(r"The best of \d derived RegNets has [\d.]+ %; of \d networks of AnyNetA drawn at", text)
+    assert re.search(r"The best of \d derived RegNets has [\d.]+%; of \d networks of AnyNetA drawn at", text)
 
 
 def test_no_id_stands_twice(page: str) -> None:
