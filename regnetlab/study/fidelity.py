@@ -120,10 +120,13 @@ def run_fidelity(
         InputError: As ``run.run_study`` does.
     """
     from regnetlab.study.session import open_session, prepare  # torch
+    from regnetlab.training.batches import check_budget
 
     state = ladder(plan, budgets, networks)
     if state.missing:
         prepared = prepared or prepare(plan, options)
+        for budget in budgets:
+            check_budget(prepared.data, budget)
         with open_session(prepared, options, observer) as session:
             try:
                 for _, jobs in state.rungs:

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from regnetlab.study.latencies import Timed
 
 from regnetlab.analysis.latencies import confirmation, described_residuals, fit, groups
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window
-from regnetlab.study.latencies import Timed
 
 RANDOM = np.random.default_rng(0)
 FLOPS = RANDOM.integers(500_000, 2_000_000, 60)

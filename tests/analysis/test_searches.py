@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from regnetlab.study.search_store import kept_searches
+from regnetlab.study.search_table import searches_csv
+from tests.study.test_search import a_search, finished, scored
 
 from regnetlab.analysis.searches import at_random, rivals, searched, study_searches, trajectories
 from regnetlab.analysis.statistics.random_search import best_at_random, random_search
@@ -18,10 +21,7 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.results import study_trials
 from regnetlab.study.search import NSGA2, TPE, Search
-from regnetlab.study.search_store import kept_searches
-from regnetlab.study.search_table import searches_csv
 from regnetlab.trials.files import parse_trials, read_trials
-from tests.study.test_search import a_search, finished, scored
 
 MakeStudy = Callable[..., Path]
 

@@ -24,15 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from regnetlab.study.jobs import planned_jobs
+from regnetlab.study.sql_trials import add_trials
+from regnetlab.study.store import Store, open_store, trial_of
 from synthetic import synthetic_curve, write_synthetic  # beside this file
 
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import SPACES
 from regnetlab.spaces.template import PAPER
-from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.sql_trials import add_trials
-from regnetlab.study.store import Store, open_store, trial_of
 from regnetlab.training.budget import CurvePoint, Score
 from regnetlab.trials.job import Job
 

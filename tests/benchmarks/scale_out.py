@@ -18,11 +18,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from regnetlab.study.store import open_store
+
 from regnetlab.execution.base import Began, Place, ignore
 from regnetlab.execution.worker import Report, Setup, Task
 from regnetlab.spaces.config import Config
 from regnetlab.study.dispatch import Stop, dispatch
-from regnetlab.study.store import open_store
 from regnetlab.training.budget import Budget, CurvePoint, Recipe, Score
 from regnetlab.trials.job import Job
 

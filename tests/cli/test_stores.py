@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from regnetlab.study.store import open_store
+from tests.study.test_search import scored
+
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
 from tests.cli.asked import Capture, MakeStudy, answer, complaint
-from tests.study.test_search import scored
 
 
 def test_a_sound_store_is_said_to_be(capsys: Capture, make_study: MakeStudy) -> None:

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 from regnetlab.study.store import open_store
+from tests.study.test_contest import CONTEST
 
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
 from tests.cli.asked import Capture, MakeStudy, answer, complaint, pilot
 from tests.conftest import STUDY
-from tests.study.test_contest import CONTEST
 
 IDLE = f"{STUDY}\n[recipe]\nlr = 1e-9\n"
 

@@ -5,9 +5,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from regnetlab.study.store import open_store
 
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
 from tests.cluster import slurm
 from tests.study import processes
 from tests.study.processes import SMALL, background, environment, scheduler_words, worker_words

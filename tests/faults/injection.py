@@ -16,8 +16,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from regnetlab.study.plan_file import load_plan
 from regnetlab.study.store import open_store
+
+from regnetlab.study.plan_file import load_plan
 from tests.study import processes
 from tests.study.processes import SMALL, environment
 

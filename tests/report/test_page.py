@@ -7,6 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from regnetlab.study.contest_table import contest_csv
+from regnetlab.study.lock import locked
+from regnetlab.study.runner import run
+from regnetlab.study.store import open_store
+from tests.study.test_contest import CONTEST
+from tests.study.test_runner import Quiet
 
 from regnetlab.analysis.derive import derive_from_trials
 from regnetlab.analysis.standings import matches, standings
@@ -16,18 +22,12 @@ from regnetlab.report.contest import contest_findings
 from regnetlab.report.findings import caution, step_findings
 from regnetlab.report.page import default_path
 from regnetlab.report.page import page as render
-from regnetlab.study.contest_table import contest_csv
-from regnetlab.study.lock import locked
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.provenance import provenance_json
-from regnetlab.study.runner import run
-from regnetlab.study.store import open_store
 from regnetlab.trials.table import trials_of
 from tests.analysis.frames import contender_rows
 from tests.conftest import STUDY
-from tests.study.test_contest import CONTEST
-from tests.study.test_runner import Quiet
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/google-chrome") if Path(p).exists()), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]

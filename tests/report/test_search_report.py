@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from regnetlab.study.outcome import outcome
+from regnetlab.study.store import open_store
+from tests.study.test_search import a_search, finished, scored
 
 from regnetlab.report.content import study_content
 from regnetlab.report.findings import overview, step_findings
 from regnetlab.report.page import drawn_figures
 from regnetlab.report.page import page as render
 from regnetlab.report.search import search_findings, searches_figure
-from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.search import NSGA2, TPE
-from regnetlab.study.store import open_store
 from regnetlab.training.budget import Score
-from tests.study.test_search import a_search, finished, scored
 
 MakeStudy = Callable[..., Path]
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
+from regnetlab.trials.store import open_store
 
 COMMAND = [sys.executable, "-m", "regnetlab"]
 ROOT = Path(__file__).parents[2]
@@ -138,9 +138,8 @@ def trials_of(study: Path) -> list[dict[str, str]]:
 
 
 def identities_of(study: Path) -> list[str]:
-    """Of every trial in its store, sorted: a doubled one is there twice."""
-    trials = open_store(load_plan(study).store).study.get_trials(deepcopy=False)
-    return sorted(trial.user_attrs["identity"] for trial in trials)
+    """Of every training in its store, sorted: one on two data sets is there twice."""
+    return sorted(row["identity"] for row in open_store(load_plan(study).store).rows())
 
 
 def with_fault(folder: Path, body: str, where: str = "regnetlab.execution.child") -> str:
@@ -155,7 +154,7 @@ import sys
 if {where!r} in sys.orig_argv:
     import os, signal, time
     from pathlib import Path
-    from regnetlab.execution import work as _module
+    from regnetlab.execution import worker as _module
     _real, here = _module.train, Path({str(folder)!r})
     def train(build, data, budget, recipe, seed, kernels):
 {inner}

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from regnetlab.study.contest import hand_designed
+from regnetlab.study.jobs import planned_jobs
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
-from regnetlab.study.contest import hand_designed
 from regnetlab.study.examples import examples
-from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan, parse_plan
 from regnetlab.study.plan_text import plan_toml

@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from regnetlab.study.jobs import planned_jobs
+
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training.folders.decode import Reading
 from regnetlab.trials.job import training_seed
