@@ -2,9 +2,10 @@
 
     import regnetlab as rl
 
-What it offers is listed in ``__all__``, documented in ``regnetlab.api`` and imported when it is first used. Only
-these names are promised to stay. The packages behind them, each importing only what stands to its left:
-``spaces`` → ``models`` → ``training`` → ``trials`` → ``analysis`` and ``execution`` → ``study`` → ``report`` → ``cli``.
+What it offers is listed in ``__all__``, documented in ``regnetlab.api`` and imported when it is first used.
+Only these names are promised to stay. The packages behind them, each importing only what stands to its left:
+``spaces`` → ``models`` → ``training`` → ``trials`` → ``analysis``, ``execution`` → ``study`` → ``report`` →
+``cli``.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from regnetlab.api import (
-        Network,
-        Networks,
         Study,
+        compare,
+        fit_law,
         load,
         model,
         read,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         train,
     )
     from regnetlab.errors import InputError
+    from regnetlab.report.figures import plot_edf, plot_errors, plot_property, plot_random_search
+    from regnetlab.trials.networks import Network, Networks
     from regnetlab.trials.table import Trials
 
 __all__ = [
@@ -32,15 +35,29 @@ __all__ = [
     "Networks",
     "Study",
     "Trials",
+    "compare",
+    "fit_law",
     "load",
     "model",
+    "plot_edf",
+    "plot_errors",
+    "plot_property",
+    "plot_random_search",
     "read",
     "sample",
     "summary",
     "train",
 ]
 
-_ELSEWHERE = {"InputError": "regnetlab.errors", "Trials": "regnetlab.trials.table"}
+_ELSEWHERE = {
+    "InputError": "regnetlab.errors",
+    "Network": "regnetlab.trials.networks",
+    "Networks": "regnetlab.trials.networks",
+    "Trials": "regnetlab.trials.table",
+    **dict.fromkeys(
+        ("plot_edf", "plot_errors", "plot_property", "plot_random_search"), "regnetlab.report.figures"
+    ),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,102 +4,33 @@ Every function stands for a command and takes the same words; what it returns is
 ``to_pandas()``, and most results have ``plot()``. Bad input raises ``InputError``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.complexity import Complexity
-from regnetlab.spaces.config import Config, Number
-from regnetlab.spaces.population import Population
+from regnetlab.spaces.config import Number
 from regnetlab.spaces.ranges import PAPER_RANGES
 from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import sample as draw
 from regnetlab.spaces.space import space_named
 from regnetlab.spaces.template import Template, template_named
+from regnetlab.trials.networks import Network, Networks
 
 if TYPE_CHECKING:
     import pandas as pd
-    from torch import nn
 
+    from regnetlab.analysis.baselines import BaselineComparison
+    from regnetlab.analysis.compare import SpaceComparison
+    from regnetlab.analysis.width_law import WidthLaw
     from regnetlab.study.plan import Plan
     from regnetlab.trials.error_units import ErrorUnit
     from regnetlab.trials.job import Job
     from regnetlab.trials.table import Trials
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """One network on the template that it is meant for.
-
-    ``text`` is what commands take as MODEL; ``flops``, ``params`` and ``acts`` are counted on the template.
-    """
-
-    text: str
-    template: Template
-    flops: int
-    params: int
-    acts: int
-    config: Config | None = None
-
-    def build(self) -> "nn.Module":
-        """The network as a torch module with new weights; its input has shape (n, *template.input)."""
-        from regnetlab.models.registry import find_model  # torch
-
-        return find_model(self.text).build(self.template)
-
-    def __repr__(self) -> str:
-        return (
-            f"Network({self.text!r}, {self.template.input}, {self.flops:,} flops, {self.params:,} params,"
-            f" {self.acts:,} acts)"
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Networks(Sequence[Network]):
-    """Drawn or derived networks as a table: ``networks[0]`` is one of them, ``to_pandas()`` all."""
-
-    space: str
-    template: Template
-    population: Population
-    counts: Complexity
-
-    def __len__(self) -> int:
-        return len(self.population)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            which = range(len(self))[index]
-            return [self[i] for i in which]
-        place = range(len(self))[index]  # also from the end
-        config = self.population.config(place)
-        return Network(config.text, self.template, **self.counts.row(place), config=config)
-
-    def __iter__(self) -> Iterator[Network]:
-        return (self[index] for index in range(len(self)))
-
-    def to_pandas(self) -> "pd.DataFrame":
-        """A row a network, with the columns of the JSON of ``regnetlab sample``."""
-        import pandas as pd
-
-        configs = list(self.population.configs())
-        names = ("depths", "widths", "group_widths", "bottleneck_ratios")
-        counts = {name: getattr(self.counts, name) for name in ("flops", "params", "acts")}
-        return pd.DataFrame(
-            {"id": [config.id for config in configs], "model": [config.text for config in configs]}
-            | {name: [getattr(config, name) for config in configs] for name in names}
-            | counts
-            | dict(self.population.law)
-        )
-
-    def __repr__(self) -> str:
-        return f"Networks({len(self):,} of {self.space} on {self.template.input})"
-
-    def _repr_html_(self) -> str:
-        return str(self.to_pandas().to_html(max_rows=10, notebook=True, show_dimensions=True))
 
 
 def sample(
@@ -176,7 +107,13 @@ def model(
 
 
 def summary(network: str | Network) -> "pd.DataFrame":
-    """The layers of a network: name, type, output shape, params, flops, acts, in the order in which they run.
+    """The layers of a network, in the order in which they run.
+
+    Args:
+        network: A network, or a text that ``model`` takes.
+
+    Returns:
+        A row a layer: name, type, output shape without the batch, params, flops and acts.
 
     Raises:
         InputError: As ``model``.
@@ -207,6 +144,7 @@ def train(
     template: str | Template | None = None,
     workers: int | None = None,
     device: str = "auto",
+    kernels: str = "auto",
     data_dir: str | Path | None = None,
     progress: bool = True,
 ) -> "Trials":
@@ -227,6 +165,7 @@ def train(
         template: For networks given as texts; by default ``small``.
         workers: Trainings at once; one per core or GPU.
         device: ``auto``, ``cpu`` or ``cuda``.
+        kernels: What computes on a CPU: ``auto``, ``native`` or ``torch``.
         data_dir: Where the data are.
         progress: Show a bar.
 
@@ -265,7 +204,7 @@ def train(
             adhoc=True,
         )
         where = None if data_dir is None else Path(data_dir)
-        options = Options("local", workers, device, where)
+        options = Options("local", workers, device, where, kernels)
         prepared = prepare(plan, options)
         jobs = _jobs(prepared.plan, chosen)
         with open_session(prepared, options, _bar(len(jobs), progress)) as session:
@@ -276,7 +215,8 @@ def train(
     if stopped:
         raise KeyboardInterrupt("stopped; the same call goes on")
     found: Trials = trials_of(jobs, scores)
-    return replace(found, guess=prepared.data.guessing(prepared.plan.budget.validation))
+    guess = prepared.data.guessing(prepared.plan.budget.validation)
+    return replace(found, guess=guess, template=chosen[0][1].template)
 
 
 @dataclass(frozen=True)
@@ -306,13 +246,26 @@ class Study:
 
         return study_trials(self.plan)
 
+    def baselines(self) -> "BaselineComparison":
+        """Its RegNets beside the hand-designed networks of [baselines]; empty before they are tuned."""
+        _load_figures()
+        from regnetlab.study.results import compared_with_baselines
+
+        return compared_with_baselines(self.plan)
+
     def __repr__(self) -> str:
         spaces = ", ".join(f"{draw.space.name} {draw.n}" for draw in self.plan.draws)
         return f"Study({self.name!r} on {self.plan.data}: {spaces})"
 
 
 def load(study: str | Path) -> Study:
-    """A study by its name under ``studies/``, its folder or its study.toml.
+    """Load a study.
+
+    Args:
+        study: Its name under ``studies/``, its folder or its study.toml.
+
+    Returns:
+        What its file says and what it has earned; nothing is trained.
 
     Raises:
         InputError: There is no such study, or its file has a mistake.
@@ -336,6 +289,53 @@ def read(*files: str | Path, errors: "ErrorUnit | None" = None) -> "Trials":
     from regnetlab.trials.files import read_trials
 
     return read_trials([Path(file) for file in files], errors)
+
+
+def compare(
+    trials: "Trials", *, margin: float | None = None, pairs: Sequence[tuple[str, str]] = ()
+) -> "SpaceComparison":
+    """Compare the errors of spaces, step by step, with verdicts.
+
+    Args:
+        trials: Trainings of at least two spaces.
+        margin: Percentage points of error by which a median may be worse and still count as no worse; 1 by
+            default.
+        pairs: Names (a, b) of spaces to compare; by default the steps of the study, else each space with the
+            one before it.
+
+    Returns:
+        A verdict and an interval for every step: ``to_pandas()``, ``remarks()``, ``plot()``.
+
+    Raises:
+        InputError: The margin or a space can't be.
+    """
+    _load_figures()
+    from regnetlab.analysis.compare import compare as compared
+    from regnetlab.analysis.statistics.verdicts import MARGIN
+
+    return compared(trials, MARGIN if margin is None else margin, pairs)
+
+
+def fit_law(trials: "Trials", *, law: Literal["log-linear", "quantized"] = "log-linear") -> "WidthLaw":
+    """Fit the width law to networks, and to the best of those whose widths were drawn freely.
+
+    Args:
+        trials: Networks with depths and widths; with errors where a law of the best is meant.
+        law: The notation of each network's own fit.
+
+    Returns:
+        The law: ``to_pandas()``, ``remarks()``, ``plot()``, and ``derive(n)`` for RegNets that follow it.
+        Where there is none, ``reason`` says why.
+    """
+    _load_figures()
+    from regnetlab.analysis.width_law import fit_law as fitted
+
+    return fitted(trials, law)
+
+
+def _load_figures() -> None:
+    """Register the figures that ``plot()`` of a result draws with."""
+    import_module("regnetlab.report.figures")
 
 
 def _template(template: str | Template) -> Template:
@@ -405,12 +405,17 @@ def _bar(total: int, shown: bool) -> Any:
 
         def on_begin(self, jobs: Sequence["Job"], scores: Mapping[str, Any]) -> None:
             self.bar = tqdm(total=total, unit="training")
-            self.bar.update(sum(job.identity in scores for job in jobs))
+            self._update(sum(job.identity in scores for job in jobs))
 
         def on_finish(self, trial: Trial, replay: str) -> None:
-            self.bar.update()
+            self._update(1)
 
         def on_note(self, text: str) -> None:
             self.bar.write(text)
+
+        def _update(self, n: int) -> None:
+            self.bar.update(n)
+            if self.bar.n >= total:
+                self.bar.close()
 
     return Bar()

@@ -7,20 +7,35 @@ lies inside the regime.
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from regnetlab.analysis.width_law import PopulationLaw, population_law
+from regnetlab.analysis.log_linear_fit import PopulationLaw, population_law
+from regnetlab.analysis.space_errors import SpaceErrors
+from regnetlab.analysis.statistics.intervals import Interval, median_difference
+from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
+from regnetlab.analysis.statistics.verdicts import verdict
 from regnetlab.errors import InputError
+from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.complexity import complexity
 from regnetlab.spaces.config import Config, Number
 from regnetlab.spaces.law import in_width_steps, log_linear_depths, log_linear_widths
-from regnetlab.spaces.population import Population
+from regnetlab.spaces.population import Population as Columns
 from regnetlab.spaces.ranges import WIDTH_STEP, Ranges
-from regnetlab.spaces.regime import Regime
-from regnetlab.spaces.template import Template
+from regnetlab.spaces.regime import Regime, Window
+from regnetlab.spaces.space import REGNET
+from regnetlab.spaces.template import PAPER, Template
 from regnetlab.trials.table import Trials, complete, without_law
+
+
+def derive_regnets(
+    trials: Trials, n: int, template: Template, regime: Regime, ranges: Ranges
+) -> list[Config]:
+    """The RegNets that follow from these trials: ``derive`` from the law of their best networks."""
+    return derive(population_law(complete(without_law(trials.frame))), n, template, regime, ranges)
 
 
 def derive(
@@ -39,7 +54,7 @@ def derive(
     stages = len(template.strides)
     candidates = list(dict.fromkeys(_candidates(law, stages, ranges, se_ratio)))
     if candidates:
-        inside = regime.holds(complexity(Population.of(candidates), template))
+        inside = regime.holds(complexity(Columns.of(candidates), template))
         candidates = [each for each, kept in zip(candidates, inside, strict=True) if kept]
     if not candidates:
         raise InputError(
@@ -49,11 +64,69 @@ def derive(
     return sorted(candidates, key=lambda config: _distance(config, law))[:n]
 
 
-def derive_regnets(
-    trials: Trials, n: int, template: Template, regime: Regime, ranges: Ranges
-) -> list[Config]:
-    """The RegNets that follow from these trials: ``derive`` from the law of their best networks."""
-    return derive(population_law(complete(without_law(trials.frame))), n, template, regime, ranges)
+@dataclass(frozen=True, slots=True)
+class DerivedErrors:
+    """The ``n`` derived RegNets that have an error, the least of which is ``best``, beside drawn ones.
+
+    ``against`` has median(derived) − median(space) and the verdict on it, for the narrowest space of free
+    widths and for RegNet. ``at_random`` has what the best of as many networks drawn at random is, for the
+    widest and the narrowest space of free widths.
+    """
+
+    n: int
+    best: float
+    against: Mapping[str, tuple[Interval, str]]
+    at_random: Mapping[str, AtRandom]
+
+
+def derived_errors(errors: Floats, populations: Sequence[SpaceErrors], margin: float) -> DerivedErrors:
+    """Set the errors of derived RegNets, at least one, beside those of the spaces that they come from."""
+    free = [each for each in populations if each.space != REGNET.name]
+    law = [each for each in populations if each.space == REGNET.name]
+    changes = {each.space: median_difference(each.errors, errors) for each in (*free[-1:], *law)}
+    best = float(errors.min())
+    return DerivedErrors(
+        len(errors),
+        best,
+        {space: (change, verdict(change, margin)) for space, change in changes.items()},
+        {
+            each.space: best_at_random(each.with_failures, len(errors), best)
+            for each in (*free[:1], *free[-1:])
+            if len(each.with_failures) >= len(errors)
+        },
+    )
+
+
+def told_template(networks: pd.DataFrame) -> Template:
+    """The template that files of networks tell, the paper's where they tell none.
+
+    Raises ``InputError`` where they tell several, or one that can't be built.
+    """
+    if "template" not in networks:
+        return PAPER
+    told = {each for each in networks["template"] if isinstance(each, Template)}
+    reasons = [each for each in networks["template"] if isinstance(each, InputError)]
+    if reasons:
+        raise InputError(f"{reasons[0]}", "to derive RegNets all the same, give --template")
+    if len(told) > 1:
+        inputs = ", ".join(sorted({each.input for each in told}))
+        raise InputError(
+            f"the networks were trained on {len(told)} different templates ({inputs})",
+            "give --template, or the files one by one",
+        )
+    return told.pop() if told else PAPER
+
+
+def told_regime(networks: pd.DataFrame) -> Regime:
+    """The range of the networks' flops, as far as these are known."""
+    flops = networks["flops"].dropna()
+    return Regime(flops=Window(float(flops.min()), float(flops.max()))) if len(flops) else Regime()
+
+
+def told_se_ratio(networks: pd.DataFrame) -> float:
+    """The squeeze-and-excitation ratio that all networks have, as far as files tell; else 0."""
+    told = set(networks["se_ratio"]) if "se_ratio" in networks else set()
+    return told.pop() if len(told) == 1 and all(isinstance(each, float) for each in told) else 0.0
 
 
 def _candidates(law: PopulationLaw, stages: int, ranges: Ranges, se_ratio: float) -> Iterator[Config]:

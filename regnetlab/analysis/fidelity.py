@@ -2,110 +2,40 @@
 
 Two questions that have different answers. Networks: the rank correlation with the largest budget, raw and
 corrected for the noise of seeds. Spaces: whether their medians differ as at the largest budget, for which no
-correlation over networks vouches. The formulas are in ``agreement``; docs/fidelity.md has the design.
+correlation over networks vouches. ``statistics.budgets`` has the numbers, docs/fidelity.md the design.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from regnetlab.analysis.ladders import Measured
-from regnetlab.analysis.statistics.intervals import (
-    FEWEST,
-    LEVEL,
-    Interval,
-    median_difference,
-    median_scale,
-    quantile_interval,
+from regnetlab.analysis.guessing import guessed
+from regnetlab.analysis.result import Result
+from regnetlab.analysis.statistics.budgets import (
+    AGREES,
+    BudgetStep,
+    Rung,
+    judged,
 )
-from regnetlab.analysis.statistics.rank_agreement import (
-    Agreement,
-    agreement,
-    evidence,
-    resampled,
-    resampled_agreement,
-)
-from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, UNDECIDED, networks_needed, verdict
-from regnetlab.errors import unknown
-from regnetlab.spaces.arrays import Floats, Ints, Mask
-from regnetlab.training.budget import WORST, Budget
-
-AGREES, CONTRADICTS = "agrees", "contradicts"
+from regnetlab.analysis.statistics.intervals import LEVEL
+from regnetlab.analysis.statistics.ladder import Measured, measured
+from regnetlab.analysis.statistics.verdicts import MARGIN, UNDECIDED, points
+from regnetlab.spaces.arrays import Floats
+from regnetlab.training.guessing import Guessing
 
 
-@dataclass(frozen=True, slots=True)
-class Correlation:
-    """A rank correlation with the largest budget; ``capped`` where the corrected one came out above 1."""
-
-    reliability: Interval
-    raw: Interval
-    corrected: Interval
-    capped: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Space ``b`` against ``a`` at one budget: median(b) − median(a) in points.
-
-    ``change`` is that difference less the one at the largest budget, over the same networks.
-    ``agreement`` of the two verdicts: *contradicts* where one says worse and the other not, *undecided*
-    where one of them is.
-    """
-
-    a: str
-    b: str
-    difference: Interval
-    verdict: str
-    change: Interval
-    agreement: str
-
-
-@dataclass(frozen=True, slots=True)
-class RungResult:
-    """What one budget is good for.
-
-    ``needed`` networks of each space give 80 % power for a verdict at the margin on the step with the widest
-    spread of single trainings.
-
-    ``overall`` ranks all networks together, ``within`` those of each space, which is what evidence rests
-    on: ``validity`` and ``evidence`` an hour (``agreement``), and ``relative``, that evidence over that of
-    the budget that has most. ``may_be_best`` unless the resamples rule it out. ``medians`` are in the
-    order of spaces.
-    """
-
-    name: str
-    budget: Budget
-    failed: int
-    seconds: Interval
-    overall: Correlation
-    within: Correlation
-    validity: Interval
-    evidence: Interval
-    relative: Interval
-    may_be_best: bool
-    medians: tuple[Interval, ...]
-    steps: tuple[Step, ...]
-    needed: float
-
-    @property
-    def hours(self) -> float:
-        """Hours of one worker for both spaces of the step that needs the most networks."""
-        return 2 * self.needed * self.seconds.estimate / 3600
-
-    @property
-    def contradictions(self) -> list[Step]:
-        return [step for step in self.steps if step.agreement == CONTRADICTS]
-
-
-@dataclass(frozen=True, slots=True)
-class Fidelity:
+@dataclass(frozen=True, repr=False)
+class Fidelity(Result):
     """All rungs, smallest first; the last is what they are judged by.
 
     ``errors`` by space are the networks' means at the largest budget, failures left out.
     ``best`` has the most evidence an hour (``None`` where seeds of the largest agree by nothing),
-    ``recommended`` the most of those that contradict no verdict of the largest.
+    ``recommended`` the most of those that contradict no verdict of the largest. ``guess`` is what guessing
+    earns at the largest budget.
     """
 
     spaces: tuple[str, ...]
@@ -113,173 +43,207 @@ class Fidelity:
     incomplete: int
     seeds: int
     margin: float
-    rungs: tuple[RungResult, ...]
+    rungs: tuple[Rung, ...]
     errors: Mapping[str, Floats]
-    best: RungResult | None
-    recommended: RungResult | None
+    best: Rung | None
+    recommended: Rung | None
+    guess: Guessing | None = None
+
+    def __repr__(self) -> str:
+        names = ", ".join(rung.name for rung in self.rungs)
+        chosen = "none" if self.recommended is None else self.recommended.name
+        return f"Fidelity({self.networks} networks at {names} images; recommended: {chosen})"
 
     @property
-    def largest(self) -> RungResult:
+    def largest(self) -> Rung:
         return self.rungs[-1]
 
     @property
-    def candidates(self) -> list[RungResult]:
+    def candidates(self) -> list[Rung]:
         """The budgets that may well be the best one; the best itself is among them."""
         return [rung for rung in self.rungs if rung.may_be_best]
 
     @property
-    def cheapest(self) -> RungResult | None:
+    def cheapest(self) -> Rung | None:
         """The budget with the fewest hours to a verdict at the margin; ``None`` where none can be had."""
         known = [rung for rung in self.rungs if math.isfinite(rung.needed)]
         return min(known, key=lambda rung: rung.hours) if known else None
 
+    @property
+    def guessing(self) -> dict[str, Any]:
+        """What guessing earns, and which spaces are not clearly better at the largest budget."""
+        return guessed(self.guess, self.errors)
 
-def fidelity(measured: Measured, margin: float, pairs: Sequence[tuple[str, str]] = ()) -> Fidelity:
-    """Judge the rungs; ``pairs`` are the steps to compare, by default each space with the one before it."""
-    steps = list(pairs) or list(zip(measured.spaces, measured.spaces[1:], strict=False))
-    for name in (name for pair in steps for name in pair):
-        if name not in measured.spaces:
-            raise unknown("space", name, measured.spaces)
-    rows = resampled(measured.strata)
-    errors, everyone = measured.with_failures, np.zeros_like(measured.strata)
-    overall = agreement(errors, everyone), resampled_agreement(errors, everyone, rows)
-    within = agreement(errors, measured.strata), resampled_agreement(errors, measured.strata, rows)
-    seconds = measured.seconds.mean(-1)  # (n, R)
-    mean, means = seconds.mean(0), seconds[rows].mean(1)
-    hourly = evidence(within[0].validity, mean), evidence(within[1].validity, means)
-    place, possible, relative = _best(within, mean, means)
-    compared = _steps(measured, margin, steps, rows)
-    rungs = tuple(
-        RungResult(
-            name=name,
-            budget=measured.budgets[r],
-            failed=int(np.isnan(measured.errors[:, r]).sum()),
-            seconds=_interval(mean[r], means[:, r]),
-            overall=_correlation(*overall, r),
-            within=_correlation(*within, r),
-            validity=_capped(_interval(within[0].validity[r], within[1].validity[:, r])),
-            evidence=_interval(hourly[0][r], hourly[1][:, r], 0.0, float(3600 / mean[r])),
-            relative=relative[r],
-            may_be_best=bool(possible[r]),
-            medians=tuple(_median(measured, r, space) for space in range(len(measured.spaces))),
-            steps=tuple(compared[r]),
-            needed=_needed(measured, r, margin, steps),
+    def remarks(self) -> list[str]:
+        """What the ladder says, in sentences that claim no more than it does."""
+        best, chosen, largest = self.best, self.recommended, self.largest
+        if best is None or chosen is None:
+            return [f"No budget can be recommended: {self._no_ranking()}."]
+        low, high = (f"{end:,.0f}" for end in (best.evidence.low, best.evidence.high))
+        text = (
+            f"An hour of one worker buys the most evidence at {best.name} images: as much as"
+            f" {best.evidence.estimate:,.0f} networks known at {largest.name} images without the noise of"
+            f" seeds (95% interval {low} to {high})"
         )
-        for r, name in enumerate(measured.names)
-    )
+        if best is not largest and largest.relative.estimate > 0:
+            text += f", {1 / largest.relative.estimate:.1f} times what {largest.name} buy"
+        remarks = [f"{text}."]
+        if others := [each.name for each in self.candidates if each is not best]:
+            remarks.append(f"So few networks can't tell it from {_listed(others)}.")
+        if chosen is not best:
+            steps = _listed([f"{step.a} → {step.b}" for step in best.contradictions])
+            remarks.append(
+                f"But its verdict on {steps} contradicts the one at {largest.name}; for verdicts between"
+                f" spaces take {chosen.name}."
+            )
+        if chosen is not largest and chosen.steps:
+            agreeing, open_ = (
+                sum(step.agreement == kind for step in chosen.steps) for kind in (AGREES, UNDECIDED)
+            )
+            remarks.append(
+                f"Verdicts between spaces that agree with those at {largest.name}: {agreeing} of"
+                f" {len(chosen.steps)}; undecided at one of the two: {open_}."
+            )
+        return [*remarks, *self._margin_remarks()]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each budget."""
+        return pd.json_normalize([_rung(each, self.spaces) for each in self.rungs], sep="_")
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of ``fidelity``, but for the study's name."""
+        return {
+            "networks": self.networks,
+            "incomplete": self.incomplete,
+            "seeds": self.seeds,
+            "spaces": list(self.spaces),
+            "margin": self.margin,
+            "level": LEVEL,
+            **self.guessing,
+            "largest": self.largest.name,
+            "rungs": [_rung(each, self.spaces) for each in self.rungs],
+            "best": self.best.name if self.best is not None else None,
+            "recommended": self.recommended.name if self.recommended is not None else None,
+            "cheapest_verdict": self.cheapest.name if self.cheapest is not None else None,
+            "may_be_best": [each.name for each in self.candidates] if self.best is not None else [],
+            "finding": " ".join(self.remarks()),
+        }
+
+    def _no_ranking(self) -> str:
+        name, reliability = self.largest.name, self.largest.within.reliability.estimate
+        if math.isnan(reliability):
+            return (
+                f"at {name} images the networks of a space have errors too much alike to be ranked; train"
+                " them for more steps"
+            )
+        return (
+            f"two seeds at {name} images rank the networks of a space with a correlation of"
+            f" {reliability:.2f}; train more networks"
+        )
+
+    def _margin_remarks(self) -> list[str]:
+        """Which budget has a verdict at the margin for the fewest hours: spreads shrink as budgets grow."""
+        cheapest, chosen = self.cheapest, self.recommended
+        if cheapest is None:
+            return []
+        text = (
+            f"A verdict on every step at a margin of {points(self.margin)} takes the fewest hours at"
+            f" {cheapest.name} images: about {cheapest.needed:,.0f} networks a space"
+        )
+        if chosen is not None and chosen is not cheapest and math.isfinite(chosen.needed):
+            text += f" and 1/{chosen.hours / cheapest.hours:.1f} of the hours at {chosen.name}"
+        return [f"{text}."]
+
+
+def fidelity(
+    trainings: pd.DataFrame,
+    margin: float = MARGIN,
+    pairs: Sequence[tuple[str, str]] = (),
+    guess: Guessing | None = None,
+) -> Fidelity:
+    """Judge the budgets of a ladder.
+
+    Args:
+        trainings: A row for each (``trials.tables.FIDELITY``).
+        margin: Points of error that still count as no worse.
+        pairs: The steps to compare; by default each space with the one before it. Those with a space that
+            the ladder has not are left out.
+        guess: What guessing earns; it is of use where as many images judge as at the largest budget.
+
+    Raises:
+        InputError: A value can't be, or (``UnfinishedError``) there are too few trainings yet.
+    """
+    return judge(measured(trainings), margin, pairs, guess)
+
+
+def judge(
+    ladder: Measured,
+    margin: float,
+    pairs: Sequence[tuple[str, str]] = (),
+    guess: Guessing | None = None,
+) -> Fidelity:
+    """``fidelity`` of arrays."""
+    there = [pair for pair in pairs if set(pair) <= set(ladder.spaces)]
+    steps = there or list(zip(ladder.spaces, ladder.spaces[1:], strict=False))
+    rungs, place = judged(ladder, margin, steps)
     best = None if place is None else rungs[place]
     sound = [rung for rung in rungs if not rung.contradictions]
     recommended = max(sound, key=lambda rung: rung.relative.estimate) if best is not None else None
+    ends = {space: ladder.means[ladder.strata == i, -1] for i, space in enumerate(ladder.spaces)}
+    same = guess is not None and guess.images == ladder.budgets[-1].validation
     return Fidelity(
-        spaces=measured.spaces,
-        networks=len(measured.strata),
-        incomplete=measured.incomplete,
-        seeds=measured.errors.shape[-1],
+        spaces=ladder.spaces,
+        networks=len(ladder.strata),
+        incomplete=ladder.incomplete,
+        seeds=ladder.errors.shape[-1],
         margin=margin,
         rungs=rungs,
-        errors={
-            space: means[~np.isnan(means)]
-            for place, space in enumerate(measured.spaces)
-            for means in [measured.means[measured.strata == place, -1]]
-        },
+        errors={space: means[~np.isnan(means)] for space, means in ends.items()},
         best=best,
         recommended=recommended,
+        guess=guess if same else None,
     )
 
 
-def _best(
-    within: tuple[Agreement, Agreement], seconds: Floats, means: Floats
-) -> tuple[int | None, Mask, list[Interval]]:
-    """The rung with the most evidence an hour, which may be it, and every rung's share of its evidence.
-
-    The largest budget's reliability cancels in a share. A rung may be best unless fewer resamples than
-    2.5 % over the number of others put it at or above the best (Bonferroni).
-    """
-    gains = np.maximum(within[0].raw, 0.0) ** 2 / seconds
-    drawn = np.nan_to_num(np.maximum(within[1].raw, 0.0)) ** 2 / means
-    if not np.isfinite(within[0].validity).all() or not np.nanmax(gains) > 0:
-        nothing = Interval(np.nan, np.nan, np.nan)
-        return None, np.ones(len(gains), np.bool_), [nothing] * len(gains)
-    place = int(np.argmax(gains))
-    beats = (drawn >= drawn[:, [place]]).mean(0)
-    possible = beats >= (1 - LEVEL) / 2 / max(len(gains) - 1, 1)
-    ratios = drawn / np.where(drawn[:, [place]] > 0, drawn[:, [place]], np.nan)
-    shares = [_interval(gains[r] / gains[place], ratios[:, r], 0.0, np.inf) for r in range(len(gains))]
-    return place, possible, shares
+def _listed(names: Sequence[str]) -> str:
+    """a, b or c."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _steps(
-    measured: Measured, margin: float, pairs: Sequence[tuple[str, str]], rows: Ints
-) -> list[list[Step]]:
-    """Every step at every rung."""
-    means = measured.means
-    resampled_means = means[rows]  # (resamples, n, R)
-    found: list[list[Step]] = [[] for _ in measured.budgets]
-    for a, b in pairs:
-        sides = [measured.strata == measured.spaces.index(name) for name in (a, b)]
-        few = min(int(side.sum()) for side in sides) < FEWEST
-        differences = [
-            median_difference(_earned(means[sides[0], r]), _earned(means[sides[1], r]))
-            for r in range(len(measured.budgets))
-        ]
-        verdicts = [verdict(each, margin) for each in differences]
-        medians = [np.nanmedian(resampled_means[:, side], axis=1) for side in sides]
-        drawn = medians[1] - medians[0]
-        for r, steps in enumerate(found):
-            change = differences[r].estimate - differences[-1].estimate
-            moved = drawn[:, r] - drawn[:, -1]
-            interval = Interval(change, -np.inf, np.inf) if few else _interval(change, moved)
-            agrees = _agreement(verdicts[r], verdicts[-1])
-            steps.append(Step(a, b, differences[r], verdicts[r], interval, agrees))
-    return found
+def _rung(rung: Rung, spaces: Sequence[str]) -> dict[str, Any]:
+    budget = rung.budget
+    return {
+        "rung": rung.name,
+        "images": budget.images,
+        "epochs": budget.epochs,
+        "batch_size": budget.batch_size,
+        "validation": budget.validation,
+        "steps": budget.steps,
+        "failed": rung.failed,
+        "seconds": asdict(rung.seconds),
+        "networks_an_hour": 3600 / rung.seconds.estimate if rung.seconds.estimate > 0 else None,
+        "all": asdict(rung.overall),
+        "within_spaces": asdict(rung.within),
+        "validity": asdict(rung.validity),
+        "evidence_an_hour": asdict(rung.evidence),
+        "relative": asdict(rung.relative),
+        "for_margin": {"n": rung.needed, "hours": rung.hours},
+        "may_be_best": rung.may_be_best,
+        "medians": [
+            {"space": space, **asdict(median)} for space, median in zip(spaces, rung.medians, strict=True)
+        ],
+        "comparisons": [_step(each) for each in rung.steps],
+    }
 
 
-def _needed(measured: Measured, rung: int, margin: float, pairs: Sequence[tuple[str, str]]) -> float:
-    """Networks of each space for a verdict on every step at this margin (``verdicts.networks_needed``)."""
-    scales = {}
-    for place, space in enumerate(measured.spaces):
-        errors = _earned(measured.errors[measured.strata == place, rung, 0])
-        scales[space] = median_scale(errors) if len(errors) >= FEWEST else math.nan
-    needed = [networks_needed((scales[a], scales[b]), margin) for a, b in pairs]
-    return max(needed) if needed and np.isfinite(needed).all() else math.nan
-
-
-def _agreement(here: str, there: str) -> str:
-    if UNDECIDED in (here, there):
-        return UNDECIDED
-    good = (BETTER, NO_WORSE)
-    return AGREES if (here in good) == (there in good) else CONTRADICTS
-
-
-def _median(measured: Measured, rung: int, space: int) -> Interval:
-    return quantile_interval(_earned(measured.means[measured.strata == space, rung]))
-
-
-def _earned(errors: Floats) -> Floats:
-    """Without the networks that have none; all of them at 100 % where none has one."""
-    kept = errors[~np.isnan(errors)]
-    return kept if len(kept) else np.full(len(errors), WORST)
-
-
-def _correlation(found: Agreement, drawn: Agreement, rung: int) -> Correlation:
-    corrected = _interval(found.corrected[rung], drawn.corrected[:, rung])
-    return Correlation(
-        _interval(found.reliability[rung], drawn.reliability[:, rung]),
-        _interval(found.raw[rung], drawn.raw[:, rung]),
-        _capped(corrected),
-        bool(corrected.estimate > 1 + 1e-9),
-    )
-
-
-def _capped(interval: Interval) -> Interval:
-    return Interval(*(min(each, 1.0) for each in (interval.estimate, interval.low, interval.high)))
-
-
-def _interval(estimate: float, drawn: Floats, least: float = -1.0, most: float = 1.0) -> Interval:
-    """A percentile interval; a resample without a value counts as the least at the low end and the most at
-    the high one, for it may be anything.
-    """
-    unknown = np.isnan(drawn)
-    low = np.quantile(np.where(unknown, least, drawn), (1 - LEVEL) / 2, method="lower")
-    high = np.quantile(np.where(unknown, most, drawn), (1 + LEVEL) / 2, method="higher")
-    return Interval(float(estimate), float(low), float(high))
+def _step(step: BudgetStep) -> dict[str, Any]:
+    return {
+        "a": step.a,
+        "b": step.b,
+        "median_difference": step.difference.estimate,
+        "interval": [step.difference.low, step.difference.high],
+        "verdict": step.verdict,
+        "change": step.change.estimate,
+        "change_interval": [step.change.low, step.change.high],
+        "agreement": step.agreement,
+    }

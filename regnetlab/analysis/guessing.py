@@ -81,10 +81,15 @@ def guess_text(guess: Guessing) -> str:
     return f"{high}%" if low == high else f"{low} to {high}%"
 
 
+def majority_error(guess: Guessing | None) -> float | None:
+    """The error of always answering the commonest training class, where it is known."""
+    return None if guess is None else guess.majority_error
+
+
 def guessed(guess: Guessing | None, errors: Mapping[str, Any], tries: int = 1) -> dict[str, Any]:
     """What documents say of guessing: its error, and which of these, by name, are not clearly better."""
     sentences = (not_learned(name, values, guess, tries) for name, values in errors.items())
     return {
-        "majority_error": None if guess is None else guess.majority_error,
+        "majority_error": majority_error(guess),
         "not_learned": [sentence for sentence in sentences if sentence],
     }

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from regnetlab.analysis.log_linear_fit import fits_of_all
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval
-from regnetlab.analysis.width_law import fits_of_all
 from regnetlab.spaces.arrays import Floats
-from regnetlab.trials.table import by_stages
+from regnetlab.trials.job import DERIVED
+from regnetlab.trials.table import Trials, by_stages, complete
 
 PROPERTIES: Mapping[str, str] = MappingProxyType(
     {
@@ -40,7 +41,7 @@ class Trend:
     """Error against one property over n networks.
 
     ``correlation`` is Spearman's rank correlation. ``best`` is where the best network lies: the 2.5, 50
-    and 97.5 % points of the property of the best of a quarter of the networks drawn with replacement, many
+    and 97.5% points of the property of the best of a quarter of the networks drawn with replacement, many
     times (the empirical bootstrap of Radosavovic et al. 2020, section 3.1; their blue band).
     """
 
@@ -48,6 +49,71 @@ class Trend:
     n: int
     correlation: Interval
     best: Interval
+
+
+@dataclass(frozen=True, repr=False)
+class Trends:
+    """What goes with a low error.
+
+    ``networks`` are those with an error, a space after the other, with a column for each of ``PROPERTIES``.
+    ``trends`` are of the drawn ones, a derived RegNet not among them, and of what differs between them;
+    ``best`` and ``worst`` are their tenths with the least and the largest errors, as far as their widths are
+    known.
+    """
+
+    networks: pd.DataFrame
+    trends: tuple[Trend, ...]
+    best: pd.DataFrame
+    worst: pd.DataFrame
+
+    def __repr__(self) -> str:
+        return f"Trends({len(self.networks)} networks: {', '.join(each.name for each in self.trends)})"
+
+    def remarks(self) -> list[str]:
+        """Which properties go with a low error, of those whose interval excludes zero."""
+        clear = sorted(
+            (each for each in self.trends if each.correlation.excludes_zero),
+            key=lambda each: -abs(each.correlation.estimate),
+        )
+        if not clear:
+            return ["No property's rank correlation with the error is clear of zero over these networks."]
+        parts = [
+            f"{PROPERTIES[each.name]} ({each.correlation.estimate:+.2f})".replace("-", "−")
+            for each in clear[:4]
+        ]
+        return [
+            f"Clear of zero are the rank correlations of the error with {', '.join(parts)}; below zero means"
+            " that more goes with a lower error. Correlation is not cause: properties hang together, within a"
+            " regime most of all."
+        ]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """A row for each property: its rank correlation with the error, and where the best network lies."""
+        return pd.DataFrame(
+            [
+                {"property": each.name, "n": each.n}
+                | {
+                    f"{name}_{end}": getattr(interval, end)
+                    for name, interval in (("correlation", each.correlation), ("best", each.best))
+                    for end in ("estimate", "low", "high")
+                }
+                for each in self.trends
+            ]
+        )
+
+
+def trends(trials: Trials) -> Trends:
+    """Every property's trend over the networks of these trials."""
+    scored = complete(trials.frame)
+    names = [space for space in trials.spaces if space != DERIVED]
+    ranks = {space: place for place, space in enumerate([*names, DERIVED])}
+    scored = scored.sort_values("space", key=lambda spaces: spaces.map(ranks), kind="stable")
+    networks = with_properties(scored.reset_index(drop=True))
+    drawn = networks[networks["space"] != DERIVED]
+    errors = drawn["error"].to_numpy(np.float64)
+    found = [trend(drawn[name].to_numpy(np.float64), errors, name) for name in PROPERTIES]
+    known = drawn[drawn["widths"].map(lambda widths: isinstance(widths, tuple)).astype(bool)]
+    return Trends(networks, tuple(each for each in found if each is not None), *best_and_worst(known))
 
 
 def with_properties(networks: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The command line: commands parse, call and print; what they call is elsewhere.
 
-``app`` has the entry point and the errors, one file each the commands of the spaces, the models, the
-studies and the results.
+``app`` has the entry point and prints errors; the other files are called as the commands or questions that
+they hold. What commands share is in ``options`` and ``output``.
 """
 
 from regnetlab.cli.app import main

@@ -11,9 +11,9 @@ from typer.exceptions import TyperException
 
 from regnetlab import __version__
 from regnetlab.cli import (
+    baselines,
     cluster,
-    comparison,
-    contest,
+    compare,
     count,
     data,
     export,
@@ -21,19 +21,20 @@ from regnetlab.cli import (
     latency,
     models,
     new,
-    results,
+    report,
     search,
     spaces,
     store,
     studies,
     training,
+    width_law,
 )
 from regnetlab.errors import InputError
 
 app = typer.Typer(
     name="regnetlab",
     help="Explore spaces of convolutional networks: sample, train, fit the width law, report.",
-    epilog="--json prints one JSON document, --debug shows tracebacks; both work with any command that ends.",
+    epilog="--json prints one JSON document, --debug shows tracebacks; both work anywhere but with worker.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -51,13 +52,13 @@ app.command()(search.search)
 app.command()(cluster.worker)
 app.add_typer(store.app, name="store")
 app.add_typer(data.app, name="data")
-app.command()(comparison.plan)
-app.command()(comparison.compare)
-app.command(name="compare-baselines")(contest.compare_baselines)
+app.command()(compare.plan)
+app.command()(compare.compare)
+app.command(name="compare-baselines")(baselines.compare_baselines)
 app.command()(fidelity.fidelity)
 app.command()(latency.latency)
-app.command(name="fit-regnet")(results.fit_regnet)
-app.command()(results.report)
+app.command(name="fit-regnet")(width_law.fit_regnet)
+app.command()(report.report)
 
 
 def _version(wanted: bool) -> None:
@@ -78,15 +79,15 @@ def _top(
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 1, 2 or 130."""
     if arguments is None:
-        # What a command makes lives until it ends: to look for garbage among a million objects again and
-        # again is a third of the time that it takes to read a store of 100,000 trainings.
+        # What a command makes lives until it ends. Looking for garbage among a million objects again and
+        # again takes a third of the time of reading a store of 100,000 trainings.
         gc.set_threshold(200_000, 20, 20)
         for stream in (sys.stdout, sys.stderr):  # a terminal that has no × shows a question mark
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
-    # Flags that may stand anywhere stand behind the command, whose option --json is.
+    # --json is an option of each command, so it moves behind the command.
     json = ["--json"] if "--json" in words else []
     words = [word for word in words if word not in ("--debug", "--json")] + json
     try:
@@ -105,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         _complain("interrupted")
         return 130
     except (BrokenPipeError, SystemExit):
-        # Whoever read our output, such as head, has seen enough; typer exits by itself where it notices.
+        # The reader of our output, such as head, has seen enough; typer exits by itself where it notices.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

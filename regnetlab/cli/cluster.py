@@ -13,14 +13,14 @@ def worker(
         typer.Option(
             min=1,
             max=1_024,
-            help="Trainings at once at most; one per core, on a GPU up to 8 as its memory allows.",
+            help="Most trainings at once; one per core, or up to 8 on a GPU as its memory allows.",
         ),
     ] = None,
     host: Annotated[
-        str | None, typer.Option(help="This machine's address for the others, if it has several.")
+        str | None, typer.Option(help="Address by which the others reach this machine, if it has several.")
     ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="End with the scheduler instead of waiting for its return.")
+        bool, typer.Option("--once", help="End with the scheduler instead of waiting until it is back.")
     ] = False,
 ) -> None:
     """Train for the study behind a Dask scheduler, until stopped (Ctrl-C, SIGTERM)."""

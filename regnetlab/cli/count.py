@@ -16,11 +16,13 @@ def count(
         list[str],
         typer.Argument(
             metavar="LAYERS",
-            help="Chains to compare, each in quotes, layers with + between: conv KxK A->B \\[groups=G]"
+            help="Chains to compare, each in quotes, with + between layers: conv KxK A->B \\[groups=G]"
             " \\[stride=S] \\[padding=P] \\[bias], pool KxK, pool global, fc A->B; a letter is any number.",
         ),
     ],
-    input: Annotated[str | None, typer.Option(metavar="HxW", help="The map that they take.")] = None,
+    input: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Size of the map that the layers take.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare chains of layers: parameters, multiply-adds a pixel, receptive fields."""

@@ -1,4 +1,4 @@
-"""``regnetlab data show``, and what every command that reads images takes and tells."""
+"""``regnetlab data show``, and the options and notes of every command that reads images."""
 
 import sys
 from collections.abc import Sequence
@@ -22,10 +22,13 @@ app = typer.Typer(help="Look at a data set before anything is trained on it.", n
 _LISTED = 20
 Fit = Annotated[
     str | None,
-    typer.Option(metavar="crop|pad|squash", help="How a folder's images become the input's size; crop."),
+    typer.Option(
+        metavar="crop|pad|squash",
+        help="How a folder's images are brought to the input's size; crop by default.",
+    ),
 ]
 Background = Annotated[
-    str | None, typer.Option(help="What transparent images of a folder are laid on: a colour; white.")
+    str | None, typer.Option(help="Colour behind transparent images of a folder; white by default.")
 ]
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Go on without a folder's files that can't be read.")
@@ -33,20 +36,20 @@ SkipUnreadable = Annotated[
 
 
 def reading(data: str, fit: str | None, background: str | None, skip_unreadable: bool = False) -> "Reading":
-    """How images are read; raises ``InputError`` where that is asked of data that are used as they are."""
+    """How images are read; raises ``InputError`` where the data is no folder but options of one are given."""
     from regnetlab.training.folders.decode import Reading, is_folder
 
     given = {"fit": fit, "background": background}
     chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if chosen and not is_folder(data):
         raise InputError(
-            f"--{min(chosen)} is for folders of images", f"{data} is used as it is: leave it out"
+            f"--{min(chosen)} is for folders of images", f"leave it out: {data} is used as it is"
         )
     return Reading(**chosen, skip_unreadable=skip_unreadable)
 
 
 def listener() -> "Listener":
-    """Notes go to stderr, and progress too where someone watches."""
+    """Notes go to stderr, and on a terminal progress too."""
     from regnetlab.training.folders.listener import Listener
 
     return Listener(_note, _progress) if sys.stderr.isatty() else Listener(_note)
@@ -63,7 +66,7 @@ def _progress(what: str, done: int, of: int) -> None:
 
 
 def printable(text: str) -> str:
-    """A line with names of files, as a terminal can take it."""
+    """A line with file names, safe for a terminal."""
     return "".join(each if each.isprintable() else "�" for each in text)
 
 
@@ -92,7 +95,8 @@ def show(
     from regnetlab.training.folders.listener import Listener
 
     if (what is None) == (study is None):
-        raise InputError("give a folder of images, a data set's name, or --study NAME: one of them")
+        named = "no data set is" if what is None else "a data set and a study are both"
+        raise InputError(f"{named} named", "give a folder of images, a data set's name, or --study NAME")
     if grid is not None:
         check_output(grid, (".png",))
     if study is not None:
@@ -114,7 +118,7 @@ def show(
     quiet = Listener(progress=listener().progress)
     data = load_data(name, template, data_dir, replace(how, skip_unreadable=True), quiet)
     if input is not None and data.input != template.input:
-        raise InputError(f"--input {input}: the images of {name} are {data.input}", "leave --input away")
+        raise InputError(f"--input {input}: the images of {name} are {data.input}", "leave --input out")
     if grid is not None:
         from regnetlab.training.grid import grid_png
 
@@ -171,7 +175,7 @@ def _print(data: "DataSet") -> None:
     print()
     print_table(("class", "train", "validation", "test", "all"), rows, "lrrrr")
     mean, std = (" ".join(f"{each:.3f}" for each in values) for values in data.mean_and_std())
-    print(f"\ninput {data.input}; mean {mean}, standard deviation {std} (pixels from 0 to 1)")
+    print("\n" + filled(f"input {data.input}; mean {mean}, standard deviation {std} (pixels from 0 to 1)"))
     print(f"always answering the commonest class: {data.majority_error():.1f}% wrong")
     if data.survey is None:
         return

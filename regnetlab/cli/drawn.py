@@ -55,7 +55,7 @@ def print_sample(found: Sample) -> None:
 
 
 class _Rows:
-    """The table's rows, made anew whenever they are gone through."""
+    """The table's rows, made again for every pass over them."""
 
     def __init__(self, found: Sample) -> None:
         self.found = found

@@ -23,7 +23,7 @@ def export(
         str, typer.Option("--to", metavar="FORMAT", help="torchvision, timm, pytorch, pycls or onnx.")
     ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write this file; stdout by default, not for onnx.")
+        Path | None, typer.Option("-o", "--output", help="File to write; stdout by default, but for onnx.")
     ] = None,
     input: Input = None,
     classes: Classes = None,
@@ -43,9 +43,11 @@ def export(
     if form.write is None:
         check_onnx()
         if output is None:
-            raise InputError(f"--to {form.name} needs a file to write: -o network{form.endings[0]}")
+            raise InputError(f"--to {form.name} needs a file to write", f"give -o network{form.endings[0]}")
     elif seed is not None:
-        raise InputError("--seed is of the weights in an ONNX file", f"--to {form.name} has no weights")
+        raise InputError(
+            f"--to {form.name} writes no weights, so there is nothing to seed", "leave --seed out"
+        )
     if output is not None:
         check_output(output, form.endings)
     from regnetlab.study.members import models_on

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 from textwrap import fill
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,12 @@ from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.options import Margin
 from regnetlab.cli.output import COLUMNS, Json, number, print_guessing, print_json, print_table, signed
 from regnetlab.errors import InputError
+
+if TYPE_CHECKING:
+    from regnetlab.analysis.fidelity import Fidelity
+    from regnetlab.analysis.statistics.budgets import BudgetStep
+    from regnetlab.analysis.statistics.intervals import Interval
+    from regnetlab.study.fidelity import Ladder
 
 
 def fidelity(
@@ -45,28 +51,29 @@ def fidelity(
     """Find the smallest budget that is enough: train some networks at several, and compare."""
     if (study is None) == (from_ is None):
         raise InputError("give a study or --from FILE, one of the two")
-    from regnetlab.analysis.judged_budgets import (
-        described,
-        file_fidelity,
-        study_fidelity,
-        study_guess,
-    )  # SciPy
+    from regnetlab.analysis.fidelity import fidelity as judge  # SciPy
+    from regnetlab.analysis.statistics.verdicts import MARGIN, check_margin
+    from regnetlab.trials.tables import FIDELITY
 
+    if margin is not None:
+        check_margin(margin)
     if from_ is not None:
-        found = file_fidelity(from_, margin)
-        _show(described(found, str(from_)), json)
+        trainings = FIDELITY.read(from_)
+        try:
+            found = judge(trainings, MARGIN if margin is None else margin)
+        except InputError as error:
+            raise error.at(from_) from None
+        _show(found, str(from_), json)
         return
-    from regnetlab.analysis.statistics.verdicts import check_margin
     from regnetlab.cli.progress import make_progress
     from regnetlab.study.fidelity import NETWORKS, default_ladder, parse_ladder, run_fidelity
     from regnetlab.study.fidelity import ladder as plan_ladder
     from regnetlab.study.plan_file import find_study, load_plan
-    from regnetlab.study.provenance import recorded
+    from regnetlab.study.provenance import guessing_in, recorded
+    from regnetlab.study.results import stated_margin, study_fidelity, study_steps
     from regnetlab.study.session import Options, prepare
 
     plan = load_plan(find_study(study or ""))
-    if margin is not None:
-        check_margin(margin)
     options = Options(
         executor,
         workers,
@@ -95,13 +102,14 @@ def fidelity(
     if state.missing:
         print(f"{len(state.missing)} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
-    found = study_fidelity(plan, margin)
-    _show(described(found, plan.name, study_guess(plan, found)), json)
+    stated = stated_margin(plan) if margin is None else margin
+    found = judge(study_fidelity(plan), stated, study_steps(plan), guessing_in(recorded(plan)))
+    _show(found, plan.name, json)
     if not json:
         print(f"\nwrote {plan.fidelity}; `regnetlab report {study}` draws it")
 
 
-def _show_plan(state: Any, json: bool) -> None:
+def _show_plan(state: "Ladder", json: bool) -> None:
     rows = [
         {
             "images": budget.images,
@@ -120,26 +128,25 @@ def _show_plan(state: Any, json: bool) -> None:
     print_table(headers, ([f"{value:,}" for value in row.values()] for row in rows), "rrrrrr")
 
 
-def _show(document: dict[str, Any], json: bool) -> None:
+def _show(found: "Fidelity", name: str, json: bool) -> None:
     if json:
-        print_json(document)
+        print_json({"study": name, **found.to_json()})
         return
-    rungs, largest = document["rungs"], document["largest"]
+    rungs, largest = found.rungs, found.largest.name
     print(
-        f"{document['networks']} networks of {len(document['spaces'])} spaces, {document['seeds']} seeds at"
-        f" each of {len(rungs)} budgets\n"
+        f"{found.networks} networks of {len(found.spaces)} spaces, {found.seeds} seeds at each of"
+        f" {len(rungs)} budgets\n"
     )
     rows = [
         (
-            each["rung"],
-            number(each["seconds"]["estimate"], 1),
-            number(each["all"]["raw"]["estimate"]),
-            _estimate(each["within_spaces"]["raw"]),
-            number(each["within_spaces"]["reliability"]["estimate"]),
-            number(each["within_spaces"]["corrected"]["estimate"])
-            + ("†" if each["within_spaces"]["capped"] else ""),
-            _estimate(each["evidence_an_hour"], 0),
-            number(each["relative"]["estimate"]) + ("" if each["may_be_best"] else " ×"),
+            each.name,
+            number(each.seconds.estimate, 1),
+            number(each.overall.raw.estimate),
+            _estimate(each.within.raw),
+            number(each.within.reliability.estimate),
+            number(each.within.corrected.estimate) + ("†" if each.within.capped else ""),
+            _estimate(each.evidence, 0),
+            number(each.relative.estimate) + ("" if each.may_be_best else " ×"),
         )
         for each in rungs
     ]
@@ -147,57 +154,54 @@ def _show(document: dict[str, Any], json: bool) -> None:
     print_table(headers, rows, "rrrrrrrr")
     print(
         f"\nall, in a space: rank correlation of one training with one at {largest} images, over all"
-        "\nnetworks and within spaces (95 % interval); seeds: of two seeds at this budget; corr.: within"
+        "\nnetworks and within spaces (95% interval); seeds: of two seeds at this budget; corr.: within"
         "\nspaces, without the noise of both seeds; evidence: networks of a worker's hour · validity²"
     )
-    if any(each["within_spaces"]["capped"] for each in rungs):
+    if any(each.within.capped for each in rungs):
         print("† above 1, shown as 1: seeds agree by too little for the correction")
-    if any(not each["may_be_best"] for each in rungs):
-        print("× has less evidence an hour than the best for sure (95 %, all budgets together)")
-    _show_margin(document)
-    _show_spaces(document)
-    print(f"\n{fill(document['finding'], COLUMNS)}")
+    if any(not each.may_be_best for each in rungs):
+        print("× has less evidence an hour than the best for sure (95%, all budgets together)")
+    _show_margin(found)
+    _show_spaces(found)
+    print(f"\n{fill(' '.join(found.remarks()), COLUMNS)}")
 
 
-def _show_margin(document: dict[str, Any]) -> None:
+def _show_margin(found: "Fidelity") -> None:
     from regnetlab.analysis.statistics.verdicts import points
 
-    if document["cheapest_verdict"] is None:
+    if found.cheapest is None:
         return
     print(
-        f"\nnetworks a space for 80 % power at a margin of {points(document['margin'])} on the step with the"
+        f"\nnetworks a space for 80% power at a margin of {points(found.margin)} on the step with the"
         "\nwidest spread, and hours of one worker for its two spaces; rough, as any figure of so few\n"
     )
-    rows = (
-        (each["rung"], number(each["for_margin"]["n"], 0), number(each["for_margin"]["hours"], 1))
-        for each in document["rungs"]
-    )
+    rows = ((each.name, number(each.needed, 0), number(each.hours, 1)) for each in found.rungs)
     print_table(("images", "networks", "hours"), rows, "rrr")
 
 
-def _show_spaces(document: dict[str, Any]) -> None:
-    rungs = document["rungs"]
+def _show_spaces(found: "Fidelity") -> None:
     print("\nmedian error %\n")
-    rows = ((each["rung"], *(number(median["estimate"]) for median in each["medians"])) for each in rungs)
-    print_table(("images", *document["spaces"]), rows, "r" * (1 + len(document["spaces"])))
-    print_guessing(document["majority_error"], document["not_learned"])
-    if not rungs[0]["comparisons"]:
+    rows = ((each.name, *(number(median.estimate) for median in each.medians)) for each in found.rungs)
+    print_table(("images", *found.spaces), rows, "r" * (1 + len(found.spaces)))
+    print_guessing(**found.guessing)
+    if not found.largest.steps:
         return
     print("\nverdicts (‡ the difference is not that at the largest budget, ! the verdict contradicts it)\n")
-    steps = [f"{each['a']} → {each['b']}" for each in rungs[0]["comparisons"]]
-    columns = [[_verdict(each) for each in rung["comparisons"]] for rung in rungs]
+    steps = [f"{each.a} → {each.b}" for each in found.largest.steps]
+    columns = [[_verdict(each) for each in rung.steps] for rung in found.rungs]
     print_table(
-        ("step", *(rung["rung"] for rung in rungs)), zip(steps, *columns, strict=True), "l" * (1 + len(rungs))
+        ("step", *(rung.name for rung in found.rungs)),
+        zip(steps, *columns, strict=True),
+        "l" * (1 + len(found.rungs)),
     )
 
 
-def _verdict(step: dict[str, Any]) -> str:
-    low, high = step["change_interval"]
-    moved = "‡" if low is not None and high is not None and (low > 0 or high < 0) else ""
-    contradicts = "!" if step["agreement"] == "contradicts" else ""
-    return f"{signed(step['median_difference'], 1)} {step['verdict']}{moved}{contradicts}"
+def _verdict(step: "BudgetStep") -> str:
+    moved = "‡" if step.change.excludes_zero else ""
+    contradicts = "!" if step.agreement == "contradicts" else ""
+    return f"{signed(step.difference.estimate, 1)} {step.verdict}{moved}{contradicts}"
 
 
-def _estimate(interval: dict[str, Any], decimals: int = 2) -> str:
-    low, high = (number(interval[end], decimals) for end in ("low", "high"))
-    return f"{number(interval['estimate'], decimals)} ({low}–{high})".replace("-", "−")
+def _estimate(interval: "Interval", decimals: int = 2) -> str:
+    low, high = (number(end, decimals) for end in (interval.low, interval.high))
+    return f"{number(interval.estimate, decimals)} ({low}–{high})".replace("-", "−")

@@ -1,18 +1,22 @@
 """``regnetlab latency``."""
 
+import statistics
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regnetlab.cli.models import Device
-from regnetlab.cli.output import Json, count, number, print_json, print_table
+from regnetlab.cli.output import Json, count, filled, number, print_json, print_table
 from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
+    from regnetlab.analysis.statistics.intervals import Interval
     from regnetlab.models.model import Model
+    from regnetlab.spaces.latency import LatencyModel
     from regnetlab.spaces.template import Template
     from regnetlab.study.plan import Plan
 
@@ -92,15 +96,16 @@ def _show_models(
     seconds: float,
     json: bool,
 ) -> None:
+    from regnetlab.analysis.latency import Machine
     from regnetlab.models.summary import summarise
-    from regnetlab.study.latencies import this_place
+    from regnetlab.study.latency import this_machine
     from regnetlab.training.devices import find_device
     from regnetlab.training.latency import latency as measure
 
     where = find_device(device)
     # Refuses what can't be built before anything is measured.
     shaped = [(known, shape, summarise(known, shape)) for known, shape in models]
-    place = this_place(where)
+    machine = Machine(**this_machine(where))
     rows: list[dict[str, Any]] = []
     for known, shape, counts in shaped:
         for size in batches:
@@ -120,8 +125,7 @@ def _show_models(
                 }
             )
     if json:
-        facts = {"device": place.device, "processor": place.processor, "threads": place.threads}
-        print_json({**facts, "latencies": rows})
+        print_json({**asdict(machine), "latencies": rows})
         return
     cells = (
         (
@@ -138,82 +142,65 @@ def _show_models(
     )
     headers = ("model", "input", "flops", "acts", "batch", "median ms", "quartiles", "images/s")
     print_table(headers, cells, "llrrrrrr")
-    print(f"\n{_where(place.device, place.processor, place.threads)}")
+    print(f"\n{machine}")
 
 
 def _time_study(
     plan: "Plan", device: str, batches: Sequence[int], seconds: float, n: int | None, fit: bool, json: bool
 ) -> None:
-    from regnetlab.analysis.latency_study import latency_study  # SciPy
+    from regnetlab.analysis.latency import Machine, check_enough, latency  # SciPy
+    from regnetlab.study.latency import NETWORK, measure, network_columns, networks_to_time, this_machine
     from regnetlab.training.devices import find_device
 
-    def tell(text: str) -> None:
+    def note(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
-    document = latency_study(plan, find_device(device), batches, seconds, n, fit, tell)
+    where = find_device(device)
+    jobs = networks_to_time(plan, n)
+    if fit:
+        check_enough(len(jobs))
+    rows = measure(plan, jobs, where, batches, seconds, note)
+    asked = {tuple(network_columns(job).values()) for job in jobs}
+    rows = rows[[key in asked for key in rows[[*NETWORK]].itertuples(index=False, name=None)]]
+    found = latency(rows, plan.regime, Machine(**this_machine(where)), batches, fit)
+    texts = [_toml(each.model) for each in found.fits]
     if json:
+        document = {"study": plan.name, **found.to_json()}
+        document["fits"] = [each | {"toml": text} for each, text in zip(document["fits"], texts, strict=True)]
         print_json(document)
         return
-    rows = (
+    cells = (
         (
-            str(each["batch"]),
-            str(each["n"]),
-            _milliseconds(each["median_ms"]),
-            *(_correlation(each["correlations"].get(name)) for name in ("flops", "params", "acts")),
+            str(each.batch),
+            str(len(each.rows)),
+            _milliseconds(statistics.median(each.milliseconds)),
+            *(_correlation(each.correlations.get(name)) for name in ("flops", "params", "acts")),
         )
-        for each in document["groups"]
-        if each["here"]
+        for each in found.asked
     )
-    print_table(("batch", "networks", "median ms", "with flops", "with params", "with acts"), rows, "rrrrrr")
-    print(
-        "\nSpearman's correlation of latency with each count, 95 % interval;"
-        f" {_where(document['device'], document['processor'], document['threads'])}"
-    )
-    _show_confirmation(document["confirmation"])
-    _show_fits(document["fits"])
+    print_table(("batch", "networks", "median ms", "with flops", "with params", "with acts"), cells, "rrrrrr")
+    print(f"\nSpearman's correlation of latency with each count, 95% interval; {found.here}\n")
+    for sentence in found.remarks():
+        print(filled(sentence))
+    for text in texts:
+        print(f"\n{text}")
     print(f"\nwrote {plan.latencies}; `regnetlab report {plan.name}` draws it")
 
 
-def _show_confirmation(found: dict[str, Any] | None) -> None:
-    if found is None:
-        return
-    middle, low, high = (_percent(found["residuals"][name]) for name in ("median", "q05", "q95"))
-    print(
-        f"\nthe study's [latency] at a batch of {found['batch']}: measured is {middle} of predicted in the"
-        f" median,\n{low} to {high} for 90 % of {found['n']} networks"
-    )
-    if found["inside"] is not None:
-        print(f"{found['inside']} of {found['n']} measured latencies lie in the window {found['window']}")
-    if not found["same_processor"]:
-        print(f"it was fitted on {found['fitted_on'] or 'a machine that it does not name'}, not here")
+def _toml(model: "LatencyModel") -> str:
+    """The [latency] section of a study file with these coefficients."""
+    from regnetlab.study.tomlfile import write_value
 
-
-def _show_fits(fits: Sequence[dict[str, Any]]) -> None:
-    for each in fits:
-        residuals = each["residuals"]
-        print(
-            f"\nfitted at a batch of {each['batch']}: a network that the line has not seen takes"
-            f" {_percent(residuals['q05'])} to {_percent(residuals['q95'])}"
-            f"\nof what it predicts (90 % of {each['n']} networks, each left out once); for the study file:"
-            f"\n\n{each['toml']}"
-        )
-
-
-def _percent(residual: float) -> str:
-    return f"{100 * (1 + residual):.0f} %"
+    values = asdict(model).items()
+    return "\n".join(["[latency]", *(f"{name} = {write_value(value)}" for name, value in values)])
 
 
 def _milliseconds(value: float) -> str:
     return f"{value:.3f}" if value < 9.9995 else number(value, 1)
 
 
-def _correlation(found: dict[str, Any] | None) -> str:
+def _correlation(found: "Interval | None") -> str:
     if found is None:
         return "–"
-    low, high = number(found["low"]), number(found["high"])
-    return f"{number(found['estimate'])} ({low}–{high})".replace("-", "−")
-
-
-def _where(device: str, processor: str, threads: int) -> str:
-    threads_text = "" if device == "cuda" else f", {threads} {'thread' if threads == 1 else 'threads'}"
-    return f"{processor}{threads_text}"
+    low, high = number(found.low), number(found.high)
+    return f"{number(found.estimate)} ({low}–{high})".replace("-", "−")

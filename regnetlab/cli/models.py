@@ -31,13 +31,13 @@ _MODEL = (
 )
 ModelText = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
 DataDir = Annotated[
-    Path | None, typer.Option(help="Folder that holds the data; else REGNETLAB_DATA, else found.")
+    Path | None, typer.Option(help="Folder that holds the data; else REGNETLAB_DATA, else the usual places.")
 ]
 DataName = Annotated[
     str | None,
     typer.Option(
         help="fashion-mnist, mnist, kmnist, emnist, emnist-letters (-digits, -mnist, -byclass, -bymerge),"
-        " cifar-10, cifar-100, svhn, folder or folder:PATH; else the images in --data-dir, if there are such,"
+        " cifar-10, cifar-100, svhn, folder or folder:PATH; else the images in --data-dir, if there are any,"
         " or fashion-mnist."
     ),
 ]
@@ -65,7 +65,7 @@ def summary(
         Path | None, typer.Option(metavar="FILE", help="Show these weights (.safetensors of train --save).")
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Of --weights: one layer or part, with its values.")
+        str | None, typer.Option(metavar="NAME", help="With --weights: one layer or part, with its values.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -73,14 +73,14 @@ def summary(
     if weights is not None:
         if depth is not None:
             raise InputError(
-                "--depth is not for --weights", "choose a part with --layer, as in --layer block1"
+                "--depth does not go with --weights", "choose a part with --layer, as in --layer block1"
             )
         from regnetlab.cli.weights import show_weights
 
         show_weights(weights, model, layer, (study, template, input, classes), json)
         return
     if layer is not None:
-        raise InputError(f"--layer {layer} is one of --weights", "name their file too")
+        raise InputError(f"--layer {layer} needs --weights", "name the file of weights too")
     if model is None:
         raise InputError("MODEL is missing", "name a network, or --weights FILE")
     from regnetlab.study.members import models_on
@@ -160,7 +160,7 @@ def _layer_rows(
 
 
 def list_models(input: Input = None, classes: Classes = None, json: Json = False) -> None:
-    """List the networks that have a name, counted at the input that each was made for, or all at one."""
+    """List the networks that have a name, counted at the input each was made for, or all at one input."""
     from regnetlab.models.registry import named_models  # torch
     from regnetlab.models.shapes import TooSmallError
     from regnetlab.models.summary import summarise
@@ -192,13 +192,13 @@ def list_models(input: Input = None, classes: Classes = None, json: Json = False
         (
             each["name"],
             each["family"],
-            each["paper"].replace(" et al.", ""),
+            str(each["year"]),
             *("–" if each[key] is None else count(each[key]) for key in _COUNTS),
             each["input"],
             f"{each['classes']:,}",
         )
         for each in models
     ]
-    print_table(("name", "family", "paper", *_COUNTS, "input", "classes"), rows, "lllrrrlr")
+    print_table(("name", "family", "year", *_COUNTS, "input", "classes"), rows, "lllrrrlr")
     reasons = [each["reason"] for each in models if each["reason"]]
     print("".join(f"\n{filled(reason)}" for reason in reasons), end="\n" * bool(reasons))

@@ -9,7 +9,7 @@ import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener, printable
 from regnetlab.cli.models import DataDir
-from regnetlab.cli.output import Json, print_json
+from regnetlab.cli.output import Json, print_json, print_next
 from regnetlab.cli.spaces import Input
 from regnetlab.errors import InputError
 
@@ -24,10 +24,12 @@ def _examples() -> list[str]:
 
 
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the study: a new folder under studies/.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the study: a new folder under studies/.")
+    ],
     from_: Annotated[
         str,
-        typer.Option("--from", metavar="EXAMPLE", help="What to begin from.", autocompletion=_examples),
+        typer.Option("--from", metavar="EXAMPLE", help="Example to start from.", autocompletion=_examples),
     ] = "quick",
     data: Annotated[
         str | None, typer.Option(help="Other data: a data set's name, folder or folder:PATH.")
@@ -35,14 +37,17 @@ def new(
     data_dir: DataDir = None,
     input: Input = None,
     trials: Annotated[
-        bool, typer.Option("--trials", help="Copy its trials too: compare and report without training.")
+        bool,
+        typer.Option(
+            "--trials", help="Copy the example's trials too, to compare and report without training."
+        ),
     ] = False,
     skip_unreadable: SkipUnreadable = False,
     json: Json = False,
 ) -> None:
-    """Begin a study: write studies/NAME/study.toml from an example that comes with the package.
+    """Start a study: write studies/NAME/study.toml from an example that comes with the package.
 
-    With --data its template, flops, budget and baselines are chosen for these images.
+    With --data, template, flops, budget and baselines are chosen for those images.
     """
     from regnetlab.files import write_atomically
     from regnetlab.study.examples import begun_from, example_named, new_study
@@ -51,11 +56,13 @@ def new(
     example, path = example_named(from_), new_study(name)
     tables = [*sorted(example.glob("*.csv")), *example.glob("provenance.json")]
     if trials and data is not None:
-        raise InputError("--trials are of the example's own data", "leave out --data")
+        raise InputError(f"the example's trials are not on {data}", "leave out --trials or --data")
     if trials and not (example / "trials.csv").exists():
         raise InputError(f"the example {from_} has no trials", "leave out --trials")
     if (data_dir is not None or input is not None or skip_unreadable) and data is None:
-        raise InputError("--data-dir, --input and --skip-unreadable go with --data, the data of the study")
+        raise InputError(
+            "--data-dir, --input and --skip-unreadable go with --data", "name the study's data too"
+        )
     begun = load_plan(example / "study.toml")
     left_out: tuple[tuple[str, str], ...] = ()
     chosen: list[str] = []
@@ -96,7 +103,7 @@ def new(
     print(f"wrote {path}" + "".join(f", {each.name}" for each in copied))
     following = ("compare", "fit-regnet", "report") if copied else ("run",)
     where = f" --data-dir {data_dir}" if data_dir is not None else ""
-    print("next: " + ", ".join(f"regnetlab {each} {name}{where}" for each in following))
+    print_next(f"{each} {name}{where}" for each in following)
 
 
 def _document(

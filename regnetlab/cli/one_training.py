@@ -23,7 +23,7 @@ _TEMPLATE = ("template", "input", "stem_width", "stem_stride", "strides")
 
 @dataclass(frozen=True, slots=True)
 class OneTraining:
-    """Everything that decides the score; ``judge`` names the images that do, ``notes`` what to know of it."""
+    """Everything that decides the score; ``judge`` names the images that judge it."""
 
     model: "Model"
     template: Template
@@ -59,9 +59,16 @@ class OneTraining:
 
 
 def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneTraining:
-    """The training of this model with the options that were ``given``, and defaults for the others.
+    """The training that ``regnetlab train`` is asked for.
 
-    A recipe by name is values for options that were not given.
+    Args:
+        model: The network's text or, with a study, its name there.
+        given: The options on the command line by name. The others have the values of the named recipe, of the
+            study, or their defaults.
+        told: Hears notes and progress while images are read.
+
+    Raises:
+        InputError: The options contradict each other, the study or the data.
     """
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.summary import summarise
@@ -88,7 +95,7 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     read = _reading(plan, data, given)
     pictures = load_data(data, shape, given.get("data_dir"), read, told)
     if input is not None and shape.input != pictures.input:
-        raise InputError(f"--input {input}: the images of {data} are {pictures.input}", "leave --input away")
+        raise InputError(f"--input {input}: the images of {data} are {pictures.input}", "leave --input out")
     notes = pictures.lines()
     if test:
         pictures = with_test_images(pictures)
@@ -213,5 +220,5 @@ def _shaped(base: Template, given: Mapping[str, Any]) -> Template:
 def _numbers(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
-        raise InputError(f"--strides {text!r} are no numbers with commas between", "write them as in 1,2,2")
+        raise InputError(f"--strides {text!r} is not a list of whole numbers", "write it as in 1,2,2")
     return tuple(int(part[:9]) for part in parts)

@@ -29,15 +29,24 @@ def print_json(document: Any) -> None:
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """What to know of how files were read, on stderr."""
+    """Notes on how files were read, on stderr."""
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:
-    """Columns as wide as they need to be; ``right`` has an r for each one to align right.
+def print_next(commands: Iterable[str]) -> None:
+    """The commands that usually follow, a line each, to copy."""
+    for number, command in enumerate(commands):
+        print(f"{'      ' if number else 'next: '}regnetlab {command}")
 
-    Rows that can be gone through twice are not kept.
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:
+    """Print columns as wide as they need to be.
+
+    Args:
+        headers: The titles of the columns.
+        rows: The cells; rows that can be read twice are not kept in memory.
+        right: A letter for each column: r aligns it right, l left.
     """
     rows = list(rows) if isinstance(rows, Iterator) else rows
     sides = right.ljust(len(headers), "l")
@@ -54,7 +63,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: st
 def print_guessing(
     majority_error: float | None, not_learned: Sequence[str], majority_error_test: float | None = None
 ) -> None:
-    """What guessing gives, where it is known, on the test split too if asked; what is not clearly better."""
+    """What guessing gives, where that is known (on the test split too), and what is not clearly better."""
     if majority_error is not None:
         tested = "" if majority_error_test is None else f", on the test split {majority_error_test:.2f}%"
         print(f"\nalways answering the commonest class: {majority_error:.2f}% error{tested}")
@@ -63,7 +72,7 @@ def print_guessing(
 
 
 def filled(text: str) -> str:
-    """Lines that fit, in which names and numbers are whole."""
+    """Lines that fit, without a break inside a name or number."""
     return fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
 
 
@@ -97,7 +106,7 @@ def number(value: float | None, decimals: int = 2) -> str:
 
 
 def signed(value: float, decimals: int = 2) -> str:
-    """A difference with its sign; an endless one as ∞."""
+    """A difference with its sign; ∞ where it is infinite."""
     text = f"{value:+.{decimals}f}" if math.isfinite(value) else "+∞" if value > 0 else "-∞"
     return text.replace("-", "−")
 

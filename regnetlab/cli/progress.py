@@ -17,6 +17,7 @@ from rich.text import Text
 from regnetlab.errors import unknown
 from regnetlab.study.observer import Observer, finished_facts
 from regnetlab.study.replay import failure_line
+from regnetlab.study.search.definition import Search
 from regnetlab.training.budget import Score
 from regnetlab.trials.job import Job, Trial
 
@@ -100,7 +101,7 @@ class Lines(Observer):
             ((min(errors), name) for name, _, _, _, errors in self.tally.spaces() if errors),
             default=None,
         )
-        ending = f"; best {best[0]:.2f} % in {best[1]}" if best else ""
+        ending = f"; best {best[0]:.2f}% in {best[1]}" if best else ""
         self.on_note(
             f"{self.tally.study}: {self.tally.done}/{self.tally.planned} models, {self.tally.pace}{ending}"
         )
@@ -165,6 +166,41 @@ class JsonLines(Observer):
     def _print(self, facts: dict[str, Any]) -> None:
         counts = {"study": self.tally.study, "planned": self.tally.planned, "done": self.tally.done}
         print(json.dumps(facts | counts), file=sys.stderr, flush=True)
+
+
+class SearchLines(Observer):
+    """Of a search: a line every few seconds, with the best error so far."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.started = time.monotonic()
+        self.printed = 0.0
+        self.trained = 0
+        self.best: float | None = None
+
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
+        plan, s = self.search.plan, self.search
+        budget = f"{plan.budget.images:,} images × {plan.budget.epochs}"
+        regime = f", {plan.regime.text}" if plan.regime.windows else ""
+        self.on_note(
+            f"{s.sampler} in {s.space.name}: {s.trials} trainings of {budget} on {plan.data}{regime}"
+        )
+
+    def on_finish(self, trial: Trial, replay: str) -> None:
+        self.trained += 1
+        if replay:
+            self.on_note(failure_line(trial, replay))
+        error = trial.score.error
+        if error is not None:
+            self.best = error if self.best is None else min(self.best, error)
+        if time.monotonic() - self.printed > _LINE_EVERY:
+            self.printed = time.monotonic()
+            rate = self.trained / (self.printed - self.started) * 3600
+            best = f"; best of these {self.best:.2f}%" if self.best is not None else ""
+            self.on_note(f"{self.trained} trained now, {rate:,.0f} models/h{best}")
+
+    def on_note(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager

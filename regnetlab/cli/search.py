@@ -1,8 +1,7 @@
 """``regnetlab search``."""
 
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,19 +10,15 @@ import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device, Kernels
-from regnetlab.cli.output import Json, Seed, count, number, print_guessing, print_json, print_table
+from regnetlab.cli.output import Json, Seed, count, filled, number, print_guessing, print_json, print_table
 from regnetlab.cli.spaces import WindowText
 from regnetlab.errors import InputError
-from regnetlab.study.observer import Observer
 
 if TYPE_CHECKING:
+    from regnetlab.analysis.search import SearchResult
     from regnetlab.study.plan import Plan
     from regnetlab.study.search.definition import Search
-    from regnetlab.training.budget import Score
     from regnetlab.training.guessing import Guessing
-    from regnetlab.trials.job import Job, Trial
-
-_LINE_EVERY = 15.0  # seconds between lines
 
 
 def search(
@@ -80,6 +75,7 @@ def search(
     size = batch if batch is not None else 8 if sampler == NSGA2 else 4
     wanted = Search(plan, chosen, sampler, trials, seed, size)
 
+    from regnetlab.cli.progress import SearchLines
     from regnetlab.study.search.run import run_search  # optuna, torch
     from regnetlab.study.session import Options, prepare
 
@@ -94,12 +90,12 @@ def search(
     )
     prepared = prepare(plan, options)
     wanted = replace(wanted, plan=prepared.plan)
-    steps = run_search(wanted, prepared, options, _Lines(wanted))
-    document = _document(wanted, study, prepared.data.guessing(prepared.plan.budget.validation))
+    steps = run_search(wanted, prepared, options, SearchLines(wanted))
+    found = _found(wanted, study, prepared.data.guessing(prepared.plan.budget.validation))
     if json:
-        print_json(document)
+        print_json({"study": None if study is None else plan.name, **found.to_json()})
     else:
-        _print(document)
+        _print(found)
     if len(steps) < trials:
         print(f"{trials - len(steps)} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
@@ -124,68 +120,24 @@ def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":
     return plan_alone(space, alone.pop("output", FOLDER), windows=windows, **alone)
 
 
-def _document(search: "Search", study: str | None, guess: "Guessing") -> dict[str, Any]:
+def _found(search: "Search", study: str | None, guess: "Guessing") -> "SearchResult":
     """The result, as far as the search has come."""
-    from regnetlab.analysis.searches import all_searches, rivals, searched
-    from regnetlab.study.results import study_trials  # pandas
+    from regnetlab.analysis.search import against_random, trajectories  # pandas
+    from regnetlab.study.results import study_searches, study_trials
 
-    plan = search.plan
-    known = {} if study is None or not _has_population(plan) else rivals(plan, study_trials(plan).frame)
+    plan, trials = search.plan, None
+    if study is not None:
+        with suppress(InputError):  # a study without trainings of its own
+            trials = study_trials(plan)
     facts = (search.space.name, search.sampler, search.seed, search.batch, search.protocol)
-    for each in all_searches(plan):
+    for each in trajectories(study_searches(plan)):
         if (each.space, each.sampler, each.seed, each.batch, each.protocol) == facts:
-            name = None if study is None else plan.name
-            return searched(each.first(search.trials), name, known.get(each.space), guess)
+            return against_random(each.first(search.trials), trials, guess)
     raise InputError("no training is finished yet", "run the same command again to go on")
 
 
-def _has_population(plan: "Plan") -> bool:
-    from regnetlab.study.results import study_trials
-
-    try:
-        return bool(study_trials(plan))
-    except InputError:
-        return False
-
-
-class _Lines(Observer):
-    """A line every few seconds."""
-
-    def __init__(self, search: "Search") -> None:
-        self.search = search
-        self.started = time.monotonic()
-        self.printed = 0.0
-        self.trained = 0
-        self.best: float | None = None
-
-    def on_begin(self, jobs: "Sequence[Job]", scores: "Mapping[str, Score]") -> None:
-        plan, s = self.search.plan, self.search
-        budget = f"{plan.budget.images:,} images × {plan.budget.epochs}"
-        regime = f", {plan.regime.text}" if plan.regime.windows else ""
-        self.on_note(
-            f"{s.sampler} in {s.space.name}: {s.trials} trainings of {budget} on {plan.data}{regime}"
-        )
-
-    def on_finish(self, trial: "Trial", replay: str) -> None:
-        self.trained += 1
-        if replay:
-            from regnetlab.study.replay import failure_line
-
-            self.on_note(failure_line(trial, replay))
-        error = trial.score.error
-        if error is not None:
-            self.best = error if self.best is None else min(self.best, error)
-        if time.monotonic() - self.printed > _LINE_EVERY:
-            self.printed = time.monotonic()
-            rate = self.trained / (self.printed - self.started) * 3600
-            best = f"; best of these {self.best:.2f}%" if self.best is not None else ""
-            self.on_note(f"{self.trained} trained now, {rate:,.0f} models/h{best}")
-
-    def on_note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
-
-def _print(document: dict[str, Any]) -> None:
+def _print(found: "SearchResult") -> None:
+    document = found.to_json()
     print(
         f"{document['sampler']} in {document['space']}, seed {document['seed']}:"
         f" {document['complete']} of {document['trials']} trainings complete, {document['failed']} failed\n"
@@ -199,18 +151,9 @@ def _print(document: dict[str, Any]) -> None:
     if front is not None:
         print("no other network of the search has both less error and fewer flops than one of these\n")
     print_table(headers, rows, "lrrrrl")
-    print_guessing(document["majority_error"], document["not_learned"])
-    random = document["random"]
-    if random is not None:
-        low, high = random["interval"]
-        share = 100 * random["as_good"]
-        chance = "under 1" if share < 1 else "over 99" if share > 99 else f"{share:.0f}"
-        print(
-            f"\nafter {random['k']} trainings the search's best has {number(random['search'])} %; the best of"
-            f" {random['k']} drawn at random\nhas {random['expected']:.2f} % on average, 95 % of such draws"
-            f" {low:.2f} to {high:.2f} (the study's {random['population']} networks);\nanother random"
-            f" search of {random['k']} is as good with a chance of {chance} %"
-        )
+    print_guessing(**found.guessing)
+    if found.at_random is not None:
+        print(f"\n{filled(found.remarks()[0])}")
 
 
 def _row(label: str, each: dict[str, Any]) -> tuple[str, ...]:

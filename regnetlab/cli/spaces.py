@@ -29,7 +29,7 @@ OfStudy = Annotated[
     typer.Option(
         "--study",
         metavar="STUDY",
-        help="The template of this study, and its networks by name: derived1, AnyNetC:12.",
+        help="Use the template of this study, and name its networks: derived1, AnyNetC:12.",
         autocompletion=study_names,
     ),
 ]
@@ -72,12 +72,12 @@ def sample(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Draw networks from a design space: always the same for the same seed, whatever n."""
+    """Draw networks from a design space; the same seed gives the same networks, however many."""
     if output is not None:
         check_output(output, (".csv", ".parquet", ".json"))
     # NumPy, which other commands and --help do without
     from regnetlab.cli.drawn import json_pieces, print_sample, write_sample
-    from regnetlab.spaces.own import named_constraint
+    from regnetlab.spaces.custom import named_constraint
     from regnetlab.spaces.regime import Regime, parse_window
     from regnetlab.spaces.sampler import sample as draw
     from regnetlab.spaces.space import space_named

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from regnetlab.cli.crew import print_workers
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.models import DataDir, Device, Kernels
-from regnetlab.cli.output import Json, number, print_guessing, print_json, print_table
+from regnetlab.cli.output import Json, number, print_guessing, print_json, print_next, print_table
 from regnetlab.cli.spaces import study_names
+from regnetlab.cli.watch import keep_watching, print_workers
 from regnetlab.errors import unknown
 
 StudyText = Annotated[
@@ -48,7 +48,7 @@ def run(
         bool, typer.Option("--send-data", help="Send the data to workers that have none (dask).")
     ] = False,
     accept_change: Annotated[
-        bool, typer.Option("--accept-change", help="Go on with a changed study or data, and record it.")
+        bool, typer.Option("--accept-change", help="Continue with a changed study or data, and record it.")
     ] = False,
     skip_unreadable: SkipUnreadable = False,
     mirror: Annotated[
@@ -62,7 +62,7 @@ def run(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Train what a study asks for and does not have yet; go on where it was left."""
+    """Train what a study asks for and does not have yet; continue where it stopped."""
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.plan_text import plan_toml
 
@@ -118,13 +118,16 @@ def run(
         raise typer.Exit(130)
     if not json:
         commands = ["fit-regnet", *(["compare-baselines"] if plan.baselines else []), "report"]
-        print(f"\nwrote {plan.trials}; next: " + ", ".join(f"regnetlab {each} {study}" for each in commands))
+        print(f"\nwrote {plan.trials}")
+        print_next(f"{each} {study}" for each in commands)
 
 
 def status(
     study: StudyText,
     storage: Storage = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again; workers too.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every few seconds; show workers too.")
+    ] = False,
     every: Annotated[float, typer.Option(min=0.2, max=3_600, help="Seconds between looks.")] = 5.0,
     json: Json = False,
 ) -> None:
@@ -136,7 +139,6 @@ def status(
     from regnetlab.study.status import status as status_of
     from regnetlab.training.budget import COMPLETE
     from regnetlab.trials.lease import running_models
-    from regnetlab.trials.store import open_store
 
     plan = load_plan(find_study(study), storage)
     log = LogReader(plan.log)
@@ -144,6 +146,8 @@ def status(
     def look() -> tuple[dict[str, Any], list[str]]:
         state, running = State(tuple(planned_jobs(plan)), {}), running_models(plan.lock)
         if plan.store.exists():
+            from regnetlab.trials.store import open_store  # SQLAlchemy
+
             store = open_store(plan.store)
             state = study_state(plan, store)
             running = running or int(store.fact("lease").get("running", 0))
@@ -161,8 +165,6 @@ def status(
 
     if watch:
         from rich.console import Console
-
-        from regnetlab.cli.watch import watch as keep_watching
 
         console = Console()
         keep_watching(look, show, every)

@@ -53,14 +53,14 @@ def train(
     images: Annotated[
         int | None, _option(f"Training images; {_BUDGET.images:,} or all by default.", "Budget")
     ] = None,
-    epochs: Annotated[int, _option("Times that each is seen.", "Budget")] = _BUDGET.epochs,
+    epochs: Annotated[int, _option("Times that each image is seen.", "Budget")] = _BUDGET.epochs,
     batch_size: Annotated[int, _option("Images a step.", "Budget")] = _BUDGET.batch_size,
     validation: Annotated[
         int, _option("Validation images that judge it, or all where there are fewer.", "Budget")
     ] = _BUDGET.validation,
     drop_last: Annotated[
         bool,
-        _option("Whether an epoch ends before an incomplete batch.", "Budget", "--drop-last/--keep-last"),
+        _option("Drop or keep an epoch's last batch if incomplete.", "Budget", "--drop-last/--keep-last"),
     ] = _BUDGET.drop_last,
     test: Annotated[
         bool,
@@ -71,34 +71,37 @@ def train(
         ),
     ] = False,
     time_limit: Annotated[
-        float | None, _option("Seconds after which it ends without an error; the study's or none.", "Budget")
+        float | None,
+        _option("Seconds after which it ends without an error; else the study's or none.", "Budget"),
     ] = None,
     lr: Annotated[float, _option("Highest learning rate.", "Recipe")] = _RECIPE.lr,
-    momentum: Annotated[float, _option("Of SGD.", "Recipe")] = _RECIPE.momentum,
+    momentum: Annotated[float, _option("Momentum of SGD.", "Recipe")] = _RECIPE.momentum,
     nesterov: Annotated[
         bool, _option("Nesterov's momentum.", "Recipe", "--nesterov/--no-nesterov")
     ] = _RECIPE.nesterov,
     weight_decay: Annotated[
-        float, _option("On the weights of convolutions and linear layers.", "Recipe")
+        float, _option("Weight decay of convolutions and linear layers.", "Recipe")
     ] = _RECIPE.weight_decay,
     schedule: Annotated[
         Literal["cosine", "one-cycle", "constant"], _option("How the learning rate falls.", "Recipe")
     ] = _RECIPE.schedule,
     warmup: Annotated[
-        float, _option("Share of the steps in which it rises first.", "Recipe")
+        float, _option("Share of the steps in which the learning rate rises.", "Recipe")
     ] = _RECIPE.warmup,
-    label_smoothing: Annotated[float, _option("Of the loss.", "Recipe")] = _RECIPE.label_smoothing,
+    label_smoothing: Annotated[
+        float, _option("Label smoothing of the loss.", "Recipe")
+    ] = _RECIPE.label_smoothing,
     augment: Annotated[
-        Literal["none", "flip", "crop-flip"], _option("What is done to the images.", "Recipe")
+        Literal["none", "flip", "crop-flip"], _option("Changes to the training images.", "Recipe")
     ] = _RECIPE.augment,
     precise_bn: Annotated[
-        int, _option("Batches that recompute the batch norms' statistics.", "Recipe")
+        int, _option("Batches to recompute the batch norms' statistics on.", "Recipe")
     ] = _RECIPE.precise_bn,
     init: Annotated[
         Literal["paper", "xavier", "he"], _option("Initial weights; paper is what the family does.", "Recipe")
     ] = _RECIPE.init,
     input_scale: Annotated[
-        Literal["standardised", "0-1"], _option("What pixels are brought to.", "Recipe")
+        Literal["standardised", "0-1"], _option("Range of the pixels.", "Recipe")
     ] = _RECIPE.input_scale,
     resize: Annotated[
         int | None, _option("Pixels a side that images are resized to; as MODEL@96px.", "Template")
@@ -112,7 +115,9 @@ def train(
     input: Input = None,
     stem_width: Annotated[int | None, _option("The stem's channels.", "Template")] = None,
     stem_stride: Annotated[int | None, _option("The stem's stride.", "Template")] = None,
-    strides: Annotated[str | None, _option("Of each stage's first block, as in 1,2,2.", "Template")] = None,
+    strides: Annotated[
+        str | None, _option("Stride of each stage's first block, as in 1,2,2.", "Template")
+    ] = None,
     save: Annotated[
         Path | None, typer.Option(metavar="FILE.safetensors", help="Write the trained network there.")
     ] = None,
@@ -204,7 +209,7 @@ def _saved(path: Path | None, asked: "OneTraining", rows: "Rows", score: Score) 
 
 def _print(asked: "OneTraining", score: Score, device: str, judged: Mapping[str, Any]) -> None:
     line = (
-        f"{asked.model.text}: {asked.judge} error {number(score.error)} %, where guessing gives"
+        f"{asked.model.text}: {asked.judge} error {number(score.error)}%, where guessing gives"
         f" {judged['majority_error']:.2f}%, after {score.images:,} images, {score.seconds:.1f} s on {device};"
         f" {score.ended}"
     )

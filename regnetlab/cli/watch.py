@@ -1,20 +1,34 @@
-"""``regnetlab status NAME --watch``: the state of a study every few seconds, until it is complete."""
+"""``regnetlab status NAME --watch``: the state of a study every few seconds, until it is complete.
+
+With rate, time left, failures by kind and a table of the workers.
+"""
 
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
+from regnetlab.cli.output import COLUMNS, column_widths, print_table
+
+MOST_ROWS = 20  # workers in the table
+_HEADERS = ("worker", "device", "trains", "for", "done", "last seen")
 _RATE_OVER = 300.0  # seconds that the rate is taken over
 
 
-def watch(
+def keep_watching(
     look: Callable[[], tuple[dict[str, Any], list[str]]],
     show: Callable[[dict[str, Any], list[str]], None],
     every: float,
 ) -> None:
-    """Call ``look`` for a status and the endings of failed trainings, show them with rate and time left."""
+    """Look and show until the study is complete.
+
+    Args:
+        look: Gives the status and the endings of failed trainings.
+        show: Takes the status, and lines with rate, time left and failures by kind.
+        every: Seconds between two looks.
+    """
     seen: deque[tuple[float, int]] = deque()
     while True:
         document, endings = look()
@@ -54,3 +68,44 @@ def _kind(ending: str) -> str:
     if ending.startswith("failed: its worker died"):
         return ending
     return ending.split(" by step ", maxsplit=1)[0]
+
+
+def print_workers(workers: Sequence[dict[str, Any]], now: datetime, columns: int = COLUMNS) -> None:
+    """Print where each worker is, what it trains and for how long; long names are shortened to fit."""
+    if not workers:
+        return
+    rows = [_row(each, now) for each in workers[:MOST_ROWS]]
+    widths = column_widths([_HEADERS, *rows])
+    room = max(12, columns - sum(widths[1:]) - 2 * len(_HEADERS) + 2)
+    print()
+    print_table(_HEADERS, [(_shortened(row[0], room), *row[1:]) for row in rows], "lllrrr")
+    if len(workers) > MOST_ROWS:
+        print(f"and {len(workers) - MOST_ROWS} more workers")
+
+
+def lasted(since: str, now: datetime) -> str:
+    """Time since an instant of the coordinator's clock; none where that is ahead of ours."""
+    try:
+        seconds = max(0.0, (now - datetime.fromisoformat(since)).total_seconds())
+    except (ValueError, TypeError):
+        return "–"
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.0f} h"
+
+
+def _row(worker: dict[str, Any], now: datetime) -> tuple[str, ...]:
+    training = sorted(worker["training"], key=lambda each: str(each["since"]))
+    trains, since = "", ""
+    if training:
+        more = f" +{len(training) - 1}" if len(training) > 1 else ""
+        trains = f"{_shortened(str(training[0]['space']), 16)} {training[0]['index']}{more}"
+        since = lasted(training[0]["since"], now)
+    device = str(worker["device"]).partition(" with ")[0]
+    seen = lasted(worker["last_seen"], now)
+    return (worker["worker"], _shortened(device, 12), trains, since, str(worker["done"]), f"{seen} ago")
+
+
+def _shortened(text: str, most: int) -> str:
+    """Its end matters most: a process, a port."""
+    return text if len(text) <= most else f"…{text[1 - most :]}"

@@ -10,10 +10,17 @@ _Options = tuple[str | None, str | None, str | None, int | None]
 
 
 def show_weights(path: Path, text: str | None, layer: str | None, options: _Options, json: bool) -> None:
-    """The statistics of a file's weights, of one layer with their values.
+    """Print the statistics of a file's weights.
 
-    ``text`` and ``options`` (study, template, input, classes) are what the command line says of the network;
-    what it leaves out is as the file says.
+    Args:
+        path: The file of weights.
+        text: The network; the one that the file names by default.
+        layer: One layer or part, whose values are printed too.
+        options: Study, template, input and classes; what is left out is as the file says.
+        json: Print one JSON document.
+
+    Raises:
+        InputError: The file names no network, or its weights are not of this network.
     """
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.registry import find_model
@@ -37,9 +44,7 @@ def show_weights(path: Path, text: str | None, layer: str | None, options: _Opti
         found = weight_statistics(model, shape, tensors)
     except InputError as error:
         said = metadata.get("model", named)
-        raise InputError(
-            str(error) if said == named else f"{path} holds weights of {said}: {error}"
-        ) from None
+        raise (error if said == named else error.at(f"{path} holds weights of {said}")) from None
     chosen = found if layer is None else of_layer(found, layer)
     if json:
         print_json(

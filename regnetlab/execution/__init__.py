@@ -10,12 +10,28 @@ from types import MappingProxyType
 
 from regnetlab.errors import unknown
 from regnetlab.execution.base import Request, TrainingExecutor
-from regnetlab.execution.dask import make_dask
-from regnetlab.execution.inline import make_inline
-from regnetlab.execution.local import make_local
+
+
+def _local(request: Request) -> TrainingExecutor:
+    from regnetlab.execution.local import make_local  # torch
+
+    return make_local(request)
+
+
+def _inline(request: Request) -> TrainingExecutor:
+    from regnetlab.execution.inline import Inline  # torch
+
+    return Inline()
+
+
+def _dask(request: Request) -> TrainingExecutor:
+    from regnetlab.execution.dask import make_dask  # torch
+
+    return make_dask(request)
+
 
 _MAKERS: Mapping[str, Callable[[Request], TrainingExecutor]] = MappingProxyType(
-    {"local": make_local, "inline": make_inline, "dask": make_dask}
+    {"local": _local, "inline": _inline, "dask": _dask}
 )
 
 

@@ -8,7 +8,6 @@ from typing import ParamSpec, TypeVar
 from regnetlab.execution.base import (
     OnStart,
     Report,
-    Request,
     Setting,
     Task,
     TrainingExecutor,
@@ -41,7 +40,3 @@ class Inline(TrainingExecutor):
             return work(setting, task.job)
 
         return self.submit(told)
-
-
-def make_inline(request: Request) -> TrainingExecutor:
-    return Inline()

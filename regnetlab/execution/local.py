@@ -211,6 +211,11 @@ class Slots:
         for slot in self._all:
             slot.close()
 
+    def reap(self) -> None:
+        """Wait for the children's end, once no thread asks them any more."""
+        for slot in self._all:
+            slot.rest()
+
 
 class Local(TrainingExecutor):
     """A thread for each slot waits for what its child answers."""
@@ -241,6 +246,7 @@ class Local(TrainingExecutor):
             self._slots.close()
         self._threads.shutdown(wait=True, cancel_futures=cancel_futures)
         self._slots.close()
+        self._slots.reap()
 
 
 def make_local(request: Request) -> TrainingExecutor:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from regnetlab.models.blocks import BottleneckBlock, Head, Stem, initialise
+from regnetlab.models.scale import Scale
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.template import Template
 
@@ -56,6 +57,14 @@ def stages_of(config: Config, template: Template) -> tuple[Stage, ...]:
             strict=True,
         )
     )
+
+
+def scaled(config: Config, scale: Scale) -> Config:
+    """The config itself, or its small form: widths times the multiplier, made compatible again."""
+    if not scale.small:
+        return config
+    groups, ratios = config.group_widths, config.bottleneck_ratios
+    return Config.compatible(config.depths, scale.widths(config.widths), groups, ratios, config.se_ratio)
 
 
 class AnyNet(nn.Sequential):

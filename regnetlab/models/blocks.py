@@ -1,7 +1,7 @@
 """The parts of an AnyNet: stem, residual bottleneck block, squeeze-and-excitation, head.
 
 Source: Radosavovic et al. 2020, section 3.1 and figure 3. The same layers in the same order as
-``spaces.complexity``, which counts them in closed form; whoever changes one changes both, and
+``spaces.complexity``, which counts them in closed form; a change of one is a change of both, and
 ``tests/models/test_counts.py`` compares them with fvcore.
 """
 

@@ -27,7 +27,7 @@ def fitted(text: str, network: Network, template: Template, scale: Scale = ORIGI
     if not scale.small and _fits(network, template, Scale(1.0)):
         ways.append(f"`{name}@small` is its small form")
     raise TooSmallError(
-        f"input {_written(template)} is too small: `{text}` needs {least} at least; {', '.join(ways)}"
+        f"input {_written(template)} is too small: `{text}` needs {least} at least", ", ".join(ways)
     )
 
 

@@ -9,20 +9,26 @@
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache, partial
+from operator import attrgetter
 
 import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
 from regnetlab.errors import InputError
+from regnetlab.models.anynet import scaled
 from regnetlab.models.fitting import fitted
 from regnetlab.models.model import Model
 from regnetlab.models.parts import Parts
 from regnetlab.models.scale import Scale, ZeroWidthError
 from regnetlab.models.summary import summarise
+from regnetlab.spaces.complexity import complexity
+from regnetlab.spaces.config import Config
+from regnetlab.spaces.population import Population
 from regnetlab.spaces.regime import format_count
 from regnetlab.spaces.template import SMALL, Template
 
@@ -34,6 +40,7 @@ _LARGEST = 8
 _FORM = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,9})?)(?:(?P<unit>[kmg])f?|x)")
 _PIXELS = re.compile(r"[0-9]{1,9}px", re.IGNORECASE)
 _MOST_PIXELS = 1_024
+_FLOPS = attrgetter("flops")
 _POWERS = {"k": 10**3, "m": 10**6, "g": 10**9}
 
 
@@ -66,6 +73,9 @@ def formed(model: Model, form: str) -> Model:
     """That form of the model; raises ``InputError`` for a form that is not known."""
     text = f"{model.text}@{form}"
     match = _FORM.fullmatch(form.lower())
+    if form.lower() in ("original", "small"):
+        form = form.lower()
+        text = f"{model.text}@{form}"
     if form == "original":
         return replace(model, text=text, build=partial(_original, model), template=SMALL)
     if is_pixels(form):
@@ -137,6 +147,12 @@ def reach(model: Model, template: Template, flops: int) -> Reached:
             high = middle
     below, above = (Reached(step / _STEPS, count(step) if step else 0) for step in (low, high))
     best = min((below, above), key=lambda each: abs(each.flops - flops))
+    if abs(best.flops - flops) > TOLERANCE * flops and model.config is not None:
+        # Groups round inner widths, so that a larger multiplier may cost less: look at all of them.
+        every = _every_small_form(model.config, template)
+        below = max((each for each in every if each.flops < flops), key=_FLOPS, default=Reached(0, 0))
+        above = min((each for each in every if each.flops >= flops), key=_FLOPS, default=every[-1])
+        best = min((below, above), key=lambda each: abs(each.flops - flops))
     if abs(best.flops - flops) > TOLERANCE * flops:
         what, reached = (
             ("the smallest small form has", [above])
@@ -147,13 +163,21 @@ def reach(model: Model, template: Template, flops: int) -> Reached:
         )
         known = " and ".join(f"{format_count(r.flops)} ({model.text}@{r.multiplier:g}x)" for r in reached)
         raise InputError(
-            (
-                f"{model.text}@{format_count(flops)}F at {template.input}: no multiplier comes within"
-                f" {TOLERANCE:.0%} of these flops"
-            ),
+            f"{model.text}@{format_count(flops)}F at {template.input}: no multiplier comes within"
+            f" {TOLERANCE:.0%} of these flops",
             f"{what} {known}",
         )
     return best
+
+
+def _every_small_form(config: Config, template: Template) -> list[Reached]:
+    """The small forms of an AnyNet by ascending multiplier, without those that have no network."""
+    found: list[tuple[float, Config]] = []
+    for step in range(1, _LARGEST * _STEPS + 1):
+        with suppress(InputError):  # a width of 0, or beyond what a config holds
+            found.append((step / _STEPS, scaled(config, Scale(step / _STEPS))))
+    flops = complexity(Population.of(each for _, each in found), template, config.se_ratio).flops
+    return [Reached(multiplier, int(count)) for (multiplier, _), count in zip(found, flops, strict=True)]
 
 
 def _small(model: Model, text: str, multiplier: float) -> Model:
@@ -163,7 +187,7 @@ def _small(model: Model, text: str, multiplier: float) -> Model:
         try:
             return fitted(text, model.network, template, scale)
         except ZeroWidthError as error:
-            raise ZeroWidthError(f"{text}: {error}") from None
+            raise ZeroWidthError(f"{text}: {error.what}", error.hint) from None
 
     return replace(model, text=text, build=build, template=SMALL)
 

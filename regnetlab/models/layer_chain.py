@@ -79,7 +79,9 @@ class Chain:
             return self._at(1, size)
         unit = math.lcm(*(int(g) for step in self.steps if (g := step.option("groups", 1)).isdigit()))
         if unit > _LARGEST:
-            raise InputError(f"{self.text!r}: so many groups need numbers of channels, as in 256->512")
+            raise InputError(
+                f"{self.text!r}: so many groups need numbers of channels", "write them as in 256->512"
+            )
         points = [unit, 2 * unit, 3 * unit]
         found = [self._at(each, size) for each in points]
         fit = partial(_polynomial, points)
@@ -101,7 +103,7 @@ class Chain:
             )
         if vector and size is not None:
             raise InputError(
-                f"{self.text!r} begins with {self.steps[0].text!r}, which has no map", "leave --input away"
+                f"{self.text!r} begins with {self.steps[0].text!r}, which has no map", "leave --input out"
             )
         height, width = size or (self._side, self._side)
         channels = next((_number(step, step.w_in, value) for step in self.steps if step.w_in), 1)
@@ -147,7 +149,7 @@ class Chain:
         strides = math.prod(step.stride for step in self.steps)
         if strides > _LARGEST:
             raise InputError(
-                f"{self.text!r}: the strides multiply to {strides:,}", f"they may to {_LARGEST:,}"
+                f"{self.text!r}: the strides multiply to {strides:,}", f"{_LARGEST:,} is the most"
             )
         return 2 * strides * sum(step.kernel for step in self.steps)
 
@@ -181,7 +183,7 @@ def _parse_step(text: str) -> Step:
         (match["conv"], match["high"]) if kind == "conv" else (match["pool"] or "1", match["tall"] or "1")
     )
     if across != down:
-        raise InputError(f"layer {text!r}: only square windows are counted, as in 3x3")
+        raise InputError(f"layer {text!r}: only square windows are counted", "write it as in 3x3")
     kernel = _whole(text, "the window", across, 1)
     options = _parse_options(text, kind, (match["options"] or match["more"] or "").split())
     widths = (match["w_in"] or "", match["width"] or "")

@@ -112,7 +112,7 @@ def _document(path: Path) -> Any:
         if not stat.S_ISREG(status.st_mode):
             raise InputError("it is no regular file", "give a YAML config of pycls")
         if status.st_size > _MOST_BYTES:
-            raise InputError("it is over 1 MiB, too large for a config of pycls")
+            raise InputError("it is over 1 MiB, too large for a config", "give a YAML config of pycls")
         return yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise InputError(f"it can't be read: {error.strerror or error}") from None
@@ -126,7 +126,9 @@ def _document(path: Path) -> Any:
 def _sections(cfg: Any) -> tuple[str, Mapping[str, Any]]:
     """The type of a config's network, and its section with the defaults filled in."""
     if not isinstance(cfg, Mapping) or not isinstance(cfg.get("MODEL"), Mapping):
-        raise InputError("it is no config of pycls", "it has no section MODEL with a TYPE")
+        raise InputError(
+            "it is no config of pycls: it has no section MODEL with a TYPE", "give a YAML config of pycls"
+        )
     kind = str(_model(cfg)["TYPE"])
     if kind not in _SECTIONS:
         raise InputError(f"MODEL.TYPE is {kind!r}", "of pycls' networks only anynet and regnet can be read")
@@ -198,10 +200,8 @@ def _law(section: Mapping[str, Any], se_ratio: float = 0.0) -> RegNetLaw:
     if not gives_the_same(law):
         raise InputError(
             f"REGNET.W0 is {law.w0:g} and BOT_MUL {multiplier:g}",
-            (
-                "pycls needs a W0 that is a multiple of 8,"
-                " and rounds by a BOT_MUL that is neither a whole number nor 1/2, 1/4, …: write it as ANYNET"
-            ),
+            "pycls needs a W0 that is a multiple of 8,"
+            " and rounds by a BOT_MUL that is neither a whole number nor 1/2, 1/4, …: write it as ANYNET",
         )
     return law
 
@@ -237,7 +237,8 @@ def _anynet(section: Mapping[str, Any], se_ratio: float) -> Config:
     config = Config(depths, widths, tuple(group_widths), ratios, se_ratio)
     if config.inner_widths != tuple(round(w * each) for w, each in zip(widths, multipliers, strict=True)):
         raise InputError(
-            f"ANYNET.BOT_MULS {multipliers} round the widths {list(widths)} in a way of pycls' own"
+            f"ANYNET.BOT_MULS {multipliers} round the widths {list(widths)} as only pycls does",
+            "choose widths that the bottleneck multipliers divide evenly",
         )
     return config
 
@@ -247,7 +248,7 @@ def _ratio(name: str, multiplier: float) -> float:
     try:
         return bottleneck_ratio(1 / multiplier)
     except (InputError, ZeroDivisionError):
-        raise InputError(f"{name} has {multiplier:g}", "it must be a whole number, or one over one") from None
+        raise InputError(f"{name} has {multiplier:g}", "it must be a whole number, or 1 over one") from None
 
 
 def _list(name: str, value: Any) -> list[Any]:

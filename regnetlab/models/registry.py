@@ -14,7 +14,7 @@ from torch import nn
 from regnetlab.errors import InputError, unknown
 from regnetlab.models.alexnet import alexnet
 from regnetlab.models.aliases import OTHERS, likely, usual_name
-from regnetlab.models.anynet import AnyNet
+from regnetlab.models.anynet import AnyNet, scaled
 from regnetlab.models.densenet import DENSENETS
 from regnetlab.models.fitting import fitted
 from regnetlab.models.forms import formed, is_pixels
@@ -46,7 +46,7 @@ def find_model(text: str) -> Model:
     if "@" in name:
         raise InputError(
             f"model {text!r} has two forms",
-            "pixels alone go with another one, behind it: resnet18@0.25x@96px",
+            "only pixels may follow another form: resnet18@0.25x@96px",
         )
     if is_config_file(name):
         return formed(_of_file(name), form.strip())
@@ -93,15 +93,15 @@ def _find(text: str) -> Model:
         return _named()[usual_name(name)]
     except KeyError:
         if name.startswith("derived"):
-            raise InputError(f"model {text!r} is a network of a study", "add --study NAME") from None
+            raise InputError(
+                f"model {text!r} is a network of a study, and none is given", "add --study NAME"
+            ) from None
         if ":" in text or "=" in text:
             raise InputError(
                 f"model {text!r} is not known",
-                (
-                    "write a config as anynet:d=1,2;w=16,32;g=8;b=1"
-                    " or regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1, also"
-                    " regnet:w0=24,growth=2.1,stages=4,d=16,g=16,b=1"
-                ),
+                "write a config as anynet:d=1,2;w=16,32;g=8;b=1"
+                " or regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16,b=1, also"
+                " regnet:w0=24,growth=2.1,stages=4,d=16,g=16,b=1",
             ) from None
         if names := likely(name, _named()):
             raise unknown("model", text, names) from None
@@ -145,8 +145,4 @@ def _named() -> Mapping[str, Model]:
 
 
 def _anynet(config: Config, template: Template, scale: Scale) -> nn.Module:
-    if scale.small:
-        groups, ratios = config.group_widths, config.bottleneck_ratios
-        widths = scale.widths(config.widths)
-        config = Config.compatible(config.depths, widths, groups, ratios, config.se_ratio)
-    return AnyNet(config, template)
+    return AnyNet(scaled(config, scale), template)

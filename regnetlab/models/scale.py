@@ -42,8 +42,8 @@ class Scale:
         width = int(self.multiplier * original / step + 0.5) * step
         if not width:
             raise ZeroWidthError(
-                f"the multiplier {self.multiplier:g} rounds a width of {original} to zero; the smallest"
-                f" that keeps it is {step / 2 / original:g}"
+                f"the multiplier {self.multiplier:g} rounds a width of {original} to zero",
+                f"the smallest that keeps it is {step / 2 / original:g}",
             )
         return width
 

@@ -66,7 +66,7 @@ def _own_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     tensors, facts = read_weights(path)
     if not {"model", "template"} <= facts.keys():
         raise InputError(
-            f"weights {path} do not say which network they are", "files that train --save wrote do"
+            f"weights {path} do not say which network they are", "give a file that train --save wrote"
         )
     return tensors, facts
 
@@ -102,6 +102,8 @@ def trained_network(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         values = dict(facts["template"])
         template = Template(**values | {"strides": tuple(values["strides"])})
         network = find_model(str(facts["model"])).build(template)
+    except InputError as error:
+        raise error.at(f"weights {path}: their network can't be built") from None
     except (TypeError, ValueError, KeyError) as error:
         raise InputError(f"weights {path}: their network can't be built: {error}") from None
     load_weights(path, network)

@@ -2,122 +2,87 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.compare import (
-    Comparison,
-    SpaceErrors,
-    compare,
-    space_errors,
-    steps,
-)
-from regnetlab.analysis.fidelity import Fidelity
-from regnetlab.analysis.judged_budgets import finding, study_fidelity
-from regnetlab.analysis.ladders import UnfinishedError
-from regnetlab.analysis.latencies import Group, groups
-from regnetlab.analysis.law_evidence import LawEvidence, law_evidence
-from regnetlab.analysis.searches import Trajectory, rivals, study_searches
-from regnetlab.analysis.standings import Standing, study_standings
-from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
-from regnetlab.analysis.statistics.verdicts import MARGIN, check_margin
-from regnetlab.analysis.trends import PROPERTIES, Trend, trend, with_properties
-from regnetlab.analysis.width_law import PopulationLaw, population_law
+from regnetlab.analysis.baselines import BaselineComparison, baselines
+from regnetlab.analysis.compare import SpaceComparison, compare
+from regnetlab.analysis.derive import DerivedErrors, derived_errors
+from regnetlab.analysis.fidelity import Fidelity, fidelity
+from regnetlab.analysis.latency import Latency, latency
+from regnetlab.analysis.search import SearchResult, against_random, trajectories
+from regnetlab.analysis.statistics.ladder import UnfinishedError
+from regnetlab.analysis.statistics.verdicts import MARGIN
+from regnetlab.analysis.trends import Trends, trends
+from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
-from regnetlab.spaces.config import Config
-from regnetlab.study.latencies import read_latencies
+from regnetlab.report.networks import PageNetworks, page_networks
+from regnetlab.spaces.space import SPACES
 from regnetlab.study.plan import Plan
-from regnetlab.study.plan_text import plan_toml
-from regnetlab.study.provenance import readable, recorded
-from regnetlab.study.results import stated_margin, study_steps, study_trials
+from regnetlab.study.provenance import guessing_in, readable, recorded
+from regnetlab.study.results import (
+    compared_with_baselines,
+    stated_margin,
+    study_fidelity,
+    study_latency,
+    study_searches,
+    study_steps,
+    study_trials,
+)
+from regnetlab.study.search.definition import protocol
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import DERIVED
-from regnetlab.trials.table import (
-    complete,
-    records,
-    with_widths,
-    without_law,
-)
-from regnetlab.trials.tables import points_of
-
-MOST_SHOWN = 4_000
-"""Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""
+from regnetlab.trials.table import Trials
+from regnetlab.trials.tables import BASELINES
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """Everything on one page.
-
-    ``networks`` are those with an error, several seeds averaged, numbered from 0 in the order of their
-    spaces, with every property. The first of them, ``shown``, are on the page one by one (all, unless
-    they are very many) and have a ``label`` (the config, or a name), a ``model`` (what commands take, or
-    empty) and ``points`` (the learning curve); ``failed`` are the trainings without an error. ``searches``
-    stand beside all that and are compared with random search in the populations of ``rivals`` alone.
-    ``notes`` say how files were read.
+class Origin:
+    """Where a page comes from: its name and first sentence, what commands take as its source, and of a
+    study the plan and what its run recorded.
     """
 
     name: str
     lead: str
     source: str
-    networks: pd.DataFrame
-    shown: pd.DataFrame
-    failed: pd.DataFrame
-    planned: int
-    populations: Sequence[SpaceErrors]
-    comparisons: Sequence[Comparison]
-    margin: float
-    law: PopulationLaw | None
-    law_reason: str
-    evidence: LawEvidence | None
-    trends: Sequence[Trend]
-    noise: SeedNoise | None
-    standings: Sequence[Standing]
-    searches: Sequence[Trajectory]
-    rivals: Mapping[str, SpaceErrors]
-    plan: Plan | None
-    study_file: str
-    provenance: Mapping[str, Any]
+    plan: Plan | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything on one page: networks, and the answer to every question that can be asked of them."""
+
+    origin: Origin
+    networks: PageNetworks
+    comparison: SpaceComparison
+    law: WidthLaw
+    trends: Trends
+    derived: DerivedErrors | None
+    baselines: BaselineComparison
+    searches: Sequence[SearchResult] = ()
     fidelity: Fidelity | None = None
-    latency: Sequence[Group] = ()
-    notes: Sequence[str] = ()
-
-    @property
-    def fidelity_finding(self) -> str:
-        return finding(self.fidelity) if self.fidelity is not None else ""
-
-    @property
-    def spaces(self) -> list[str]:
-        return list(dict.fromkeys(self.networks["space"].tolist()))
-
-    def errors(self, space: str) -> list[float]:
-        return list(self.networks.loc[self.networks["space"] == space, "error"])
+    latency: Latency | None = None
 
 
 def study_content(plan: Plan, margin: float | None = None) -> Content:
     """The content of a study; raises ``InputError`` where no training has earned an error yet."""
-    every = study_trials(plan).frame
+    trials = study_trials(plan)
+    points = stated_margin(plan) if margin is None else margin
     return _content(
-        every,
-        name=plan.name,
-        lead=_lead(plan, every),
-        source=plan.name,
-        order=[draw.space.name for draw in plan.draws],
-        pairs=study_steps(plan),
+        trials,
+        Origin(plan.name, _lead(plan, trials.frame), plan.name, plan, readable(recorded(plan))),
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
-        margin=stated_margin(plan) if margin is None else check_margin(margin),
-        standings=study_standings(plan),
-        searches=study_searches(plan),
-        rivals=rivals(plan, every),
-        plan=plan,
-        study_file=plan_toml(plan),
-        provenance=readable(recorded(plan)),
-        fidelity=_fidelity(plan, margin),
-        latency=groups(read_latencies(plan.latencies)) if plan.latencies.exists() else (),
+        margin=points,
+        baselines=compared_with_baselines(plan),
+        searches=_searches(plan, trials),
+        fidelity=_fidelity(plan, points),
+        latency=latency(study_latency(plan), plan.regime) if plan.latencies.exists() else None,
     )
 
 
@@ -132,136 +97,61 @@ def files_content(
     notes = list(trials.notes)
     for file in files:  # a page is given away: it names no folders, as above
         notes = [note.replace(f"{file.parent}/", "") for note in notes]
+    lead = f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}."
+    lead += "".join(f" {note.replace('study', 'Study', note.startswith('study'))}." for note in notes)
+    source = " ".join(f"--from {file.name}" for file in files) + (f" --errors {errors}" if errors else "")
     return _content(
-        every,
-        name=" + ".join(file.stem for file in files),
-        lead=f"{len(every):,} networks in {spaces} {'space' if spaces == 1 else 'spaces'}, from {names}."
-        + "".join(f" {note.replace('study', 'Study', note.startswith('study'))}." for note in notes),
-        source=" ".join(f"--from {file.name}" for file in files) + (f" --errors {errors}" if errors else ""),
-        order=[],
-        pairs=[],
+        replace(trials, notes=tuple(notes)),
+        Origin(" + ".join(file.stem for file in files), lead, source),
         planned=len(every.drop_duplicates(["space", "index"])),
-        margin=MARGIN if margin is None else check_margin(margin),
-        standings=[],
-        searches=[],
-        rivals={},
-        plan=None,
-        study_file="",
-        provenance={},
-        notes=notes,
+        margin=MARGIN if margin is None else margin,
+        baselines=baselines(BASELINES.frame(())),
     )
 
 
-def _content(
-    every: pd.DataFrame,
-    name: str,
-    order: Sequence[str],
-    pairs: Sequence[tuple[str, str]],
-    margin: float,
-    **facts: Any,
-) -> Content:
-    found = [each for each in space_errors(every, order) if len(each.errors)]
-    scored = complete(every)
-    if not len(scored):
-        raise InputError(f"{name}: no training has earned an error yet", "nothing to report")
-    rank = {space: i for i, space in enumerate([*(each.space for each in found), DERIVED])}
-    scored = scored.sort_values("space", key=lambda names: names.map(rank), kind="stable")
-    networks, shown = _shown_first(with_properties(scored.reset_index(drop=True)))
-    law, reason = _law(networks)
-    trends = [
-        trend(drawn[column].to_numpy(float), drawn["error"].to_numpy(float), column)
-        for drawn in [networks[networks["space"] != DERIVED]]
-        for column in PROPERTIES
-    ]
+def _content(trials: Trials, origin: Origin, planned: int, margin: float, **results: Any) -> Content:
+    compared, good = compare(trials, margin), trends(trials)
+    if not len(good.networks):
+        raise InputError(f"{origin.name}: no training has earned an error yet", "nothing to report")
+    networks = page_networks(good.networks, trials.frame, planned)
+    derived = np.array(networks.errors(DERIVED))
     return Content(
-        name=name,
-        networks=networks,
-        shown=_labelled(networks.head(shown)),
-        failed=every[every["error"].isna()],
-        populations=found,
-        comparisons=compare(_steps(found, pairs), margin),
-        margin=margin,
-        law=law,
-        law_reason=reason,
-        evidence=law_evidence(law.best) if law is not None else None,
-        trends=[each for each in trends if each is not None],
-        noise=seed_noise(every),
-        **facts,
+        origin,
+        networks,
+        compared,
+        fit_law(trials),
+        good,
+        derived_errors(derived, compared.spaces, margin) if len(derived) else None,
+        **results,
     )
 
 
-def _fidelity(plan: Plan, margin: float | None) -> Fidelity | None:
+def _searches(plan: Plan, trials: Trials) -> list[SearchResult]:
+    """The searches that cost and earn what the study's own trainings do: same space, budget, recipe, data.
+
+    Others, such as those made before the study file was changed, are left out.
+    """
+    known = {name: space.within(plan.ranges) for name, space in SPACES.items()}
+    known |= {draw.space.name: draw.space for draw in plan.draws}
+    protocols = {name: protocol(plan, space) for name, space in known.items()}
+    return [
+        against_random(each, trials, trials.guess)
+        for each in trajectories(study_searches(plan))
+        if protocols.get(each.space) == each.protocol
+    ]
+
+
+def _fidelity(plan: Plan, margin: float) -> Fidelity | None:
     """What the ladder of budgets says, once enough of it was trained."""
+    if not plan.fidelity.exists():
+        return None
+    trainings = study_fidelity(plan)
     try:
-        return study_fidelity(plan, margin) if plan.fidelity.exists() else None
+        return fidelity(trainings, margin, study_steps(plan), guessing_in(recorded(plan)))
     except UnfinishedError:
         return None
-
-
-def _shown_first(networks: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """These networks with those that the page shows one by one at the front, and how many these are.
-
-    Of very many every derived RegNet is shown, and of each space those at equal distances in the order of
-    their errors, the least and the largest among them.
-    """
-    if len(networks) <= MOST_SHOWN:
-        return networks, len(networks)
-    groups = [np.flatnonzero(networks["space"] == space) for space in dict.fromkeys(networks["space"])]
-    errors = networks["error"].to_numpy(np.float64)
-    drawn = sum(len(each) for each in groups if networks["space"].iloc[each[0]] != DERIVED)
-    chosen = np.zeros(len(networks), np.bool_)
-    for each in groups:
-        derived = networks["space"].iloc[each[0]] == DERIVED
-        few = len(each) if derived else max(2, MOST_SHOWN * len(each) // drawn)
-        ranked = each[np.argsort(errors[each], kind="stable")]
-        chosen[ranked[np.linspace(0, len(each) - 1, few).round().astype(np.int64)]] = True
-    order = np.argsort(~chosen, kind="stable")
-    return networks.iloc[order].reset_index(drop=True), int(chosen.sum())
-
-
-def _steps(
-    found: Sequence[SpaceErrors], pairs: Sequence[tuple[str, str]]
-) -> list[tuple[SpaceErrors, SpaceErrors]]:
-    """The study's steps, as far as their networks are there already."""
-    there = {each.space for each in found}
-    if not pairs:
-        return steps(found)
-    ready = [pair for pair in pairs if there.issuperset(pair)]
-    return steps(found, ready) if ready else []
-
-
-def model_text(row: Mapping[str, Any]) -> str:
-    """The notation that commands take; empty where the config is not known whole."""
-    names = ("depths", "widths", "group_widths", "bottleneck_ratios")
-    if not all(isinstance(row.get(name), tuple) for name in names):
-        return ""
-    try:
-        return Config(**{name: row[name] for name in names}).text
-    except InputError:  # a file's widths and groups need not fit each other
-        return ""
-
-
-def _labelled(networks: pd.DataFrame) -> pd.DataFrame:
-    rows = records(networks)
-    models = [model_text(row) for row in rows]
-    return networks.assign(
-        model=models,
-        label=[m.removeprefix("anynet:") or _label(row) for m, row in zip(models, rows, strict=True)],
-        points=pd.Series([points_of(row.get("curve")) for row in rows], index=networks.index, dtype=object),
-    )
-
-
-def _label(row: Mapping[str, Any]) -> str:
-    if not isinstance(row["widths"], tuple):
-        return str(row["name"])
-    return f"d={','.join(map(str, row['depths']))};w={','.join(map(str, row['widths']))}"
-
-
-def _law(networks: pd.DataFrame) -> tuple[PopulationLaw | None, str]:
-    try:
-        return population_law(with_widths(without_law(networks))), ""
     except InputError as error:
-        return None, str(error)
+        raise error.at(plan.fidelity) from None
 
 
 def _lead(plan: Plan, every: pd.DataFrame) -> str:

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from regnetlab.analysis.compare import COMPLEXITIES
+from regnetlab.analysis.space_errors import COMPLEXITIES, SpaceErrors
 from regnetlab.analysis.statistics.edf import edf, weighted_edf
 from regnetlab.analysis.statistics.matching import matched_weights
 from regnetlab.analysis.statistics.random_search import random_search
-from regnetlab.report.content import Content
 from regnetlab.report.style import faint, log_axis, style, title
 from regnetlab.spaces.arrays import Floats
-from regnetlab.study.provenance import guessing_in
+from regnetlab.training.guessing import Guessing
+from regnetlab.trials.table import errors_of, spaces_of
 
 _MOST_STEPS = 2_000
 """Steps of a distribution that are drawn: more than a screen has points across."""
@@ -30,13 +30,20 @@ _MOST_BOXED = 2_000
 """Errors of a box; those of more are drawn from their quartiles."""
 
 
-def edf_figure(content: Content) -> go.Figure:
-    """Error distributions of all spaces, as drawn and at equal flops, params, acts and depth."""
+def edf_figure(
+    networks: pd.DataFrame, populations: Sequence[SpaceErrors], guess: Guessing | None = None
+) -> go.Figure:
+    """Error distributions of all spaces, as drawn and at equal flops, params, acts and depth.
+
+    Args:
+        networks: A row a network with ``space`` and ``error`` (``trials.table.complete``).
+        populations: The errors and complexities of the drawn spaces (``analysis.space_errors``).
+        guess: What guessing earns, drawn as a line.
+    """
     figure = go.Figure()
-    most = float(content.networks["error"].max())
-    for i, space in enumerate(content.spaces):
-        errors = np.array(content.errors(space))
-        curve = edf(errors).thinned(_MOST_STEPS)
+    most = float(networks["error"].max())
+    for i, space in enumerate(spaces_of(networks)):
+        curve = edf(errors_of(networks, space)).thinned(_MOST_STEPS)
         _add_steps(figure, space, i, curve.errors, curve.shares, most, "plain")
         colour = style(space, i)[0]
         low, high = (np.clip(curve.shares + sign * curve.margin, 0, 1) for sign in (-1, 1))
@@ -53,7 +60,7 @@ def edf_figure(content: Content) -> go.Figure:
             meta={"space": space, "variant": "plain", "band": True},
         )
     for name in COMPLEXITIES:
-        drawn = [each for each in content.populations if name in each.complexity]
+        drawn = [each for each in populations if name in each.complexity]
         weights = matched_weights([each.complexity[name] for each in drawn]) if len(drawn) > 1 else None
         for i, (population, weight) in enumerate(zip(drawn, weights or (), strict=False)):
             errors, shares = _thinned(*weighted_edf(population.errors, weight))
@@ -63,14 +70,14 @@ def edf_figure(content: Content) -> go.Figure:
         xaxis={
             "title": "validation error (%)",
             "hoverformat": ".2f",
-            "range": core(content.networks["error"]),
+            "range": core(networks["error"]),
         },
         yaxis={"title": "share of networks with at most this error", "tickformat": ".0%", "range": [0, 1.02]},
         legend={"orientation": "h", "y": -0.2, "x": 0},
         height=520,
         meta={"link": {"kind": "point", "x": "error", "y": "share"}},
     )
-    _add_guessing(figure, content)
+    _add_guessing(figure, networks["error"], guess)
     return figure
 
 
@@ -81,9 +88,8 @@ def core(errors: "pd.Series[float]") -> tuple[float, float] | None:
     return (float(least - room), float(high + room)) if most - least > 1.5 * (high - least) else None
 
 
-def beyond(content: Content) -> str:
+def beyond(errors: "pd.Series[float]") -> str:
     """A sentence on the networks that lie outside of the figure; empty where there are none."""
-    errors = content.networks["error"]
     shown = core(errors)
     if shown is None:
         return ""
@@ -91,12 +97,12 @@ def beyond(content: Content) -> str:
     return f"{far} of {len(errors):,} networks lie further right; a double click shows all."
 
 
-def strip_figure(content: Content) -> go.Figure:
+def strip_figure(networks: pd.DataFrame) -> go.Figure:
     """Every network's error, one strip a space, with the median."""
     figure = go.Figure()
-    for i, space in enumerate(content.spaces):
+    for i, space in enumerate(spaces_of(networks)):
         colour, _, symbol = style(space, i)
-        rows = content.networks[content.networks["space"] == space]
+        rows = networks[networks["space"] == space]
         many = len(rows) > _MOST_BOXED
         figure.add_box(
             **(_quartiles(rows["error"].to_numpy()) if many else {"y": rows["error"].tolist()}),
@@ -122,11 +128,11 @@ def strip_figure(content: Content) -> go.Figure:
     return figure
 
 
-def efficiency_figure(content: Content) -> go.Figure:
+def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]) -> go.Figure:
     """The best of k networks drawn at random from each space: its mean, and 95 % of all searches."""
     figure = go.Figure()
-    for i, population in enumerate(content.populations):
-        rows = content.networks[content.networks["space"] == population.space]
+    for i, population in enumerate(populations):
+        rows = networks[networks["space"] == population.space]
         seconds = (
             pd.to_numeric(rows["seconds"], errors="coerce").mean() if "seconds" in rows else float("nan")
         )
@@ -161,15 +167,18 @@ def efficiency_figure(content: Content) -> go.Figure:
         showlegend=False,
         height=420,
     )
-    log_axis(figure, "networks trained k (log)", 1, max(len(each.errors) for each in content.populations))
+    log_axis(figure, "networks trained k (log)", 1, max(len(each.errors) for each in populations))
     return figure
 
 
-def curves_figure(content: Content) -> go.Figure:
-    """Training error over the images seen: each space's median, and its middle four fifths."""
+def curves_figure(networks: pd.DataFrame) -> go.Figure:
+    """Training error over the images seen: each space's median, and its middle four fifths.
+
+    The column ``points`` of ``networks`` holds learning curves (``trials.tables.points_of``).
+    """
     figure = go.Figure()
-    for i, space in enumerate(content.spaces):
-        curves = [row for row in content.shown.loc[content.shown["space"] == space, "points"] if row]
+    for i, space in enumerate(spaces_of(networks)):
+        curves = [row for row in networks.loc[networks["space"] == space, "points"] if row]
         if not curves:
             continue
         images, low, middle, high = _quantiles(curves)
@@ -205,9 +214,8 @@ def curves_figure(content: Content) -> go.Figure:
     return figure
 
 
-def _add_guessing(figure: go.Figure, content: Content) -> None:
+def _add_guessing(figure: go.Figure, errors: "pd.Series[float]", guess: Guessing | None) -> None:
     """A line at the error of guessing, unless it lies so far away that the curves would be squeezed."""
-    guess, errors = guessing_in(content.provenance), content.networks["error"]
     low, high = core(errors) or (errors.min(), errors.max())
     if guess is None or not low <= guess.majority_error <= high + 0.1 * (high - low):
         return

@@ -5,7 +5,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from regnetlab.analysis.fidelity import Correlation, Fidelity
+from regnetlab.analysis.fidelity import Fidelity
+from regnetlab.analysis.statistics.budgets import Correlation
 from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.report.style import round_numbers, style, title
 

@@ -17,30 +17,22 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from regnetlab import __version__
-from regnetlab.analysis.standings import matches
 from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.plain import plain
-from regnetlab.report.architectures import MOST_LINES, law_figure, property_figure, stages_figure
+from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_rows, baselines_figure
+from regnetlab.report.compare import step_findings
 from regnetlab.report.content import Content
-from regnetlab.report.contest import CONTEST_COLUMNS, contest_figure, contest_findings, contest_rows
 from regnetlab.report.distributions import beyond, curves_figure, edf_figure, efficiency_figure, strip_figure
 from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
-from regnetlab.report.findings import (
-    caution,
-    derived_findings,
-    law_finding,
-    overview,
-    selection,
-    step_findings,
-    trend_row,
-    trend_sentence,
-)
-from regnetlab.report.guessing import guessing_findings, guessing_sentence
+from regnetlab.report.findings import caution, guessing_findings, guessing_sentence, overview, selection
 from regnetlab.report.latency import latency_figure, latency_rows
 from regnetlab.report.search import search_findings, searches_figure
-from regnetlab.report.style import as_json, style, title
+from regnetlab.report.style import MOST_LINES, as_json, style, title
 from regnetlab.report.tables import derived_rows, failure_rows, machine, network_columns, space_rows
+from regnetlab.report.trends import property_figure, stages_figure, trend_row
+from regnetlab.report.width_law import derived_findings, law_figure, law_finding
 from regnetlab.study.plan import Plan
+from regnetlab.study.plan_text import plan_toml
 
 FIRST_PROPERTY = "growth"
 _DIGITS = 8
@@ -66,64 +58,70 @@ def default_path(plan: Plan) -> Path:
 
 def drawn_figures(content: Content) -> list[Figure]:
     """Every figure of the page, one per property among them."""
-    source = content.source
+    source = content.origin.source
     compare, fit = f"regnetlab compare {source} --json", f"regnetlab fit-regnet {source} --json"
     report = f"regnetlab report {source}"
-    trends = {each.name: each for each in content.trends}
+    trends = {each.name: each for each in content.trends.trends}
+    guess = content.comparison.guess
     drawn = [
-        Figure("edf", "Error distribution functions of all spaces", compare, edf_figure(content)),
-        Figure("strip", "Errors of every network by space", compare, strip_figure(content)),
+        Figure(
+            "edf",
+            "Error distribution functions of all spaces",
+            compare,
+            edf_figure(content.networks.frame, content.comparison.spaces, guess),
+        ),
+        Figure("strip", "Errors of every network by space", compare, strip_figure(content.networks.frame)),
     ]
     drawn += [
         Figure(
             f"property-{name}",
             f"Error against {text}",
             report,
-            property_figure(content, name, trends.get(name)),
+            property_figure(content.networks.shown, name, trends.get(name)),
         )
         for name, text in PROPERTIES.items()
-        if content.networks[name].notna().any()
+        if content.networks.frame[name].notna().any()
     ]
-    if content.networks["widths"].map(lambda widths: isinstance(widths, tuple)).sum() >= 6:
+    if len(content.trends.best) + len(content.trends.worst) >= 6:
         label = "Widths and depths over stages of the best and worst tenth"
-        drawn.append(Figure("stages", label, report, stages_figure(content)))
-    if content.populations:
+        drawn.append(Figure("stages", label, report, stages_figure(content.trends)))
+    if content.comparison.spaces:
         label = "Expected error of the best of k networks"
-        drawn.append(Figure("efficiency", label, report, efficiency_figure(content)))
-    if any(each.best is not None for each in content.searches):
+        figure = efficiency_figure(content.networks.frame, content.comparison.spaces)
+        drawn.append(Figure("efficiency", label, report, figure))
+    if any(each.search.best is not None for each in content.searches):
         label = "Best error so far of searches and of random search after k trainings"
-        drawn.append(Figure("searches", label, report, searches_figure(content)))
-    if content.law is not None:
         drawn.append(
-            Figure(
-                "law",
-                "Widths over stages of the best networks",
-                fit,
-                law_figure(content, content.law),
-            )
+            Figure("searches", label, report, searches_figure(content.searches, content.networks.spaces))
         )
-    if any(each.validation is not None for each in content.standings):
+    if content.law.population is not None:
+        label = "Widths over stages of the best networks"
+        drawn.append(Figure("law", label, fit, law_figure(content.law, content.networks.numbers)))
+    if any(each.validation is not None for each in content.baselines.networks):
         label = "Validation error against flops of drawn, derived and hand-designed networks"
         command = f"regnetlab compare-baselines {source} --json"
         drawn.append(
             Figure(
-                "contest", label, command, contest_figure(content.networks, content.standings, content.shown)
+                "baselines",
+                label,
+                command,
+                baselines_figure(content.networks.frame, content.baselines, content.networks.shown),
             )
         )
     if content.fidelity is not None:
-        table = content.plan.fidelity if content.plan is not None else "fidelity.csv"
+        table = content.origin.plan.fidelity if content.origin.plan is not None else "fidelity.csv"
         command = f"regnetlab fidelity --from {table} --json"  # of a study it would climb its default ladder
         label = "Rank correlation of each budget with the largest"
         drawn.append(Figure("fidelity", label, command, fidelity_figure(content.fidelity)))
         label = "Median error of every space at each budget"
         drawn.append(Figure("fidelity-medians", label, command, medians_figure(content.fidelity)))
-    if content.latency:
+    if content.latency is not None:
         label, command = "Latency against flops and acts", f"regnetlab latency {source} --json"
-        figure = latency_figure(content.latency, content.shown)
+        figure = latency_figure(content.latency, content.networks.shown)
         drawn.append(Figure("latency", label, command, figure))
-    if content.shown["points"].map(len).any():
+    if content.networks.shown["points"].map(len).any():
         label = "Training error over images seen"
-        drawn.append(Figure("curves", label, report, curves_figure(content)))
+        drawn.append(Figure("curves", label, report, curves_figure(content.networks.shown)))
     return drawn
 
 
@@ -140,7 +138,7 @@ def page(content: Content) -> str:
     shown = {each.id: each for each in drawn if not each.id.startswith("property-")}
     first = next((each for each in drawn if each.id == f"property-{FIRST_PROPERTY}"), None)
     first = first or next((each for each in drawn if each.id.startswith("property-")), None)
-    contest = contest_findings(matches(content.standings), content.standings)
+    custom = [draw.space for draw in content.origin.plan.draws] if content.origin.plan is not None else []
     derived = derived_rows(content)  # the first has the least error
     data = {
         "networks": network_columns(content),
@@ -156,21 +154,22 @@ def page(content: Content) -> str:
         content=content,
         version=__version__,
         overview=overview(content),
-        steps=step_findings(content),
-        law=law_finding(content),
-        beyond=beyond(content),
-        derived=derived_findings(content),
-        contest=contest,
+        steps=step_findings(content.comparison, custom),
+        law=law_finding(content.law),
+        beyond=beyond(content.networks.frame["error"]),
+        derived=derived_findings(content.derived),
+        baselines=baseline_findings(content.baselines),
         unlearned=guessing_findings(content),
         guessing=guessing_sentence(content),
         guessing_tested=guessing_sentence(content, tested=True),
-        searches=search_findings(content),
+        searches=search_findings(content.searches),
         caution=caution(content),
-        trend_sentence=trend_sentence(content),
-        trends=[trend_row(each) for each in content.trends],
+        study_file=plan_toml(content.origin.plan) if content.origin.plan is not None else "",
+        trend_sentence=" ".join(content.trends.remarks()),
+        trends=[trend_row(each) for each in content.trends.trends],
         spaces=[
             {"name": space, "title": title(space), "colour": style(space, i)[0]}
-            for i, space in enumerate(content.spaces)
+            for i, space in enumerate(content.networks.spaces)
         ],
         space_rows=space_rows(content),
         best_derived=derived[0] if derived else None,
@@ -178,11 +177,11 @@ def page(content: Content) -> str:
         failures=failure_rows(content),
         selection=selection(content),
         most_lines=MOST_LINES,
-        contest_rows=contest_rows(content.standings),
-        contest_columns=CONTEST_COLUMNS,
+        baseline_rows=baseline_rows(content.baselines),
+        baseline_columns=BASELINE_COLUMNS,
         machine=machine(content),
         rungs=rung_rows(content.fidelity) if content.fidelity is not None else [],
-        latencies=latency_rows(content.latency),
+        latencies=latency_rows(content.latency) if content.latency is not None else [],
         figures=shown | ({"property": first} if first is not None else {}),
         first_property=first.id.removeprefix("property-") if first is not None else "",
         data=_script_json(data),

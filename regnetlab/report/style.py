@@ -5,7 +5,7 @@ on white and on black; dashes and marker shapes say the same again. What follows
 (text, grid) is left to the page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +27,9 @@ _STYLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     }
 )
 _OTHERS = ("#0072B2", "#F0E442", "#999933", "#AA4499", "#44AA99")
+MOST_LINES = 300
+"""Thin lines, one a network, in one panel: more are one grey."""
+WIDTH_TICKS = (2.0 ** np.arange(3, 15)).tolist()
 _WEBGL = 1_000
 """Points of a figure from which on it is drawn by WebGL, which stays smooth."""
 
@@ -67,6 +70,12 @@ def round_numbers(low: float, high: float) -> list[float]:
 def joined(rows: list[Any]) -> list[Any]:
     """Several lines as one trace: their points with a gap after each."""
     return [point for row in rows for point in (*row, None)]
+
+
+def at_most(rows: Sequence[Any], most: int = MOST_LINES) -> list[Any]:
+    """At most so many of these rows, at equal distances."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), most)).round().astype(np.int64)
+    return [rows[place] for place in places]
 
 
 def faint(colour: str, opacity: float = 0.16) -> str:

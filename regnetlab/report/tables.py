@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-from regnetlab.analysis.compare import summary
 from regnetlab.analysis.trends import PROPERTIES
-from regnetlab.report.content import Content, model_text
+from regnetlab.report.content import Content
+from regnetlab.report.networks import model_text
 from regnetlab.report.style import style, title
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import records
@@ -15,8 +15,8 @@ _MOST_FAILURES = 200
 
 def network_columns(content: Content) -> dict[str, list[Any]]:
     """The networks shown one by one as columns, in the order of their numbers."""
-    networks = content.shown
-    ranks = content.networks.groupby("space", sort=False)["error"].rank(method="max", pct=True)
+    networks = content.networks.shown
+    ranks = content.networks.frame.groupby("space", sort=False)["error"].rank(method="max", pct=True)
     shares = ranks.head(len(networks))
     columns: dict[str, list[Any]] = {
         "space": networks["space"].tolist(),
@@ -39,15 +39,14 @@ def network_columns(content: Content) -> dict[str, list[Any]]:
 
 def space_rows(content: Content) -> list[dict[str, Any]]:
     rows = []
-    for i, population in enumerate(content.populations):
-        found = summary(population)
-        networks = content.shown[content.shown["space"] == population.space]
+    for i, found in enumerate(content.comparison.summaries):
+        networks = content.networks.shown[content.networks.shown["space"] == found.space]
         place = int(networks["error"].argmin())
         median, mean = found.median, found.mean
         rows.append(
             {
-                "name": population.space,
-                "colour": style(population.space, i)[0],
+                "name": found.space,
+                "colour": style(found.space, i)[0],
                 "n": found.n,
                 "failed": found.failed,
                 "min": f"{found.least:.2f}",
@@ -68,8 +67,8 @@ def _estimate(value: float, low: float, high: float) -> str:
 
 
 def derived_rows(content: Content) -> list[dict[str, Any]]:
-    rows = content.shown[content.shown["space"] == DERIVED].sort_values("error")
-    drawn = content.networks.loc[content.networks["space"] != DERIVED, "error"]
+    rows = content.networks.shown[content.networks.shown["space"] == DERIVED].sort_values("error")
+    drawn = content.networks.frame.loc[content.networks.frame["space"] != DERIVED, "error"]
     return [
         {
             "number": int(number),
@@ -84,7 +83,7 @@ def derived_rows(content: Content) -> list[dict[str, Any]]:
 
 def machine(content: Content) -> str:
     """Where latencies were measured."""
-    device, processor = (content.provenance.get(key, "") for key in ("device", "processor"))
+    device, processor = (content.origin.provenance.get(key, "") for key in ("device", "processor"))
     if device == "cpu" and processor:
         return f"{processor}, one thread"
     return str(device or "the machine of the run")
@@ -98,5 +97,5 @@ def failure_rows(content: Content) -> list[dict[str, Any]]:
             "ended": row["ended"],
             "seed": row.get("seed", ""),
         }
-        for row in records(content.failed.head(_MOST_FAILURES))
+        for row in records(content.networks.failed.head(_MOST_FAILURES))
     ]

@@ -7,13 +7,15 @@ of those layers (Radosavovic et al. 2020, section 3.1). A batch norm has two par
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Ints, Mask
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.population import Population
-from regnetlab.spaces.ratio import inner_widths
+from regnetlab.spaces.ratio import MOST_WIDENING, inner_widths
 from regnetlab.spaces.template import Template
 
 
@@ -46,8 +48,39 @@ class Complexity:
 
 
 def complexity(population: Population, template: Template, se_ratio: float = 0.0) -> Complexity:
-    """The counts of every network of the population, built on this template."""
-    w_in = np.full(len(population), template.stem_width, np.int64)
+    """The counts of every network of the population, built on this template.
+
+    Raises:
+        InputError: A count is above 2⁶³ − 1.
+    """
+    if _upper_bound(population, template) >= 2**63:
+        about = _counts(population, template, se_ratio, np.float64)
+        for name in ("flops", "params", "acts"):
+            most = getattr(about, name).max()
+            if most >= 2.0**63:
+                raise InputError(
+                    f"a network has about {most:.2g} {name}, too many to count",
+                    "take a smaller input, or fewer or narrower blocks",
+                )
+    return _counts(population, template, se_ratio, np.int64)
+
+
+def _upper_bound(population: Population, template: Template) -> int:
+    """A number that no count and no step towards one exceeds; from a few maxima, so that it costs little."""
+    if not len(population):
+        return 0
+    depth = population.stages * int(population.depths.max())
+    width = max(int(population.widths.max()), template.stem_width)
+    inner = width * MOST_WIDENING
+    weights = width * inner * 4 + 9 * inner * int(population.group_widths.max()) + width**2
+    area = next(_sizes(template, population.stages))
+    stem = 9 * template.channels * template.stem_width
+    return (stem + depth * weights) * area + width * template.classes
+
+
+def _counts(population: Population, template: Template, se_ratio: float, number: type[Any]) -> Complexity:
+    """The counts in numbers of this type; those in ``float64`` are rounded, and do not overflow."""
+    w_in: Any = np.full(len(population), template.stem_width, number)
     sizes = _sizes(template, population.stages)
     area = next(sizes)
 
@@ -56,8 +89,8 @@ def complexity(population: Population, template: Template, se_ratio: float = 0.0
     acts = w_in * area
 
     for i, stride in enumerate(template.stage_strides(population.stages)):
-        d, w = population.depths[:, i], population.widths[:, i]
-        v = inner_widths(w, population.bottleneck_ratios[:, i])
+        d, w = (column[:, i].astype(number, copy=False) for column in (population.depths, population.widths))
+        v = inner_widths(w, population.bottleneck_ratios[:, i]).astype(number, copy=False)
         area_in, area = area, next(sizes)
         grouped = 9 * v * population.group_widths[:, i]  # 3×3 weights: each output sees g inputs
         norms = 2 * (2 * v + w)
@@ -93,7 +126,7 @@ def config_complexity(config: Config, template: Template) -> dict[str, int]:
 
 def _squeeze(w_in: Ints, v: Ints, se_ratio: float) -> Complexity:
     """Squeeze-and-excitation on v channels: two 1×1 convolutions with bias on one pixel."""
-    s = np.rint(w_in * se_ratio).astype(np.int64)  # 0 leaves it out
+    s = np.rint(w_in * se_ratio).astype(w_in.dtype)  # 0 leaves it out
     used = (s > 0).astype(np.int64)
     return Complexity(2 * v * s, used * (2 * v * s + s + v), used * (s + v))
 

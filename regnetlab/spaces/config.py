@@ -45,7 +45,7 @@ class Config:
             counts = ", ".join(str(len(column)) for column in columns)
             raise InputError(
                 f"depths, widths, group widths and bottleneck ratios have {counts} entries",
-                f"each needs one per stage, 1 to {MAX_STAGES}",
+                f"give each one per stage, for 1 to {MAX_STAGES} stages",
             )
         for stage in zip(*columns, strict=True):
             _check_stage(*stage)
@@ -118,7 +118,8 @@ def _check_stage(depth: int, width: int, group_width: int, ratio: float) -> None
     if abs(inner - round(inner)) > 1e-6 or round(inner) % group_width:
         raise InputError(
             f"width {width} over bottleneck ratio {ratio_text(ratio)} does not divide into groups of"
-            f" {group_width}"
+            f" {group_width}",
+            "Config.compatible makes them fit",
         )
 
 
@@ -134,7 +135,10 @@ def notation(
     b = bottleneck_ratios[:1] if len(set(bottleneck_ratios)) == 1 else bottleneck_ratios
     ratios = ",".join(map(ratio_text, b))
     text = f"anynet:d={_joined(depths)};w={_joined(widths)};g={_joined(g)};b={ratios}"
-    return f"{text};se={se_ratio:g}" if se_ratio else text
+    if not se_ratio:
+        return text
+    short = f"{se_ratio:g}"
+    return f"{text};se={short if float(short) == se_ratio else repr(float(se_ratio))}"
 
 
 def network_id(text: str) -> str:
@@ -166,7 +170,7 @@ def parse_fields(text: str, kind: str, required: Sequence[str], optional: Sequen
         if name not in allowed:
             raise InputError(f"{kind}: {name!r} is not known", f"names are {', '.join(allowed)}")
         if name in fields:
-            raise InputError(f"{kind}: {name} is given twice")
+            raise InputError(f"{kind}: {name} is given twice", "keep one")
         fields[name] = value
     missing = [name for name in required if name not in fields]
     if missing:

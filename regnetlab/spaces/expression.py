@@ -60,7 +60,10 @@ def parse_constraint(text: str, name: str | None = None) -> Constraint:
     Raises ``InputError`` that points at the column of the first thing that is not understood.
     """
     if len(text) > MOST:
-        raise InputError(f"constraint {text[:40]!r}… has {len(text):,} characters", f"{MOST} are the most")
+        raise InputError(
+            f"constraint {text[:40]!r}… has {len(text):,} characters",
+            f"{MOST} are the most: write it as several",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
@@ -68,7 +71,7 @@ def parse_constraint(text: str, name: str | None = None) -> Constraint:
     except SyntaxError as error:
         raise _wrong(text, error.offset or 1, f"it can't be read ({error.msg})") from None
     except (ValueError, MemoryError, RecursionError):
-        raise InputError(f"constraint {text[:40]!r} can't be read", "write it simpler") from None
+        raise InputError(f"constraint {text[:40]!r} can't be read", "nest fewer brackets in it") from None
     _check(tree, text.strip(), truth=True)
     counted = any(isinstance(node, ast.Name) and node.id in COUNTS for node in ast.walk(tree))
 
@@ -220,7 +223,10 @@ def _stage(index: ast.expr, stages: int) -> int:
         case _:
             raise AssertionError(ast.dump(index))  # _index lets nothing else through
     if abs(number) > stages:
-        raise InputError(f"a constraint speaks of stage {number}", f"the networks have {stages} stages")
+        raise InputError(
+            f"a constraint speaks of stage {number}, and the networks have {stages} stages",
+            "name one of these",
+        )
     return number - 1 if number > 0 else stages + number
 
 

@@ -16,7 +16,7 @@ from regnetlab.spaces.complexity import Complexity
 class LatencyModel:
     """Milliseconds for one batch: ``base`` + ``flop`` · flops + ``act`` · acts, the counts of one image.
 
-    The other fields say what the coefficients were fitted to, for whoever confirms them: the batch size,
+    The other fields say what the coefficients were fitted to, to be confirmed: the batch size,
     ``cpu`` or ``cuda``, and the processor's or GPU's name; a prediction does not depend on them.
     """
 
@@ -33,7 +33,10 @@ class LatencyModel:
             if not (math.isfinite(value) and value >= 0):
                 raise InputError(f"latency: {name} is {value}", "it must be 0 or more milliseconds")
         if self.flop == self.act == 0:
-            raise InputError("latency: flop and act are both 0", "then every network is as fast as any other")
+            raise InputError(
+                "latency: flop and act are both 0, so every network is as fast as any other",
+                "set one above 0",
+            )
         if self.batch < 1:
             raise InputError(f"latency: batch is {self.batch}", "it must be ≥ 1")
         if self.device not in ("cpu", "cuda"):

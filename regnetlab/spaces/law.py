@@ -8,10 +8,11 @@
 
 Both are written ``regnet:…`` (``parse_law``); the second gives the number of stages instead of w_a.
 
-The way back, from networks to parameters, is ``regnetlab.analysis.width_law``.
+The way back, from networks to parameters, is ``regnetlab.analysis.log_linear_fit``.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,15 +47,18 @@ class RegNetLaw:
     @property
     def config(self) -> Config:
         """The network that the law gives; raises ``InputError`` where it gives none."""
-        return regnet_config(
-            self.w0,
-            self.wa,
-            self.wm,
-            self.depth,
-            self.group_width,
-            self.bottleneck_ratio,
-            self.se_ratio,
-        )
+        if not (0 < self.w0 <= 16_384 and 0 <= self.wa <= 16_384 and 1 < self.wm <= 64):
+            raise InputError(
+                f"law w0={self.w0:g}, wa={self.wa:g}, wm={self.wm:g} gives no widths",
+                "it needs w0 > 0, wa ≥ 0 and wm > 1 (w0 and wa at most 16,384, wm at most 64)",
+            )
+        if not 1 <= self.depth <= MAX_DEPTH:
+            raise InputError(
+                f"law d={self.depth} gives no network", f"the depth must be between 1 and {MAX_DEPTH:,}"
+            )
+        blocks = quantized_widths(self.w0, self.wa, self.wm, self.depth)
+        widths, depths = np.unique(blocks, return_counts=True)  # blocks of equal width form a stage
+        return _network(self, widths, depths.tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,35 +80,33 @@ class LogLinearLaw:
     @property
     def config(self) -> Config:
         """The network that the law gives; raises ``InputError`` where it gives none."""
-        if not 0 < self.w0 <= 16_384:
-            raise InputError(f"law w0={self.w0:g}: w0 must be above 0, at most 16,384")
-        if not 1 <= self.growth <= 64:
-            raise InputError(f"law growth={self.growth:g}: the growth must be between 1 and 64")
-        if not 1 <= self.stages <= MAX_STAGES:
-            raise InputError(f"law stages={self.stages}: there must be 1 to {MAX_STAGES} stages")
-        if not self.stages <= self.depth <= MAX_DEPTH:
-            raise InputError(
-                f"law d={self.depth}: the depth of the whole network must be between its stages={self.stages}"
-                f" and {MAX_DEPTH:,}"
-            )
+        for name, value, least, most in (
+            ("w0", self.w0, 0, 16_384),
+            ("growth", self.growth, 1, 64),
+            ("stages", self.stages, 1, MAX_STAGES),
+            ("d", self.depth, self.stages, MAX_DEPTH),
+        ):
+            if not least <= value <= most or not value:
+                above = "above 0, at most" if not least else f"between {least} and"
+                raise InputError(f"law {name}={value:g} gives no network", f"{name} must be {above} {most:,}")
         line = log_linear_widths(self.w0, self.growth, self.stages)
         if line[-1] > MAX_WIDTH:
             raise InputError(
-                (
-                    f"law w0={self.w0:g}, growth={self.growth:g}: the width of stage {self.stages} is"
-                    f" {line[-1]:,.0f}"
-                ),
-                f"it must be at most {MAX_WIDTH:,}",
+                f"law w0={self.w0:g}, growth={self.growth:g}: the width of stage {self.stages} is"
+                f" {line[-1]:,.0f}",
+                f"it must be at most {MAX_WIDTH:,}: take a smaller growth, or fewer stages",
             )
-        widths = in_width_steps(line)
-        _check_first(self.w0, int(widths[0]))
-        return Config.compatible(
-            log_linear_depths(self.depth, self.growth, self.stages),
-            widths.tolist(),
-            [self.group_width],
-            [self.bottleneck_ratio],
-            self.se_ratio,
+        return _network(self, in_width_steps(line), log_linear_depths(self.depth, self.growth, self.stages))
+
+
+def _network(law: RegNetLaw | LogLinearLaw, widths: Ints, depths: Sequence[int]) -> Config:
+    """The network of these stage widths and depths, with all that the two laws have in common."""
+    if widths[0] < 1:
+        raise InputError(
+            f"law w0={law.w0:g}: the first width rounds to 0", f"use a w0 of {WIDTH_STEP} or more"
         )
+    groups, ratios = [law.group_width], [law.bottleneck_ratio]
+    return Config.compatible(depths, widths.tolist(), groups, ratios, law.se_ratio)
 
 
 def quantized_widths(w0: float, wa: float, wm: float, depth: int) -> Ints:
@@ -138,26 +140,6 @@ def quantized_stages(w0: Floats, wa: Floats, wm: Floats, depth: Ints, stages: in
     return widths, depths, whole
 
 
-def regnet_config(
-    w0: float,
-    wa: float,
-    wm: float,
-    depth: int,
-    group_width: int,
-    bottleneck_ratio: float = 1,
-    se_ratio: float = 0.0,
-) -> Config:
-    """The network that the quantized-linear law gives; blocks of equal width form a stage."""
-    if not (0 < w0 <= 16_384 and 0 <= wa <= 16_384 and 1 < wm <= 64):
-        raise InputError(f"law w0={w0:g}, wa={wa:g}, wm={wm:g}: needs w0 > 0, wa ≥ 0 and wm > 1")
-    if not 1 <= depth <= MAX_DEPTH:
-        raise InputError(f"law d={depth}: the depth must be between 1 and {MAX_DEPTH:,}")
-    blocks = quantized_widths(w0, wa, wm, depth)
-    widths, depths = np.unique(blocks, return_counts=True)
-    _check_first(w0, int(widths[0]))
-    return Config.compatible(depths.tolist(), widths.tolist(), [group_width], [bottleneck_ratio], se_ratio)
-
-
 def log_linear_widths(w0: float, growth: float, stages: int) -> Floats:
     """w_0 · growth^i for each stage i, shape (stages,), not rounded."""
     return np.asarray(w0 * growth ** np.arange(stages), np.float64)
@@ -166,11 +148,6 @@ def log_linear_widths(w0: float, growth: float, stages: int) -> Floats:
 def in_width_steps(widths: Floats) -> Ints:
     """The nearest multiples of 8."""
     return np.asarray(np.rint(widths / WIDTH_STEP).astype(np.int64) * WIDTH_STEP, np.int64)
-
-
-def _check_first(w0: float, width: int) -> None:
-    if width < 1:
-        raise InputError(f"law w0={w0:g}: the first width rounds to 0", f"use a w0 of {WIDTH_STEP} or more")
 
 
 def log_linear_fit(widths: Ints) -> tuple[Floats, Floats]:
@@ -193,7 +170,7 @@ def fit_line(values: Floats) -> tuple[Floats, Floats]:
 def log_linear_depths(total: int, growth: float, stages: int) -> tuple[int, ...]:
     """Stage depths that follow d_0 · growth^i, never fall, are at least 1 and sum to ``total``."""
     if total < stages:
-        raise InputError(f"{total} blocks do not fill {stages} stages", "each needs one")
+        raise InputError(f"{total} blocks do not fill {stages} stages", "give each stage a block at least")
     shares = np.maximum(growth, 1.0) ** np.arange(stages)
     wanted = (total - stages) * shares / shares.sum()
     depths = np.floor(wanted + 1e-9).astype(np.int64)
@@ -223,11 +200,13 @@ def parse_law(text: str) -> RegNetLaw | LogLinearLaw:
     except InputError as error:
         if names >= set(required):
             raise
-        raise InputError(f"{error}", f"the other notation has {', '.join(other)}") from None
+        raise InputError(str(error), f"the other notation has {', '.join(other)}") from None
     numbers = {name: parse_number(name, value) for name, value in fields.items() if name != "b"}
     for name in ("stages", "d", "g"):
         if name in fields and not numbers[name].is_integer():
-            raise InputError(f"regnet: {name}={fields[name]} is not a whole number")
+            raise InputError(
+                f"regnet: {name}={fields[name]} is not a whole number", f"write it as in {name}=4"
+            )
     body = int(numbers["d"]), int(numbers["g"]), parse_ratio(fields.get("b", "1")), numbers.get("se", 0.0)
     if log_linear:
         return LogLinearLaw(numbers["w0"], numbers["growth"], int(numbers["stages"]), *body)

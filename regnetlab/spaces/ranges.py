@@ -27,6 +27,9 @@ class Ranges:
     total_depth: tuple[int, int] = (1, 63)
 
     def __post_init__(self) -> None:
+        for each in fields(self):  # 8 and 8.0 are equal, so they must have equal text and draws
+            number = float if each.name in ("wa", "wm") else _whole
+            object.__setattr__(self, each.name, tuple(map(number, getattr(self, each.name))))
         for name, low, high in (
             ("depth", *self.depth),
             ("width", *self.width),
@@ -36,7 +39,9 @@ class Ranges:
             ("total_depth", *self.total_depth),
         ):
             if not low <= high:
-                raise InputError(f"range of {name} is empty: {low:g} is above {high:g}")
+                raise InputError(
+                    f"range of {name} is empty: {low:g} is above {high:g}", "write the lower end first"
+                )
         for name, low, high, floor, roof in (
             ("depth", *self.depth, 1, 128),
             ("width", *self.width, 1, 16_384),
@@ -49,21 +54,22 @@ class Ranges:
                 raise InputError(f"range of {name} is {low:g} to {high:g}", f"{floor:g} to {roof:,} works")
         for name, values in (("width", self.width), ("w0", self.w0)):
             if values[1] // WIDTH_STEP * WIDTH_STEP < values[0]:
-                raise InputError(f"range of {name} has no multiple of {WIDTH_STEP} in it: {values}")
+                raise InputError(
+                    f"range of {name} has no multiple of {WIDTH_STEP} in it: {values}", "widen it"
+                )
         for name, choices in (
             ("group_width", self.group_width),
             ("bottleneck_ratio", self.bottleneck_ratio),
         ):
             if not choices or len(set(choices)) != len(choices):
-                raise InputError(f"{name} needs at least one value, none twice", f"got {list(choices)}")
+                raise InputError(f"{name} is {list(choices)}", "it needs at least one value, none twice")
         try:
             ratios = plain(map(bottleneck_ratio, self.bottleneck_ratio))
         except InputError as error:
             raise error.at(f"bottleneck_ratio is {list(self.bottleneck_ratio)}") from None
-        # A whole ratio is an int, so that equal ranges have equal text.
         object.__setattr__(self, "bottleneck_ratio", ratios)
         if min(self.group_width) < 1 or max(self.group_width) > 1_024:
-            raise InputError("group_width must be between 1 and 1,024", f"got {list(self.group_width)}")
+            raise InputError(f"group_width is {list(self.group_width)}", "each must be between 1 and 1,024")
 
     def changed(self, **values: object) -> "Ranges":
         """These ranges with the given ones in their place; ``None`` leaves one as it is."""
@@ -74,6 +80,11 @@ class Ranges:
     def text(self) -> str:
         """Canonical text of all ranges; part of what a draw is a function of."""
         return ";".join(f"{each.name}={getattr(self, each.name)}" for each in fields(self))
+
+
+def _whole(value: float) -> float:
+    """The same number, as an ``int`` where it is whole."""
+    return int(value) if float(value).is_integer() else value
 
 
 PAPER_RANGES = Ranges()

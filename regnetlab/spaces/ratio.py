@@ -27,7 +27,7 @@ def bottleneck_ratio(value: float) -> float:
         k = round(1 / value)
         if 2 <= k <= MOST_WIDENING and abs(value * k - 1) < 1e-3:
             return 1 / k
-    raise InputError(f"bottleneck ratio {value:g} is not {_WHAT}")
+    raise InputError(f"bottleneck ratio {value:g} can't be used", f"it must be {_WHAT}")
 
 
 def parse_ratio(text: str) -> float:
@@ -36,7 +36,7 @@ def parse_ratio(text: str) -> float:
     try:
         value = float(numerator) / (float(denominator) if slash else 1)
     except (ValueError, ZeroDivisionError):
-        raise InputError(f"bottleneck ratio {text[:20]!r} is not {_WHAT}") from None
+        raise InputError(f"bottleneck ratio {text[:20]!r} can't be used", f"it must be {_WHAT}") from None
     return bottleneck_ratio(value)
 
 

@@ -102,7 +102,7 @@ def parse_window(name: str, text: str) -> Window:
         "ms" if timed else "",
     )
     if window.low > window.high:
-        raise InputError(f"{name} window {text!r} is empty: its low end is above its high end")
+        raise InputError(f"{name} window {text!r} is empty: its low end is above its high end", "swap them")
     return window
 
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.arrays import Floats, Words
+from regnetlab.spaces.arrays import Floats, Ints, Words
 from regnetlab.spaces.complexity import Complexity, complexity
+from regnetlab.spaces.draws import Draws, draws_of
 from regnetlab.spaces.population import Population
-from regnetlab.spaces.proposals import Proposal, proposal
 from regnetlab.spaces.regime import Regime, Window
-from regnetlab.spaces.seen import Seen
 from regnetlab.spaces.space import DesignSpace
 from regnetlab.spaces.template import Template
 
@@ -56,17 +55,17 @@ def sample(
         raise InputError(f"n is {n}", f"it must be between 1 and {MAX_N:,}")
     if not 0 <= seed < 2**63:
         raise InputError(f"seed is {seed}", "it must be between 0 and 2^63 − 1")
-    source = proposal(space, len(template.strides))
+    source = draws_of(space, len(template.strides))
     key = _key(space, template, seed)
     found = _Found(space, source, template, regime)
     block, blocks = 0, 1
-    while len(found.seen) < n:
+    while len(found.first) < n:
         found.add(_words(key, block, blocks, source.words), block * _BLOCK)
         block += blocks
         if block * _BLOCK - found.last >= _PATIENCE:
-            raise InputError(found.shortfall(n, block * _BLOCK))
-        rate = max(len(found.seen), 1) / (block * _BLOCK)
-        wanted = (n - len(found.seen)) / rate / _BLOCK * 1.1
+            raise found.shortfall(n, block * _BLOCK)
+        rate = max(len(found.first), 1) / (block * _BLOCK)
+        wanted = (n - len(found.first)) / rate / _BLOCK * 1.1
         blocks = int(min(max(wanted, 1), 2 * block, _MOST_BLOCKS))
     population = Population.joined(found.populations).slice(0, n)
     counts = Complexity.joined(found.complexities).slice(0, n)
@@ -77,11 +76,12 @@ def sample(
 class _Found:
     """The different networks found so far, in the order of their draws."""
 
-    def __init__(self, space: DesignSpace, source: Proposal, template: Template, regime: Regime) -> None:
+    def __init__(self, space: DesignSpace, source: Draws, template: Template, regime: Regime) -> None:
         self.space, self.source, self.template, self.regime = space, source, template, regime
         self.populations: list[Population] = []
         self.complexities: list[Complexity] = []
-        self.seen = Seen()
+        self.first: dict[bytes, int] = {}  # by network, the number of the row that it came in first
+        self.rows = 0  # compared so far
         self.last = 0  # the raw draw of the newest network
         self.extremes: dict[str, tuple[float, float]] = {}  # the least and most of each count, any regime
 
@@ -104,12 +104,24 @@ class _Found:
         inside = self.regime.holds(counts)
         if not inside.all():
             population, origin, counts = population.take(inside), origin[inside], counts.take(inside)
-        new = self.seen.add(population.rows)
+        new = self.unseen(population.rows)
         if len(new):
             self.last = start + int(origin[new[-1]])
             some = len(new) < len(population)
             self.populations.append(population.take(new) if some else population)
             self.complexities.append(counts.take(new) if some else counts)
+
+    def unseen(self, rows: Ints) -> Ints:
+        """Indexes of the rows of shape (n, k) that are met for the first time, ascending; remembers them.
+
+        Numbers are below 2¹⁵ in size, as in ``Population.rows``.
+        """
+        packed = np.ascontiguousarray(rows, np.int16)
+        keys: list[bytes] = packed.view(f"V{2 * packed.shape[1]}").ravel().tolist()
+        numbers = np.arange(self.rows, self.rows + len(keys))
+        first = np.fromiter(map(self.first.setdefault, keys, numbers.tolist()), np.int64, len(keys))
+        self.rows += len(keys)
+        return np.flatnonzero(first == numbers)
 
     def _observe(self, counts: Complexity) -> None:
         for name in ("flops", *self.regime.windows):
@@ -117,23 +129,24 @@ class _Found:
             low, high = self.extremes.get(name, (values.min(), values.max()))
             self.extremes[name] = min(low, values.min()), max(high, values.max())
 
-    def shortfall(self, n: int, drawn: int) -> str:
-        """One line: how many were found of how many drawn, what they had, and what to change."""
-        start = f"{self.space.name}: {len(self.seen):,} of {n:,} networks found in {drawn:,} draws"
+    def shortfall(self, n: int, drawn: int) -> InputError:
+        """How many were found of how many drawn, what they had, and what to change."""
+        start = f"{self.space.name}: {len(self.first):,} of {n:,} networks found in {drawn:,} draws"
         if not self.extremes:
-            own = ", ".join(each.name for each in self.space.own)
-            remedy = f"loosen {own}, or the ranges" if own else "widen depth, width, w0, wa or wm"
-            return f"{start}; no draw satisfied the ranges and constraints; {remedy}"
+            custom = ", ".join(each.name for each in self.space.custom)
+            hint = f"loosen {custom}, or the ranges" if custom else "widen depth, width, w0, wa or wm"
+            return InputError(f"{start}; no draw satisfied the ranges and constraints", hint)
         windows = self.regime.windows
+        if not windows:
+            what = f"{start}; there seem to be no more different ones"
+            return InputError(what, "ask for fewer or widen the ranges")
         ranges = ", ".join(
             f"{name} {shown(float(f'{low:.3g}'))} to {shown(float(f'{high:.3g}'))}"
             for name, (low, high) in self.extremes.items()
             for shown in [windows.get(name, Window()).shown]
         )
-        if not windows:
-            return f"{start}; there seem to be no more different ones: ask for fewer or widen the ranges"
-        remedy = "widen or move the window, change the ranges, or ask for fewer"
-        return f"{start} at {self.regime.text}; what was drawn had {ranges}; {remedy}"
+        what = f"{start} at {self.regime.text}; what was drawn had {ranges}"
+        return InputError(what, "widen or move the window, change the ranges, or ask for fewer")
 
 
 def _key(space: DesignSpace, template: Template, seed: int) -> Words:

@@ -20,27 +20,27 @@ from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
 class DesignSpace:
     """All networks inside the ranges that satisfy every constraint.
 
-    ``parent`` is the name of the space that it narrows by ``own`` constraints, for a space of a user's.
+    A custom space has the name of its ``parent`` and the ``custom`` constraints that narrow it.
     """
 
     name: str
     ranges: Ranges
     constraints: tuple[Constraint, ...] = ()
     parent: str = ""
-    own: tuple[Constraint, ...] = ()
+    custom: tuple[Constraint, ...] = ()
 
     def narrowed(self, name: str, constraint: Constraint) -> "DesignSpace":
         """This space with one more constraint."""
         return replace(self, name=name, constraints=(*self.constraints, constraint))
 
-    def child(self, name: str, own: Iterable[Constraint]) -> "DesignSpace":
-        """A space of a user's, narrower than this one by these constraints."""
-        more = tuple(own)
+    def child(self, name: str, custom: Iterable[Constraint]) -> "DesignSpace":
+        """A custom space: this one, narrowed by these constraints."""
+        more = tuple(custom)
         return DesignSpace(name, self.ranges, (*self.constraints, *more), self.name, more)
 
     @property
     def lineage(self) -> str:
-        """What the space's draws depend on beside its ranges: its name, or what a user's demands."""
+        """What draws depend on beside the ranges: the name, or what a custom space's constraints mean."""
         if not self.parent:
             return self.name
         return "&".join(each.meaning for each in self.constraints)

@@ -16,15 +16,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.plan import BaselinesSection, Plan
-from regnetlab.training.budget import WORST, Recipe, Score
+from regnetlab.training.budget import Recipe, Score, mean_error
 from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job, training_seed
-from regnetlab.trials.store import Store
+
+if TYPE_CHECKING:
+    from regnetlab.trials.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def kept_baselines(plan: Plan, kept: Mapping[str, Any], data: str) -> Baselines:
     return Baselines(tuple(Contender(**each) for each in kept["contenders"]), kept["chosen"])
 
 
-def check_unchanged(plan: Plan, store: Store, data: str) -> None:
+def check_unchanged(plan: Plan, store: "Store", data: str) -> None:
     """Raise ``InputError`` where a changed plan would choose again after the test split was used."""
     kept = store.fact("contest")
     if not kept or kept.get("data", data) != data or kept["key"] == _key(plan):
@@ -141,16 +142,6 @@ def choose(tried: Iterable[tuple[Job, Score]]) -> dict[str, float]:
     for _, lr, model in sorted((mean, lr, model) for (model, lr), mean in means.items() if mean is not None):
         chosen.setdefault(model, lr)
     return chosen
-
-
-def mean_error(errors: Sequence[float | None]) -> float | None:
-    """What counts for a learning rate: the mean over its seeds, of which a failed one has 100 %.
-
-    ``None`` where every seed failed.
-    """
-    if all(error is None for error in errors):
-        return None
-    return fmean(WORST if error is None else error for error in errors)
 
 
 def final_jobs(plan: Plan, settled: Baselines) -> list[Job]:

@@ -7,12 +7,14 @@ looked at here decides which networks are drawn or which errors they earn.
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
 from regnetlab.training.folders.decode import is_folder
-from regnetlab.trials.store import Store
+
+if TYPE_CHECKING:
+    from regnetlab.trials.store import Store
 
 _CHECKSUM, _DEVICE = "data.checksum", "device"
 _SHOWN = 4  # differences named in an error
@@ -35,7 +37,10 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
         "regime": {name: windows.get(name) for name in ("flops", "params", "acts", "latency")},
         "latency": {} if plan.regime.model is None else asdict(plan.regime.model),
         "spaces": {
-            draw.space.name: [draw.space.parent, *(f"{each.name}: {each.meaning}" for each in draw.space.own)]
+            draw.space.name: [
+                draw.space.parent,
+                *(f"{each.name}: {each.meaning}" for each in draw.space.custom),
+            ]
             for draw in plan.draws
             if draw.space.parent
         },
@@ -61,7 +66,7 @@ def _compared(key: str, value: Any) -> Any:
     return [parent, *(text.partition(": ")[2] for text in constraints)]
 
 
-def check_changes(plan: Plan, store: Store, checksum: str, accept: bool, device: str | None = None) -> None:
+def check_changes(plan: Plan, store: "Store", checksum: str, accept: bool, device: str | None = None) -> None:
     """Raise ``InputError`` that shows what changed since the study began, unless it is accepted.
 
     An accepted change is recorded with its day. Trainings on the data of before stay in the store under their

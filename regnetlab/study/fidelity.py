@@ -129,9 +129,8 @@ def run_fidelity(
             check_budget(prepared.data, budget)
         with open_session(prepared, options, observer) as session:
             try:
-                for _, jobs in state.rungs:
-                    session.observer.on_begin(jobs, state.scores)
-                    session.train(jobs)
+                session.observer.on_begin(state.jobs, state.scores)
+                session.train(state.jobs)
             finally:
                 state = ladder(prepared.plan, budgets, networks)
                 _write(plan, state)

@@ -16,7 +16,6 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.stages import kept_regnets, planned_jobs
 from regnetlab.training.budget import Recipe
 from regnetlab.trials.job import DERIVED, training_seed
-from regnetlab.trials.store import open_store
 
 if TYPE_CHECKING:
     from regnetlab.models.model import Model
@@ -107,7 +106,11 @@ def _derived(plan: Plan) -> Mapping[int, Config]:
     """The derived RegNets by index: from the store, or from trials.csv where a study came without it."""
     if not plan.derived:
         raise InputError(f"study {plan.name} derives no RegNets", "write [derive] n = 6 in its study.toml")
-    configs = kept_regnets(plan, open_store(plan.store)) if plan.store.exists() else None
+    configs: list[Config] | None = None
+    if plan.store.exists():
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
+        configs = kept_regnets(plan, open_store(plan.store))
     if configs == []:
         raise InputError(f"study {plan.name}: its run could not derive a RegNet from the best networks")
     if configs is None and plan.trials.exists():

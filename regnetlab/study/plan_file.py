@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.errors import InputError, unknown
+from regnetlab.spaces.custom import custom_space
 from regnetlab.spaces.latency import LatencyModel
-from regnetlab.spaces.own import own_space
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import MAX_N
@@ -238,7 +238,7 @@ def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ..
         if parent is None and each["constraints"]:
             raise InputError(f"space {name!r} has constraints but no parent", 'add parent = "AnyNetA"')
         if parent is not None:
-            known[name] = own_space(name, parent, each["constraints"], known)
+            known[name] = custom_space(name, parent, each["constraints"], known)
         elif name not in known:
             raise unknown("space", name, known)
         draws.append(Draw(known[name].within(ranges), each["n"]))

@@ -1,4 +1,4 @@
-"""Mistakes in a study file, each as one line that names the place, the key and what it accepts."""
+"""Mistakes in a study file, each with its place, the key and what that accepts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ KnownKeys = Callable[[tuple[str | int, ...]], Sequence[str]]
 
 
 def explained(path: Path, text: str, error: ValidationError, known_keys: KnownKeys) -> InputError:
-    """One line for the first mistake that pydantic found."""
+    """The first mistake that pydantic found."""
     found = error.errors()[0]
     location = tuple(each for each in found["loc"] if each not in _UNIONS)
     line = line_of(text, location)
@@ -27,9 +27,9 @@ def explained(path: Path, text: str, error: ValidationError, known_keys: KnownKe
         example = ' [[spaces]] with space = "AnyNetA" and n = 20' if key == "spaces" else ""
         return InputError(f"{where}: {key} is missing", f"add{example or f' {location[-1]} = …'}")
     if found["type"] == "extra_forbidden":
-        hint = unknown("key", str(location[-1]), known_keys(location[:-1]))
         inside = f" of [{_key(location[:-1])}]" if len(location) > 1 else ""
-        return InputError(f"{where}: {str(hint).replace(' is not known', inside + ' is not known')}")
+        hint = unknown("key", str(location[-1]), known_keys(location[:-1])).hint
+        return InputError(f"{where}: key {str(location[-1])!r}{inside} is not known", hint)
     message = _ACCEPTS.get(found["type"]) or found["msg"].replace("Input should be", "it must be")
     return InputError(f"{where}: {key} is {_shown(found['input'])}", f"{message}")
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import fields
 
-from regnetlab.spaces.template import TEMPLATES
+from regnetlab.spaces.template import TEMPLATES, Template
 from regnetlab.study.plan import Plan, Running
-from regnetlab.study.tomlfile import write_value
+from regnetlab.study.tomlfile import write_pairs
 from regnetlab.training.folders.decode import is_folder
 from regnetlab.trials.location import mask
 
@@ -13,24 +13,19 @@ from regnetlab.trials.location import mask
 def plan_toml(plan: Plan) -> str:
     """The plan as a complete study file, every default written out."""
     template = plan.template
-    if template == TEMPLATES[template.name]:
-        shape = write_value(template.name)
-    else:
-        parts = {
-            "base": template.name,
-            "input": template.input,
-            "classes": template.classes,
-            "stem_width": template.stem_width,
-            "stem_stride": template.stem_stride,
-            "strides": template.strides,
-        }
-        inner = ", ".join(f"{key} = {write_value(value)}" for key, value in parts.items())
-        shape = f"{{ {inner} }}"
-    folder = is_folder(plan.data)
+    known = template == TEMPLATES[template.name]
     lines = [
-        f"template = {shape}",
-        f"data = {write_value(plan.data)}",
-        *(f"{key} = {write_value(getattr(plan.reading, key))}" for key in ("fit", "background") if folder),
+        *write_pairs(
+            {
+                "template": template.name if known else {"base": template.name} | template_table(template),
+                "data": plan.data,
+            }
+        ),
+        *(
+            write_pairs({"fit": plan.reading.fit, "background": plan.reading.background})
+            if is_folder(plan.data)
+            else []
+        ),
         *(["skip_unreadable = true"] if plan.reading.skip_unreadable else []),
         f"seed = {plan.seed}",
     ]
@@ -53,17 +48,27 @@ def plan_toml(plan: Plan) -> str:
     if plan.running.cluster:
         sections["run.cluster"] = plan.running.cluster
     for name, section in sections.items():
-        lines += [
-            "",
-            f"[{name}]",
-            *(f"{key} = {write_value(value)}" for key, value in section.items()),
-        ]
+        lines += ["", f"[{name}]", *write_pairs(section)]
+    return "\n".join([*lines, *space_lines(plan)]) + "\n"
+
+
+def template_table(template: Template) -> dict[str, object]:
+    """The keys of a template written as a table."""
+    names = ("input", "classes", "stem_width", "stem_stride", "strides")
+    return {name: getattr(template, name) for name in names}
+
+
+def space_lines(plan: Plan) -> list[str]:
+    """The [[spaces]] of a study file."""
+    lines: list[str] = []
     for draw in plan.draws:
-        lines += ["", "[[spaces]]", f"space = {write_value(draw.space.name)}", f"n = {draw.n}"]
-        if draw.space.parent:
-            own = (f"{write_value(each.name)} = {write_value(each.meaning)}" for each in draw.space.own)
-            lines += [f"parent = {write_value(draw.space.parent)}", "[spaces.constraints]", *own]
-    return "\n".join(lines) + "\n"
+        space = draw.space
+        parent = {"parent": space.parent} if space.parent else {}
+        lines += ["", "[[spaces]]", *write_pairs({"space": space.name, "n": draw.n} | parent)]
+        if space.parent:
+            custom = {each.name: each.meaning for each in space.custom}
+            lines += ["[spaces.constraints]", *write_pairs(custom)]
+    return lines
 
 
 def _told(running: Running) -> dict[str, object]:

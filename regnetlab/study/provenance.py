@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
@@ -24,7 +24,9 @@ from regnetlab.training.budget import Budget
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import DataSet
 from regnetlab.training.guessing import Guessing, guessing
-from regnetlab.trials.store import Store, open_store
+
+if TYPE_CHECKING:
+    from regnetlab.trials.store import Store
 
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
 _GUESSING = MappingProxyType(
@@ -111,6 +113,8 @@ def as_recorded(plan: Plan) -> Plan:
 def recorded(plan: Plan) -> Mapping[str, Any]:
     """What the run that last trained something recorded of its circumstances; empty before the first."""
     if plan.store.exists():
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
         return open_store(plan.store).fact("provenance") or _written_if_there(plan)
     return _written_if_there(plan)
 
@@ -145,7 +149,7 @@ def readable(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts, **texts}
 
 
-def provenance_json(store: Store) -> str:
+def provenance_json(store: "Store") -> str:
     """The circumstances as they stand beside trials.csv."""
     return json.dumps(store.fact("provenance"), indent=2) + "\n"
 

@@ -6,14 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+from regnetlab.analysis.baselines import BaselineComparison, baselines
 from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, recorded
-from regnetlab.study.search.store import kept_searches, searches_frame
 from regnetlab.study.stages import State, study_state
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import FINAL, TUNING
-from regnetlab.trials.store import open_store
 from regnetlab.trials.table import Trials, trials_of
 from regnetlab.trials.tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, SEARCHES
 
@@ -28,6 +27,8 @@ def study_trials(plan: Plan) -> Trials:
     """
     found = None
     if plan.store.exists():
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
         state = study_state(plan, open_store(plan.store))
         found = trials_of(state.jobs, state.scores)
     if not found and plan.trials.exists():
@@ -37,12 +38,22 @@ def study_trials(plan: Plan) -> Trials:
     order = {name: place for place, name in enumerate(draw.space.name for draw in plan.draws)}
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))
     frame = found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True)
-    return replace(found, frame=frame, steps=tuple(study_steps(plan)), guess=guessing_in(recorded(plan)))
+    return replace(
+        found,
+        frame=frame,
+        steps=tuple(study_steps(plan)),
+        guess=guessing_in(recorded(plan)),
+        template=plan.template,
+        regime=plan.regime,
+        ranges=plan.ranges,
+    )
 
 
 def study_baselines(plan: Plan) -> pd.DataFrame:
     """The trainings of the comparison with the baselines (``tables.BASELINES``); empty before tuning."""
     if plan.store.exists():
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
         store = open_store(plan.store)
         state = study_state(plan, store)
         if state.baselines.contenders:
@@ -87,9 +98,23 @@ def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
     return BASELINES.frame(rows)
 
 
+def compared_with_baselines(plan: Plan) -> BaselineComparison:
+    """The study's networks beside the baselines; without networks before tuning."""
+    facts, stated = recorded(plan), plan.baselines
+    return baselines(
+        study_baselines(plan),
+        seeds=None if stated is None else stated.seeds,
+        tuning_seeds=None if stated is None else stated.tuning_seeds,
+        guess=guessing_in(facts),
+        guess_test=guessing_in(facts, "test"),
+    )
+
+
 def study_searches(plan: Plan) -> pd.DataFrame:
     """The trainings of every search in the study's folder (``tables.SEARCHES``), of whatever protocol."""
     if plan.searches_store.exists():
+        from regnetlab.study.search.store import kept_searches, searches_frame  # Optuna
+
         return searches_frame(kept_searches(plan.searches_store))
     return SEARCHES.read(plan.searches) if plan.searches.exists() else SEARCHES.frame(())
 

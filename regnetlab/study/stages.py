@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
@@ -31,8 +31,9 @@ from regnetlab.study.baselines import (
 from regnetlab.study.plan import Plan
 from regnetlab.training.budget import Score
 from regnetlab.trials.job import DERIVED, Job, training_seed
-from regnetlab.trials.store import Store
-from regnetlab.trials.table import trials_of
+
+if TYPE_CHECKING:
+    from regnetlab.trials.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class State:
         return [job for job in self.jobs if job.identity not in self.scores]
 
 
-def study_state(plan: Plan, store: Store) -> State:
+def study_state(plan: Plan, store: "Store") -> State:
     """Where a study stands, as far as its stages are settled. Needs no torch."""
     data = data_of(store)
     population = planned_jobs(plan)
@@ -67,7 +68,7 @@ def study_state(plan: Plan, store: Store) -> State:
     return State(tuple(jobs), scores, configs is not None, settled)
 
 
-def settle_next(plan: Plan, store: Store, state: State, note: Callable[[str], None]) -> bool:
+def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], None]) -> bool:
     """Keep the next decision that the finished trainings allow; whether there was one."""
     data = data_of(store)
     if plan.derived and not state.derived:
@@ -96,7 +97,7 @@ def settle_next(plan: Plan, store: Store, state: State, note: Callable[[str], No
     return True
 
 
-def data_of(store: Store) -> str:
+def data_of(store: "Store") -> str:
     """The checksum of the data that a study's trainings count on; empty before its first run."""
     checksum: str = store.fact("changes").get("began", {}).get("data.checksum", "")
     return checksum
@@ -131,12 +132,12 @@ def derived_jobs(plan: Plan, configs: Sequence[Config]) -> list[Job]:
     ]
 
 
-def kept_regnets(plan: Plan, store: Store) -> list[Config] | None:
+def kept_regnets(plan: Plan, store: "Store") -> list[Config] | None:
     """The RegNets derived from the study's populations, if they were derived already."""
     return _kept_derived(plan, store, planned_jobs(plan), data_of(store))
 
 
-def _kept_derived(plan: Plan, store: Store, population: Sequence[Job], data: str) -> list[Config] | None:
+def _kept_derived(plan: Plan, store: "Store", population: Sequence[Job], data: str) -> list[Config] | None:
     kept = store.fact("derived")
     configs = [parse_config(text) for text in kept.get("configs", ())]
     if kept and kept.get("inputs") == _derive_inputs(plan, population, data):
@@ -151,6 +152,7 @@ def _derive(
     plan: Plan, population: Sequence[Job], scores: Mapping[str, Score], note: Callable[[str], None]
 ) -> list[Config]:
     from regnetlab.analysis.derive import derive_regnets  # pandas, SciPy
+    from regnetlab.trials.table import trials_of
 
     try:
         trials = trials_of(population, scores)

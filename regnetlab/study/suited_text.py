@@ -7,8 +7,9 @@ from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import format_count
 from regnetlab.study.plan import BaselinesSection, Plan
+from regnetlab.study.plan_text import space_lines, template_table
 from regnetlab.study.suited import LEAST_SIDE, Suited, last_map
-from regnetlab.study.tomlfile import write_value
+from regnetlab.study.tomlfile import write_pairs
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.datasets import Outline
 
@@ -43,20 +44,13 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
     yield f"# Begun from the example {example.name}, on other data; every key: regnetlab run {name} --dry-run"
     yield f"# {total:,} images in {len(outline.classes):,} classes: {outline.train:,} to train on,"
     yield f"# {outline.validation:,} for validation, {outline.test:,} to test on."
-    yield f"data = {write_value(plan.data)}"
+    yield from write_pairs({"data": plan.data})
     yield from ["skip_unreadable = true"] if plan.reading.skip_unreadable else []
     yield f"# {of_template}"
-    shape = {
-        "input": template.input,
-        "classes": template.classes,
-        "stem_width": template.stem_width,
-        "stem_stride": template.stem_stride,
-        "strides": template.strides,
-    }
-    yield f"template = {{ {', '.join(f'{key} = {write_value(value)}' for key, value in shape.items())} }}"
+    yield from write_pairs({"template": template_table(template)})
     yield f"seed = {plan.seed}"
     yield from ("", "[regime]", f"# {of_regime}")
-    yield from (f"{key} = {write_value(window.text)}" for key, window in plan.regime.windows.items())
+    yield from write_pairs({key: window.text for key, window in plan.regime.windows.items()})
     yield from _section("ranges", _changed(plan.ranges, Ranges()))
     yield from ("", "[budget]", f"# {of_budget}")
     names = ("images", "epochs", "batch_size", "validation")
@@ -74,18 +68,13 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
         yield from _section("baselines", contest | usual)
         for family, recipe in plan.baselines.recipes:
             yield from _section(f"baselines.recipe.{family}", dict(recipe))
-    for draw in plan.draws:
-        yield from ("", "[[spaces]]", f"space = {write_value(draw.space.name)}", f"n = {draw.n}")
-        if draw.space.parent:
-            yield f"parent = {write_value(draw.space.parent)}"
-            yield "[spaces.constraints]"
-            yield from (f"{write_value(own.name)} = {write_value(own.meaning)}" for own in draw.space.own)
+    yield from space_lines(plan)
 
 
 def _section(name: str, values: dict[str, object]) -> Iterator[str]:
     if name and values:
         yield from ("", f"[{name}]")
-    yield from (f"{key} = {write_value(value)}" for key, value in values.items())
+    yield from write_pairs(values)
 
 
 def _changed(values: object, usual: object, without: tuple[str, ...] = ()) -> dict[str, object]:

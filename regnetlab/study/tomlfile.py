@@ -2,12 +2,14 @@
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from regnetlab.errors import InputError
 
 _TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\-\"' ]+?)\s*\]\]?\s*(#.*)?")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _MOST_BYTES = 1_000_000
 _MOST_LEVELS = 20
 _LONG_KEY = re.compile(r"(?:[\w\-\"']+[ \t]*\.[ \t]*){50}")
@@ -18,7 +20,7 @@ def read_text(path: Path) -> str:
     """The text of this file; raises ``InputError`` where it is none, or none of a study file's size."""
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} is over 1 MB", "a study file is a page of text")
+            raise InputError(f"{path} is over 1 MB", "give a study file, which is a page of text")
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
@@ -27,7 +29,7 @@ def read_text(path: Path) -> str:
 def parse_toml(text: str, path: Path) -> dict[str, Any]:
     """What this text of the file at ``path`` says; raises ``InputError`` that names the line of a mistake."""
     if _LONG_KEY.search(text):
-        raise InputError(f"{path} has a key of 50 parts or more", "a study file's have three at most")
+        raise InputError(f"{path} has a key of 50 parts or more", "write it with three parts at most")
     try:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -36,7 +38,8 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
         raise InputError(f"{path} has a value that can't be: {str(error).splitlines()[0]}") from error
     if _deep(values):
         raise InputError(
-            f"{path} has tables within tables more than {_MOST_LEVELS} deep", "a study file has three"
+            f"{path} has tables within tables more than {_MOST_LEVELS} deep",
+            "three are the most that a study file needs",
         )
     return values
 
@@ -80,18 +83,28 @@ def line_of(text: str, location: tuple[str | int, ...]) -> int | None:
 
 
 def write_value(value: object) -> str:
-    """A TOML value: string, number, truth value, or array of such."""
+    """A TOML value on one line: string, number, truth value, array or table of such."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, tuple | list):
-        return f"[{', '.join(write_value(each) for each in value)}]"
+        return f"[{', '.join(map(write_value, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(write_pairs(value))} }}"
     escaped = "".join(_escape(each) for each in str(value))
     return f'"{escaped}"'
+
+
+def write_pairs(table: Mapping[str, object]) -> list[str]:
+    """``key = value`` for each entry; keys that need it are quoted."""
+    return [
+        f"{key if _BARE_KEY.fullmatch(key) else write_value(key)} = {write_value(value)}"
+        for key, value in table.items()
+    ]
 
 
 def _escape(character: str) -> str:
     if character in '"\\':
         return f"\\{character}"
-    return character if character.isprintable() else f"\\u{ord(character):04X}"
+    return character if character.isprintable() else f"\\U{ord(character):08X}"

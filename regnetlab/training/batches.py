@@ -79,11 +79,8 @@ def check_budget(data: DataSet, budget: Budget) -> None:
     """Raise ``InputError`` where the budget asks for more images than there are."""
     if budget.images > len(data.train):
         raise InputError(
-            f"budget: images is {budget.images:,}",
-            (
-                f"{data.name} has {len(data.train):,} to train on: ask for"
-                " these at most, or leave images out to use all"
-            ),
+            f"budget: images is {budget.images:,}, and {data.name} has {len(data.train):,} to train on",
+            "ask for these at most, or leave images out to use all",
         )
 
 
@@ -119,13 +116,13 @@ def augmented(batch: torch.Tensor, augment: str, generator: torch.Generator) -> 
     flip = (torch.rand(n, generator=generator) < 0.5).to(batch.device)
     batch = torch.where(flip[:, None, None, None], batch.flip(3), batch)
     if augment == "crop-flip":
-        reach = max(1, height // 8)
+        up, left = max(1, height // 8), max(1, width // 8)  # an eighth of each side
         rows, columns = (
             torch.randint(0, 2 * reach + 1, (n, 1), generator=generator).to(batch.device)
             + torch.arange(size, device=batch.device)
-            for size in (height, width)
+            for size, reach in ((height, up), (width, left))
         )
-        padded = torch.nn.functional.pad(batch, (reach, reach, reach, reach))
+        padded = torch.nn.functional.pad(batch, (left, left, up, up))
         index = torch.arange(n, device=batch.device)[:, None, None]
         moved = padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
         batch = moved.permute(0, 3, 1, 2)

@@ -1,7 +1,9 @@
 """Budget, recipe and score: what a model may see, how it learns, and what it earned."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -49,10 +51,8 @@ class Budget:
             raise InputError(f"budget: time_limit is {self.time_limit}", "it must be above 0 seconds")
         if not self.drop_last and self.images % self.batch_size == 1:
             raise InputError(
-                (
-                    f"budget: images is {self.images:,}, whose last batch of {self.batch_size} holds a single"
-                    " image, which batch norm can't take"
-                ),
+                f"budget: images is {self.images:,}, whose last batch of {self.batch_size} holds a single"
+                " image, which batch norm can't take",
                 "take one more or less, or drop the last batch",
             )
 
@@ -195,3 +195,13 @@ class Score:
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def mean_error(errors: Sequence[float | None]) -> float | None:
+    """The mean over trainings of one network, of which a failed one (``None``) counts as the worst.
+
+    ``None`` where every training failed.
+    """
+    if all(error is None for error in errors):
+        return None
+    return fmean(WORST if error is None else error for error in errors)

@@ -128,10 +128,8 @@ class DataSet:
         """Raise ``InputError`` unless the template takes these images and has these classes."""
         if (template.input, template.classes) != (self.input, len(self.classes)):
             raise InputError(
-                (
-                    f"data {self.name} has images {self.input} in {len(self.classes)} classes, the template"
-                    f" takes {template.input} in {template.classes}"
-                ),
+                f"data {self.name} has images {self.input} in {len(self.classes)} classes, the template"
+                f" takes {template.input} in {template.classes}",
                 f'write template = {{ input = "{self.input}", classes = {len(self.classes)} }}',
             )
 
@@ -238,8 +236,9 @@ def _published(name: str, data_dir: Path | None) -> DataSet:
     if name not in PUBLISHED:
         if Path(name).is_dir():
             raise InputError(f"data set {name!r} is not known", f"for the folder write folder:{name}")
-        hint = str(unknown("data set", name, DATA_SETS)).partition("; there are")[0]
-        raise InputError(f"{hint}{'' if hint.endswith('?') else ';'} there are {', '.join(DATA_SETS)}")
+        error = unknown("data set", name, DATA_SETS)
+        near = f"{error.hint} " if error.hint.endswith("?") else ""
+        raise InputError(error.what, f"{near}there are {', '.join(DATA_SETS)}")
     return _split(name, PUBLISHED[name].read(find(name, PUBLISHED, data_dir)))
 
 
@@ -259,7 +258,9 @@ def _split(name: str, parts: Parts) -> DataSet:
     order = random_order(len(parts.train))
     cut = len(parts.train) // 6
     if cut < 1:
-        raise InputError(f"data {name}: {len(parts.train)} training images are too few to hold any out")
+        raise InputError(
+            f"data {name}: {len(parts.train)} training images are too few to hold any out", "add images"
+        )
     validation, training = (
         Split(parts.train.images[part], parts.train.labels[part]) for part in (order[:cut], order[cut:])
     )

@@ -21,7 +21,9 @@ def find_device(name: str = "auto") -> torch.device:
     if kind == "cuda" and not torch.cuda.is_available():
         raise InputError(f"device {name!r}: torch sees no CUDA device here", "use cpu or auto")
     if kind == "cuda" and index and int(index) >= torch.cuda.device_count():
-        raise InputError(f"device {name!r}: there are {torch.cuda.device_count()} CUDA devices, from 0")
+        raise InputError(
+            f"device {name!r}: there are {torch.cuda.device_count()} CUDA devices", "they count from cuda:0"
+        )
     return torch.device(name)
 
 

@@ -207,7 +207,7 @@ def learning_rate(step: int, steps: int, recipe: Recipe) -> float:
     """The learning rate of this step, 0 ≤ step < steps (see ``Recipe``)."""
     if recipe.schedule == "constant":
         return recipe.lr
-    warm = round(recipe.warmup * steps)
+    warm = min(round(recipe.warmup * steps), steps - 1)  # of four steps and fewer, 0.9 rounds to all
     if step < warm:
         return recipe.lr * (step + 1) / (warm + 1)
     progress = (step - warm) / max(1, steps - warm)

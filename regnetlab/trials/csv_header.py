@@ -114,9 +114,10 @@ def _check_columns(names: Sequence[str], columns: set[str], scores: str, source:
         quoted = ", ".join(repr(name) for name in names) or "none"
         between = next((mark for mark in ";\t|" if len(names) == 1 and mark in names[0]), "")
         raise InputError(
-            f"{source}: column {' and '.join(missing)} missing; a CSV of networks has depths and widths"
-            f" (numbers with spaces between), this has {quoted}"
-            + (f", without a comma: write commas for {between!r}, and decimal points" if between else "")
+            f"{source}: column {' and '.join(missing)} missing from {quoted}",
+            f"write commas for {between!r}, and decimal points"
+            if between
+            else "a CSV of networks has depths and widths, numbers with spaces between",
         )
 
 

@@ -119,15 +119,13 @@ def check_supposed(networks: "pd.DataFrame", reading: ErrorReading, source: str)
     fraction, percent = (_same_share(each, reading.accuracy) for each in ("fraction", "percent"))
     if len(most) and len(small) == len(most):
         raise InputError(
-            f"{source}: no {reading.column} is above {most.max():.4g}, so these may be fractions: give"
-            f" --errors {fraction}, or --errors {percent} if they are percent"
+            f"{source}: no {reading.column} is above {most.max():.4g}, so these may be fractions",
+            f"give --errors {fraction}, or --errors {percent} if they are percent",
         )
     if len(small):
         raise InputError(
-            (
-                f"{source}: the {word} of space {small.index[0]!r} are at most {small.iloc[0]:.4g}, others"
-                f" reach {most.max():.4g}"
-            ),
+            f"{source}: the {word} of space {small.index[0]!r} are at most {small.iloc[0]:.4g}, others"
+            f" reach {most.max():.4g}",
             f"give all in one unit, or --errors {percent} if all are percent",
         )
     for space, numbers in values[values > 0].groupby(networks["space"], sort=False):
@@ -135,15 +133,11 @@ def check_supposed(networks: "pd.DataFrame", reading: ErrorReading, source: str)
         if _may_be_mixed(len(few), len(many), few.max(), many.min(), reading.accuracy):
             ends = dict.fromkeys((f"{many.min():.4g}", f"{many.max():.4g}"))
             raise InputError(
-                (
-                    f"{source}: of {len(numbers)} {word} of space {space!r}, {len(few)} are at most"
-                    f" {few.max():.4g} and {len(many)} are {' to '.join(ends)}"
-                ),
-                (
-                    f"give all in one unit:"
-                    f" --errors {fraction} with the large ones empty if they stand for failed trainings, or"
-                    f" --errors {percent} if all are percent"
-                ),
+                f"{source}: of {len(numbers)} {word} of space {space!r}, {len(few)} are at most"
+                f" {few.max():.4g} and {len(many)} are {' to '.join(ends)}",
+                f"give all in one unit:"
+                f" --errors {fraction} with the large ones empty if they stand for failed trainings, or"
+                f" --errors {percent} if all are percent",
             )
 
 

@@ -19,10 +19,9 @@ from regnetlab.trials.error_units import (
     check_supposed,
     error_reading,
 )
-from regnetlab.trials.foreign import Row, config_row, imported_rows
+from regnetlab.trials.foreign import config_row, imported_rows
 from regnetlab.trials.optuna_file import NO_SAMPLE, is_optuna, optuna_trials
-from regnetlab.trials.repeats import counted_twice, with_repeats
-from regnetlab.trials.rows import UNNAMED, network_of
+from regnetlab.trials.rows import UNNAMED, Row, counted_twice, network_of, with_repeats
 from regnetlab.trials.table import NETWORK, Trials, own_columns
 from regnetlab.trials.tables import SEARCH_COLUMNS, TRIALS
 

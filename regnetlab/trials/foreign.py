@@ -1,7 +1,7 @@
 """Populations of others: the JSON of pycls' sweeps and of nds as rows of networks.
 
 A row is what a line of a CSV of networks is: texts by column (``networks``). What a layout does not say is
-left out; docs/exchange.md lists what is taken from where. Optuna's studies: ``optuna_import``.
+left out; docs/exchange.md lists what is taken from where. Optuna's studies: ``optuna_file``.
 """
 
 import json
@@ -14,12 +14,11 @@ import numpy as np
 from regnetlab.errors import InputError
 from regnetlab.models.pycls_config import read_config_file, se_ratio_of_config, template_of_config
 from regnetlab.spaces.config import Config
-from regnetlab.spaces.law import regnet_config
-from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, ratio_text
+from regnetlab.spaces.law import RegNetLaw
+from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths
 from regnetlab.spaces.template import Template
+from regnetlab.trials.rows import Row, config_columns, spaced
 
-Row = Mapping[str, Any]
-"""Texts by column, but for ``template``: a ``Template``, or the ``InputError`` that says why it is none."""
 INCOMPLETE = "stopped"
 """What ``ended`` begins with for a training that is not at its end."""
 _OF_A_RUN = {"RNG_SEED", "DESC", "OUT_DIR", "CFG_DEST", "LOG_DEST", "LOG_PERIOD", "HOST", "PORT_RANGE"}
@@ -34,14 +33,14 @@ def imported_rows(path: Path, text: str, name: str = "") -> list[Row]:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise InputError(f"{path} can't be read as JSON: {reason}", f"{_TABLE}") from None
+        raise InputError(f"{path} can't be read as JSON: {reason}", _TABLE) from None
     reruns = isinstance(document, dict)
     if reruns:  # nds' repeated trainings of a network near the top, and of one in the middle
         parts = [document[part] for part in ("top", "mid") if isinstance(document.get(part), list)]
         document = [job for part in parts for job in part]
     if not isinstance(document, list) or not document or not all(isinstance(job, dict) for job in document):
         raise InputError(
-            f"{path} is JSON, but no list of networks as pycls' sweep_collect or nds write it", f"{_TABLE}"
+            f"{path} is JSON, but no list of networks as pycls' sweep_collect or nds write it", _TABLE
         )
     name = name or path.stem
     stems = _have_stems(document)
@@ -55,6 +54,8 @@ def imported_rows(path: Path, text: str, name: str = "") -> list[Row]:
                 rows.append(row | {"error": "", "ended": f"{INCOMPLETE} before its config was logged"})
             else:
                 rows.append(_nds(job, name, stems))
+        except InputError as error:
+            raise error.at(f"{path}, network {i + 1}") from None
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise InputError(f"{path}, network {i + 1}: {' '.join(reason.split())[:200]}") from None
@@ -64,7 +65,7 @@ def imported_rows(path: Path, text: str, name: str = "") -> list[Row]:
 def config_row(path: Path) -> Row:
     """The network of a YAML config of pycls; it has no error."""
     found = read_config_file(path)
-    return {"name": path.stem, **_columns(found.config), "se_ratio": found.config.se_ratio}
+    return {"name": path.stem, **config_columns(found.config), "se_ratio": found.config.se_ratio}
 
 
 def _indexes(jobs: Sequence[Mapping[str, Any]], reruns: bool) -> list[int]:
@@ -104,15 +105,15 @@ def _pycls(job: Mapping[str, Any], name: str) -> Row:
         law = cfg["REGNET"]
         ratio = _ratio(law.get("BOT_MUL", 1.0))
         config = _regnet(law, ratio or 1)
-        row |= _columns(config) | {"wm": str(law["WM"])}
+        row |= config_columns(config) | {"wm": str(law["WM"])}
         if not ratio:
             del row["bottleneck_ratios"]
     elif kind == "anynet":
         net = cfg["ANYNET"]
-        row |= {"depths": _spaced(net["DEPTHS"]), "widths": _spaced(net["WIDTHS"])}
-        row |= {"group_widths": _spaced(net["GROUP_WS"])} if net.get("GROUP_WS") else {}
+        row |= {"depths": spaced(net["DEPTHS"]), "widths": spaced(net["WIDTHS"])}
+        row |= {"group_widths": spaced(net["GROUP_WS"])} if net.get("GROUP_WS") else {}
         ratios = [_ratio(each) for each in net.get("BOT_MULS") or ()]
-        row |= {"bottleneck_ratios": _spaced(ratios)} if ratios and all(ratios) else {}
+        row |= {"bottleneck_ratios": spaced(ratios)} if ratios and all(ratios) else {}
         if "REGNET." in str(cfg.get("DESC")):
             row["wm"] = str(cfg["REGNET"]["WM"])
     if kind in ("regnet", "anynet"):
@@ -139,9 +140,8 @@ def _epochs(cfg: Mapping[str, Any], epochs: Mapping[str, Any]) -> tuple[float, f
 
 
 def _regnet(law: Mapping[str, Any], ratio: float) -> Config:
-    return regnet_config(
-        float(law["W0"]), float(law["WA"]), float(law["WM"]), int(law["DEPTH"]), int(law["GROUP_W"]), ratio
-    )
+    w0, wa, wm = (float(law[each]) for each in ("W0", "WA", "WM"))
+    return RegNetLaw(w0, wa, wm, int(law["DEPTH"]), int(law["GROUP_W"]), ratio).config
 
 
 def _have_stems(jobs: Sequence[Mapping[str, Any]]) -> bool:
@@ -173,13 +173,13 @@ def _nds(job: Mapping[str, Any], name: str, stems: bool) -> Row:
         multipliers = net.get("bot_muls") or ()
         skip = 1 if (float(multipliers[0]) == 0 if multipliers else stems) else 0
         depths, widths = net["ds"][skip:], net["ws"][skip:]
-        row |= {"depths": _spaced(depths), "widths": _spaced(widths)}
+        row |= {"depths": spaced(depths), "widths": spaced(widths)}
         ratios = [_ratio(each) for each in multipliers[skip:]]
         groups = [int(each) for each in (net.get("num_gs") or ())[skip:]]
         if ratios and all(ratios) and groups and all(groups):
             inner = inner_widths(np.array(widths, np.int64), np.array(ratios, np.float64)).tolist()
-            row |= {"bottleneck_ratios": _spaced(ratios)}
-            row |= {"group_widths": _spaced([v // n for v, n in zip(inner, groups, strict=True)])}
+            row |= {"bottleneck_ratios": spaced(ratios)}
+            row |= {"group_widths": spaced([v // n for v, n in zip(inner, groups, strict=True)])}
         if skip and net.get("ss") and not name.endswith("_in"):
             stem, *strides = map(int, net["ss"])
             row["template"] = Template("nds", *_CIFAR, int(net["ws"][0]), stem, tuple(strides))
@@ -190,7 +190,7 @@ def _nds(job: Mapping[str, Any], name: str, stems: bool) -> Row:
         return row | {"error": str(float(job["min_test_top1"]))}
     if job.get("test_ep_top1"):
         return row | {"error": str(float(job["test_ep_top1"][-1]))}
-    raise ValueError(f"it has neither cfg (pycls) nor min_test_top1 or test_ep_top1 (nds); {_TABLE}")
+    raise InputError("it has neither cfg (pycls) nor min_test_top1 or test_ep_top1 (nds)", _TABLE)
 
 
 def _ratio(multiplier: Any) -> float:
@@ -201,17 +201,3 @@ def _ratio(multiplier: Any) -> float:
         return bottleneck_ratio(1 / float(multiplier))
     except InputError:
         return 0
-
-
-def _columns(config: Config) -> dict[str, Any]:
-    return {
-        "depths": _spaced(config.depths),
-        "widths": _spaced(config.widths),
-        "group_widths": _spaced(config.group_widths),
-        "bottleneck_ratios": _spaced(config.bottleneck_ratios),
-    }
-
-
-def _spaced(values: Sequence[Any]) -> str:
-    """Numbers with spaces between; depths, widths and group widths are cut to whole ones by the reader."""
-    return " ".join(ratio_text(float(each)) for each in values)

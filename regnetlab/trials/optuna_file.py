@@ -1,4 +1,4 @@
-"""Optuna studies as populations: the finished trials of a study as rows of networks (``imports``).
+"""Optuna studies as populations: the finished trials of a study as rows of networks (``files``).
 
 A study is in an SQLite file or in a journal. Both are only read, through Optuna's public classes: SQLite
 is asked for nothing but reading, a journal's backend locks and writes only where something is appended, and
@@ -9,7 +9,7 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
@@ -21,9 +21,8 @@ from regnetlab.errors import InputError, unknown
 from regnetlab.files import sqlite_uri
 from regnetlab.trials.csv_header import NETWORK, column_of, score_of
 from regnetlab.trials.error_units import ACCURACY, ERRORS, ErrorReading, ErrorUnit, error_reading
-from regnetlab.trials.foreign import Row
 from regnetlab.trials.optuna_trials import has_stages, trial_row
-from regnetlab.trials.store import why
+from regnetlab.trials.rows import Row
 
 _SQLITE = b"SQLite format 3\x00"
 _LONGEST_LINE = 2**16
@@ -70,7 +69,9 @@ def optuna_trials(path: Path, which: str = "", errors: ErrorUnit | None = None) 
         directions = [each.name.lower() for each in study.directions]
         metrics = study.metric_names or [""] * len(directions)
     if not trials:
-        raise InputError(f"study {study.study_name} in {path} has no finished trial")
+        raise InputError(
+            f"study {study.study_name} in {path} has no finished trial", "wait for one, or name another"
+        )
     objective = _objective(f"{path}#{study.study_name}", number, directions, metrics)
     what = f"study {study.study_name!r} of {path}"
     own = any("identity" in each.user_attrs for each in trials)
@@ -82,6 +83,8 @@ def optuna_trials(path: Path, which: str = "", errors: ErrorUnit | None = None) 
         try:
             row = trial_row(trial, study.study_name, staged and frozenset(trial.params) in shapes)
             value = trial.values[objective] if trial.state.name == "COMPLETE" else None
+        except InputError as error:
+            raise error.at(f"{path}, trial {trial.number}") from None
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise InputError(f"{path}, trial {trial.number}: {' '.join(str(error).split())[:200]}") from None
         if value is not None and isfinite(value):
@@ -156,12 +159,39 @@ def _read_from(path: Path) -> Iterator[Any]:
                 raise InputError(f"{path} is no whole journal of Optuna: {reason}") from None
             yield journal
             return
+    if kept := _kept_by_us(path):
+        yield kept
+        return
     storage: Any = None
     try:
         storage = sqlite_storage(sqlite_uri(path.resolve()), skip=True, uri=True)
         yield storage
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        from regnetlab.trials.store import why
+
         raise _unreadable(path, storage, why(error)) from None
+
+
+def _kept_by_us(path: Path) -> Any:
+    """The trainings in a store of regnetlab's (``store``), as an Optuna storage in memory; else ``None``."""
+    from regnetlab.trials.optuna_mirror import mirror
+    from regnetlab.trials.store import TRIALS, open_store
+
+    with closing(sqlite3.connect(sqlite_uri(path.resolve()), uri=True)) as connection:
+        try:
+            if not connection.execute("select 1 from sqlite_master where name = ?", [TRIALS.name]).fetchone():
+                return None
+        except sqlite3.DatabaseError:
+            return None
+    import optuna
+
+    storage = optuna.storages.InMemoryStorage()
+    mirrored, store = mirror(storage, "regnetlab"), open_store(path, snapshot=True)
+    data = store.fact("changes").get("began", {}).get("data.checksum")
+    for row in store.rows():
+        if data is None or row["data"] in ("", data):
+            mirrored.add_row(row)
+    return storage
 
 
 def sqlite_storage(database: Path | str, skip: bool = False, **how: Any) -> Any:
@@ -197,20 +227,16 @@ def _unreadable(path: Path, storage: Any, reason: str) -> InputError:
         return InputError(f"{path} can't be read: {reason}")
     if schema not in known:
         return InputError(
-            (
-                f"{path} was written by a newer Optuna (schema {schema}) than the"
-                f" {optuna.__version__} installed here"
-            ),
+            f"{path} was written by a newer Optuna (schema {schema}) than the"
+            f" {optuna.__version__} installed here",
             "update it: pip install -U optuna",
         )
     copy = path.with_name(f"{path.stem}-upgraded{path.suffix}")
     return InputError(
         f"{path} was written by an older Optuna (schema {schema})",
-        (
-            f"upgrade a copy of it, and read that:"
-            f" cp {quote(str(path))} {quote(str(copy))} && optuna storage upgrade --storage"
-            f" {quote(f'sqlite:///{copy}')}"
-        ),
+        f"upgrade a copy of it, and read that:"
+        f" cp {quote(str(path))} {quote(str(copy))} && optuna storage upgrade --storage"
+        f" {quote(f'sqlite:///{copy}')}",
     )
 
 
@@ -264,10 +290,8 @@ def _reading(
     if contradictory and not errors:
         raise InputError(
             f"{what} is {way}, and its metric is called {metric!r}",
-            (
-                "say what the values are: --errors"
-                " accuracy or --errors percent (accuracy-fraction or fraction, where they are at most 1)"
-            ),
+            "say what the values are: --errors"
+            " accuracy or --errors percent (accuracy-fraction or fraction, where they are at most 1)",
         )
     told = errors is not None and errors.startswith(ACCURACY)
     column = ACCURACY if told or (maximised and not contradictory) else ERRORS[0]

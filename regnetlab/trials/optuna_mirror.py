@@ -54,11 +54,11 @@ class Mirror:
         self._known.add(key)
 
 
-def mirror(storage: str, study: str) -> Mirror:
+def mirror(storage: Any, study: str) -> Mirror:
     """The mirror of a study in an Optuna storage, made where there is none.
 
     Args:
-        storage: A URL that Optuna knows, such as ``sqlite:///FILE``.
+        storage: A URL that Optuna knows, such as ``sqlite:///FILE``, or one of its storages.
         study: The study's name there.
 
     Raises:
@@ -74,7 +74,9 @@ def mirror(storage: str, study: str) -> Mirror:
         return Mirror(made)
     except Exception as error:  # whatever a storage raises
         hint = "name one that Optuna knows, such as sqlite:///FILE"
-        raise InputError(f"Optuna storage {mask(storage)!r} can't be opened ({why(error)})", hint) from None
+        raise InputError(
+            f"Optuna storage {mask(str(storage))!r} can't be opened ({why(error)})", hint
+        ) from None
 
 
 def _parameters(model: str) -> dict[str, float]:

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.config import Config
-from regnetlab.spaces.law import parse_config, regnet_config
-from regnetlab.spaces.ratio import ratio_text
+from regnetlab.spaces.law import RegNetLaw, parse_config
+from regnetlab.trials.rows import config_columns, spaced
 
 _COLUMNS = {"d": "depths", "w": "widths", "g": "group_widths", "b": "bottleneck_ratios"}
 _ONE_OF_ALL = {"group_widths": "group_width", "bottleneck_ratios": "bottleneck_ratio"}
@@ -39,7 +38,7 @@ def trial_row(trial: Any, study: str, drawn: bool) -> dict[str, str]:
     if "index" in known:
         row["index"] = str(known["index"])
     if isinstance(known.get("model"), str) and known["model"].startswith(("anynet:", "regnet:")):
-        row |= _columns(parse_config(known["model"]))
+        row |= config_columns(parse_config(known["model"]))
     else:
         row |= _of_params(trial.params) if drawn and not {"depths", "widths"} <= known.keys() else {}
         for column in _COLUMNS.values():
@@ -56,8 +55,8 @@ def _of_params(params: Mapping[str, Any]) -> dict[str, str]:
         if not params.keys() >= _LAW:
             return {}
         w0, wa, wm = (float(params[each]) for each in ("w0", "wa", "wm"))
-        config = regnet_config(w0, wa, wm, int(params["d"]), int(params["g"]), float(params.get("b", 1)))
-        return _columns(config) | {"wm": str(wm)}
+        law = RegNetLaw(w0, wa, wm, int(params["d"]), int(params["g"]), float(params.get("b", 1)))
+        return config_columns(law.config) | {"wm": str(wm)}
     stages: dict[str, dict[int, Any]] = {letter: {} for letter in _COLUMNS}
     for name, value in params.items():
         if match := _STAGE.fullmatch(name):
@@ -74,7 +73,7 @@ def _of_params(params: Mapping[str, Any]) -> dict[str, str]:
             )
     shared = {letter: {0: params[letter]} for letter in "gb" if letter in params and not stages[letter]}
     return {
-        _COLUMNS[letter]: _spaced([values[i] for i in sorted(values)])
+        _COLUMNS[letter]: spaced([values[i] for i in sorted(values)])
         for letter, values in (stages | shared).items()
         if values
     }
@@ -83,10 +82,6 @@ def _of_params(params: Mapping[str, Any]) -> dict[str, str]:
 def _has_law(params: Mapping[str, Any]) -> bool:
     """Whether w0 is a RegNet's and no stage's."""
     return bool({"wa", "wm"} & {name.casefold() for name in params})
-
-
-def _columns(config: Config) -> dict[str, str]:
-    return {column: _spaced(getattr(config, column)) for column in _COLUMNS.values()}
 
 
 def _listed(name: str, value: Any) -> str:
@@ -99,12 +94,8 @@ def _listed(name: str, value: Any) -> str:
             f"attribute {name} is {str(value)[:40]!r}",
             "it must be a list of numbers, as in [1, 2, 4], or a text with spaces between, as in '1 2 4'",
         )
-    return _spaced(values)
+    return spaced(values)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _spaced(values: Sequence[Any]) -> str:
-    return " ".join(ratio_text(float(each)) for each in values)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import starmap
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,7 +151,7 @@ class Store:
         gc.disable()  # nothing made here is garbage: looking for it takes half of the time
         try:
             for number, data, identity, device, curve, error, seconds, images, ended, test_error in rows:
-                points = tuple([CurvePoint(*point) for point in json.loads(curve)])
+                points = tuple(starmap(CurvePoint, json.loads(curve)))
                 self._scores[data][identity] = Score(error, points, seconds, images, ended, test_error)
                 self._devices[data][identity] = device
                 self._last = number
@@ -180,14 +181,14 @@ def open_store(location: Location, snapshot: bool = False) -> Store:
 
     Args:
         location: A file, or a study in a database.
-        snapshot: Open a copy of the file in memory, so that nothing is written; what can't be written is
-            opened like that anyway.
+        snapshot: Only read, from a copy of the file in memory, so that nothing is left beside it. A file
+            that can't be written is opened like that anyway.
 
     Raises:
         InputError: It is something else, of a newer version, or does not answer.
     """
     if isinstance(location, Database):
-        engine = _database(location)
+        engine, snapshot = _database(location), False
     else:
         snapshot = snapshot or not _writable(location)
         engine = _file(location, snapshot)
@@ -196,17 +197,16 @@ def open_store(location: Location, snapshot: bool = False) -> Store:
         schema = _again(lambda: _opened(engine, location, snapshot))
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
-        if isinstance(location, Database):
-            hint = "is it running, and does the user exist?"
-            raise InputError(f"store {location} does not answer ({why(error)})", hint) from None
-        hint = "move it away to begin again"
-        raise InputError(f"store {location} can't be opened ({why(error)})", hint) from None
+        raise _refused(location, error) from None
     if schema > SCHEMA:
         engine.dispose()
         raise InputError(
             f"store {location} was written by a newer regnetlab (schema {schema}, this one knows {SCHEMA})",
             "upgrade regnetlab, or move the store away to begin again",
         )
+    if snapshot:
+        with engine.connect() as connection:  # what would be lost is refused
+            connection.exec_driver_sql("PRAGMA query_only = ON")
     return Store(location, engine)
 
 
@@ -218,8 +218,7 @@ def has_study(location: Database) -> bool:
             found = _schema(connection, location.study) is not None
             return found or has_older(connection, location.study)
     except DBAPIError as error:
-        hint = "is it running, and does the user exist?"
-        raise InputError(f"store {location} does not answer ({why(error)})", hint) from None
+        raise _refused(location, error) from None
 
 
 def study_name(location: Location) -> str:
@@ -262,6 +261,13 @@ def why(error: BaseException) -> str:
         cause = cause.__cause__
     text = str(getattr(cause, "orig", None) or cause).strip()
     return mask((text.splitlines() or [type(error).__name__])[0])
+
+
+def _refused(location: Location, error: Exception) -> InputError:
+    if isinstance(location, Database):
+        hint = "is it running, and does the user exist?"
+        return InputError(f"store {location} does not answer ({why(error)})", hint)
+    return InputError(f"store {location} can't be opened ({why(error)})", "move it away to begin again")
 
 
 def _schema(connection: sql.Connection, study: str) -> int | None:

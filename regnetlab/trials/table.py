@@ -22,7 +22,10 @@ import pandas as pd
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints
+from regnetlab.spaces.ranges import Ranges
+from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import REGNET
+from regnetlab.spaces.template import Template
 from regnetlab.training.budget import Score
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.foreign import INCOMPLETE
@@ -39,14 +42,17 @@ class Trials:
     """Trainings and what they earned, as a table.
 
     ``frame`` has a row for each (columns: ``trials.table``). Of a study's, ``steps`` are the pairs of spaces
-    that it compares and ``guess`` what guessing earns on the images that judge. ``notes`` say how
-    files were read.
+    that it compares and ``guess`` what guessing earns on the images that judge; ``template``, ``regime`` and
+    ``ranges`` are where its networks were drawn. ``notes`` say how files were read.
     """
 
     frame: pd.DataFrame
     steps: tuple[tuple[str, str], ...] = ()
     guess: Guessing | None = None
     notes: tuple[str, ...] = ()
+    template: Template | None = None
+    regime: Regime | None = None
+    ranges: Ranges | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -166,6 +172,11 @@ def spaces_of(networks: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(networks["space"].tolist()))
 
 
+def errors_of(networks: pd.DataFrame, space: str) -> Floats:
+    """The errors of a space's networks, shape (n,)."""
+    return networks.loc[networks["space"] == space, "error"].to_numpy(np.float64)
+
+
 def by_stages(networks: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Ints, list[Floats]]]:
     """For every number of stages: the places of its networks, and each column as an array (n, stages).
 
@@ -186,7 +197,7 @@ def records(networks: pd.DataFrame) -> list[dict[str, Any]]:
 def without_law(networks: pd.DataFrame) -> pd.DataFrame:
     """The networks whose widths were free: those of RegNet spaces already follow the law."""
     follow = networks["space"].isin([REGNET.name, DERIVED])
-    if "wm" in networks:  # drawn from the law's parameters, in a space of a user's too
+    if "wm" in networks:  # drawn from the law's parameters, in a custom space too
         follow |= pd.to_numeric(networks["wm"], errors="coerce").notna()
     free = networks[~follow]
     return free if len(free) else networks

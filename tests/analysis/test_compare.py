@@ -1,79 +1,71 @@
-"""Whole populations compared, from frames and files."""
+"""Whole spaces compared, from made-up trials."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from regnetlab.analysis.compare import compare, space_errors, steps, summary
-from regnetlab.analysis.compared_spaces import compared_spaces
-from regnetlab.analysis.planned import planned
+from regnetlab.analysis.compare import StepComparison, compare
+from regnetlab.analysis.space_errors import space_errors, summary
 from regnetlab.errors import InputError
+from regnetlab.training.guessing import Guessing
 from regnetlab.trials.files import parse_trials
+from tests.analysis.frames import normal, trials_of
 
 
-def _csv(spaces: dict[str, np.ndarray], **more: object) -> str:
-    lines = ["space,depths,widths,error,flops"]
-    for space, errors in spaces.items():
-        for i, error in enumerate(errors):
-            text = "" if np.isnan(error) else f"{error:.4f}"
-            lines.append(f"{space},1 1,8 16,{text},{100_000 + 1_000 * i}")
-    return "\n".join(lines) + "\n"
-
-
-def _frame(**spaces: np.ndarray) -> pd.DataFrame:
-    return parse_trials(_csv(spaces), "test").frame
-
-
-def _normal(seed: int, mean: float, n: int = 60) -> np.ndarray:
-    return np.random.default_rng(seed).normal(mean, 3, n)
+def step_of(margin: float = 1.0, **spaces: np.ndarray) -> StepComparison:
+    (step,) = compare(trials_of(**spaces), margin).steps
+    return step
 
 
 def test_steps_run_through_the_spaces_as_they_appear() -> None:
-    found = space_errors(_frame(C=_normal(0, 30), A=_normal(1, 25), derived=_normal(2, 20), B=_normal(3, 20)))
-    assert [each.space for each in found] == ["C", "A", "B"]
-    assert [(a.space, b.space) for a, b in steps(found)] == [("C", "A"), ("A", "B")]
+    trials = trials_of(C=normal(0, 30), A=normal(1, 25), derived=normal(2, 20), B=normal(3, 20))
+    found = compare(trials)
+    assert [each.space for each in found.spaces] == ["C", "A", "B"]
+    assert [each.name for each in found.steps] == ["C → A", "A → B"]
 
 
-def test_a_studys_own_order_comes_first() -> None:
-    found = space_errors(_frame(C=_normal(0, 30), A=_normal(1, 25)), order=("A", "B", "C"))
-    assert [each.space for each in found] == ["A", "C"]
+def test_a_studys_steps_are_compared_as_far_as_they_have_errors() -> None:
+    trials = replace(trials_of(A=normal(0, 30), B=normal(1, 25)), steps=(("B", "A"), ("A", "C")))
+    found = compare(trials)
+    assert [each.name for each in found.steps] == ["B → A"]
+    assert found.missing == ("C",)
 
 
 def test_pairs_are_compared_by_name() -> None:
-    found = space_errors(_frame(A=_normal(0, 30), B=_normal(1, 25), C=_normal(2, 20)))
-    (pair,) = steps(found, [("A", "C")])
-    assert [each.space for each in pair] == ["A", "C"]
+    trials = trials_of(A=normal(0, 30), B=normal(1, 25), C=normal(2, 20))
+    assert [each.name for each in compare(trials, pairs=[("A", "C")]).steps] == ["A → C"]
     with pytest.raises(InputError, match="space 'D' is not known"):
-        steps(found, [("A", "D")])
+        compare(trials, pairs=[("A", "D")])
 
 
 def test_verdicts_follow_the_difference_of_medians() -> None:
-    found = space_errors(
-        _frame(
-            A=_normal(0, 30), B=_normal(1, 25), C=_normal(1, 25.1), D=_normal(4, 33), E=np.linspace(20, 50, 8)
-        )
+    trials = trials_of(
+        A=normal(0, 30), B=normal(1, 25), C=normal(1, 25.1), D=normal(4, 33), E=np.linspace(20, 50, 8)
     )
-    claims = [each.verdict for each in compare(steps(found), margin=2.5)]
-    assert claims == ["better", "no worse", "worse", "undecided"]
+    found = compare(trials, margin=2.5)
+    assert [each.verdict for each in found.steps] == ["better", "no worse", "worse", "undecided"]
+    assert found.to_pandas()["verdict"].tolist() == [each.verdict for each in found.steps]
+    assert "A → B better; B → C no worse" in repr(found)
 
 
 def test_failed_networks_are_shown_apart_and_counted_as_the_worst() -> None:
-    healthy, broken = _normal(0, 30), _normal(1, 25)
+    broken = normal(1, 25)
     broken[:40] = np.nan
-    (found,) = compare(steps(space_errors(_frame(A=healthy, B=broken))), margin=1.0)
+    found = step_of(A=normal(0, 30), B=broken)
     assert (found.a.failed, found.b.failed) == (0, 40)
     assert found.verdict == "better"
     assert found.verdict_with_failures == "worse"
     assert found.failures is not None
     assert found.failures.estimate > 60
+    assert "0 and 40 failed; counted as the worst error: instead worse" in found.remarks()
 
 
 def test_without_failures_nothing_changes_by_them() -> None:
-    (found,) = compare(steps(space_errors(_frame(A=_normal(0, 30), B=_normal(1, 25)))), margin=1.0)
+    found = step_of(A=normal(0, 30), B=normal(1, 25))
     assert found.failures is None
     assert found.verdict_with_failures == found.verdict
+    assert not any("failed" in each for each in found.remarks())
 
 
 def test_several_seeds_of_a_network_are_one_network() -> None:
@@ -85,83 +77,69 @@ def test_several_seeds_of_a_network_are_one_network() -> None:
 
 
 def test_all_steps_together_are_held_to_a_wider_interval() -> None:
-    found = compare(steps(space_errors(_frame(A=_normal(0, 30), B=_normal(1, 29), C=_normal(2, 28)))), 1.0)
-    for each in found:
+    for each in compare(trials_of(A=normal(0, 30), B=normal(1, 29), C=normal(2, 28))).steps:
         assert each.corrected.low <= each.difference.low
         assert each.corrected.high >= each.difference.high
         assert each.ks_holm >= each.tests.ks_p
         assert each.mann_whitney_holm >= each.tests.mann_whitney_p
 
 
+def test_a_verdict_that_falls_with_the_number_of_steps_is_said_to() -> None:
+    trials = trials_of(A=normal(0, 30), B=normal(1, 29), C=normal(2, 29), D=normal(3, 29))
+    first, second, third = compare(trials).steps
+    assert (first.verdict, second.verdict, third.verdict) == ("better", "undecided", "no worse")
+    assert "no worse if all steps are to hold together" in first.remarks()
+    assert not any("hold together" in each for each in second.remarks())
+    assert "undecided if all steps are to hold together" in third.remarks()
+
+
 def test_an_undecided_step_says_how_many_networks_would_decide_it() -> None:
-    (found,) = compare(steps(space_errors(_frame(A=_normal(0, 30, 12), B=_normal(1, 29.4, 12)))), margin=0.5)
+    found = step_of(0.5, A=normal(0, 30, 12), B=normal(1, 29.4, 12))
     assert found.verdict == "undecided"
     assert all(n > 12 for n in found.to_decide.values())
-    (few,) = compare(steps(space_errors(_frame(A=_normal(0, 30, 4), B=_normal(1, 29, 12)))), margin=0.5)
+    assert any("would decide it" in each for each in found.remarks())
+    few = step_of(0.5, A=normal(0, 30, 4), B=normal(1, 29, 12))
     assert few.verdict == "undecided"
     assert not few.to_decide
+    assert "too few networks for an interval; 6 on each side is the least" in few.remarks()
 
 
 def test_complexity_is_matched_where_both_spaces_have_it() -> None:
-    (found,) = compare(steps(space_errors(_frame(A=_normal(0, 30), B=_normal(1, 25)))), margin=1.0)
+    found = step_of(A=normal(0, 30), B=normal(1, 25))
     assert set(found.matched) == {"flops"}
     assert found.matched["flops"].difference.high < 0
 
 
 def test_the_summary_gives_each_number_its_interval() -> None:
-    found = summary(space_errors(_frame(A=_normal(0, 30)))[0])
+    found = summary(space_errors(trials_of(A=normal(0, 30)).frame)[0])
     assert found.least < found.q05.estimate < found.median.estimate
     for interval in (found.median, found.mean):
         assert interval.low < 30 < interval.high
 
 
-def test_a_file_is_compared_like_a_study(tmp_path: Path) -> None:
-    path = tmp_path / "pilot.csv"
-    path.write_text(_csv({"A": _normal(0, 30), "B": _normal(1, 25)}))
-    document = compared_spaces(files=[path], margin=0.5)
-    (found,) = document["comparisons"]
-    assert (found["a"], found["b"], found["n_a"], found["n_b"]) == ("A", "B", 60, 60)
-    assert found["verdict"] == "better"
-    assert found["interval"][0] < found["median_difference"] < found["interval"][1] < 0
-    assert document["margin"] == found["margin"] == 0.5
+def test_the_document_says_what_the_result_holds() -> None:
+    found = compare(trials_of(A=normal(0, 30), B=normal(1, 25)), 0.5, margin_stated=2.0)
+    document = found.to_json()
+    (step,) = document["comparisons"]
+    assert (step["a"], step["b"], step["n_a"], step["n_b"]) == ("A", "B", 60, 60)
+    assert step["verdict"] == "better"
+    assert step["interval"][0] < step["median_difference"] < step["interval"][1] < 0
+    assert document["margin"] == step["margin"] == 0.5
+    assert document["margin_stated"] == 2.0
     assert document["seed_noise"] is None
+    assert [each["learned"] for each in document["spaces"]] == [None, None]
 
 
-def test_one_space_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
-    path = tmp_path / "pilot.csv"
-    path.write_text(_csv({"A": _normal(0, 30)}))
-    with pytest.raises(InputError, match=r"only one space \(A\)"):
-        compared_spaces(files=[path])
+def test_a_step_between_spaces_that_only_guess_is_doubted() -> None:
+    trials = trials_of(A=normal(0, 30), B=normal(1, 29), C=normal(2, 10))
+    found = compare(replace(trials, guess=Guessing(25.0, 25.0, 5_000)))
+    assert [each.neither_learned for each in found.steps] == [True, False]
+    assert found.remarks()[0].startswith("A → B: neither space has clearly learned")
+    assert [each.partition(" has")[0] for each in found.not_learned] == ["A", "B"]
 
 
 def test_a_space_without_errors_is_named() -> None:
-    found = space_errors(_frame(A=_normal(0, 30), B=np.full(5, np.nan)))
+    trials = trials_of(A=normal(0, 30), B=np.full(5, np.nan))
+    assert compare(trials).missing == ("B",)
     with pytest.raises(InputError, match="no network of B has an error"):
-        compare(steps(found), 1.0)
-
-
-def test_a_plan_asks_for_more_networks_where_the_margin_is_narrower(tmp_path: Path) -> None:
-    path = tmp_path / "pilot.csv"
-    path.write_text(_csv({"A": _normal(0, 30), "B": _normal(1, 25)}))
-    wide, narrow = (planned(None, [path], margin, 0.8, None, 2)["steps"][0]["n"] for margin in (2.0, 1.0))
-    assert narrow == pytest.approx(4 * wide, rel=0.05)
-
-
-def test_a_plan_from_a_spread_is_the_textbooks_number() -> None:
-    (step,) = planned(None, (), 1.0, 0.8, 4.0, None)["steps"]
-    assert step["n"] == pytest.approx(2 * (1.96 + 0.8416) ** 2 * 16 * np.pi / 2, rel=0.01)
-    assert step["hours"] is None
-
-
-@pytest.mark.parametrize(
-    ("margin", "power", "spread", "message"),
-    [
-        (0.0, 0.8, 4.0, "margin is 0"),
-        (1.0, 1.0, 4.0, "power is 1"),
-        (1.0, 0.8, 0.0, "spread is 0"),
-        (-1.0, 0.8, 4.0, "margin is -1"),
-    ],
-)
-def test_a_plan_that_can_not_be_is_refused(margin: float, power: float, spread: float, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        planned(None, (), margin, power, spread, None)
+        compare(trials, pairs=[("A", "B")])

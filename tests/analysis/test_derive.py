@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from regnetlab.analysis.derive import derive
+from regnetlab.analysis.log_linear_fit import PopulationLaw, fit_log_linear
 from regnetlab.analysis.statistics.intervals import Interval
-from regnetlab.analysis.width_law import PopulationLaw, fit_log_linear
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regnetlab.analysis.fidelity import fidelity
-from regnetlab.analysis.judged_budgets import described, file_fidelity, finding
-from regnetlab.analysis.ladders import Measured, UnfinishedError, parse_ladder_csv, read_ladder
+from regnetlab.analysis.fidelity import fidelity, judge
+from regnetlab.analysis.statistics import ladder
+from regnetlab.analysis.statistics.ladder import Measured, UnfinishedError
 from regnetlab.errors import InputError
+from regnetlab.report.fidelity import fidelity_figure
 from regnetlab.spaces.arrays import Floats
-from regnetlab.study.fidelity import COLUMNS
 from regnetlab.training.budget import Budget
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.tables import FIDELITY
 
 BUDGETS = tuple(Budget(images=images) for images in (400, 1600, 6400))
 SECONDS = (1.0, 2.0, 8.0)
@@ -42,23 +43,23 @@ def population(shared: float, shifts: Floats, seed: int = 0, networks: int = 40)
 
 
 def test_as_good_a_ranking_for_less_time_is_recommended() -> None:
-    found = fidelity(measured(population(0.97, np.full(3, -2.0)), 2), 1.0)
+    found = judge(measured(population(0.97, np.full(3, -2.0)), 2), 1.0)
     assert found.best is found.recommended is found.rungs[0]
     assert found.rungs[0].relative.estimate == 1
     assert not found.largest.may_be_best
     assert found.largest.relative.high < 1
-    assert "400 images" in finding(found)
+    assert "400 images" in " ".join(found.remarks())
 
 
 def test_a_ranking_of_noise_is_not_recommended_however_cheap() -> None:
-    found = fidelity(measured(population(0.1, np.full(3, -2.0)), 2), 1.0)
+    found = judge(measured(population(0.1, np.full(3, -2.0)), 2), 1.0)
     assert found.best is found.largest
 
 
 def test_budgets_that_can_not_be_told_apart_are_named() -> None:
-    found = fidelity(measured(population(0.7, np.zeros(3), networks=5), 2), 1.0)
+    found = judge(measured(population(0.7, np.zeros(3), networks=5), 2), 1.0)
     assert len(found.candidates) > 1
-    assert "can't tell it from" in finding(found)
+    assert "can't tell it from" in " ".join(found.remarks())
 
 
 def test_the_best_budget_is_the_recommended_one_where_no_verdict_contradicts_it() -> None:
@@ -66,19 +67,19 @@ def test_the_best_budget_is_the_recommended_one_where_no_verdict_contradicts_it(
     random = np.random.default_rng(8)
     truth = random.normal(size=(100, 1, 1))
     noise = np.array([0.9, 0.3, 1.5])[:, None] * random.normal(size=(100, 3, 2))
-    ladder = measured(50 + truth + noise, 2)
-    raw = [rung.within.raw.estimate for rung in fidelity(ladder, 1.0).rungs]
+    made = measured(50 + truth + noise, 2)
+    raw = [rung.within.raw.estimate for rung in judge(made, 1.0).rungs]
     seconds = np.array([raw[0] ** 2 / 0.97, raw[1] ** 2, 100.0])  # the second has the most raw² a second
-    found = fidelity(replace(ladder, seconds=np.broadcast_to(seconds[:, None], (100, 3, 2))), 1.0)
+    found = judge(replace(made, seconds=np.broadcast_to(seconds[:, None], (100, 3, 2))), 1.0)
     assert found.rungs[1].validity.estimate == 1  # capped
     assert found.rungs[0].evidence.estimate > found.rungs[1].evidence.estimate
     assert found.best is found.recommended is found.rungs[1]
-    assert "contradicts" not in finding(found)
+    assert "contradicts" not in " ".join(found.remarks())
 
 
 def test_a_good_ranking_does_not_vouch_for_the_spaces() -> None:
     """Within spaces the cheap budgets rank as the dear one; the second space is worse there, better here."""
-    found = fidelity(measured(population(0.98, np.array([4.0, -4.0, -4.0])), 2), 1.0)
+    found = judge(measured(population(0.98, np.array([4.0, -4.0, -4.0])), 2), 1.0)
     assert found.best is found.rungs[0]
     assert [step.agreement for rung in found.rungs for step in rung.steps] == [
         "contradicts",
@@ -87,7 +88,7 @@ def test_a_good_ranking_does_not_vouch_for_the_spaces() -> None:
     ]
     assert found.rungs[0].steps[0].change.low > 0
     assert found.recommended is found.rungs[1]
-    assert "contradicts the one at 6,400" in finding(found)
+    assert "contradicts the one at 6,400" in " ".join(found.remarks())
 
 
 def test_where_the_spread_shrinks_by_more_than_hours_grow_the_larger_budget_gives_the_cheaper_verdict() -> (
@@ -96,17 +97,17 @@ def test_where_the_spread_shrinks_by_more_than_hours_grow_the_larger_budget_give
     random = np.random.default_rng(5)
     networks = random.normal(size=(400, 1, 1)) + 0.2 * random.normal(size=(400, 3, 2))
     errors = 50 + np.array([8.0, 4.0, 1.0])[:, None] * networks
-    found = fidelity(measured(errors, 2), 1.0)
+    found = judge(measured(errors, 2), 1.0)
     assert found.cheapest is found.largest
     for rung, spread in zip(found.rungs, (8.0, 4.0, 1.0), strict=True):
         # n = (z_0.975 + z_0.8)² · 2 · (π/2) · spread², the medians' variance of normal errors
         assert rung.needed == pytest.approx(2.80**2 * np.pi * spread**2, rel=0.5)
-    assert "fewest hours at 6,400 images" in finding(found)
-    assert fidelity(measured(errors, 2), 0.0).cheapest is None
+    assert "fewest hours at 6,400 images" in " ".join(found.remarks())
+    assert judge(measured(errors, 2), 0.0).cheapest is None
 
 
 def test_few_networks_leave_verdicts_undecided_and_no_interval_of_the_change() -> None:
-    found = fidelity(measured(population(0.9, np.zeros(3), networks=4), 2), 1.0)
+    found = judge(measured(population(0.9, np.zeros(3), networks=4), 2), 1.0)
     assert {step.agreement for rung in found.rungs for step in rung.steps} == {"undecided"}
     assert found.rungs[0].steps[0].change.low == -np.inf
 
@@ -114,7 +115,7 @@ def test_few_networks_leave_verdicts_undecided_and_no_interval_of_the_change() -
 def test_resamples_that_allow_no_correction_widen_the_interval_to_everything() -> None:
     random = np.random.default_rng(2)
     errors = 50 + random.normal(size=(8, 1, 1)) + 1.5 * random.normal(size=(8, 3, 2))
-    found = fidelity(measured(errors, 1), 1.0)
+    found = judge(measured(errors, 1), 1.0)
     assert found.best is not None
     for rung in found.rungs:
         assert rung.within.corrected.high == 1
@@ -124,10 +125,10 @@ def test_resamples_that_allow_no_correction_widen_the_interval_to_everything() -
 def test_seeds_of_the_largest_that_disagree_leave_no_recommendation() -> None:
     errors = population(0.9, np.zeros(3))
     errors[:, -1, 1] = 100 - errors[:, -1, 0]
-    found = fidelity(measured(errors, 2), 1.0)
+    found = judge(measured(errors, 2), 1.0)
     assert found.best is found.recommended is None
-    assert "No budget can be recommended" in finding(found)
-    assert described(found, "x")["may_be_best"] == []
+    assert "No budget can be recommended" in " ".join(found.remarks())
+    assert found.to_json()["may_be_best"] == []
 
 
 def test_a_correction_above_one_is_capped_and_said() -> None:
@@ -135,7 +136,7 @@ def test_a_correction_above_one_is_capped_and_said() -> None:
     capped = []
     for _ in range(12):
         errors = 50 + random.normal(size=(12, 1, 1)) + 1.5 * random.normal(size=(12, 3, 2))
-        capped += [rung.within for rung in fidelity(measured(errors, 1), 1.0).rungs]
+        capped += [rung.within for rung in judge(measured(errors, 1), 1.0).rungs]
     above = [each for each in capped if each.capped]
     assert above
     assert all(each.corrected.estimate == 1.0 for each in above)
@@ -147,7 +148,7 @@ def test_a_failed_training_ranks_last_and_leaves_the_median() -> None:
     failed = errors.copy()
     worst = errors[:40, 0].mean(-1).argmax()
     failed[worst, 0] = np.nan
-    before, after = (fidelity(measured(each, 2), 1.0).rungs[0] for each in (errors, failed))
+    before, after = (judge(measured(each, 2), 1.0).rungs[0] for each in (errors, failed))
     assert after.failed == 2
     assert after.within.raw.estimate == pytest.approx(before.within.raw.estimate, abs=0.02)
     assert after.medians[0].estimate < before.medians[0].estimate + 1e-9 < 60
@@ -155,49 +156,67 @@ def test_a_failed_training_ranks_last_and_leaves_the_median() -> None:
 
 def table(errors: Floats) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", restval="")
+    writer = csv.DictWriter(text, list(FIDELITY.columns), lineterminator="\n", restval="")
     writer.writeheader()
     for (i, r, s), error in np.ndenumerate(errors):
         row = {"images": BUDGETS[r].images, "epochs": 1, "batch_size": 64, "validation": 5000}
-        row |= {"space": "AnyNetA" if i < len(errors) / 2 else "AnyNetB", "index": i, "replicate": s}
+        row |= {
+            "space": "AnyNetA" if i < len(errors) / 2 else "AnyNetB",
+            "index": i,
+            "replicate": s,
+            "seed": s,
+        }
         writer.writerow(row | {"error": f"{error:.2f}", "ended": "complete", "seconds": f"{SECONDS[r]}"})
     return text.getvalue()
+
+
+def parsed(text: str) -> Measured:
+    return ladder.measured(FIDELITY.parse(text, "x"))
 
 
 def test_a_table_is_read_back(tmp_path: Path) -> None:
     errors = np.round(population(0.9, np.zeros(3), networks=8), 2)
     path = tmp_path / "fidelity.csv"
     path.write_text(table(errors))
-    found = read_ladder(path)
+    found = ladder.measured(FIDELITY.read(path))
     assert np.array_equal(found.errors, errors)
     assert found.budgets == BUDGETS
     assert found.names == ["400", "1,600", "6,400"]
-    assert described(file_fidelity(path), "x")["rungs"][2]["networks_an_hour"] == 450
+    assert fidelity(FIDELITY.read(path)).to_json()["rungs"][2]["networks_an_hour"] == 450
 
 
 def test_networks_that_are_not_trained_everywhere_are_left_out() -> None:
     lines = table(population(0.9, np.zeros(3), networks=8)).splitlines()
-    found = parse_ladder_csv("\n".join(lines[:-1]), "x")
+    found = parsed("\n".join(lines[:-1]))
     assert (len(found.strata), found.incomplete) == (15, 1)
-    with pytest.raises(UnfinishedError, match="1 networks with all trainings at 1 budgets"):
-        parse_ladder_csv("\n".join(lines[:2]), "x")
+    with pytest.raises(UnfinishedError, match="1 networks have all trainings at 1 budgets"):
+        parsed("\n".join(lines[:2]))
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "part"),
     [
-        ("images", "pictures"),
-        ("seconds", "time"),
-        (",1.0,", ",-1.0,"),
-        (",1.0,", ",x,"),
-        ("400,1,64", "1,1,64"),
+        ("images", "pictures", "not what `regnetlab fidelity` writes"),
+        ("seconds", "time", "not what `regnetlab fidelity` writes"),
+        (",1.0,", ",-1.0,", "seconds 0 or more"),
+        (",1.0,", ",,", "seconds 0 or more"),
+        (",1.0,", ",x,", "not what `regnetlab fidelity` writes"),
+        ("400,1,64", "1,1,64", "images is 1"),
+        ("400,1,64", "400.5,1,64", "write whole numbers"),
+        ("400,1,64", ",1,64", "write whole numbers"),
     ],
 )
-def test_another_table_is_refused(old: str, new: str) -> None:
+def test_another_table_is_refused(old: str, new: str, part: str) -> None:
     text = table(population(0.9, np.zeros(3), networks=4))
     assert old in text
-    with pytest.raises(InputError, match="x is not what `regnetlab fidelity` writes"):
-        parse_ladder_csv(text.replace(old, new), "x")
+    with pytest.raises(InputError, match=part):
+        parsed(text.replace(old, new))
+
+
+def test_an_error_above_all_is_refused() -> None:
+    trainings = FIDELITY.parse(table(population(0.9, np.zeros(3), networks=4)), "x")
+    with pytest.raises(InputError, match="errors are 0 to 100 percent"):
+        fidelity(trainings.assign(error=101.0))
 
 
 def test_names_of_budgets_say_what_differs() -> None:
@@ -207,9 +226,40 @@ def test_names_of_budgets_say_what_differs() -> None:
 
 
 def test_networks_that_all_have_the_error_of_guessing_are_not_ranked_and_not_a_number_is_said() -> None:
-    found = fidelity(measured(np.full((12, 2, 2), 79.1), 2), 1.0)
+    found = judge(measured(np.full((12, 2, 2), 79.1), 2), 1.0)
     assert found.best is None
-    assert "errors too much alike to be ranked; train them for more steps" in finding(found)
-    assert "nan" not in finding(found)
-    document = described(found, "icons", Guessing(79.1, 79.1, 408))
+    assert "errors too much alike to be ranked; train them for more steps" in " ".join(found.remarks())
+    assert "nan" not in " ".join(found.remarks())
+    document = replace(found, guess=Guessing(79.1, 79.1, 408)).to_json()
     assert document["not_learned"][0] == "AnyNetA has not learned: median 79.1% where guessing gives 79.1%"
+
+
+def test_guessing_counts_where_as_many_images_judge_as_at_the_largest_budget() -> None:
+    trainings = FIDELITY.parse(table(population(0.9, np.zeros(3), networks=4)), "x")
+    same, other = (fidelity(trainings, guess=Guessing(90.0, 90.0, n)) for n in (5_000, 4_000))
+    assert same.to_json()["majority_error"] == 90
+    assert other.to_json()["majority_error"] is None
+
+
+def test_a_budget_at_which_most_networks_share_one_error_needs_an_unknown_number_of_them() -> None:
+    errors = population(0.9, np.zeros(3), networks=40)
+    errors[[*range(36), *range(40, 76)], 1] = 90.0
+    found = judge(measured(errors, 2), 1.0)
+    assert np.isnan(found.rungs[1].needed)
+    assert found.cheapest is not found.rungs[1]
+    assert "nan" not in " ".join(found.remarks())
+
+
+def test_seconds_that_round_to_zero_are_half_a_millisecond() -> None:
+    text = table(population(0.97, np.zeros(3), networks=8)).replace(",1.0,", ",0.000,")
+    found = fidelity(FIDELITY.parse(text, "x"))
+    assert found.rungs[0].seconds.estimate == pytest.approx(0.0005)
+    assert found.rungs[0].evidence.high <= 3600 / 0.0005 + 1
+    assert "inf" not in " ".join(found.remarks())
+    assert len(fidelity_figure(found).data) == 3
+
+
+def test_a_result_has_a_row_for_every_budget_and_says_which_it_recommends() -> None:
+    found = judge(measured(population(0.97, np.full(3, -2.0)), 2), 1.0)
+    assert found.to_pandas()["rung"].tolist() == ["400", "1,600", "6,400"]
+    assert "recommended: 400" in repr(found)

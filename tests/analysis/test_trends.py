@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from regnetlab.analysis.law_evidence import law_evidence
+from regnetlab.analysis.log_linear_fit import law_evidence
 from regnetlab.analysis.statistics.random_search import random_search
 from regnetlab.analysis.trends import PROPERTIES, best_and_worst, rank_correlation, trend, with_properties
 from regnetlab.spaces.config import Config

@@ -9,10 +9,10 @@ import sys
 
 import numpy as np
 
-from regnetlab.analysis.fidelity import fidelity
-from regnetlab.analysis.ladders import Measured
+from regnetlab.analysis.fidelity import judge
+from regnetlab.analysis.statistics.ladder import Measured
 from regnetlab.training.budget import Budget
-from tests.analysis.test_fidelity import SECONDS, VALIDITY, population
+from tests.analysis.statistics.test_rank_agreement import SECONDS, VALIDITY, population
 
 
 def main(rounds: int) -> None:
@@ -29,7 +29,7 @@ def main(rounds: int) -> None:
             errors, strata = population(random, spaces, networks)
             seconds = np.broadcast_to(SECONDS[:, None], errors.shape)
             names = tuple(f"AnyNet{letter}" for letter in "ABCDEF"[:spaces])
-            result = fidelity(Measured(budgets, names, strata, errors + 50, seconds, 0), 1.0)
+            result = judge(Measured(budgets, names, strata, errors + 50, seconds, 0), 1.0)
             intervals = [rung.evidence for rung in result.rungs]
             found += np.nan_to_num([each.estimate for each in intervals])
             held += [each.low <= value <= each.high for each, value in zip(intervals, truth, strict=True)]

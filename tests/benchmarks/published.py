@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from regnetlab.analysis.fitted import fitted_law
+from regnetlab.analysis.width_law import fit_law
 from regnetlab.models.published import LAWS, PUBLISHED
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.template import TEMPLATES
+from regnetlab.trials.files import read_trials
 
 TABLE = Path("studies/published/networks.csv")
 PAGE = Path("docs/published.md")
@@ -70,8 +71,9 @@ def write_table(rows: list[dict[str, Any]], path: Path = TABLE) -> None:
 
 def page(rows: list[dict[str, Any]]) -> str:
     """docs/published.md."""
-    log_linear = {each["name"]: each for each in fitted_law(None, [TABLE], "log-linear")["models"]}
-    quantized = {each["name"]: each for each in fitted_law(None, [TABLE], "quantized")["models"]}
+    trials = read_trials([TABLE])
+    log_linear = {each["name"]: each for each in fit_law(trials).to_json()["models"]}
+    quantized = {each["name"]: each for each in fit_law(trials, "quantized").to_json()["models"]}
     intro = (
         "Networks from the parameters of the paper's figures 16 and 17 (Radosavovic et al. 2020), counted and"
         f" fitted by this package; `python tests/benchmarks/published.py` writes this page and `{TABLE}`, and"

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -24,17 +25,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.sql_trials import add_trials
-from regnetlab.study.store import Store, open_store, trial_of
 from synthetic import synthetic_curve, write_synthetic  # beside this file
 
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import SPACES
 from regnetlab.spaces.template import PAPER
 from regnetlab.study.plan_file import load_plan
+from regnetlab.study.stages import planned_jobs
 from regnetlab.training.budget import CurvePoint, Score
-from regnetlab.trials.job import Job
+from regnetlab.trials.job import Job, Trial
+from regnetlab.trials.store import Store, open_store, row_of
 
 STUDY = """seed = 0
 [regime]
@@ -105,17 +105,17 @@ def filled_study(folder: Path, n: int) -> tuple[Path, Store, list[Job]]:
     jobs = planned_jobs(plan)
     store = open_store(plan.store)
     for start in range(0, n, 1_000):
-        add_trials(store.study, [trial_of(job, score_of(job)) for job in jobs[start : start + 1_000]])
+        store.add_rows(row_of(Trial(job, score_of(job))) for job in jobs[start : start + 1_000])
     return path, store, jobs
 
 
 def write_costs(store: Store, jobs: Sequence[Job], times: int = 60) -> tuple[float, float]:
     """Median CPU and wall milliseconds of keeping one more training."""
     found = []
-    for job in (jobs * times)[:times]:
-        score = score_of(job)
+    for number, job in enumerate((jobs * times)[:times]):
+        trial = Trial(replace(job, replicate=1, seed=number), score_of(job))
         started = time.process_time(), time.perf_counter()
-        store.add(job, score)
+        store.add(trial)
         found.append((time.process_time() - started[0], time.perf_counter() - started[1]))
     return 1e3 * statistics.median(a for a, _ in found), 1e3 * statistics.median(b for _, b in found)
 

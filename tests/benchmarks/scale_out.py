@@ -12,20 +12,18 @@ import logging
 import resource
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from regnetlab.study.store import open_store
-
-from regnetlab.execution.base import Began, Place, ignore
-from regnetlab.execution.worker import Report, Setup, Task
-from regnetlab.spaces.config import Config
-from regnetlab.study.dispatch import Stop, dispatch
+from regnetlab.execution.base import OnStart, Report, Setting, Task, TrainingExecutor, ignore
+from regnetlab.spaces.template import SMALL
+from regnetlab.study.dispatch import Dispatch, Stop
+from regnetlab.study.observer import Observer
 from regnetlab.training.budget import Budget, CurvePoint, Recipe, Score
-from regnetlab.trials.job import Job
+from regnetlab.trials.job import Job, Trial
+from regnetlab.trials.store import Store, open_store
 
 
 def synthetic(seed: int) -> Report:
@@ -35,7 +33,7 @@ def synthetic(seed: int) -> Report:
     return Report(Score(point.error, curve, 0.001, 6_400, "complete"), "synthetic", "cpu")
 
 
-class Synthetic(Place):
+class Synthetic(TrainingExecutor):
     """A Dask client whose workers return synthetic scores."""
 
     def __init__(self, client: Any, workers: int, ahead: int) -> None:
@@ -44,15 +42,19 @@ class Synthetic(Place):
     def capacity(self) -> int:
         return self._room
 
-    def train(self, setup: Setup, task: Task, began: Began = ignore) -> Future[Report]:
-        future: Future[Report] = self._executor.submit(synthetic, task.seed)
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = self._executor.submit(fn, *args, **more)
         return future
+
+    def train(self, setting: Setting, task: Task, on_start: OnStart = ignore) -> Future[Report]:
+        return self.submit(synthetic, task.job.seed)
 
 
 def jobs_of(count: int) -> list[Job]:
-    config = Config((1, 2, 3, 4), (16, 32, 64, 128), (8, 8, 8, 8), (1, 1, 1, 1))
+    model = "anynet:d=1,2,3,4;w=16,32,64,128;g=8;b=1"
+    counts = {"flops": 10**6, "params": 10**5, "acts": 10**5}
     return [
-        Job("synthetic", i, 0, config.text, Recipe(), i, f"synthetic-{i}", 10**6, 10**5, 10**5, config)
+        Job(model, SMALL, "synthetic", Budget(), Recipe(), i, space="synthetic", index=i, **counts)
         for i in range(count)
     ]
 
@@ -80,7 +82,7 @@ def main() -> None:
             _run(given.jobs, Synthetic(client, given.workers, given.ahead), store, path)
 
 
-def _run(count: int, place: Place, store: Any, path: Path) -> None:
+def _run(count: int, executor: Synthetic, store: Store | None, path: Path) -> None:
     began, cpu, kept = time.monotonic(), time.process_time(), 0
     last = [began, cpu, 0.0]
 
@@ -88,13 +90,11 @@ def _run(count: int, place: Place, store: Any, path: Path) -> None:
         nonlocal kept
         kept += 1
         if store is not None:
-            store.add(job, report.score)
+            store.add(Trial(job, report.score, "synthetic", report.device))
         if kept % max(1, count // 10) == 0:
             _print(kept, last, max(1, count // 10), path)
 
-    setup = Setup(None, "synthetic", None, "cpu", Budget())  # type: ignore[arg-type]
-    quiet: Callable[[Any], None] = lambda what: None  # noqa: E731
-    dispatch(deque(jobs_of(count)), place, setup, keep, Stop(), quiet, quiet)
+    Dispatch(executor, Setting(), keep, Observer(), Stop()).train(jobs_of(count))
     seconds = time.monotonic() - began
     print(
         f"{count} jobs in {seconds:.0f} s: {count / seconds:.0f} jobs/s,"

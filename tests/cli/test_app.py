@@ -80,6 +80,14 @@ def test_bad_input_gets_a_line_a_hint_and_status_2(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_hint_stands_on_a_line_of_its_own(capsys: Capture, make_study: MakeStudy) -> None:
+    study = make_study("[budget]\nimags = 3\n")
+    assert main(["run", str(study), "--dry-run"]) == 2
+    what, hint = capsys.readouterr().err.splitlines()
+    assert what == f"regnetlab: {study}, line 2: key 'imags' of [budget] is not known"
+    assert hint == "hint: did you mean 'images'?"
+
+
 def test_an_unexpected_failure_is_one_line_and_status_1(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +153,7 @@ def test_workers_need_neither_optuna_nor_plotly_nor_pydantic_nor_fvcore(package:
 
 
 @pytest.mark.parametrize("words", ["sample --space AnyNetA --n 20000", "summary regnety_32gf --json"])
-def test_output_that_nobody_reads_to_the_end_is_no_error(words: str) -> None:
+def test_output_that_is_not_read_to_the_end_is_no_error(words: str) -> None:
     command = f"set -o pipefail; {sys.executable} -m regnetlab {words} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stderr == ""

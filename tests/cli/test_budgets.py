@@ -8,20 +8,40 @@ from typing import Any
 
 import pytest
 import torch
-from regnetlab.study.latencies import Timed, latencies_csv, network_of, networks_to_time, this_place
 
 from regnetlab.cli import main
 from regnetlab.report.content import study_content
 from regnetlab.report.page import page as render
 from regnetlab.spaces.template import TEMPLATES
+from regnetlab.study.latency import network_columns, networks_to_time, this_machine
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training.datasets import load_data
+from regnetlab.trials.tables import LATENCY
 from tests.cli.asked import answer, complaint
-from tests.study.test_fidelity import SMALL
 
 Capture = pytest.CaptureFixture[str]
 MakeStudy = Callable[..., Path]
 NETWORK = "anynet:d=1,1;w=8,16;g=8;b=1"
+SMALL = """
+seed = 3
+[regime]
+flops = "0.05M:0.4M"
+[ranges]
+depth = [1, 2]
+width = [8, 32]
+[budget]
+images = 64
+batch_size = 32
+validation = 50
+[recipe]
+precise_bn = 1
+[[spaces]]
+space = "AnyNetA"
+n = 4
+[[spaces]]
+space = "AnyNetE"
+n = 4
+"""
 
 
 @pytest.fixture
@@ -82,7 +102,7 @@ def test_an_asked_for_budget_of_too_many_images_is_refused(
     capsys: Capture, study: Path, data_dir: Path
 ) -> None:
     line = complaint(capsys, climb(study, data_dir, "--ladder", "1001"))
-    assert "images is 1,001; fashion-mnist has 1,000 to train on" in line
+    assert "images is 1,001, and fashion-mnist has 1,000 to train on" in line
 
 
 def test_a_ladder_shows_guessing_where_the_largest_budget_is_judged_like_the_study(
@@ -131,16 +151,14 @@ def test_a_study_is_timed(capsys: Capture, study: Path) -> None:
 
 def keep_times(study: Path) -> None:
     """A latency.csv of this machine whose times lie on a line."""
-    place = this_place(torch.device("cpu"))
+    machine = this_machine(torch.device("cpu"))
     plan = load_plan(study)
-    rows = [
-        Timed(
-            *(*network_of(job), place.device, place.processor, place.threads, 64),  # type: ignore[arg-type]
-            *(0.5 + 1e-6 * job.flops + 2e-5 * job.acts, 1.0, 1.0, 9, "host"),
-        )
+    rows = (
+        {**network_columns(job), **machine, "batch": 64, "low_ms": 1.0, "high_ms": 1.0, "runs": 9}
+        | {"host": "host", "median_ms": 0.5 + 1e-6 * job.flops + 2e-5 * job.acts}
         for job in networks_to_time(plan)
-    ]
-    plan.latencies.write_text(latencies_csv(rows))
+    )
+    plan.latencies.write_text(LATENCY.csv(LATENCY.frame(rows)))
 
 
 def test_a_line_is_fitted_pasted_drawn_from_and_confirmed(

@@ -41,7 +41,7 @@ def test_train_learns_cifar_10_in_its_own_size(capsys: Capture, tmp_path: Path) 
 def test_train_refuses_a_size_that_the_images_do_not_have(capsys: Capture, tmp_path: Path) -> None:
     write_cifar_10(tmp_path)
     words = (*TRAIN, "--data", "cifar-10", "--data-dir", str(tmp_path), "--input", "1x28x28")
-    assert "the images of cifar-10 are 3x32x32; leave --input away" in complaint(capsys, words)
+    assert "the images of cifar-10 are 3x32x32; leave --input out" in complaint(capsys, words)
 
 
 def test_train_takes_a_folder_of_images_that_is_all_it_is_given(capsys: Capture, pets: Path) -> None:

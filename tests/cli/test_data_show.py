@@ -106,7 +106,7 @@ def test_a_study_shows_its_data_as_it_reads_them(
         (("pets", "--grid", "grid.jpg"), "end the name in .png"),
         (("pets", "--grid", "nowhere/grid.png"), "must be a folder to write in"),
         (("fashion-mnist", "--fit", "pad"), "--fit is for folders of images"),
-        (("fashion-mnist", "--input", "3x8x8"), "leave --input away"),
+        (("fashion-mnist", "--input", "3x8x8"), "leave --input out"),
     ],
 )
 def test_bad_input_is_refused_and_writes_nothing(

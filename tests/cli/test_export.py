@@ -107,7 +107,9 @@ def test_onnx_takes_any_network_and_writes_one_file(capsys: Capture, tmp_path: P
 
 def test_onnx_needs_a_file_and_its_packages(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regnetlab.models.export.onnx.find_spec", lambda name: object())
-    assert "--to onnx needs a file to write: -o network.onnx" in complaint(capsys, NETWORK, "--to", "onnx")
+    assert "--to onnx needs a file to write; give -o network.onnx" in complaint(
+        capsys, NETWORK, "--to", "onnx"
+    )
     monkeypatch.setattr("regnetlab.models.export.onnx.find_spec", lambda name: None)
     said = complaint(capsys, NETWORK, "--to", "onnx", "-o", "network.onnx")
     assert said.endswith("--to onnx needs onnx and onnxscript: pip install 'regnetlab[export]'")
@@ -123,7 +125,7 @@ def test_onnx_needs_a_file_and_its_packages(capsys: Capture, monkeypatch: pytest
         (("--to", "pycls", "--input", "3x28x32"), "give --input 3x28x28"),
         (("--to", "pycls", "-o", "network.py"), "end the name in .yaml or .yml"),
         (("--to", "pytorch", "-o", "missing/network.py"), "missing must be a folder"),
-        (("--to", "pytorch", "--seed", "3"), "--to pytorch has no weights"),
+        (("--to", "pytorch", "--seed", "3"), "--to pytorch writes no weights"),
     ],
 )
 def test_what_cannot_be_written_is_refused(capsys: Capture, words: Sequence[str], reason: str) -> None:

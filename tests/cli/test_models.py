@@ -90,10 +90,12 @@ def test_models_at_one_input_are_counted_as_summary_counts_them(capsys: Capture)
     assert models["alexnet"]["params"] is None
     assert "`alexnet` needs 1×65×65 at least; `alexnet@original` resizes" in models["alexnet"]["reason"]
 
+    assert main(["models"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
     assert main(["models", "--input", "1x40x48"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert next(line for line in lines if line.startswith("alexnet")).split()[4:] == ["–"] * 3 + [
+    assert next(line for line in lines if line.startswith("alexnet")).split()[3:] == ["–"] * 3 + [
         "1x40x48",
         "10",
     ]

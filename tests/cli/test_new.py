@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from regnetlab.study.contest import hand_designed
 
 from regnetlab.cli import main
 from regnetlab.cli.studies import study_names
+from regnetlab.study.baselines import hand_designed
 from regnetlab.study.examples import examples
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
@@ -135,7 +135,7 @@ def test_the_next_command_names_the_folder_of_the_data(capsys: Capture, data_dir
         ((".hidden",), "can't be a folder's"),
         (("mine", "--from", "quik"), "did you mean 'quick'"),
         (("mine", "--from", "regnetx", "--trials"), "has no trials"),
-        (("mine", "--trials", "--data", "mnist"), "leave out --data"),
+        (("mine", "--trials", "--data", "mnist"), "leave out --trials or --data"),
         (("mine", "--input", "3x32x32"), "go with --data"),
         (("mine", "--data", "folder:nowhere"), "nowhere"),
         (("mine", "--skip-unreadable"), "go with --data"),

@@ -1,4 +1,4 @@
-"""What `regnetlab new` writes for images of one's own is run to its end: nothing in it is refused later."""
+"""What `regnetlab new` writes for a folder of images is run to its end: nothing in it is refused later."""
 
 import re
 from pathlib import Path

@@ -32,7 +32,6 @@ def test_a_search_of_a_study_answers_in_json_and_goes_on(
     longer = answer(capsys, *call, "--trials", "4")
     assert longer["trials"] == 4
     assert answer(capsys, *call, "--trials", "3") == document
-    assert not (study.parent / "study.db").exists()
     assert not (study.parent / "trials.csv").exists()
 
 
@@ -46,7 +45,6 @@ def test_a_search_without_a_study_has_a_folder_of_its_own(
     assert "1 of 1 trainings complete" in text
     assert max(map(len, text.splitlines())) <= 100
     assert {"searches.csv", "searches.db"} < {path.name for path in (tmp_path / "searches").iterdir()}
-    assert not (tmp_path / "searches" / "study.db").exists()
     assert answer(capsys, *call)["study"] is None
 
 

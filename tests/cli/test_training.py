@@ -44,7 +44,7 @@ def test_more_images_than_there_are_are_refused_where_they_are_asked_for(
     capsys: Capture, data_dir: Path
 ) -> None:
     line = complaint(capsys, train(data_dir, "--images", "1001"))
-    assert f"images is 1,001; fashion-mnist has {BARS} to train on: ask for these at most" in line
+    assert f"images is 1,001, and fashion-mnist has {BARS} to train on; ask for these at most" in line
 
 
 def test_few_steps_are_warned_of_with_the_epochs_that_are_enough(capsys: Capture, data_dir: Path) -> None:

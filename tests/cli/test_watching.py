@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from regnetlab.cli import main
-from regnetlab.cli.crew import MOST_ROWS, lasted, print_workers
-from regnetlab.cli.watch import failure_lines, pace_line
+from regnetlab.cli.watch import MOST_ROWS, failure_lines, lasted, pace_line, print_workers
 from tests.study.processes import SMALL, environment
 
 MakeStudy = Callable[..., Path]
@@ -91,12 +90,12 @@ def worker(name: str, device: str = "cpu with native kernels", **training: float
 
 def test_workers_are_a_row_each_that_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     address = "tls://node-1234.cluster.example.org:43521"
-    crew = [
+    workers = [
         worker(address, "cuda GPU-8c5d4f2e-3f0e", AnyNetE=4_000, a_space_with_a_long_name=9_000),
         worker("desk/4242"),
     ]
     for columns in (80, 100):
-        print_workers(crew, NOW, columns)
+        print_workers(workers, NOW, columns)
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= columns
         assert len(lines) == 4

@@ -80,7 +80,7 @@ def test_what_is_no_file_of_weights_is_refused(capsys: Capture, tmp_path: Path, 
     for path in (text, half, tmp_path):
         assert "can't be read as safetensors" in complaint(capsys, ("summary", "--weights", str(path)))
     assert "there is no such file" in complaint(capsys, ("summary", "--weights", str(tmp_path / "nowhere")))
-    assert "name their file too" in complaint(capsys, ("summary", "resnet18", "--layer", "stem"))
+    assert "name the file of weights too" in complaint(capsys, ("summary", "resnet18", "--layer", "stem"))
 
 
 @pytest.mark.parametrize("layer", ["s1", "s1.b1", "stage1.block1", "stage1"])

@@ -2,20 +2,24 @@
 
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import optuna
 import pytest
-from regnetlab.study.store import open_store
-from regnetlab.study.stores.check import check_store
-from regnetlab.study.stores.copy import copy_store
-from regnetlab.study.stores.location import Database, Journal
+from sqlalchemy.pool import NullPool
 
+from regnetlab.trials.copy import check_store, content_of, copy_content
+from regnetlab.trials.location import Database
+from regnetlab.trials.store import open_store
 from tests.cluster import postgres
 from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import COMMAND, SMALL, environment
+from tests.trials.test_convert import OLD
+from tests.trials.trainings import CPU, DATA, OTHER_DATA, job, trial
 
 MakeStudy = Callable[..., Path]
 pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'regnetlab[postgres]'")
@@ -29,11 +33,11 @@ def server() -> Iterator[postgres.Server]:
 
 
 def place(server: postgres.Server, study: Path) -> Database:
-    return Database(server.url.replace("postgresql:", "postgresql+psycopg:"), study.parent.name)
+    return Database(server.url, study.parent.name)
 
 
 def at_least(place: Database, wanted: int) -> bool:
-    return place.exists() and len(open_store(place).scores()) >= wanted
+    return place.exists() and open_store(place).count() >= wanted
 
 
 def test_a_study_goes_on_when_its_database_comes_back_and_nobody_learns_the_password(
@@ -63,8 +67,7 @@ def test_a_study_goes_on_when_its_database_comes_back_and_nobody_learns_the_pass
     _, said = process.communicate(timeout=250)
     assert process.returncode == 0, said
     assert processes.trials_of(disturbed) == processes.trials_of(calm)
-    found = check_store(stored)
-    assert (found.doubled, found.unreadable) == (0, 0)
+    assert check_store(stored).trials == open_store(calm.parent / "study.db").count()
     words = [*COMMAND, "status", str(disturbed)]
     status = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     assert "16 of 16 complete" in status.stdout
@@ -72,7 +75,7 @@ def test_a_study_goes_on_when_its_database_comes_back_and_nobody_learns_the_pass
     left = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     secret = postgres.PASSWORD
     assert not any(secret.encode() in content for content in (said.encode(), *left))
-    assert secret not in str(dict(open_store(stored).study.user_attrs))
+    assert secret not in str(open_store(stored).facts())
 
 
 def test_a_store_is_copied_to_postgresql_and_back_with_the_same_hash(
@@ -80,12 +83,12 @@ def test_a_store_is_copied_to_postgresql_and_back_with_the_same_hash(
 ) -> None:
     study = make_study(SMALL, "copied")
     assert processes.run(study, "--data-dir", str(data_dir), "--executor", "inline").returncode == 0
-    there, journal, back = place(server, study), Journal(tmp_path / "j.log"), tmp_path / "back.db"
-    copies = [
-        copy_store(a, b) for a, b in ((study.parent / "study.db", there), (there, journal), (journal, back))
-    ]
-    assert len({copied.hash for copied in copies}) == 1
-    assert [copied.trials for copied in copies] == [4, 4, 4]
+    there, back = place(server, study), tmp_path / "back.db"
+    source = content_of(study.parent / "study.db")
+    copy_content(source, there)
+    copy_content(content_of(there), back)
+    assert content_of(back).hash == content_of(there).hash == source.hash
+    assert len(source.rows) == 4
     done = subprocess.run(
         [*COMMAND, "store", "copy", str(study), f"{server.url}#copied"],
         env=environment(),
@@ -107,3 +110,45 @@ def test_a_wrong_password_or_address_is_refused_without_the_password(
         done = processes.run(study, "--data-dir", str(data_dir), env=environment(REGNETLAB_STORAGE=url))
         assert done.returncode == 2
         assert "wr0ngS3cret" not in refusal(done.stderr)
+
+
+def test_a_training_is_kept_once_though_the_server_is_killed_and_comes_back(server: postgres.Server) -> None:
+    store, reader = (open_store(Database(server.url, "broken")) for _ in range(2))
+    store.add(trial(0))
+    assert len(reader.scores(DATA)) == 1
+    server.kill()
+    back = threading.Timer(2.0, server.start)
+    back.start()
+    store.add(trial(1))
+    back.join()
+    store.add(trial(1))
+    store.keep("lease", {"beat": 1})
+    assert reader.scores(DATA).keys() == {job(0).identity, job(1).identity}
+    assert (reader.count(), reader.fact("lease")) == (2, {"beat": 1})
+
+
+def test_studies_in_a_database_are_apart(server: postgres.Server) -> None:
+    one, two = Database(server.url, "one"), Database(server.url, "two")
+    open_store(one).add(trial(0))
+    assert (one.exists(), two.exists()) == (True, False)
+    assert open_store(two).scores(DATA) == {}
+    assert open_store(one).count() == 1
+
+
+def test_a_study_of_an_earlier_version_is_converted_beside_its_tables(
+    server: postgres.Server, tmp_path: Path
+) -> None:
+    old = shutil.copy(OLD / "schema2.db", tmp_path / "study.db")
+    url = server.url.replace("postgresql:", "postgresql+psycopg:")
+    storage = optuna.storages.RDBStorage(url, engine_kwargs={"poolclass": NullPool})
+    optuna.copy_study(
+        from_study_name="regnetlab", from_storage=f"sqlite:///{old}", to_storage=storage, to_study_name="old"
+    )
+    place = Database(server.url, "old")
+    assert place.exists()
+    there, here = open_store(place), open_store(Path(old))
+    assert there.scores(OTHER_DATA) == here.scores(OTHER_DATA)
+    assert len(here.scores(OTHER_DATA)) == 2
+    assert there.facts() == here.facts()
+    assert there.devices(OTHER_DATA) == {CPU}
+    assert len(optuna.load_study(study_name="old", storage=storage).trials) == 5

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import PAGES, ROOT
 
 _LOADED = re.compile(
     r"""<(?:script|img|iframe)[^>]+src=["']?(https?:[^"'> ]+)|<link[^>]+href=["']?(https?:[^"'> ]+)"""
+)
+_FILE = re.compile(
+    r"`(?:regnetlab/)?((?:spaces|models|training|trials|analysis|execution|study|report|cli|tests)/[\w/]+\.\w+)`"
 )
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
 
@@ -21,6 +24,15 @@ _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
 def test_every_relative_link_of_the_readme_leads_somewhere() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [each for each in _LINK.findall(text) if not (ROOT / each).exists()] == []
+
+
+def test_every_file_that_a_page_names_is_there() -> None:
+    for page in (*PAGES, ROOT / "CONTRIBUTING.md"):
+        named = _FILE.findall(page.read_text(encoding="utf-8"))
+        lost = [
+            each for each in named if not any((root / each).exists() for root in (ROOT, ROOT / "regnetlab"))
+        ]
+        assert lost == [], page.name
 
 
 def test_every_page_has_its_place_in_the_navigation() -> None:

@@ -64,9 +64,6 @@ def _inject(site: Site, part: float) -> dict[str, Count]:
     kinds: dict[str, Callable[[], Count]] = {
         "kill -9 of a worker": lambda: injection.kill_workers(site, many(40)),
         "kill -9 of the coordinator, SQLite": lambda: injection.kill_coordinators(site, many(25)),
-        "kill -9 of the coordinator, journal file": lambda: injection.kill_coordinators(
-            site, many(10), "journal:study.journal"
-        ),
         "kill -9 of Dask's scheduler": lambda: injection.kill_cluster(site, many(12), 1.0),
         "kill -9 of a Dask worker": lambda: injection.kill_cluster(site, many(12), 0.0),
         "SIGTERM to the coordinator": lambda: injection.terminate_coordinators(site, many(6)),

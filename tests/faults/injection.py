@@ -16,9 +16,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from regnetlab.study.store import open_store
-
 from regnetlab.study.plan_file import load_plan
+from regnetlab.trials.store import open_store
 from tests.study import processes
 from tests.study.processes import SMALL, environment
 
@@ -70,7 +69,7 @@ class Site:
 
 def kept(study: Path) -> set[str]:
     location = load_plan(study).store
-    return set(open_store(location).scores()) if location.exists() else set()
+    return {row["identity"] for row in open_store(location).rows()} if location.exists() else set()
 
 
 def judge(site: Site, study: Path, count: Count, seen: set[str], env: dict[str, str], *words: str) -> None:
@@ -211,5 +210,5 @@ def terminate_coordinators(site: Site, kills: int) -> Count:
 
 def _trains(pid: int) -> bool:
     with suppress(OSError):
-        return b"executors.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"execution.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False

@@ -67,6 +67,19 @@ def test_the_smallest_form_named_in_a_refusal_is_that_small() -> None:
         settled(find_model("bn_lenet@9GF"), SMALL)
 
 
+def test_flops_that_fall_with_the_multiplier_are_found() -> None:
+    # 64 channels inside at 0.313x are rounded to groups otherwise than 20 at 0.2x.
+    model = settled(find_model("anynet:d=1;w=64;g=2;b=8@59.86K"), SMALL)
+    assert summarise(model, SMALL).flops == 59_860
+    with pytest.raises(InputError, match=r"smallest small form has 47\.984K"):
+        settled(find_model("anynet:d=1;w=64;g=2;b=8@1K"), SMALL)
+
+
+@pytest.mark.parametrize(("form", "usual"), [("Original", "original"), ("SMALL", "small")])
+def test_a_form_may_be_written_in_any_case(form: str, usual: str) -> None:
+    assert find_model(f"resnet18@{form}").text == f"resnet18@{usual}"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -184,7 +197,7 @@ def test_a_form_in_pixels_builds_the_network_for_that_many() -> None:
     [
         ("resnet18@0px", "it must be 1 to 1,024"),
         ("resnet18@5000px", "it must be 1 to 1,024"),
-        ("resnet18@96px@0.25x", "pixels alone go with another one, behind it"),
+        ("resnet18@96px@0.25x", "only pixels may follow another form"),
         ("resnet18@0.25x@0.5x", "has two forms"),
         ("resnet18@96px@64px", "says twice"),
         ("resnet18@original@64px", "says twice"),

@@ -111,5 +111,5 @@ def test_a_map_must_fit() -> None:
         counts("conv 5x5 3->3 padding=0", (4, 4))
     with pytest.raises(InputError, match=r"takes 100, but what comes before gives 8×3×3 = 72"):
         counts("conv 3x3 3->8 + fc 100->10", (3, 3))
-    with pytest.raises(InputError, match="has no map; leave --input away"):
+    with pytest.raises(InputError, match="has no map; leave --input out"):
         counts("fc 100->10", (3, 3))

@@ -199,7 +199,7 @@ def test_a_compiler_that_fails_or_a_cache_of_others_is_no_obstacle(
     monkeypatch.delenv("CC")
     shared = tmp_path / "regnetlab"
     shared.mkdir()
-    shared.chmod(0o777)  # somebody else could put a library there
+    shared.chmod(0o777)  # someone else could put a library there
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert native_build.library.__wrapped__(16) is not None
     assert not list(shared.iterdir())

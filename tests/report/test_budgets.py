@@ -7,25 +7,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regnetlab.analysis.fidelity import fidelity
-from regnetlab.analysis.latencies import groups
+from regnetlab.analysis.fidelity import judge
+from regnetlab.analysis.latency import latency
 from regnetlab.report.content import Content
 from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
-from regnetlab.report.latency import latency_figure, latency_rows, shown_groups
+from regnetlab.report.latency import latency_figure, latency_rows
 from regnetlab.report.page import page as render
 from tests.analysis.test_fidelity import measured, population
-from tests.analysis.test_latencies import exact, rows
+from tests.analysis.test_latency import exact, rows, several
 from tests.report.test_page import browser as browser  # noqa: PLC0414 (a fixture)
 from tests.report.test_page import content_of, spread
 
-LADDER = fidelity(measured(population(0.9, np.array([4.0, -4.0, -4.0])), 2), 1.0)
+LADDER = judge(measured(population(0.9, np.array([4.0, -4.0, -4.0])), 2), 1.0)
 
 
 @pytest.fixture
 def content(tmp_path: Path) -> Content:
     plain = content_of(tmp_path, {"AnyNetA": [*spread(30)], "AnyNetB": [*spread(20)]})
-    times = [*rows(exact()), *rows(exact() * 9, batch=256), *rows(exact()[:20], "another machine")]
-    return replace(plain, fidelity=LADDER, latency=groups(times))
+    times = several(rows(exact()), rows(exact() * 9, batch=256), rows(exact()[:20], "another machine"))
+    return replace(plain, fidelity=LADDER, latency=latency(times))
 
 
 def test_the_largest_budget_is_not_corrected_to_itself() -> None:
@@ -48,8 +48,9 @@ def test_the_table_names_contradictions_and_the_recommended_budget() -> None:
 
 
 def test_latency_is_drawn_for_one_machine_and_listed_for_all(content: Content) -> None:
-    assert [group.batch for group in shown_groups(content.latency)] == [1, 256]
-    figure = latency_figure(content.latency, content.shown)
+    assert content.latency is not None
+    assert [group.batch for group in content.latency.most_measured] == [1, 256]
+    figure = latency_figure(content.latency, content.networks.shown)
     assert len(figure.data) == 4
     assert sum(len(trace.x) for trace in figure.data) == 4 * 60
     assert [row["n"] for row in latency_rows(content.latency)] == ["60", "60", "20"]

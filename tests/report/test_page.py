@@ -7,27 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from regnetlab.study.contest_table import contest_csv
-from regnetlab.study.lock import locked
-from regnetlab.study.runner import run
-from regnetlab.study.store import open_store
-from tests.study.test_contest import CONTEST
-from tests.study.test_runner import Quiet
 
-from regnetlab.analysis.derive import derive_from_trials
-from regnetlab.analysis.standings import matches, standings
-from regnetlab.execution.worker import Setup
+from regnetlab.report.baselines import baseline_findings
+from regnetlab.report.compare import step_findings
 from regnetlab.report.content import Content, files_content, study_content
-from regnetlab.report.contest import contest_findings
-from regnetlab.report.findings import caution, step_findings
+from regnetlab.report.findings import caution
 from regnetlab.report.page import default_path
 from regnetlab.report.page import page as render
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.provenance import provenance_json
-from regnetlab.trials.table import trials_of
-from tests.analysis.frames import contender_rows
+from regnetlab.trials.store import open_store
+from tests.analysis.frames import baseline_rows, baselines_of
 from tests.conftest import STUDY
+from tests.study.running import ran
+from tests.study.test_baselines import CONTEST
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/google-chrome") if Path(p).exists()), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -41,14 +35,10 @@ def plan(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Plan:
     folder.mkdir(parents=True)
     (folder / "study.toml").write_text(STUDY + CONTEST)
     plan = load_plan(folder / "study.toml")
-    setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget)
-    with locked(plan.lock) as lock:
-        store = open_store(plan.store)
-        state = run(plan, store, setup, lock, Quiet(), lambda t: derive_from_trials(plan, t), "inline", 1)
-        store.keep_provenance({"note": EVIL})
-    plan.trials.write_text(trials_of(state.jobs, state.scores).to_csv())
+    ran(plan, data_dir)
+    store = open_store(plan.store)
+    store.keep("provenance", {"note": EVIL})
     plan.provenance.write_text(provenance_json(store))
-    plan.contest.write_text(contest_csv(plan, state, store.latencies))
     return plan
 
 
@@ -72,7 +62,7 @@ def test_the_tables_beside_a_study_file_give_the_same_page_as_its_store(
 ) -> None:
     folder = tmp_path / plan.name
     folder.mkdir()
-    for file in (plan.folder / "study.toml", plan.trials, plan.provenance, plan.contest):
+    for file in (plan.folder / "study.toml", plan.trials, plan.provenance, plan.baselines_table):
         (folder / file.name).write_bytes(file.read_bytes())
     assert render(study_content(load_plan(folder / "study.toml"))) == page
 
@@ -132,19 +122,21 @@ def content_of(tmp_path: Path, errors: Mapping[str, list[float | None]]) -> Cont
 def test_a_step_claims_what_its_interval_allows(
     tmp_path: Path, a: list[float | None], b: list[float | None], chip: str
 ) -> None:
-    (finding,) = step_findings(content_of(tmp_path, {"AnyNetA": a, "AnyNetB": b}))
+    (finding,) = step_findings(content_of(tmp_path, {"AnyNetA": a, "AnyNetB": b}).comparison)
     assert finding.chip == chip
-    assert "95 % interval" in finding.text or "too few" in finding.text
+    assert "95% interval" in finding.text or "too few" in finding.text
 
 
 def test_a_step_names_the_constraint_that_it_adds(tmp_path: Path) -> None:
-    (finding,) = step_findings(content_of(tmp_path, {"AnyNetC": [*spread(30)], "AnyNetD": [*spread(20)]}))
+    (finding,) = step_findings(
+        content_of(tmp_path, {"AnyNetC": [*spread(30)], "AnyNetD": [*spread(20)]}).comparison
+    )
     assert "wᵢ ≤ wᵢ₊₁" in finding.text
 
 
 def test_failed_networks_are_counted_and_named(tmp_path: Path) -> None:
     content = content_of(tmp_path, {"AnyNetA": [*spread(30)], "AnyNetB": [*spread(20), None, None]})
-    assert any("0 and 2 networks failed" in each for each in step_findings(content)[0].remarks)
+    assert any("0 and 2 failed" in each for each in step_findings(content.comparison)[0].remarks)
     assert "2 failed" in render(content)
 
 
@@ -349,12 +341,13 @@ def test_a_page_of_very_many_networks_shows_some_and_says_so(browser: Any, tmp_p
     sizes = {"AnyNetA": 9_000, "AnyNetB": 3_000, "derived": 8}
     errors = {name: random.normal(30, 3, n).tolist() for name, n in sizes.items()}
     content = content_of(tmp_path, errors)
-    assert len(content.networks) == sum(sizes.values())
-    shown = content.shown.groupby("space")["error"].agg(["size", "min", "max"])
+    assert len(content.networks.frame) == sum(sizes.values())
+    shown = content.networks.shown.groupby("space")["error"].agg(["size", "min", "max"])
     assert shown["size"].to_dict() == {"AnyNetA": 3_000, "AnyNetB": 1_000, "derived": 8}
-    every = content.networks.groupby("space")["error"].agg(["min", "max"])
+    every = content.networks.frame.groupby("space")["error"].agg(["min", "max"])
     assert shown[["min", "max"]].equals(every)
-    assert content.networks.head(len(content.shown))["error"].equals(content.shown["error"])
+    first = content.networks.frame.head(len(content.networks.shown))
+    assert first["error"].equals(content.networks.shown["error"])
     text = render(content)
     assert "4,008 of these" in body(text)
     assert len(text.encode()) < 6e6
@@ -363,7 +356,7 @@ def test_a_page_of_very_many_networks_shows_some_and_says_so(browser: Any, tmp_p
     tab = browser.new_page()
     tab.goto(path.as_uri())
     tab.wait_for_selector("body[data-drawn=yes]")
-    assert tab.evaluate("networks.error.length") == len(content.shown)
+    assert tab.evaluate("networks.error.length") == len(content.networks.shown)
     shares = tab.evaluate(
         "(({ x, y }) => x.map((error, i) => [error, y[i]]))(document.getElementById('plot-edf').data[0])"
     )
@@ -373,7 +366,7 @@ def test_a_page_of_very_many_networks_shows_some_and_says_so(browser: Any, tmp_p
     tab.close()
 
 
-def test_the_contest_says_who_wins_or_why_nobody_can_be_compared(page: str) -> None:
+def test_the_page_says_who_wins_or_why_nothing_is_compared(page: str) -> None:
     text = body(page)
     assert "Are they better than networks designed by hand?" in text
     assert "RegNets against hand-designed networks: not compared" in text or "over training seeds" in text
@@ -381,17 +374,16 @@ def test_the_contest_says_who_wins_or_why_nobody_can_be_compared(page: str) -> N
         assert name in text
 
 
-def test_a_match_is_told_with_its_interval_whoever_wins() -> None:
-    rows = contender_rows("a", "VGG", 100, [9.0, 9.5, 9.2], [9.0, 9.5, 9.2])
-    rows += contender_rows("r", "RegNet", 100, [12.0, 12.5, 12.1], [12.0, 12.5, 12.1])
-    found = standings(rows)
-    (finding,) = contest_findings(matches(found), found)
+def test_a_match_is_told_with_its_interval() -> None:
+    rows = baseline_rows("a", "VGG", 100, [9.0, 9.5, 9.2], [9.0, 9.5, 9.2])
+    rows += baseline_rows("r", "RegNet", 100, [12.0, 12.5, 12.1], [12.0, 12.5, 12.1])
+    (finding,) = baseline_findings(baselines_of(rows))
     assert finding.chip == "worse"
-    assert "a beats r on the test split, 9.2 % against 12.2 %" in finding.text
-    assert "95 % interval" in finding.text
+    assert "a beats r on the test split, 9.2% against 12.2%" in finding.text
+    assert "95% interval" in finding.text
 
 
-def test_a_click_sorts_the_table_of_contenders(open_page: OpenPage) -> None:
+def test_a_click_sorts_the_table_of_baselines(open_page: OpenPage) -> None:
     page = open_page()
     header = page.locator("#baselines .sortable th[scope=col]").nth(5)
 

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regnetlab.spaces.complexity import config_complexity
+from regnetlab.errors import InputError
+from regnetlab.spaces.complexity import _upper_bound, config_complexity
 from regnetlab.spaces.config import Config
+from regnetlab.spaces.population import Population
 from regnetlab.spaces.template import Template
 from tests.spaces.test_config import configs
 
@@ -81,3 +83,24 @@ def test_counts_are_those_of_the_layers_one_by_one(
 def test_a_squeeze_is_as_wide_as_the_share_of_its_blocks_input(ratio: float) -> None:
     config = Config((2, 1), (6, 12), (6, 3), (1, 2), se_ratio=ratio)
     assert config_complexity(config, TINY) == layer_by_layer(config, TINY)
+
+
+def test_counts_beyond_63_bits_are_refused() -> None:
+    huge = Template("huge", 3, 65_536, 65_536, 10, stem_width=16, stem_stride=1, strides=(1,))
+    with pytest.raises(InputError, match=r"about .* flops, too many to count"):
+        config_complexity(Config.compatible([1_024], [16_384], [1], [1]), huge)
+
+
+def test_large_counts_that_fit_63_bits_are_exact() -> None:
+    large = Template("large", 3, 16_384, 16_384, 10, stem_width=16, stem_stride=1, strides=(1,))
+    config = Config.compatible([12], [4_096], [8], [4])
+    assert config_complexity(config, large) == layer_by_layer(config, large)
+
+
+def test_an_upper_bound_is_above_every_count() -> None:
+    template = Template("t", 3, 224, 224, 1_000, stem_width=32, stem_stride=1, strides=(1, 2))
+    for ratio in (1 / 16, 1, 4):
+        config = Config.compatible([2, 3], [64, 128], [8], [ratio], se_ratio=1.0)
+        assert max(config_complexity(config, template).values()) < _upper_bound(
+            Population.of([config]), template
+        )

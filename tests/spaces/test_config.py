@@ -17,6 +17,15 @@ configs = st.lists(stage, min_size=1, max_size=5).map(
 )
 
 
+def test_squeeze_ratios_that_differ_have_different_texts_and_ids() -> None:
+    one, other = (parse_config(f"anynet:d=1;w=64;se={each}") for each in ("0.1234567", "0.12345668"))
+    assert one != other
+    assert one.text != other.text
+    assert one.id != other.id
+    for config in (one, other):
+        assert parse_config(config.text) == config
+
+
 @given(configs)
 def test_notation_reads_back_as_the_same_network(config: Config) -> None:
     assert parse_config(config.text) == config
@@ -89,7 +98,10 @@ def test_regnet_notation_is_the_published_network() -> None:
         ("regnet:w0=24,wa=24,wm=2,d=3,g=8.5", "g=8.5 is not a whole number"),
         ("regnet:w0=24,wa=24,wm=2,d=100000,g=8", "depth must be"),
         ("anynet:d=1;w=8;se=2", "not in 0 to 1"),
-        ("anynet:d=1;w=8;b=0.7", "bottleneck ratio 0.7 is not a whole number of 1 to 1,024, or one over"),
+        (
+            "anynet:d=1;w=8;b=0.7",
+            "bottleneck ratio 0.7 can't be used; it must be a whole number of 1 to 1,024, or one over",
+        ),
         ("anynet:d=1;w=8;b=0.4", "bottleneck ratio 0.4"),
         ("anynet:d=1;w=8;b=1/17", "bottleneck ratio 0.0588235"),
         ("anynet:d=1;w=8;b=1025", "bottleneck ratio 1025"),

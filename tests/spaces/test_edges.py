@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.proposals import multiples
+from regnetlab.spaces.draws import multiples
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.ratio import plain_rows
 from regnetlab.spaces.regime import Window, format_count, parse_window
+from regnetlab.spaces.sampler import sample
+from regnetlab.spaces.space import SPACES
 from regnetlab.spaces.template import PAPER, SMALL, Template, parse_input, template_named
 
 
@@ -50,6 +52,15 @@ def test_malformed_or_empty_windows_are_refused(text: str) -> None:
         parse_window("flops", text)
 
 
+def test_equal_ranges_have_equal_text_and_draws() -> None:
+    given = Ranges(depth=(1.0, 16), width=[8, 1024], group_width=(1.0, 2, 4, 8, 16, 32), wa=(8, 256))  # type: ignore[arg-type]
+    assert given == Ranges()
+    assert given.text == Ranges().text
+    assert hash(given) == hash(Ranges())
+    one, other = (sample(SPACES["RegNet"].within(each), 3, PAPER) for each in (given, Ranges()))
+    assert (one.population.rows == other.population.rows).all()
+
+
 @pytest.mark.parametrize(
     ("name", "floor", "roof"),
     [
@@ -89,7 +100,7 @@ def test_a_range_of_widths_has_a_multiple_of_eight(name: str) -> None:
         ("group_width", (8, 1_025), "must be between 1 and 1,024"),
         ("bottleneck_ratio", (), "needs at least one value"),
         ("bottleneck_ratio", (2, 2), "none twice"),
-        ("bottleneck_ratio", (0,), "is .0.: bottleneck ratio 0 is not"),
+        ("bottleneck_ratio", (0,), "is .0.: bottleneck ratio 0 can't be used"),
     ],
 )
 def test_sets_of_values_that_can_not_be_are_refused(name: str, values: tuple[int, ...], reason: str) -> None:

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.law import (
+    RegNetLaw,
     log_linear_depths,
     log_linear_fit,
     log_linear_widths,
     parse_config,
     quantized_stages,
     quantized_widths,
-    regnet_config,
 )
 
 
@@ -63,7 +63,7 @@ def test_too_few_blocks_for_the_stages_are_refused() -> None:
 
 
 def test_a_slope_of_zero_gives_one_stage() -> None:
-    config = regnet_config(w0=32, wa=0, wm=2, depth=5, group_width=8)
+    config = RegNetLaw(w0=32, wa=0, wm=2, depth=5, group_width=8).config
     assert (config.depths, config.widths) == ((5,), (32,))
 
 
@@ -115,7 +115,7 @@ def test_a_row_is_whole_where_no_tie_decides_it(
     ],
 )
 def test_the_laws_limits_are_part_of_what_is_allowed(good: dict[str, float]) -> None:
-    config = regnet_config(**{"w0": 32, "wa": 24, "wm": 2, "depth": 6, "group_width": 8} | good)  # type: ignore[arg-type]
+    config = RegNetLaw(**{"w0": 32, "wa": 24, "wm": 2, "depth": 6, "group_width": 8} | good).config  # type: ignore[arg-type]
     assert config.depth == good.get("depth", 6)
     assert set(config.bottleneck_ratios) == {1}
 
@@ -136,7 +136,7 @@ def test_the_laws_limits_are_part_of_what_is_allowed(good: dict[str, float]) -> 
 )
 def test_beyond_them_is_refused(bad: dict[str, float], part: str) -> None:
     with pytest.raises(InputError, match=part):
-        regnet_config(**{"w0": 32, "wa": 24, "wm": 2, "depth": 6, "group_width": 8} | bad)  # type: ignore[arg-type]
+        _ = RegNetLaw(**{"w0": 32, "wa": 24, "wm": 2, "depth": 6, "group_width": 8} | bad).config  # type: ignore[arg-type]
 
 
 def test_the_notation_of_a_law_takes_a_ratio_and_squeeze_and_excitation() -> None:
@@ -184,17 +184,17 @@ def test_stages_of_the_quantized_line_are_as_long_as_the_log_linear_ones() -> No
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ("w0=0", "w0=0: w0 must be above 0"),
+        ("w0=0", "w0=0 gives no network; w0 must be above 0"),
         ("w0=3", "w0=3: the first width rounds to 0"),
         ("w0=nan", "w0=nan is not a number"),
-        ("growth=0.9", "growth=0.9: the growth must be between 1 and 64"),
+        ("growth=0.9", "growth=0.9 gives no network; growth must be between 1 and 64"),
         ("growth=65", "growth=65"),
         ("growth=40", "the width of stage 4 is 1,536,000; it must be at most 65,536"),
         ("growth=x", "growth=x is not a number"),
-        ("stages=0", "stages=0: there must be 1 to 16"),
+        ("stages=0", "stages=0 gives no network; stages must be between 1 and 16"),
         ("stages=17", "stages=17"),
         ("stages=2.5", "stages=2.5 is not a whole number"),
-        ("d=3", "d=3: the depth of the whole network must be between its stages=4"),
+        ("d=3", "d=3 gives no network; d must be between 4 and 1,024"),
         ("d=5000", "d=5000"),
         ("g=0", "g=0 is not between"),
         ("b=2.5", "bottleneck ratio 2.5"),
@@ -215,5 +215,5 @@ def test_what_is_missing_names_both_notations() -> None:
         parse_config("regnet:w0=24,stages=4,d=16,g=16")
     with pytest.raises(InputError, match=r"wa, wm is missing.* other notation has w0, growth, stages, d, g"):
         parse_config("regnet:w0=24,d=16,g=16")
-    with pytest.raises(InputError, match=r"growth is given twice$"):
+    with pytest.raises(InputError, match=r"growth is given twice; keep one$"):
         parse_config("regnet:w0=24,growth=2,growth=3,stages=4,d=16,g=16")

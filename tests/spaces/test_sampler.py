@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from regnetlab.errors import InputError
 from regnetlab.spaces import sampler
 from regnetlab.spaces.complexity import complexity, config_complexity
-from regnetlab.spaces.law import regnet_config
-from regnetlab.spaces.own import own_space
+from regnetlab.spaces.custom import custom_space
+from regnetlab.spaces.draws import draws_of, law_bounds
+from regnetlab.spaces.law import RegNetLaw
 from regnetlab.spaces.population import Population
-from regnetlab.spaces.proposals import law_bounds, proposal
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.sampler import sample
@@ -67,12 +67,12 @@ def test_regnets_are_what_their_parameters_give() -> None:
     found = sample(REGNET, 500, PAPER, seed=3).population
     for i, config in enumerate(found.configs()):
         law = {name: float(found.law[name][i]) for name in ("w0", "wa", "wm")}
-        again = regnet_config(
+        again = RegNetLaw(
             **law,
             depth=config.depth,
             group_width=config.group_widths[0],
             bottleneck_ratio=config.bottleneck_ratios[0],
-        )
+        ).config
         assert again == config
 
 
@@ -174,8 +174,8 @@ def test_what_was_drawn_is_said_of_all_draws_and_windows(monkeypatch: pytest.Mon
     regime = Regime(flops=Window(1, 2), params=Window(0, 1e9))
     with pytest.raises(InputError) as caught:
         sample(ANYNET_A, 4, PAPER, regime, seed=9)
-    drawn = sampler._words(sampler._key(ANYNET_A, PAPER, 9), 0, 2, proposal(ANYNET_A, 4).words)
-    counts = complexity(proposal(ANYNET_A, 4).draw(drawn)[0], PAPER)
+    drawn = sampler._words(sampler._key(ANYNET_A, PAPER, 9), 0, 2, draws_of(ANYNET_A, 4).words)
+    counts = complexity(draws_of(ANYNET_A, 4).draw(drawn)[0], PAPER)
     had = ", ".join(
         f"{name} {' to '.join(format_count(float(f'{end:.3g}')) for end in (column.min(), column.max()))}"
         for name, column in (("flops", counts.flops), ("params", counts.params))
@@ -193,7 +193,7 @@ def test_where_no_draw_satisfies_what_to_loosen_is_named(
     steep = Ranges(wa=(999.0, 1_000.0), wm=(1.5, 1.5), total_depth=(60, 63))
     with pytest.raises(InputError, match=r"ranges and constraints; widen depth, width, w0, wa or wm$"):
         sample(REGNET.within(steep), 1, PAPER)
-    never = own_space("never", "AnyNetA", {"small": "w < 0", "smaller": "w < -1"})
+    never = custom_space("never", "AnyNetA", {"small": "w < 0", "smaller": "w < -1"})
     with pytest.raises(InputError, match=r"ranges and constraints; loosen small, smaller, or the ranges$"):
         sample(never, 1, PAPER)
 
@@ -208,7 +208,7 @@ def test_a_search_goes_on_while_there_are_new_networks(monkeypatch: pytest.Monke
         sample(space, 1_000, SMALL)
     found = sample(space, 256, SMALL)  # 2⁴ depths times 2⁴ widths
     words = sampler._words(sampler._key(space, SMALL, 0), 0, found.drawn // sampler._BLOCK, 8)
-    rows = proposal(space, 4).draw(words)[0].rows
+    rows = draws_of(space, 4).draw(words)[0].rows
     newest = max(np.unique(rows, axis=0, return_index=True)[1])
     expected = -(-(newest + 8_192) // sampler._BLOCK) * sampler._BLOCK
     assert f"256 of 1,000 networks found in {expected:,} draws" in str(caught.value)
@@ -240,3 +240,19 @@ def test_an_impossible_n_is_refused(n: int) -> None:
 def test_ranges_without_a_law_are_refused() -> None:
     with pytest.raises(InputError, match="RegNet: no law"):
         sample(REGNET.within(Ranges(total_depth=(1, 3))), 1, PAPER)
+
+
+@given(st.integers(0, 2**32), st.sampled_from([-2, 0, 30_000]))
+@settings(max_examples=60, deadline=None)
+def test_rows_met_before_are_those_that_a_set_finds(seed: int, largest: int) -> None:
+    random = np.random.default_rng(seed)
+    found = sampler._Found(ANYNET_A, draws_of(ANYNET_A, 2), PAPER, Regime())
+    known: set[tuple[int, ...]] = set()
+    for _ in range(random.integers(1, 9)):
+        rows = random.integers(-3, largest, (random.integers(0, 60), 8))
+        new = []
+        for index, row in enumerate(map(tuple, rows.tolist())):
+            if row not in known:
+                known.add(row)
+                new.append(index)
+        assert found.unseen(rows).tolist() == new

@@ -138,7 +138,7 @@ def trials_of(study: Path) -> list[dict[str, str]]:
 
 
 def identities_of(study: Path) -> list[str]:
-    """Of every training in its store, sorted: one on two data sets is there twice."""
+    """Of every trial in its store, sorted: a doubled one is there twice."""
     return sorted(row["identity"] for row in open_store(load_plan(study).store).rows())
 
 

@@ -14,7 +14,6 @@ from regnetlab.study.baselines import (
     check_unchanged,
     choose,
     hand_designed,
-    mean_error,
     regnets,
     tuning_jobs,
 )
@@ -22,10 +21,10 @@ from regnetlab.study.members import member
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
-from regnetlab.study.results import study_baselines
+from regnetlab.study.results import compared_with_baselines
 from regnetlab.study.stages import planned_jobs, study_state
 from regnetlab.study.status import status
-from regnetlab.training.budget import Score
+from regnetlab.training.budget import Score, mean_error
 from regnetlab.trials.job import Trial
 from regnetlab.trials.store import open_store
 from tests.conftest import STUDY
@@ -79,6 +78,11 @@ def test_everyone_tries_the_same_rates_and_the_final_has_new_seeds(plan: Plan, d
     assert all(row["test_error"] and float(row["latency_1_ms"]) > 0 for row in final)
     assert "bn_lenet" not in plan.trials.read_text()
 
+    document = compared_with_baselines(plan).to_json()
+    assert document["final"]
+    assert [each["test"]["mean"] for each in document["contenders"]] == sorted(
+        each["test"]["mean"] for each in document["contenders"]
+    )
     kept = trainings(plan)
     ran(plan, data_dir)
     assert trainings(plan) == kept
@@ -95,7 +99,7 @@ def test_no_test_error_exists_before_the_choice(
         ran(plan, data_dir)
     assert all(row["test_error"] is None for row in open_store(plan.store).rows())
     assert "final" not in plan.baselines_table.read_text()
-    assert study_baselines(plan)["test_error"].isna().all()
+    assert all(each["test"] is None for each in compared_with_baselines(plan).to_json()["contenders"])
 
 
 def test_a_drawn_regnet_competes_under_a_name_that_the_study_knows(make_study: MakeStudy) -> None:

@@ -3,12 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from regnetlab.study.jobs import planned_jobs
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.regime import Window
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
 from regnetlab.study.plan_text import plan_toml
+from regnetlab.study.stages import planned_jobs
 from regnetlab.study.tomlfile import line_of, write_value
 from tests.committed import committed_studies
 
@@ -79,8 +79,13 @@ def test_the_plan_written_out_reads_back_as_itself(make_study: MakeStudy) -> Non
 
 
 def test_strings_are_written_as_toml_reads_them() -> None:
-    for text in ('a"b\\c', "tab\tnew\nline", "ü – 日", "\x00\x1f"):
+    for text in ('a"b\\c', "tab\tnew\nline", "ü – 日", "\x00\x1f\x7f", "\U000e0001"):
         assert tomllib.loads(f"x = {write_value(text)}")["x"] == text
+
+
+def test_tables_are_written_as_toml_reads_them() -> None:
+    table = {"input": "3x8x8", "strides": [1, 2], "two words": {"deep": [{"lr": 0.1}, {}]}, "yes": True}
+    assert tomllib.loads(f"x = {write_value(table)}")["x"] == table
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from regnetlab.spaces.template import SMALL
 from regnetlab.training.batches import check_budget
 from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import DATA_SETS, PUBLISHED, default_data, load_data
-from regnetlab.training.idx import read_idx
+from regnetlab.training.sources.mnists import read_idx
 from regnetlab.training.sources.published import find
 
 TRAIN_IMAGES = "train-images-idx3-ubyte.gz"
@@ -75,7 +75,7 @@ def test_a_damaged_file_is_refused_in_one_line(data_dir: Path, tmp_path: Path, s
     assert callable(spoil)
     path = tmp_path / TRAIN_IMAGES
     path.write_bytes(spoil((data_dir / TRAIN_IMAGES).read_bytes()))
-    with pytest.raises(InputError, match=r"get it anew|2 GiB") as caught:
+    with pytest.raises(InputError, match=r"get it again|2 GiB") as caught:
         read_idx(path, dimensions=3)
     assert "\n" not in str(caught.value)
 

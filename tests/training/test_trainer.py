@@ -114,6 +114,12 @@ def test_one_step_without_warm_up_learns_at_full_rate() -> None:
     assert learning_rate(0, 1, replace(Recipe(), warmup=0.0)) == Recipe().lr
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 100])
+def test_the_longest_warm_up_reaches_the_full_rate_however_few_the_steps(steps: int) -> None:
+    recipe = replace(Recipe(), warmup=0.9)
+    assert max(learning_rate(step, steps, recipe) for step in range(steps)) == recipe.lr
+
+
 def test_weight_decay_spares_norms_and_biases() -> None:
     model = build()
     groups = make_optimizer(flatten(model), Recipe(weight_decay=0.1)).param_groups
@@ -154,6 +160,16 @@ def test_a_crop_shifts_the_image_and_pads_with_zero() -> None:
     assert torch.equal(out.sum((1, 2, 3)), torch.ones(200))
     rows = {int(each.nonzero()[0, 1]) for each in out}
     assert rows == {3, 4, 5}
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 16), (16, 64), (32, 32), (4, 8)])
+def test_a_crop_shifts_by_an_eighth_of_each_side(height: int, width: int) -> None:
+    batch = torch.zeros(2_000, 1, height, width)
+    batch[:, 0, height // 2, width // 2 - 1 : width // 2 + 1] = 1  # a flip leaves it where it is
+    out = augmented(batch, "crop-flip", torch.Generator().manual_seed(0))
+    places = torch.stack([each[0].nonzero()[0] for each in out if each.sum() == 2])
+    spread = places.amax(0) - places.amin(0)
+    assert spread.tolist() == [2 * max(1, side // 8) for side in (height, width)]
 
 
 def test_precise_norms_equal_the_statistics_of_the_training_images(data: DeviceData) -> None:

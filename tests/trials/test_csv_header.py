@@ -86,11 +86,13 @@ def test_a_header_with_a_unit_needs_no_option() -> None:
         ("depths,widths,valAcc", "'valAcc' may be meant"),
         ("space,testError", "'testError' may be meant"),
         ("sep=,", "begins with the line sep=, which Excel alone reads; remove"),
-        ("Depth s,widths", "column depths missing; a CSV of networks has depths and widths"),
-        ("Depth s,widths", "this has 'Depth s', 'widths'"),
+        (
+            "Depth s,widths",
+            "column depths missing from 'Depth s', 'widths'; a CSV of networks has depths and widths",
+        ),
         (
             "depths;widths;error",
-            "this has 'depths;widths;error', without a comma: write commas for ';'",
+            "missing from 'depths;widths;error'; write commas for ';', and decimal points",
         ),
         ("depths\twidths", "write commas for '\\t'"),
     ],

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regnetlab.analysis.compared_spaces import compared_spaces
-from regnetlab.analysis.fitted import fitted_law
+from regnetlab.analysis.compare import compare
+from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.report.content import files_content
 from regnetlab.report.page import page
@@ -96,8 +96,7 @@ def test_searched_cells_of_nds_have_errors_and_no_widths(tmp_path: Path) -> None
     frame = read_trials([path]).frame
     assert frame["error"].tolist() == [9.0] * 8
     assert frame["widths"].isna().all()
-    with pytest.raises(InputError, match="needs the depths and widths"):
-        fitted_law(None, [path], "log-linear")
+    assert "needs the depths and widths" in str(fit_law(read_trials([path])).reason)
 
 
 def test_two_published_populations_are_compared_fitted_and_reported(tmp_path: Path) -> None:
@@ -106,10 +105,11 @@ def test_two_published_populations_are_compared_fitted_and_reported(tmp_path: Pa
         _written(tmp_path, f"{name}.json", [_nds(error) for error in random.normal(middle, 1, 40)])
         for name, middle in (("ResNet", 9.0), ("ResNeXt", 7.0))
     ]
-    (found,) = compared_spaces(files=files, margin=0.5)["comparisons"]
+    (found,) = compare(read_trials(files), margin=0.5).to_json()["comparisons"]
     assert (found["a"], found["b"], found["verdict"]) == ("ResNet", "ResNeXt", "better")
-    law = fitted_law(None, files, "log-linear", n=2, flops="0.1M:100M")
-    assert law["population"]["growth"] == pytest.approx(2)
+    law = fit_law(read_trials(files))
+    assert law.population is not None
+    assert law.population.growth.estimate == pytest.approx(2)
     assert "ResNeXt" in page(files_content(files))
 
 
@@ -118,7 +118,7 @@ def test_a_file_of_errors_alone_is_compared_and_reported(tmp_path: Path) -> None
     path = tmp_path / "errors.csv"
     rows = [f"{space},{error}" for space in "AB" for error in random.normal(20, 2, 30)]
     path.write_text("space,error\n" + "\n".join(rows) + "\n")
-    assert len(compared_spaces(files=[path])["comparisons"]) == 1
+    assert len(compare(read_trials([path])).steps) == 1
     assert "Which constraints hold?" in page(files_content([path]))
 
 

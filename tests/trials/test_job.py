@@ -2,9 +2,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from regnetlab.study.jobs import planned_jobs
-
 from regnetlab.study.plan_file import load_plan
+from regnetlab.study.stages import planned_jobs
 from regnetlab.training.folders.decode import Reading
 from regnetlab.trials.job import training_seed
 
@@ -52,7 +51,7 @@ def test_identity_changes_with_whatever_decides_the_error(make_study: MakeStudy)
 
 
 def test_identities_are_the_same_on_every_machine(make_study: MakeStudy) -> None:
-    """Pinned: with another identity every study would be trained anew."""
+    """Pinned: with another identity every study would be trained again."""
     plan = load_plan(make_study())
     job = planned_jobs(plan)[0]
     assert job.identity == "71c47f34d8626a37384aa9d9"

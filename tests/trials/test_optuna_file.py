@@ -20,11 +20,14 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from regnetlab.analysis.compared_spaces import compared_spaces
-from regnetlab.analysis.fitted import fitted_law
+from regnetlab.analysis.compare import compare
+from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.report.content import files_content
 from regnetlab.trials.files import read_trials
+from regnetlab.trials.optuna_file import optuna_trials
+from regnetlab.trials.store import open_store
+from tests.trials.trainings import BAD, DATA, OTHER_DATA, trial
 
 FOREIGN = Path(__file__).parent / "foreign"
 JOURNALS = ["optuna-3.6.2.log", "optuna-4.5.0.log"]
@@ -108,16 +111,16 @@ def test_a_maximised_study_holds_accuracies(tmp_path: Path) -> None:
         _study(tmp_path / f"{name}.db", lambda error: 100 - error, name, ["maximize"], middle=middle)
         for name, middle in (("A", 20.0), ("B", 15.0))
     ]
-    document = compared_spaces(files=files, margin=0.5)
+    document = compare(read_trials(files), margin=0.5).to_json()
     (found,) = document["comparisons"]
     assert found["verdict"] == "better"
     assert found["median_difference"] == pytest.approx(-5, abs=1)
     assert all("maximised" in note and "100% − accuracy" in note for note in document["notes"])
-    best = fitted_law(None, files, "log-linear")["models"]
-    assert min(each["error"] for each in best if each["space"] == "B") < 15
+    fits = fit_law(read_trials(files)).fits
+    assert fits.loc[fits["space"] == "B", "error"].min() < 15
     content = files_content(files)
-    assert "Study 'A' of A.db is maximised" in content.lead
-    assert not any(str(tmp_path) in each for each in (content.lead, *content.notes))
+    assert "Study 'A' of A.db is maximised" in content.origin.lead
+    assert not any(str(tmp_path) in each for each in (content.origin.lead, *content.law.notes))
 
 
 def test_equal_accuracies_are_equal_errors(tmp_path: Path) -> None:
@@ -203,13 +206,13 @@ def test_trials_without_a_finite_value_are_failed_trainings(tmp_path: Path) -> N
 
 def test_failed_trials_are_counted_in_what_is_said(tmp_path: Path) -> None:
     files = [_failing(tmp_path / "x.db"), _study(tmp_path / "A.db", name="A")]
-    (found,) = compared_spaces(files=files)["comparisons"]
+    (found,) = compare(read_trials(files)).to_json()["comparisons"]
     assert (found["n_a"], found["failed_a"], found["n_b"], found["failed_b"]) == (4, 6, 12, 0)
-    law = fitted_law(None, files, "log-linear")
-    assert (law["failed"], law["population"]["n"]) == (6, 16)
-    assert len(law["models"]) == 21  # one trial failed before it was a network
+    law = fit_law(read_trials(files))
+    assert (law.failed, law.scored) == (6, 16)
+    assert len(law.fits) == 21  # one trial failed before it was a network
     content = files_content(files)
-    assert (len(content.networks), len(content.failed)) == (16, 6)
+    assert (len(content.networks.frame), len(content.networks.failed)) == (16, 6)
 
 
 @pytest.mark.parametrize("name", JOURNALS)
@@ -300,3 +303,15 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(InputError, match=r"no Optuna storage|has no study"):
         read_trials([path])
+
+
+def test_a_store_of_regnetlab_is_read_as_the_trainings_that_count(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "study.db")
+    for each in (trial(0), trial(1, BAD), trial(2, data=OTHER_DATA)):
+        store.add(each)
+    store.keep("changes", {"began": {"data.checksum": DATA}})
+    found = optuna_trials(tmp_path / "study.db")
+    assert found.own
+    assert [row["error"] for _, row in found.rows] == ["12.5", ""]
+    assert [row["widths"] for _, row in found.rows] == ["8 16 24 32"] * 2
+    assert [row["space"] for _, row in found.rows] == ["AnyNetA"] * 2

@@ -11,9 +11,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from regnetlab.analysis.compared_spaces import compared_spaces
+from regnetlab.analysis.compare import compare
 from regnetlab.errors import InputError
-from regnetlab.spaces.law import regnet_config
+from regnetlab.spaces.law import RegNetLaw
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.table import complete
@@ -82,7 +82,7 @@ def test_stages_with_gaps_or_of_different_counts_are_refused(tmp_path: Path, nam
 def test_the_law_of_regnets_is_no_stage(tmp_path: Path) -> None:
     law = {"d": 13, "w0": 24, "wa": 36.4, "wm": 2.5, "g": 8}
     row = read_trials([study(tmp_path / "x.log", [law])]).frame.iloc[0]
-    config = regnet_config(24, 36.4, 2.5, 13, 8)
+    config = RegNetLaw(24, 36.4, 2.5, 13, 8).config
     assert (row["depths"], row["widths"], row["wm"]) == (config.depths, config.widths, "2.5")
 
 
@@ -105,7 +105,7 @@ def test_parameters_that_tell_no_network_leave_the_errors(
     frame = found.frame
     assert frame["widths"].isna().all()
     assert any("only its errors are read" in note for note in list(found.notes))
-    assert len(compared_spaces(files=files)["comparisons"]) == 1
+    assert len(compare(read_trials(files)).steps) == 1
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regnetlab.analysis.compare import space_errors
-from regnetlab.analysis.compared_spaces import compared_spaces
-from regnetlab.analysis.fitted import fitted_law
+from regnetlab.analysis.compare import compare
+from regnetlab.analysis.derive import told_template
+from regnetlab.analysis.space_errors import space_errors
+from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.report.content import files_content
 from regnetlab.report.page import page
@@ -26,6 +27,7 @@ from regnetlab.spaces.config import Config, parse_anynet
 from regnetlab.spaces.template import Template
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.table import complete, incomplete, without_law
+from tests.cli.asked import answer
 
 SWEEP = Path(__file__).parent / "sweeps" / "cifar_regnet" / "sweep.json"
 CIFAR = Template("pycls", 3, 32, 32, 10, 16, 1, (2, 2))
@@ -85,10 +87,10 @@ def test_jobs_that_stopped_early_have_no_error_and_are_counted(tmp_path: Path) -
     assert stopped["ended"].tolist() == ["stopped at epoch 1 of 2", "stopped at epoch 0 of 2"]
 
     other = written(tmp_path / "other.json", [job for job in jobs() if job.get("test_epoch")][:10])
-    first, second = compared_spaces(files=[SWEEP, other], margin=1)["spaces"]
+    first, second = compare(read_trials([SWEEP, other]), margin=1).to_json()["spaces"]
     assert (first["n"], first["failed"], first["incomplete"]) == (12, 0, 2)
     assert (second["n"], second["incomplete"]) == (9, 1)
-    assert fitted_law(None, [SWEEP], "log-linear")["incomplete"] == 2
+    assert fit_law(read_trials([SWEEP])).incomplete == 2
     assert "2 were stopped before their end" in page(files_content([SWEEP]))
 
 
@@ -119,41 +121,44 @@ def test_stages_and_template_of_a_job_give_the_params_and_acts_that_pycls_counte
 
 
 def test_derived_regnets_are_counted_where_the_sweep_was_trained() -> None:
-    document = fitted_law(None, [SWEEP], "log-linear")
-    assert document["template"]["input"] == "3x32x32"
-    low, high = (read_trials([SWEEP]).frame["flops"].agg(each) for each in ("min", "max"))
-    assert document["derived"]
-    for each in document["derived"]:
-        assert len(each["depths"]) == 2
-        assert low <= each["flops"] <= high
-        assert each["flops"] == config_complexity(parse_anynet(each["model"]), CIFAR)["flops"]
-        assert each["model"].endswith(";se=0.25")
+    law = fit_law(read_trials([SWEEP]))
+    low, high = (law.networks["flops"].agg(each) for each in ("min", "max"))
+    derived = law.derive()
+    assert derived
+    for each in derived:
+        assert each.config is not None and len(each.config.depths) == 2
+        assert (each.template, each.flops) == (CIFAR, config_complexity(each.config, CIFAR)["flops"])
+        assert low <= each.flops <= high
+        assert each.text.endswith(";se=0.25")
 
 
-def test_a_template_or_an_input_that_is_given_wins() -> None:
-    named = fitted_law(None, [SWEEP], "log-linear", template="small", input="3x28x28")
-    assert named["template"]["strides"] == (1, 2, 2, 2)
+def test_a_template_or_an_input_that_is_given_wins(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("fit-regnet", "--from", str(SWEEP))
+    assert answer(capsys, *words)["template"]["input"] == "3x32x32"
+    named = answer(capsys, *words, "--template", "small", "--input", "3x28x28")
+    assert named["template"]["strides"] == [1, 2, 2, 2]
     assert named["template"]["input"] == "3x28x28"
-    larger = fitted_law(None, [SWEEP], "log-linear", input="3x64x64", classes=100, flops="100M:500M")
+    larger = answer(capsys, *words, "--input", "3x64x64", "--classes", "100", "--flops", "100M:500M")
     assert (larger["template"]["input"], larger["template"]["classes"]) == ("3x64x64", 100)
     model = larger["derived"][0]
     shape = CIFAR.changed("3x64x64", 100)
     assert model["flops"] == config_complexity(parse_anynet(model["model"]), shape)["flops"]
 
 
-def test_no_regnet_is_derived_for_a_stem_or_a_size_that_is_not_one(tmp_path: Path) -> None:
+def test_no_regnet_is_derived_for_a_stem_or_a_size_that_is_not_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     stem, sizes = jobs(), jobs()
     for job in stem:
         job["cfg"]["ANYNET"]["STEM_TYPE"] = "res_stem_in"
     sizes[0]["cfg"]["TRAIN"]["IM_SIZE"] = 64
     for document, part in ((stem, "'res_stem_in'"), (sizes, "2 different templates (3x32x32, 3x64x64)")):
-        found = fitted_law(None, [written(tmp_path / "x.json", document)], "log-linear")
+        words = ("fit-regnet", "--from", str(written(tmp_path / "x.json", document)))
+        found = answer(capsys, *words)
         assert found["derived"] == []
         assert part in found["derived_reason"]
         assert found["population"]["n"] == 12
-        assert fitted_law(None, [tmp_path / "x.json"], "log-linear", template="paper", flops="1M:1G")[
-            "derived"
-        ]
+        assert answer(capsys, *words, "--template", "paper", "--flops", "1M:1G")["derived"]
 
 
 def test_a_sampled_regnet_does_not_vouch_for_its_law_though_it_is_written_as_an_anynet(
@@ -204,9 +209,9 @@ def test_the_stem_of_nds_basic_networks_is_no_stage(tmp_path: Path) -> None:
     ]
     networks = read_trials([written(tmp_path / "ResNet.json", found)]).frame
     assert networks["depths"].map(len).unique().tolist() == [3]
-    document = fitted_law(None, [tmp_path / "ResNet.json"], "log-linear", flops="1M:100M")
-    assert document["template"]["input"] == "3x32x32"
-    assert document["template"]["strides"] == (1, 2, 2)
+    template = told_template(networks)
+    assert template.input == "3x32x32"
+    assert template.strides == (1, 2, 2)
 
     bare = [
         job | {"net": {k: v[1:] if k in ("ds", "ws", "ss") else v for k, v in job["net"].items()}}
@@ -253,7 +258,7 @@ def test_a_network_drawn_twice_stays_two(tmp_path: Path) -> None:
 def test_configs_are_networks_of_one_space() -> None:
     folder = Path(__file__).parents[1] / "models" / "pycls"
     files = [folder / f"RegNet{name}_dds_8gpu.yaml" for name in ("X-400MF", "Y-400MF", "X-200MF")]
-    document = fitted_law(None, files, "quantized")
+    document = fit_law(read_trials(files), "quantized").to_json()
     assert [each["name"] for each in document["models"]] == [file.stem for file in files]
     first = document["models"][0]
     assert first["depths"] == first["fitted_depths"] == (1, 2, 7, 12)
@@ -266,7 +271,7 @@ def test_configs_are_networks_of_one_space() -> None:
 def test_the_quantized_fit_leaves_a_network_its_own_stages(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("depths,widths\n4 2 3 13,64 32 128 16\n")
-    (found,) = fitted_law(None, [path], "quantized")["models"]
+    (found,) = fit_law(read_trials([path]), "quantized").to_json()["models"]
     assert (found["depths"], found["widths"]) == ((4, 2, 3, 13), (64, 32, 128, 16))
     assert sum(found["fitted_depths"]) == 22
     assert len(found["fitted_widths"]) == len(found["fitted_depths"])
@@ -277,7 +282,7 @@ def test_a_job_whose_log_ends_before_its_config_is_incomplete(tmp_path: Path) ->
     path = written(tmp_path / "x" / "sweep.json", [*jobs(), {"log_file": "sweep/000099/stdout.log"}])
     (found,) = space_errors(read_trials([path]).frame)
     assert (found.incomplete, found.failed) == (whole.incomplete + 1, whole.failed)
-    assert fitted_law(None, [path], "log-linear")["incomplete"] == whole.incomplete + 1
+    assert fit_law(read_trials([path])).incomplete == whole.incomplete + 1
 
 
 def test_a_job_of_nds_without_a_test_is_incomplete(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regnetlab.analysis.compare import space_errors
-from regnetlab.analysis.fitted import fitted_law
+from regnetlab.analysis.space_errors import space_errors
+from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.trials.files import parse_trials, read_trials
 from regnetlab.trials.table import complete, without_law
@@ -227,7 +227,7 @@ def test_regnets_do_not_vouch_for_their_own_law() -> None:
 def test_a_file_of_networks_is_fitted(tmp_path: Path) -> None:
     path = tmp_path / "published.csv"
     path.write_text(PUBLISHED)
-    document = fitted_law(None, [path], "quantized")
+    document = fit_law(read_trials([path]), "quantized").to_json()
     assert [model["e_fit"] for model in document["models"]] == [0, 0]
     assert document["population"]["growth"] is None
     assert "too few" in document["population"]["reason"]

@@ -36,6 +36,13 @@ class Interval:
         return self.low > 0 or self.high < 0
 
     @property
+    def ends(self) -> list[float]:
+        return [self.low, self.high]
+
+    def to_json(self) -> dict[str, float]:
+        return {"estimate": self.estimate, "low": self.low, "high": self.high}
+
+    @property
     def points(self) -> str:
         """A difference of errors in words, such as ``−1.20 points (95% interval −2.00 to −0.40)``."""
         text = f"{self.estimate:+.2f} points (95% interval {self.low:+.2f} to {self.high:+.2f})"

@@ -29,9 +29,20 @@ class SeedNoise:
     seed: Interval
     agreement: Interval
 
+    def to_json(self) -> dict[str, object]:
+        return {
+            "networks": self.networks,
+            "trainings": self.trainings,
+            "between_sd": self.between.to_json(),
+            "seed_sd": self.seed.to_json(),
+            "agreement": self.agreement.to_json(),
+        }
+
 
 def seed_noise(networks: pd.DataFrame) -> SeedNoise | None:
-    """The components of variance of repeated trainings; ``None`` with fewer than three such networks.
+    """The components of variance of repeated trainings.
+
+    ``None`` with fewer than three such networks, or where no two are of one space.
 
     One-way random effects within spaces, by the method of moments (Searle, Casella & McCulloch 1992,
     section 3.6); intervals are percentile bootstraps over networks.
@@ -39,7 +50,7 @@ def seed_noise(networks: pd.DataFrame) -> SeedNoise | None:
     scored = networks[networks["error"].notna()]
     groups = scored.groupby(["space", "index"], sort=False)["error"].agg(["size", "mean", "var"])
     repeated = groups[groups["size"] > 1].reset_index()
-    if len(repeated) < 3:
+    if len(repeated) < 3 or not repeated["space"].duplicated().any():
         return None
     spaces = pd.factorize(repeated["space"])[0].astype(np.int64)
     sizes, means, variances = (repeated[name].to_numpy(np.float64) for name in ("size", "mean", "var"))

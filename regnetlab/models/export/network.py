@@ -75,11 +75,9 @@ def network_of(model: "Model", template: Template, format: str) -> Network:
         module = model.build(template)
     if not isinstance(module, AnyNet):
         raise InputError(
-            (
-                f"{model.text} is no AnyNet, and {format} is written for these only: an anynet:… or regnet:…"
-                " config, or regnetx_… and regnety_… by name"
-            ),
-            "--to onnx takes any network",
+            f"{model.text} is no AnyNet, and {format} is written for these only",
+            "AnyNets are anynet:… and regnet:… configs, and regnetx_… and regnety_… by name;"
+            " --to onnx takes any network",
         )
     law = model.law if model.law is not None and model.law.config == module.config else None
     return Network(module.config, template, law)
@@ -100,10 +98,8 @@ def se_ratio_of(network: Network, library: str) -> float:
         return 0.0
     if not all(squeezes):
         raise InputError(
-            (
-                f"squeeze-and-excitation of ratio {network.config.se_ratio:g} rounds to no channel in"
-                f" {squeezes.count(0)} of {len(squeezes)} blocks, where {library} would still put one"
-            ),
+            f"squeeze-and-excitation of ratio {network.config.se_ratio:g} rounds to no channel in"
+            f" {squeezes.count(0)} of {len(squeezes)} blocks, where {library} would still put one",
             "take --to pytorch or --to pycls",
         )
     return network.config.se_ratio

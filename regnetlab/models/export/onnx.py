@@ -24,7 +24,7 @@ def check_onnx() -> None:
     """Raise ``InputError`` where the packages that write ONNX are not installed."""
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
-        raise InputError(f"--to onnx needs {' and '.join(missing)}: pip install 'regnetlab[export]'")
+        raise InputError(f"--to onnx needs {' and '.join(missing)}", "pip install 'regnetlab[export]'")
 
 
 def onnx(model: "Model", template: Template, params: int, seed: int = 0) -> bytes:

@@ -19,18 +19,14 @@ def timm(network: Network) -> Export:
     template, config, law = network.template, network.config, network.law
     if template.stem_stride != 2 or network.strides != _STRIDES:
         raise InputError(
-            (
-                f"timm's RegNet has a stem and four stages of stride 2, this network stage strides"
-                f" {', '.join(map(str, network.strides))} behind a stem of stride {template.stem_stride}"
-            ),
+            f"timm's RegNet has a stem and four stages of stride 2, this network stage strides"
+            f" {', '.join(map(str, network.strides))} behind a stem of stride {template.stem_stride}",
             "take --to pytorch or --to torchvision",
         )
     if law is None:
         raise InputError(
-            (
-                "timm knows a RegNet by its law w0, wa, wm, and no law gives exactly the widths and depths of"
-                f" {config.text}"
-            ),
+            "timm knows a RegNet by its law w0, wa, wm, and no law gives exactly the widths and depths of"
+            f" {config.text}",
             "take --to torchvision or --to pytorch",
         )
     if law.w0 % WIDTH_STEP:
@@ -42,11 +38,9 @@ def timm(network: Network) -> Export:
     ours = tuple(zip(config.widths, config.depths, config.inner_widths, config.group_widths, strict=True))
     if built != ours:
         raise InputError(
-            (
-                "timm rounds this law to other stages,"
-                f" depths {', '.join(str(depth) for _, depth, *_ in built)}"
-                f" and widths {', '.join(str(width) for width, *_ in built)}"
-            ),
+            "timm rounds this law to other stages,"
+            f" depths {', '.join(str(depth) for _, depth, *_ in built)}"
+            f" and widths {', '.join(str(width) for width, *_ in built)}",
             "take --to torchvision or --to pytorch",
         )
     cfg = {

@@ -1,7 +1,7 @@
 """A space as Optuna's parameters, and from their values to a network.
 
 An AnyNet space has d1, w1, g1, b1, d2, …, a shared group width or bottleneck ratio one g or b, and RegNet its
-law's d, w0, wa, wm, g and b, log-uniform or uniform as in the space's own draws (``spaces.proposals``). Where
+law's d, w0, wa, wm, g and b, log-uniform or uniform as in the space's own draws (``spaces.draws``). Where
 widths or depths must rise, the values are put in order; equal neighbours and large shared group widths are
 then rarer than in the space's own draws, so a search with the random sampler is near to random search in
 the space, and the study's population is random search itself. Whatever else a space demands is judged on
@@ -10,6 +10,7 @@ the network.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from regnetlab.spaces.arrays import Ints
 from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.complexity import complexity
 from regnetlab.spaces.constraints import QUANTIZED_LINEAR, Link
+from regnetlab.spaces.draws import law_bounds, multiples
 from regnetlab.spaces.law import quantized_stages
 from regnetlab.spaces.population import Population
-from regnetlab.spaces.proposals import law_bounds, multiples
 from regnetlab.spaces.ranges import WIDTH_STEP
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace
@@ -164,8 +165,12 @@ def _rounded_up(widths: Ints) -> Ints:
 
 
 def _on_grid(value: float, decimals: int, bounds: tuple[float, float]) -> float:
-    """The value with as many decimals as the space's own draws have."""
-    return min(max(round(value, decimals), bounds[0]), bounds[1])
+    """The nearest value that the space's own draws have: the low bound and steps of so many decimals."""
+    low, high = (Decimal(str(bound)) for bound in bounds)
+    step = Decimal(1).scaleb(-decimals)
+    offset = low % step
+    last = low + (high - low) // step * step
+    return float(min(max(round(Decimal(value) - offset, decimals) + offset, low), last))
 
 
 def with_notes(proposal: Candidate, notes: Mapping[str, object]) -> Candidate:

@@ -61,7 +61,10 @@ def read_folder(
     read, unless they are to be skipped.
     """
     if template.channels not in (1, 3):
-        raise InputError(f"image folders have 1 or 3 channels, the template {template.channels}")
+        raise InputError(
+            f"image folders have 1 or 3 channels, the template {template.channels}",
+            f'write input = "3x{template.height}x{template.width}"',
+        )
     tree = look_through(name, root)
     entry = _entry(tree, template, reading)
     if (known := entry.load()) is not None:
@@ -155,10 +158,8 @@ def _decoded(
     size, there = len(files) * int(np.prod(shape)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if size > there * 0.8:  # Linux would give it, and end the process when it is used
         raise InputError(
-            (
-                f"{len(files):,} images at {template.input} take {size / 1e9:,.1f} GB, and this machine has"
-                f" {there / 1e9:,.1f} GB"
-            ),
+            f"{len(files):,} images at {template.input} take {size / 1e9:,.1f} GB, and this machine has"
+            f" {there / 1e9:,.1f} GB",
             "use a smaller input",
         )
     images = np.empty((len(files), *shape), np.uint8)
@@ -184,10 +185,8 @@ def _readable(name: str, tree: Tree, unreadable: Sequence[Skipped]) -> Tree:
     for split, files in left.splits.items():
         if empty := set(range(len(tree.classes))) - {file.label for file in files}:
             raise InputError(
-                (
-                    f"data {name!r}: of class {tree.classes[min(empty)]!r} in {split} no image can be read"
-                    f" ({unreadable[0].path}: {unreadable[0].reason})"
-                ),
+                f"data {name!r}: of class {tree.classes[min(empty)]!r} in {split} no image can be read"
+                f" ({unreadable[0].path}: {unreadable[0].reason})",
                 "replace its images, or remove the class",
             )
     return left
@@ -199,7 +198,7 @@ def unreadable_error(name: str, root: Path, images: int, unreadable: Sequence[Sk
     named = "; ".join(f"{each.path} ({each.reason})" for each in ordered[:_NAMED])
     more = f"; and {len(ordered) - _NAMED:,} more" if len(ordered) > _NAMED else ""
     return InputError(
-        f"data {name!r}: {len(ordered):,} of {images:,} images in {root} can't be read: {named}{more}."
-        " Replace or remove them, or go on without them: --skip-unreadable, or in a study file"
-        " skip_unreadable = true"
+        f"data {name!r}: {len(ordered):,} of {images:,} images in {root} can't be read: {named}{more}",
+        "replace or remove them, or go on without them: --skip-unreadable, or in a study file"
+        " skip_unreadable = true",
     )

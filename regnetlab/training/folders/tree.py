@@ -69,7 +69,7 @@ def look_through(name: str, root: Path) -> Tree:
     try:
         classes, parts = _splits(top, skipped)
     except InputError as error:
-        raise InputError(f"data {name!r}: in {root}, {error}") from None
+        raise InputError(f"data {name!r}: in {root}, {error.what}", error.hint) from None
     labels = {each: label for label, each in enumerate(classes)}
     splits = {
         split: tuple(
@@ -106,8 +106,8 @@ def _splits(root: Folder, out: list[Skipped]) -> tuple[tuple[str, ...], dict[str
         if missing or more:
             raise InputError(
                 f"{parts[TRAIN].path} and {parts[split].path} have different classes: "
-                + " and ".join(filter(None, (_only(missing, parts[TRAIN]), _only(more, parts[split]))))
-                + "; give every split every class, or take the split folder away"
+                + " and ".join(filter(None, (_only(missing, parts[TRAIN]), _only(more, parts[split])))),
+                "give every split every class, or take the split folder away",
             )
     return classes, kinds
 
@@ -197,10 +197,8 @@ def _by_role(top: Folder, roles: Mapping[str, str], out: list[Skipped]) -> dict[
             out.append(Skipped(each.path, f"{each.count:,} images without classes"))
         elif role is None:
             raise InputError(
-                (
-                    f"{_named(sorted(roles))} {'are splits' if len(roles) > 1 else 'is a split'} by the name,"
-                    f" and {each.path} ({each.count:,} images) beside is none"
-                ),
+                f"{_named(sorted(roles))} {'are splits' if len(roles) > 1 else 'is a split'} by the name,"
+                f" and {each.path} ({each.count:,} images) beside is none",
                 "move it away, or rename it train, valid or test",
             )
         elif role in parts:
@@ -231,13 +229,14 @@ def _classes(folder: Folder, out: list[Skipped], least: int = 2) -> dict[str, Fo
         raise InputError(
             f"{where} needs a folder per class, two at least, and has {there}"
             + (f" beside {len(folder.images):,} images" if folder.images else "")
-            + _endings_hint(out, folder.path)
+            + _endings_hint(out, folder.path),
+            "sort the images into folders, one per class",
         )
     classes: dict[str, Folder] = {}
     for each in folder.folders:
         if not each.count:
             raise InputError(
-                f"{each.path} holds no image", f"fill it or take it away{_endings_hint(out, each.path)}"
+                f"{each.path} holds no image{_endings_hint(out, each.path)}", "fill it or take it away"
             )
         inner = _innermost(each)
         if not inner.images:
@@ -248,9 +247,10 @@ def _classes(folder: Folder, out: list[Skipped], least: int = 2) -> dict[str, Fo
                     f"{inner.path} holds classes that are beside it too ({within})", "remove one"
                 )
             raise InputError(
-                f"{inner.path} holds folders ({within}) and no image of its own, so that it is no class; "
-                + ("put the splits above the classes: train/" if split else "give each class one folder: ")
-                + f"{each.name if split else inner.full[0].name}"
+                f"{inner.path} holds folders ({within}) and no image of its own, so that it is no class",
+                f"put the splits above the classes: train/{each.name}"
+                if split
+                else f"give each class one folder: {inner.full[0].name}",
             )
         if splits := [below.path for below in inner.full if below.name.casefold() in _ROLES]:
             raise InputError(

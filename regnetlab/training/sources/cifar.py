@@ -84,8 +84,8 @@ def _read_split(
     if len(set(sizes)) > 1:
         counts = ", ".join(f"{size // record:,}" for size in sizes)
         raise InputError(
-            f"{where}: {files[0]} to {files[-1]} hold {counts} images",
-            f"in {title} all hold as many: it is damaged, get it anew",
+            f"{where}: {files[0]} to {files[-1]} hold {counts} images, and in {title} all hold as many",
+            "it is damaged: get it again",
         )
     raw = np.empty((sum(sizes) // record, record), np.uint8)
     at = 0
@@ -94,7 +94,7 @@ def _read_split(
             batch = np.fromfile(where / name, np.uint8, size)
             raw[at : at + size // record] = batch.reshape(-1, record)
         except (OSError, ValueError) as error:
-            raise InputError(f"{where / name} can't be read ({error})", "get it anew") from error
+            raise InputError(f"{where / name} can't be read ({error})", "get it again") from error
         at += size // record
     images = np.ascontiguousarray(raw[:, label_bytes:]).reshape(-1, *_SHAPE)
     return checked(title, where, images, raw[:, label_bytes - 1].astype(np.int64), _SHAPE, len(classes))
@@ -103,12 +103,12 @@ def _read_split(
 def _size(title: str, path: Path, record: int) -> int:
     """The bytes in this file, a whole number of records."""
     if not path.is_file():
-        raise InputError(f"{path.parent} has no {path.name}", f"{title} is not whole: unpack it anew")
+        raise InputError(f"{path.parent} has no {path.name}, so {title} is not whole", "unpack it again")
     size = path.stat().st_size
     if not 0 < size <= MOST_BYTES or size % record:
         raise InputError(
-            f"{path} has {size:,} bytes",
-            f"{title} is records of {record:,} bytes, up to 2 GiB: it is damaged, get it anew",
+            f"{path} has {size:,} bytes, and {title} is records of {record:,} bytes, up to 2 GiB",
+            "it is damaged: get it again",
         )
     return size
 

@@ -5,18 +5,20 @@ side in the files (rows and columns exchanged; Cohen et al. 2017 made them with 
 columns first) and are turned upright here, and the labels of its letters begin at 1.
 """
 
+import gzip
 import hashlib
 import string
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
-from regnetlab.training.idx import read_idx
-from regnetlab.training.sources.parts import Parts, Split, checked
+from regnetlab.training.sources.parts import MOST_BYTES, Parts, Split, checked
 from regnetlab.training.sources.published import Published
 
 DIGITS = tuple(string.digits)
@@ -37,6 +39,7 @@ LETTERS = tuple(string.ascii_uppercase)  # large and small ones are one class
 BY_CLASS = (*DIGITS, *LETTERS, *string.ascii_lowercase)
 BY_MERGE = (*DIGITS, *LETTERS, *"abdefghnqrt")  # the small ones that do not look like their capitals
 
+_PIECE = 2**22
 
 # MD5 of the unpacked files. Fashion-MNIST's were measured on Debian's package; MNIST's are listed by several
 # programs that fetch it. Which set a file is from can't be told otherwise: names and sizes are the same.
@@ -138,11 +141,45 @@ def _read(path: Path, dimensions: int, title: str, stem: str) -> NDArray[np.uint
     return array
 
 
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """The uint8 array in this IDX file, plain or gzipped; raises ``InputError`` where it is damaged.
+
+    Two zero bytes, a type byte (8: uint8), the number of dimensions, each dimension as a big-endian 32-bit
+    number, then the data.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            header = file.read(4 + 4 * dimensions)
+            if header[:4] != bytes((0, 0, 8, dimensions)) or len(header) != 4 + 4 * dimensions:
+                raise InputError(f"{path} is no IDX file of {dimensions} dimensions", "get it again")
+            shape = tuple(int(each) for each in np.frombuffer(header, ">u4", offset=4))
+            size = int(np.prod(shape, dtype=object))
+            if not 0 < size <= MOST_BYTES:
+                raise InputError(
+                    f"{path} claims a shape of {shape}, which is empty or over 2 GiB", "get it again"
+                )
+            data = _read_up_to(file, size + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} can't be read ({error})", "it is damaged: get it again") from error
+    if len(data) != size:
+        many = "more" if len(data) > size else f"only {len(data):,}"
+        raise InputError(f"{path} should hold {size:,} bytes and has {many}", "it is damaged: get it again")
+    return np.frombuffer(data, np.uint8).reshape(shape)  # writable, as torch wants it
+
+
+def _read_up_to(file: IO[bytes] | gzip.GzipFile, most: int) -> bytearray:
+    """What is left of the file, in pieces: memory grows with what is there, not with what is claimed."""
+    data = bytearray()
+    while piece := file.read(min(_PIECE, most - len(data))):
+        data += piece
+    return data
+
+
 def _file(folder: Path, title: str, stem: str) -> Path:
     for name in _names(stem):
         if (folder / name).is_file():
             return folder / name
-    raise InputError(f"{folder} has no {stem}.gz", f"{title} is four files")
+    raise InputError(f"{folder} has no {stem}.gz", f"put all four files of {title} there")
 
 
 def _upright(split: Split) -> Split:

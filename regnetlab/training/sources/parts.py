@@ -59,12 +59,10 @@ def checked(
     low, high = labels.min(initial=0), labels.max(initial=0)
     if not len(images) == len(labels) > 0 or images.shape[1:] != shape or low < 0 or high >= classes:
         raise InputError(
-            (
-                f"{where} does not hold {title}: {len(images):,} images of"
-                f" {'x'.join(map(str, images.shape[1:]))} and {len(labels):,} labels from {low} to {high},"
-                f" where {'x'.join(map(str, shape))} and 0 to {classes - 1} were expected"
-            ),
-            "it is damaged or something else",
+            f"{where} does not hold {title}: {len(images):,} images of"
+            f" {'x'.join(map(str, images.shape[1:]))} and {len(labels):,} labels from {low} to {high},"
+            f" where {'x'.join(map(str, shape))} and 0 to {classes - 1} were expected",
+            "it is damaged or something else: get it again",
         )
     return Split(images, labels)
 

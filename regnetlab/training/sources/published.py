@@ -97,15 +97,13 @@ def _has(wanted: Published, folder: Path) -> bool:
 
 
 def _missing(wanted: Published, chosen: Path) -> InputError:
-    """Why there is no such data set in the folder that was named, and how to mend it."""
+    """Why there is no such data set in the folder that was named, and how to fix it."""
     if wanted.pickled is not None:
         for folder in (chosen, chosen / wanted.pickled):
             if folder.name == wanted.pickled and folder.is_dir():
                 return InputError(
-                    (
-                        f"{folder} is the Python version of {wanted.title}: pickles, which can run code"
-                        " and are never loaded here"
-                    ),
+                    f"{folder} is the Python version of {wanted.title}: pickles, which can run code"
+                    " and are never loaded here",
                     f"put {wanted.files} beside it",
                 )
     if holds_classes(chosen):

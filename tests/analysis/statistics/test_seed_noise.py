@@ -55,3 +55,9 @@ def test_networks_trained_once_say_nothing_of_seeds() -> None:
     found = seed_noise(mixed)
     assert found is not None
     assert found.networks == 10
+
+
+def test_one_network_a_space_says_nothing_of_the_spread_between_networks() -> None:
+    lonely = _repeated(np.random.default_rng(5), 4, 3, between=2.0, noise=1.0, spaces=4)
+    assert seed_noise(lonely) is None
+    assert seed_noise(_repeated(np.random.default_rng(5), 4, 3, between=2.0, noise=1.0, spaces=3)) is not None

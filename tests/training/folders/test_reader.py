@@ -98,7 +98,7 @@ def test_of_many_unreadable_files_twenty_are_named_and_all_counted(tmp_path: Pat
     with pytest.raises(InputError, match="33 of 57 images") as caught:
         load(tmp_path)
     assert str(caught.value).count("broken-") == 20
-    assert "; and 13 more." in str(caught.value)
+    assert "; and 13 more; replace" in str(caught.value)
 
 
 def test_a_class_of_unreadable_images_alone_is_refused_also_when_skipping(tmp_path: Path) -> None:

@@ -118,9 +118,9 @@ def swell(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (shorten, "has 184,379 bytes; CIFAR-10 is records of 3,073"),
+        (shorten, "has 184,379 bytes, and CIFAR-10 is records of 3,073"),
         (lambda path: path.write_bytes(b""), "has 0 bytes"),
-        (drop_an_image, "hold 60, 60, 59, 60, 60 images; in CIFAR-10 all hold as many"),
+        (drop_an_image, "hold 60, 60, 59, 60, 60 images, and in CIFAR-10 all hold as many"),
         (label_10, "labels from 0 to 10"),
         (swell, "up to 2 GiB"),
         (Path.unlink, r"has no data_batch_3\.bin"),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.datasets import DEBIAN_FASHION_MNIST, PUBLISHED, load_data
-from regnetlab.training.idx import read_idx
+from regnetlab.training.sources.mnists import read_idx
 from regnetlab.training.sources.published import find
 from tests.conftest import write_idx
 
@@ -132,7 +132,9 @@ def test_fashion_mnist_under_mnists_name_is_told_by_its_checksum(tmp_path: Path)
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     write_set(tmp_path / "MNIST" / "raw", ("train", "t10k"))
     (tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(InputError, match=r"has no t10k-labels-idx1-ubyte\.gz; MNIST is four files"):
+    with pytest.raises(
+        InputError, match=r"has no t10k-labels-idx1-ubyte\.gz; put all four files of MNIST there"
+    ):
         load_data("mnist", SMALL, tmp_path)
 
 

@@ -1,0 +1,198 @@
+"""The log-linear law of one network, the one that the best of a population share, and whether it holds.
+
+The law itself is in ``regnetlab.spaces.law``. A fit is over stages; e_fit is the paper's mean over blocks of
+|log(predicted width / observed width)| (Radosavovic et al. 2020, section 3.3).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from regnetlab.analysis.statistics.intervals import Interval, best_mean
+from regnetlab.errors import InputError
+from regnetlab.spaces.arrays import Floats
+from regnetlab.spaces.law import fit_line
+from regnetlab.trials.table import by_stages
+
+BEST_SHARE = 0.25
+"""The share of a population whose law is fitted: its best quarter."""
+ONE_STAGE = "one stage has no growth; a width law needs two stages or more"
+FEWEST = 12
+"""Networks that a population needs for a law: fewer leave less than three in its best quarter."""
+HOLDS, FREE, OPEN = "holds", "free", "open"
+_CLEAR = 2.0
+"""Smaller differences of the criterion are hardly evidence (Kass & Raftery 1995)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLinearFit:
+    """w_i ≈ w_0 · growth^i. ``r2`` is of the log widths; NaN where all widths are equal."""
+
+    w0: float
+    growth: float
+    r2: float
+    e_fit: float
+
+
+@dataclass(frozen=True, slots=True)
+class LawEvidence:
+    """Whether a line describes the mean log widths over stages of ``n`` networks.
+
+    ``gain`` is BIC(line) − BIC(one mean per stage): below −2 the line describes them better for its fewer
+    parameters, above 2 the stages' own means do. ``bend`` is, in factors of width, the largest
+    departure of a stage's mean from the line.
+    """
+
+    n: int
+    gain: float
+    bend: float
+
+    @property
+    def answer(self) -> str:
+        return HOLDS if self.gain < -_CLEAR else FREE if self.gain > _CLEAR else OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationLaw:
+    """The law of the ``n_best`` best of ``n`` networks.
+
+    ``w0`` and ``growth`` are geometric means over those networks, with bootstrap intervals in which
+    the best are chosen again each time; ``r2`` is the share of the variance of all their
+    log widths that the one common line explains, ``median_r2`` the median of the networks' own.
+    ``depth_growth`` is the same for stage depths, ``depth`` the median number of blocks. ``evidence`` is
+    ``None`` with two stages or too few networks.
+    """
+
+    n: int
+    n_best: int
+    w0: Interval
+    growth: Interval
+    r2: float
+    median_r2: float
+    depth_growth: float
+    depth: float
+    best: pd.DataFrame
+    evidence: LawEvidence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLinearFits:
+    """The same of n networks at once, each of shape (n,)."""
+
+    w0: Floats
+    growth: Floats
+    r2: Floats
+    e_fit: Floats
+
+
+def fit_log_linear(widths: Sequence[int], depths: Sequence[int]) -> LogLinearFit:
+    """Least squares of log w_i on i, each stage once; e_fit is over blocks.
+
+    Raises ``InputError`` where there is only one stage.
+    """
+    if len(widths) < 2:
+        raise InputError(ONE_STAGE)
+    fits = fit_log_linears(np.array([widths], np.float64), np.array([depths], np.float64))
+    return LogLinearFit(*(float(each[0]) for each in (fits.w0, fits.growth, fits.r2, fits.e_fit)))
+
+
+def fit_log_linears(widths: Floats, depths: Floats) -> LogLinearFits:
+    """``fit_log_linear`` of n networks of the same number of stages, two or more; arrays (n, stages)."""
+    logs = np.log(widths)
+    start, slope = fit_line(logs)
+    away = logs - (start[:, None] + slope[:, None] * np.arange(logs.shape[1]))
+    total = ((logs - logs.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r2 = np.where(total > 1e-12, 1 - (away**2).sum(axis=1) / total, np.nan)
+    e_fit = (np.abs(away) * depths).sum(axis=1) / depths.sum(axis=1)
+    return LogLinearFits(np.exp(start), np.exp(slope), r2, e_fit)
+
+
+def fits_of_all(networks: pd.DataFrame) -> LogLinearFits:
+    """The fits of all networks of a frame; NaN where one has a single stage, or no widths and depths."""
+    columns = np.full((4, len(networks)), np.nan)
+    for places, (widths, depths) in by_stages(networks, ("widths", "depths")):
+        if widths.shape[1] > 1:
+            fits = fit_log_linears(widths, depths)
+            columns[:, places] = fits.w0, fits.growth, fits.r2, fits.e_fit
+    return LogLinearFits(*columns)
+
+
+def population_law(networks: pd.DataFrame) -> PopulationLaw:
+    """The law of the best quarter of these networks, all with errors and of two stages or more.
+
+    Raises ``InputError`` that says why where they can't carry one.
+    """
+    n = len(networks)
+    if n < FEWEST:
+        raise InputError(
+            f"{n} networks with errors are too few for a law of the best quarter", f"it needs {FEWEST}"
+        )
+    stages = networks["widths"].map(len)
+    if stages.min() < 2 or stages.nunique() > 1:
+        raise InputError(
+            f"the networks have {stages.min()} to {stages.max()} stages",
+            "a law over a population needs the same number in each, two or more",
+        )
+    widths = np.log(np.array(networks["widths"].tolist(), np.float64))  # (n, stages)
+    depths = np.log(np.array(networks["depths"].tolist(), np.float64))
+    if np.ptp(widths, axis=1).max() == 0:
+        raise InputError("every network has equal widths in all its stages", "there is no growth to fit")
+    errors = networks["error"].to_numpy(np.float64)
+    starts, slopes = fit_line(widths)
+    chosen = np.argsort(errors, kind="stable")[: _count_best(n)]
+    best = networks.iloc[chosen]
+
+    predicted = starts[chosen].mean() + slopes[chosen].mean() * np.arange(widths.shape[1])
+    observed = widths[chosen]
+    spread = ((observed - observed.mean()) ** 2).sum()
+    own = fit_log_linears(np.exp(observed), np.exp(depths[chosen]))
+    return PopulationLaw(
+        n=n,
+        n_best=len(chosen),
+        w0=_exponential(best_mean(errors, starts, len(chosen))),
+        growth=_exponential(best_mean(errors, slopes, len(chosen))),
+        r2=float(1 - ((observed - predicted) ** 2).sum() / spread) if spread > 0 else math.nan,
+        median_r2=float(np.nanmedian(own.r2)),
+        depth_growth=math.exp(float(fit_line(depths[chosen])[1].mean())),
+        depth=float(np.median(np.exp(depths[chosen]).round().sum(axis=1))),
+        best=best,
+        evidence=law_evidence(best),
+    )
+
+
+def law_evidence(best: pd.DataFrame) -> LawEvidence | None:
+    """The evidence in these networks; ``None`` with fewer than three stages or too few networks.
+
+    Log widths of one network over its stages are one multivariate normal observation with a free
+    covariance, for they depend on each other (rising widths, one regime). The likelihood ratio of a
+    straight line of means is n log(1 + T² / (n − 1)) with Hotelling's T² of the second differences
+    (Mardia, Kent & Bibby 1979, section 5.3), set against BIC's price of the parameters that it saves
+    (Schwarz 1978).
+    """
+    logs = np.log(np.array(best["widths"].tolist(), np.float64))  # (n, stages)
+    n, stages = logs.shape
+    bends = np.diff(logs, 2, axis=1)
+    if stages < 3 or n <= stages:
+        return None
+    covariance = np.atleast_2d(np.cov(bends, rowvar=False))
+    mean = bends.mean(axis=0)
+    if np.linalg.matrix_rank(covariance) < stages - 2:
+        return None
+    squared = n * mean @ np.linalg.solve(covariance, mean)
+    gain = n * np.log1p(squared / (n - 1)) - (stages - 2) * np.log(n)
+    means = logs.mean(axis=0)
+    start, slope = fit_line(means[None])
+    away = np.abs(means - start - slope * np.arange(stages))
+    return LawEvidence(n, float(gain), float(np.exp(away.max())))
+
+
+def _count_best(n: int) -> int:
+    return max(3, round(BEST_SHARE * n))
+
+
+def _exponential(interval: Interval) -> Interval:
+    return Interval(*(math.exp(each) for each in (interval.estimate, interval.low, interval.high)))

@@ -1,0 +1,53 @@
+"""``regnetlab report``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, plan_of
+from regnetlab.cli.output import Json, print_json, print_notes
+
+
+def report(
+    study: StudyOrNewest = None,
+    from_: From = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="reports/NAME.html by default.")
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write each figure there, as SVG and PNG.")
+    ] = None,
+    margin: Margin = None,
+    errors: Errors = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    json: Json = False,
+) -> None:
+    """Write the report of a study: one page that opens without a network."""
+    plan = plan_of(study, from_, errors)
+    from regnetlab.files import check_output, write_atomically
+    from regnetlab.report.content import files_content, study_content  # plotly, pandas
+    from regnetlab.report.page import default_path, page
+    from regnetlab.report.pictures import write_pictures
+
+    if output is not None:
+        check_output(output, (".html",))
+    if plan is not None:
+        content, path = study_content(plan, margin), output or default_path(plan)
+    else:
+        content = files_content(from_ or (), margin, errors)
+        print_notes(content.law.notes)
+        path = output or Path(f"{content.origin.name}.html")
+    text = page(content)
+    pictures = write_pictures(content, figures) if figures is not None else []
+    if output is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text)
+    if json:
+        print_json({"report": str(path), "figures": [str(each) for each in pictures]})
+    else:
+        print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        if pictures:
+            print(f"wrote {len(pictures)} pictures to {figures}")
+    if open_:
+        typer.launch(path.resolve().as_uri())

@@ -1,0 +1,119 @@
+"""``regnetlab fit-regnet``."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from regnetlab.cli.options import Errors, From, StudyOrNewest, trials_of
+from regnetlab.cli.output import (
+    Json,
+    count,
+    filled,
+    number,
+    print_guessing,
+    print_json,
+    print_notes,
+    print_table,
+    stages,
+)
+from regnetlab.cli.spaces import Classes, Input, TemplateName, WindowText
+from regnetlab.errors import InputError
+
+if TYPE_CHECKING:
+    from regnetlab.analysis.width_law import WidthLaw
+    from regnetlab.spaces.template import Template
+    from regnetlab.trials.networks import Network
+
+_SHOWN = 20  # networks in the printed table; --json has all
+
+
+def fit_regnet(
+    study: StudyOrNewest = None,
+    from_: From = None,
+    law: Annotated[
+        Literal["log-linear", "quantized"], typer.Option(help="The notation of the law.")
+    ] = "log-linear",
+    n: Annotated[int | None, typer.Option(min=1, max=1_000, help="RegNets to derive.")] = None,
+    template: TemplateName = None,
+    flops: WindowText = None,
+    input: Input = None,
+    classes: Classes = None,
+    errors: Errors = None,
+    json: Json = False,
+) -> None:
+    """Fit the width law to networks, and derive RegNets from their best."""
+    trials, plan = trials_of(study, from_, errors)
+    from regnetlab.analysis.width_law import DERIVED_NETWORKS, fit_law  # SciPy
+    from regnetlab.spaces.regime import parse_window
+    from regnetlab.spaces.template import template_named
+
+    found = fit_law(trials, law)
+    if found.fits.empty and found.reason is not None:
+        raise found.reason
+    shape, networks, reason = None if template is None else template_named(template), [], found.reason
+    if flops is not None:
+        parse_window("flops", flops)  # a mistake in it is no reason why there are none
+    if shape is None:
+        try:
+            shape = found.template
+        except InputError as error:
+            reason = reason or error
+    if shape is not None:
+        shape = shape.changed(input, classes)
+        wanted = n or (DERIVED_NETWORKS if plan is None else plan.derived or DERIVED_NETWORKS)
+        try:
+            networks = found.derive(wanted, flops=flops, template=shape)
+        except InputError as error:
+            reason = error
+    print_notes(found.notes)
+    if json:
+        print_json(found.to_json(shape, networks, None if reason is None else str(reason)))
+        return
+    _print_fits(found)
+    if found.incomplete:
+        print(f"\n{found.incomplete} incomplete, stopped before the last epoch: they have no error")
+    print_guessing(**found.guessing)
+    print(f"\nw_i ≈ {found.formula}" if found.formula else "")
+    for sentence in found.remarks():
+        print(filled(sentence))
+    if shape is not None and networks:
+        _print_derived(shape, networks)
+    elif reason is not None and reason is not found.reason:
+        print(f"\nno RegNets derived: {reason}")
+
+
+def _print_fits(found: "WidthLaw") -> None:
+    from regnetlab.analysis.log_linear_fit import ONE_STAGE
+
+    fits = found.fits.sort_values("error", kind="stable", na_position="last")
+    parameters = ("w0", "wa", "wm") if found.notation == "quantized" else ("w0", "growth", "r2")
+    rows = (
+        (
+            each["name"],
+            each["space"],
+            number(each["error"]),
+            stages(each["depths"]),
+            stages(each["widths"]),
+            *(number(each[key], 0 if key == "w0" else 2) for key in parameters),
+            number(each["e_fit"], 3),
+        )
+        for each in fits.head(_SHOWN).to_dict("records")
+    )
+    titles = ["R²" if each == "r2" else each for each in parameters]
+    print(f"{found.notation} law of {len(fits)} networks" + (", the best:" if len(fits) > _SHOWN else ":"))
+    print()
+    print_table(("network", "space", "error %", "depths", "widths", *titles, "e_fit"), rows, "llrllrrrr")
+    for name in found.unfitted:
+        print(f"{name}: {ONE_STAGE}")
+
+
+def _print_derived(shape: "Template", networks: "Sequence[Network]") -> None:
+    print(
+        f"\nRegNets derived from it, nearest first, at {shape.input}, {shape.classes:,} classes,"
+        f"\nstem {shape.stem_width}/{shape.stem_stride}, strides {', '.join(map(str, shape.strides))}:\n"
+    )
+    rows = (
+        (each.text, *(count(getattr(each, key)) for key in ("flops", "params", "acts"))) for each in networks
+    )
+    print_table(("model", "flops", "params", "acts"), rows, "lrrr")

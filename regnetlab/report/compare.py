@@ -1,0 +1,31 @@
+"""The page's findings on the steps between spaces."""
+
+from collections.abc import Mapping, Sequence
+
+from regnetlab.analysis.compare import SpaceComparison, StepComparison
+from regnetlab.analysis.guessing import NEITHER
+from regnetlab.report.findings import Finding
+from regnetlab.spaces.space import SPACES, DesignSpace
+
+
+def step_findings(found: SpaceComparison, custom: Sequence[DesignSpace] = ()) -> list[Finding]:
+    """What every step from a space to the next one did to the errors; ``custom`` are spaces of the study."""
+    spaces = {**SPACES, **{space.name: space for space in custom}}
+    return [_finding(step, _constraint(spaces, step)) for step in found.steps]
+
+
+def _finding(step: StepComparison, constraint: str) -> Finding:
+    adds = f" ({constraint})" if constraint else ""
+    doubt = f"; {NEITHER}" if step.neither_learned else ""
+    text = f"{step.name}{adds}: median {step.difference.points}{doubt}"
+    return Finding(step.verdict, text, (step.ranks, *step.remarks()))
+
+
+def _constraint(spaces: Mapping[str, DesignSpace], step: StepComparison) -> str:
+    """What the second space demands beyond the first, in the papers' symbols."""
+    a, b = spaces.get(step.a.space), spaces.get(step.b.space)
+    if a is None or b is None:
+        return ""
+    before = {constraint.name for constraint in a.constraints}
+    added = (c.name if len(c.meaning) > 24 else c.meaning for c in b.constraints if c.name not in before)
+    return ", ".join(added).replace("_{i+1}", "ᵢ₊₁").replace("_i", "ᵢ")

@@ -1,0 +1,129 @@
+"""Correlations of latency and the line that predicts it, on latencies made to order."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from regnetlab.analysis.latency import Machine, confirmation, described_residuals, fit, groups, latency
+from regnetlab.errors import InputError
+from regnetlab.spaces.arrays import Floats
+from regnetlab.spaces.latency import LatencyModel
+from regnetlab.spaces.regime import Regime, Window
+from regnetlab.trials.tables import LATENCY
+
+RANDOM = np.random.default_rng(0)
+FLOPS = RANDOM.integers(500_000, 2_000_000, 60)
+ACTS = RANDOM.integers(20_000, 60_000, 60)
+TRUTH = LatencyModel(0.4, 2e-7, 1.5e-5, processor="here")
+
+
+def rows(times: Floats, processor: str = "here", batch: int = 1) -> pd.DataFrame:
+    place = {"device": "cpu", "processor": processor, "threads": 1, "batch": batch, "host": "h", "runs": 9}
+    return LATENCY.frame(
+        {
+            **{"space": "AnyNetA", "index": i, "model": f"anynet {i}", "params": 1},
+            **{"flops": FLOPS[i], "acts": ACTS[i], "median_ms": time, "low_ms": 1.0, "high_ms": 1.0},
+            **place,
+        }
+        for i, time in enumerate(times.tolist())
+    )
+
+
+def several(*tables: pd.DataFrame) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True)
+
+
+def exact() -> Floats:
+    return TRUTH.base + TRUTH.flop * FLOPS + TRUTH.act * ACTS
+
+
+def test_a_line_without_noise_is_found_exactly() -> None:
+    (group,) = groups(rows(exact()))
+    found = fit(group)
+    assert (found.model.base, found.model.flop, found.model.act) == pytest.approx(
+        (0.4, 2e-7, 1.5e-5), rel=1e-4
+    )
+    assert np.abs(found.residuals).max() < 1e-6
+
+
+def test_noise_shows_in_the_residuals_of_networks_left_out() -> None:
+    noise = np.exp(0.1 * np.random.default_rng(1).normal(size=60))
+    found = fit(groups(rows(exact() * noise))[0])
+    assert np.std(found.residuals) == pytest.approx(0.1, abs=0.025)
+    assert found.model.act == pytest.approx(1.5e-5, rel=0.25)
+    described = described_residuals(found.residuals)
+    assert described["q05"] < described["median"] < described["q95"]
+
+
+def test_the_line_runs_through_the_middle_of_noise_that_grows_with_the_time() -> None:
+    noise = np.random.default_rng(2).gamma(4, 1 / 4, 60)  # mean 1, standard deviation a half
+    (group,) = groups(rows(exact() * noise))
+    predicted = fit(group).model.predicted(group.counts)
+    assert np.mean(group.milliseconds / predicted) == pytest.approx(1, abs=0.03)
+
+
+def test_no_coefficient_is_ever_negative() -> None:
+    times = 3 - 5e-7 * FLOPS + 1e-5 * ACTS
+    model = fit(groups(rows(times))[0]).model
+    assert model.flop == 0
+    assert model.base > 0
+
+
+def test_latency_that_follows_nothing_has_no_line() -> None:
+    with pytest.raises(InputError, match="neither flops nor acts"):
+        fit(groups(rows(5 - 1e-6 * FLOPS - 2e-5 * ACTS))[0])
+    with pytest.raises(InputError, match="needs 10 networks, these are 9"):
+        fit(groups(rows(exact()[:9]))[0])
+
+
+def test_machines_and_batches_are_never_mixed() -> None:
+    found = groups(several(rows(exact()), rows(exact() * 3, "there"), rows(exact() * 9, batch=256)))
+    assert [(group.machine.processor, group.batch) for group in found] == [
+        ("here", 1),
+        ("here", 256),
+        ("there", 1),
+    ]
+    assert all(len(group.rows) == 60 for group in found)
+
+
+def test_correlations_are_of_ranks_with_an_interval() -> None:
+    (group,) = groups(rows(ACTS / 1e4))
+    assert group.correlations["acts"].estimate == 1
+    assert abs(group.correlations["flops"].estimate) < 0.3
+    assert group.correlations["flops"].low < group.correlations["flops"].estimate
+    assert "params" not in group.correlations
+    assert groups(rows(exact()[:5]))[0].correlations == {}
+
+
+def test_a_prediction_is_confirmed_where_it_was_fitted() -> None:
+    window = Window(1.0, 1.3, "ms")
+    regime = Regime(latency=window, model=TRUTH)
+    found = confirmation(groups(several(rows(exact() * 2, "there"), rows(exact() * 1.1))), regime)
+    assert found is not None
+    assert found.same_processor
+    assert found.residuals == pytest.approx(np.full(60, 0.1))
+    assert found.inside == int(((exact() * 1.1 >= 1.0) & (exact() * 1.1 <= 1.3)).sum())
+    elsewhere = confirmation(groups(rows(exact() * 2, "there")), regime)
+    assert elsewhere is not None
+    assert not elsewhere.same_processor
+    assert confirmation(groups(rows(exact(), batch=256)), regime) is None
+    assert confirmation(groups(rows(exact())), Regime()) is None
+
+
+def test_a_result_says_what_it_confirms_and_fits() -> None:
+    regime = Regime(latency=Window(1.0, 1.3, "ms"), model=TRUTH)
+    here = Machine("cpu", "here", 1)
+    found = latency(several(rows(exact() * 1.1), rows(exact(), "there")), regime, here, (1,), with_fit=True)
+    document = found.to_json()
+    assert [each["here"] for each in document["groups"]] == [True, False]
+    assert document["confirmation"]["n"] == document["fits"][0]["n"] == 60
+    assert "measured is 110% of predicted" in found.remarks()[0]
+    assert "Fitted at a batch of 1" in found.remarks()[-1]
+    assert len(found.to_pandas()) == 120
+    assert "60 networks, batch 1, here, 1 thread" in repr(found)
+
+
+@pytest.mark.parametrize("time", [0.0, -1.0, np.nan, np.inf])
+def test_a_time_that_can_not_be_is_refused(time: float) -> None:
+    with pytest.raises(InputError, match="median_ms is"):
+        latency(rows(np.array([1.0, time])))

@@ -1,0 +1,82 @@
+"""Networks for a verdict, from pilots and spreads."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regnetlab.analysis.sample_size import sample_size
+from regnetlab.errors import InputError
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.results import study_trials
+from tests.analysis.frames import normal, trials_of
+
+ORDERED = """
+[[spaces]]
+space = "RegNet"
+n = 6
+[[spaces]]
+space = "AnyNetE"
+n = 6
+[[spaces]]
+space = "narrow"
+parent = "RegNet"
+n = 6
+constraints = ["g == 8"]
+"""
+
+
+def test_a_narrower_margin_needs_more_networks() -> None:
+    pilot = trials_of(A=normal(0, 30), B=normal(1, 25))
+    wide, narrow = (sample_size(pilot, margin).steps[0].n for margin in (2.0, 1.0))
+    assert narrow == pytest.approx(4 * wide, rel=0.05)
+
+
+def test_a_spread_gives_the_textbooks_number() -> None:
+    (step,) = sample_size(4.0, 1.0).steps
+    assert step.n == pytest.approx(2 * (1.96 + 0.8416) ** 2 * 16 * np.pi / 2, rel=0.01)
+    assert step.hours is None
+
+
+def test_the_steps_of_the_trials_are_answered_not_their_order_in_the_table() -> None:
+    pilot = trials_of(A=normal(0, 30), B=normal(1, 25), C=normal(2, 27), few=normal(3, 20, 3))
+    steps = (("C", "A"), ("C", "B"), ("B", "few"))
+    assert [each.name for each in sample_size(replace(pilot, steps=steps)).steps] == ["C → A", "C → B"]
+    assert [each.name for each in sample_size(pilot).steps] == ["A → B", "B → C"]
+
+
+def test_a_study_is_asked_of_its_own_steps(make_study: Callable[..., Path]) -> None:
+    """Its trials.csv is sorted by the alphabet, and a custom space is compared with its parent."""
+    plan = load_plan(make_study(ORDERED))
+    names = {"AnyNetE": normal(0, 30, 6), "RegNet": normal(1, 25, 6), "narrow": normal(2, 27, 6)}
+    frame = trials_of(**names).frame
+    columns = {"replicate": 0, "id": "x", "w0": "", "wa": "", "wm": "", "seed": 0, "images": 128, "epochs": 1}
+    columns |= {"batch_size": 32, "seconds": 1.0, "curve": "", "params": "", "acts": ""}
+    frame.assign(depths="1 1", widths="8 16", group_widths="8 8", bottleneck_ratios="1 1", **columns).drop(
+        columns="name"
+    ).to_csv(plan.trials, index=False)
+    assert [each.name for each in sample_size(study_trials(plan)).steps] == [
+        "RegNet → AnyNetE",
+        "RegNet → narrow",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("margin", "power", "spread", "message"),
+    [
+        (0.0, 0.8, 4.0, "margin is 0"),
+        (1.0, 1.0, 4.0, "power is 1"),
+        (1.0, 0.8, 0.0, "spread is 0"),
+        (-1.0, 0.8, 4.0, "margin is -1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(margin: float, power: float, spread: float, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        sample_size(spread, margin, power)
+
+
+def test_a_pilot_of_one_space_is_refused() -> None:
+    with pytest.raises(InputError, match="two spaces with 6 networks"):
+        sample_size(trials_of(A=normal(0, 30)))

@@ -1,0 +1,90 @@
+"""``regnetlab store check``, ``copy`` and ``repair``, as typed."""
+
+import shutil
+from pathlib import Path
+
+import optuna
+
+from regnetlab.cli import main
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.stages import planned_jobs
+from regnetlab.trials.job import Trial
+from regnetlab.trials.store import open_store
+from tests.cli.asked import Capture, MakeStudy, answer, complaint
+from tests.trials.test_convert import OLD
+from tests.trials.trainings import DATA, GOOD
+
+
+def filled(study: Path) -> Path:
+    """A study all of whose 14 networks were trained."""
+    plan = load_plan(study)
+    store = open_store(plan.store)
+    for job in planned_jobs(plan):
+        store.add(Trial(job, GOOD, DATA))
+    return study
+
+
+def test_a_sound_store_is_said_to_be(capsys: Capture, make_study: MakeStudy) -> None:
+    study = filled(make_study())
+    document = answer(capsys, "store", "check", str(study))
+    counts = ("unreadable", "doubled", "conflicting", "orphans")
+    assert (document["sound"], document["trials"]) == (True, 14)
+    assert [document[name] for name in counts] == [0, 0, 0, 0]
+    assert main(["store", "check", str(study)]) == 0
+    assert "14 trials, 0 that the study does not ask for" in capsys.readouterr().out
+    study.write_text(study.read_text().replace("n = 6", "n = 5"))
+    assert answer(capsys, "store", "check", str(study))["orphans"] == 2
+
+
+def test_a_check_of_a_study_that_never_ran_makes_no_store(capsys: Capture, make_study: MakeStudy) -> None:
+    study = make_study()
+    for command in ("check", "repair"):
+        said = complaint(capsys, ["store", command, str(study)])
+        assert "is not there; run its study, or name a file" in said
+    assert [path.name for path in study.parent.iterdir() if path.suffix == ".db"] == []
+
+
+def test_a_copy_says_what_it_copied_and_a_repair_that_there_is_nothing_to_do(
+    capsys: Capture, make_study: MakeStudy, tmp_path: Path
+) -> None:
+    study, copy = filled(make_study()), tmp_path / "copy.db"
+    document = answer(capsys, "store", "copy", str(study), str(copy))
+    assert (document["trials"], document["target"]) == (14, str(copy))
+    assert answer(capsys, "store", "check", str(copy))["hash"] == document["hash"]
+    repaired = answer(capsys, "store", "repair", str(copy))
+    assert (repaired["removed"], repaired["backup"]) == (0, None)
+    assert main(["store", "repair", str(copy)]) == 0
+    assert "nothing to repair" in capsys.readouterr().out
+    assert "has a study already" in complaint(capsys, ["store", "copy", str(study), str(copy)])
+    assert "name one: postgresql" in complaint(capsys, ["store", "check", "postgresql://me@host/lab"])
+
+
+def test_a_damaged_file_is_found_and_not_repaired(capsys: Capture, make_study: MakeStudy) -> None:
+    study = filled(make_study())
+    path = study.parent / "study.db"
+    content = bytearray(path.read_bytes())
+    content[4096 * 3 : 4096 * 7] = bytes([255]) * 4096 * 4
+    path.write_bytes(content)
+    assert main(["store", "check", str(study), "--json"]) == 1
+    capsys.readouterr()
+    assert "is damaged" in complaint(capsys, ["store", "repair", str(study)])
+    assert path.read_bytes() == bytes(content)
+
+
+def test_a_journal_of_an_earlier_version_is_copied(capsys: Capture, tmp_path: Path) -> None:
+    journal = shutil.copy(OLD / "schema2.journal", tmp_path / "study.journal")
+    copied = answer(capsys, "store", "copy", f"journal:{journal}", str(tmp_path / "study.db"))
+    assert copied["trials"] == open_store(tmp_path / "study.db").count() == 4
+    said = complaint(capsys, ["store", "check", f"journal:{journal}"])
+    assert "regnetlab store copy journal:" in said
+
+
+def test_trainings_are_shown_in_an_optuna_storage(
+    capsys: Capture, make_study: MakeStudy, tmp_path: Path
+) -> None:
+    study, url = filled(make_study()), f"sqlite:///{tmp_path / 'shown.db'}"
+    for _ in range(2):
+        assert answer(capsys, "store", "copy", str(study), f"optuna:{url}")["trials"] == 14
+    shown = optuna.load_study(study_name=load_plan(study).name, storage=url)
+    assert len(shown.trials) == 14
+    assert shown.best_value == GOOD.error

@@ -1,0 +1,59 @@
+"""Where stores are, and that a password is never shown."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regnetlab.errors import InputError
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.plan_text import plan_toml
+from regnetlab.trials.location import Database, from_here, location_of, mask
+from tests.study.processes import SMALL
+
+MakeStudy = Callable[..., Path]
+
+
+def test_a_storage_is_a_file_or_a_database(tmp_path: Path) -> None:
+    assert location_of(None, tmp_path, "s") == tmp_path / "study.db"
+    assert location_of("x.db", tmp_path, "s") == tmp_path / "x.db"
+    assert location_of("sqlite:////x/y.db", tmp_path, "s") == Path("/x/y.db")
+    for scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+        database = location_of(f"{scheme}://u:secret@h/d", tmp_path, "s")
+        assert isinstance(database, Database)
+        assert database.study == "s"
+        assert "secret" not in f"{database} {database!r}"
+    for wrong in ("mysql://u:secret@h/d", "", "sqlite:x"):
+        with pytest.raises(InputError, match="is not known") as caught:
+            location_of(wrong, tmp_path, "s")
+        assert "secret" not in str(caught.value)
+
+
+def test_a_journal_file_is_refused_with_the_command_that_copies_it(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"regnetlab store copy journal:j\.log FILE\.db"):
+        location_of("journal:j.log", tmp_path, "s")
+
+
+@given(st.text(st.characters(codec="ascii", exclude_characters="@/ \n#?&", min_codepoint=33), min_size=1))
+def test_no_password_is_ever_shown(password: str) -> None:
+    marked = f"<<{password}>>"
+    for text in (f"postgresql://me:{marked}@host:5432/db", f"postgresql://host/db?password={marked}&x=1"):
+        assert marked not in mask(f"error in {text}: no")
+        assert "host" in mask(text)
+
+
+def test_a_password_in_a_study_file_is_refused_and_one_in_the_environment_never_shown(
+    make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="has a password in a file that is shared") as caught:
+        load_plan(make_study(SMALL + '[run]\nstorage = "postgresql://me:secret@h/d"\n'))
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("REGNETLAB_STORAGE", "postgresql://me:secret@h/d")
+    plan = load_plan(make_study(SMALL))
+    assert isinstance(plan.store, Database)
+    assert "secret" not in plan_toml(plan) + str(plan.store)
+    monkeypatch.setenv("REGNETLAB_STORAGE", "here.db")
+    assert load_plan(make_study(SMALL)).store == Path.cwd() / "here.db"
+    assert from_here("sqlite:///x") == str(Path.cwd() / "x")
