@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-from regnetlab.study.store import open_store
-
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
+from regnetlab.trials.store import open_store
 from tests.cli.asked import Capture, MakeStudy, answer, complaint, pilot
 from tests.conftest import STUDY
-from tests.study.test_contest import CONTEST
+from tests.study.test_baselines import CONTEST
 
 IDLE = f"{STUDY}\n[recipe]\nlr = 1e-9\n"
 
@@ -65,7 +64,7 @@ def test_bad_studies_are_refused_and_nothing_is_written(
 
 def test_a_newer_store_is_refused(capsys: Capture, make_study: MakeStudy, data_dir: Path) -> None:
     study = make_study()
-    open_store(load_plan(study).store).study.set_user_attr("schema", 99)
+    open_store(load_plan(study).store).keep("schema", {"version": 99})
     for command in ("run", "status", "report", "fit-regnet"):
         more = ["--data-dir", str(data_dir)] if command == "run" else []
         assert "newer regnetlab" in complaint(capsys, [command, str(study), *more])

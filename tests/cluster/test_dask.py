@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from regnetlab.study.store import open_store
 
 from regnetlab.study.plan_file import load_plan
+from regnetlab.trials.store import open_store
 from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import SMALL, background, environment, scheduler_words, worker_words
@@ -20,7 +20,7 @@ pytest.importorskip("distributed", reason="Dask is not installed: pip install 'r
 
 def kept(study: Path) -> int:
     plan = load_plan(study)
-    return len(open_store(plan.store).scores()) if plan.store.exists() else 0
+    return open_store(plan.store).count() if plan.store.exists() else 0
 
 
 def has_kept(study: Path, wanted: int) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.store import open_store
+from regnetlab.trials.store import open_store
 from tests.cluster import slurm
 from tests.study import processes
 from tests.study.processes import SMALL, background, environment, scheduler_words, worker_words
@@ -34,7 +34,7 @@ def calm(make_study: MakeStudy, data_dir: Path) -> list[dict[str, str]]:
 
 def at_least(study: Path, wanted: int) -> bool:
     location = load_plan(study).store
-    return location.exists() and len(open_store(location).scores()) >= wanted
+    return location.exists() and open_store(location).count() >= wanted
 
 
 def test_a_run_asks_slurm_for_its_workers_and_gives_them_back(

@@ -210,5 +210,5 @@ def terminate_coordinators(site: Site, kills: int) -> Count:
 
 def _trains(pid: int) -> bool:
     with suppress(OSError):
-        return b"executors.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"execution.child" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False

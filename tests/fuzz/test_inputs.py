@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from regnetlab.study.stores.location import location_of
 
 from regnetlab.errors import InputError
 from regnetlab.models.registry import find_model
@@ -25,6 +24,7 @@ from regnetlab.spaces.expression import parse_constraint
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training.sources.mnists import read_idx
 from regnetlab.trials.files import parse_trials, read_trials
+from regnetlab.trials.location import location_of
 from tests.conftest import STUDY
 
 fuzz = settings(

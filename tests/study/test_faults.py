@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from regnetlab.study.store import open_store
 
 from regnetlab.study.plan_file import load_plan
+from regnetlab.trials.store import open_store
 from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
@@ -37,7 +37,7 @@ def run(study: Path, data_dir: Path, *words: str, fault: str = "") -> subprocess
 
 def kept(study: Path) -> int:
     plan = load_plan(study)
-    return len(open_store(plan.store).scores()) if plan.store.exists() else 0
+    return open_store(plan.store).count() if plan.store.exists() else 0
 
 
 def test_a_worker_that_dies_or_hangs_or_has_no_memory_once_costs_nothing(
@@ -161,43 +161,3 @@ def test_truncated_data_are_named_and_nothing_is_written(
     assert done.returncode == 2
     assert "damaged" in refusal(done.stderr)
     assert [each.name for each in study.parent.iterdir()] == ["study.toml"]
-
-
-def test_a_changed_study_is_shown_and_refused_until_accepted(
-    make_study: MakeStudy, data_dir: Path, calm: list[dict[str, str]]
-) -> None:
-    study = make_study(SMALL)
-    assert run(study, data_dir, "--executor", "inline").returncode == 0
-    text = study.read_text()
-    study.write_text(text.replace("images = 128", "images = 160").replace("n = 4", "n = 5"))
-    done = run(study, data_dir, "--executor", "inline")
-    assert done.returncode == 2
-    assert "budget.images was 128, is 160. Change it back" in done.stderr
-    assert processes.trials_of(study) == calm
-    assert run(study, data_dir, "--executor", "inline", "--accept-change").returncode == 0
-    changes = open_store(load_plan(study).store).changes
-    assert [each["changes"] for each in changes["accepted"]] == [{"budget.images": [128, 160]}]
-    assert len(processes.trials_of(study)) == 5
-    study.write_text(study.read_text().replace("n = 5", "n = 6"))  # more of the same is no change
-    assert run(study, data_dir, "--executor", "inline").returncode == 0
-
-
-def test_trainings_on_data_that_changed_since_no_longer_count(
-    make_study: MakeStudy, data_dir: Path, tmp_path: Path
-) -> None:
-    study = make_study(SMALL)
-    assert run(study, data_dir, "--executor", "inline").returncode == 0
-    other = tmp_path / "other"
-    shutil.copytree(data_dir, other)
-    shutil.copy(other / "t10k-images-idx3-ubyte.gz", tmp_path / "kept")
-    for stem in ("images-idx3", "labels-idx1"):
-        shutil.copy(other / f"t10k-{stem}-ubyte.gz", other / f"train-{stem}-ubyte.gz")
-    refused = run(study, other, "--executor", "inline")
-    assert refused.returncode == 2
-    assert "data.checksum was" in refused.stderr
-    before = processes.trials_of(study)
-    assert run(study, other, "--executor", "inline", "--accept-change").returncode == 0
-    after = processes.trials_of(study)
-    assert len(after) == 4
-    assert [row["error"] for row in after] != [row["error"] for row in before]
-    assert len(processes.identities_of(study)) == 8

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from regnetlab.analysis.judged_budgets import described, study_fidelity
 from regnetlab.errors import InputError
 from regnetlab.execution import inline
 from regnetlab.study.fidelity import ladder, parse_ladder, run_fidelity
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.results import study_trials
-from regnetlab.study.session import Means
-from regnetlab.study.store import open_store
+from regnetlab.study.results import stated_margin, study_trials
 from regnetlab.training.budget import Budget
-from tests.study.test_contest import Shown, ran
+from tests.study.running import Heard, ran, trainings
+from tests.study.running import inline as options
 
 MakeStudy = Callable[..., Path]
 SMALL = """
@@ -49,14 +47,9 @@ def plan(make_study: MakeStudy) -> Plan:
 
 def climb(plan: Plan, data_dir: Path, text: str = "32", networks: int = 3) -> int:
     """Run the ladder; returns how many trainings the store has."""
-    means = Means("inline", device="cpu", data_dir=data_dir)
-    state = run_fidelity(plan, means, Shown(), parse_ladder(text, plan.budget), networks)  # type: ignore[arg-type]
+    state = run_fidelity(plan, options(data_dir), Heard(), parse_ladder(text, plan.budget), networks)
     assert not state.missing
     return trainings(plan)
-
-
-def trainings(plan: Plan) -> int:
-    return len(open_store(plan.store).study.get_trials())
 
 
 def test_a_ladder_says_what_differs_from_the_studys_own_budget() -> None:
@@ -137,11 +130,9 @@ def test_one_that_was_stopped_goes_on(plan: Plan, data_dir: Path, monkeypatch: p
 
 def test_the_margin_counts_as_stated_before_the_first_training(plan: Plan, data_dir: Path) -> None:
     climb(plan, data_dir)
+    assert stated_margin(plan) == 1.0
     with pytest.raises(InputError, match="began with margin 1"):
-        study_fidelity(replace(plan, margin=5.0))
-    document = described(study_fidelity(plan), plan.name)
-    assert [rung["rung"] for rung in document["rungs"]] == ["32", "64"]
-    assert document["networks"] == 6
+        stated_margin(replace(plan, margin=5.0))
 
 
 def test_more_images_than_there_are_are_refused_before_anything_is_written(

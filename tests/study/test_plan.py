@@ -3,12 +3,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from regnetlab.study.jobs import planned_jobs
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.regime import Window
 from regnetlab.study.plan_file import find_study, load_plan, newest_study
 from regnetlab.study.plan_text import plan_toml
+from regnetlab.study.stages import planned_jobs
 from regnetlab.study.tomlfile import line_of, write_value
 from tests.committed import committed_studies
 

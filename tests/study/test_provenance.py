@@ -8,38 +8,22 @@ import numpy as np
 import pytest
 
 from regnetlab.spaces.template import SMALL
-from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.outcome import outcome
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.provenance import guessing_in, recorded, with_data_facts
-from regnetlab.study.session import Means, prepare, run_study
-from regnetlab.study.store import open_store
+from regnetlab.study.session import prepare
+from regnetlab.study.stages import planned_jobs, study_state
 from regnetlab.training.datasets import load_data
+from regnetlab.trials.store import open_store
 from tests.conftest import STUDY
-from tests.study.test_contest import MakeStudy
-from tests.study.test_runner import Quiet
+from tests.study.running import Heard, MakeStudy, inline, ran
 
 DEFAULT_IMAGES = STUDY.replace("images = 128\n", "").replace("n = 6", "n = 2")
 
 
-class Shown(Quiet):
-    """A display that keeps what was told."""
-
-    def __enter__(self) -> "Shown":
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        pass
-
-
-def ran(study: Path, data_dir: Path) -> Shown:
-    shown = Shown()
-    run_study(load_plan(study), means(data_dir), shown, lambda _: [])  # type: ignore[arg-type]
-    return shown
-
-
-def means(data_dir: Path) -> Means:
-    return Means("inline", device="cpu", data_dir=data_dir)
+def heard_of(study: Path, data_dir: Path) -> Heard:
+    heard = Heard()
+    ran(load_plan(study), data_dir, heard)
+    return heard
 
 
 def test_a_study_without_a_number_of_images_uses_what_is_there_and_says_so(
@@ -47,21 +31,21 @@ def test_a_study_without_a_number_of_images_uses_what_is_there_and_says_so(
 ) -> None:
     study = make_study(DEFAULT_IMAGES)
     assert load_plan(study).budget.images == 6_400
-    shown = ran(study, data_dir)
+    heard = heard_of(study, data_dir)
     assert "fashion-mnist has 1,000 images to train on, fewer than the default of 6,400" in " ".join(
-        shown.notes
+        heard.notes
     )
     plan = load_plan(study)
     assert plan.budget.images == 1_000
-    assert not outcome(plan, open_store(plan.store)).missing
-    assert ran(study, data_dir).trained == []
+    assert not study_state(plan, open_store(plan.store)).missing
+    assert heard_of(study, data_dir).trained == []
 
 
 def test_its_identities_are_those_of_a_study_that_writes_the_number(
     make_study: MakeStudy, data_dir: Path
 ) -> None:
     study = make_study(DEFAULT_IMAGES)
-    ran(study, data_dir)
+    heard_of(study, data_dir)
     stated = make_study(DEFAULT_IMAGES.replace("[budget]", "[budget]\nimages = 1000"), "stated")
     assert [job.identity for job in planned_jobs(load_plan(study))] == [
         job.identity for job in planned_jobs(load_plan(stated))
@@ -72,7 +56,7 @@ def test_the_number_is_known_from_the_store_alone_and_from_the_tables_alone(
     make_study: MakeStudy, data_dir: Path
 ) -> None:
     study = make_study(DEFAULT_IMAGES)
-    ran(study, data_dir)
+    heard_of(study, data_dir)
     plan = load_plan(study)
     kept = plan.provenance.read_text()
     plan.provenance.unlink()
@@ -85,12 +69,9 @@ def test_the_number_is_known_from_the_store_alone_and_from_the_tables_alone(
 def test_it_is_written_before_the_first_training(make_study: MakeStudy, data_dir: Path) -> None:
     study = make_study(DEFAULT_IMAGES)
 
-    class Interrupted(Shown):
-        def begin(self, jobs: object, scores: object) -> None:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        run_study(load_plan(study), means(data_dir), Interrupted(), lambda _: [])  # type: ignore[arg-type]
+        ran(load_plan(study), data_dir, Heard(most=1))
+    assert open_store(load_plan(study).store).count() == 1
     assert load_plan(study).budget.images == 1_000
 
 
@@ -103,7 +84,7 @@ def test_a_study_of_enough_images_keeps_the_default_and_its_identities(make_stud
 
 def test_guessing_is_recorded_for_the_images_that_judge(make_study: MakeStudy, data_dir: Path) -> None:
     study = make_study()  # 100 of the 200 validation images
-    ran(study, data_dir)
+    heard_of(study, data_dir)
     data = load_data("fashion-mnist", SMALL, data_dir)
     facts = json.loads((study.parent / "provenance.json").read_text())
     commonest = np.bincount(data.train.labels).argmax()
@@ -118,13 +99,13 @@ def test_a_finished_study_of_an_older_version_learns_what_guessing_gives(
     make_study: MakeStudy, data_dir: Path
 ) -> None:
     study = make_study()
-    ran(study, data_dir)
+    heard_of(study, data_dir)
     store = open_store(load_plan(study).store)
-    facts = dict(store.provenance)
+    facts = dict(store.fact("provenance"))
     old = {key: value for key, value in facts.items() if "error" not in key and "images" not in key}
-    store.keep_provenance(old | {"machine": "that trained it"})
+    store.keep("provenance", old | {"machine": "that trained it"})
     assert guessing_in(recorded(load_plan(study))) is None
-    assert ran(study, data_dir).trained == []
+    assert heard_of(study, data_dir).trained == []
     assert recorded(load_plan(study)) == facts | {"machine": "that trained it"}
 
 
@@ -132,7 +113,7 @@ def test_other_data_under_the_same_name_say_nothing_of_an_old_study(
     make_study: MakeStudy, data_dir: Path
 ) -> None:
     plan = load_plan(make_study())
-    data = prepare(plan, means(data_dir)).data
+    data = prepare(plan, inline(data_dir)).data
     known = {"data_checksum": "f" * 64}
     assert with_data_facts(known, data, plan.budget) == known
     assert with_data_facts(known, replace(data, checksum="f" * 64), plan.budget)["majority_error"] > 0

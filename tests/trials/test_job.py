@@ -2,9 +2,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from regnetlab.study.jobs import planned_jobs
-
 from regnetlab.study.plan_file import load_plan
+from regnetlab.study.stages import planned_jobs
 from regnetlab.training.folders.decode import Reading
 from regnetlab.trials.job import training_seed
 

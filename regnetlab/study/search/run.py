@@ -61,21 +61,23 @@ def _train_batches(search: Search, store: SearchStore, session: Session) -> list
     others = known_scores(search.plan.searches_store, checksum)
     steps = {number: step for number, step in store.steps().items() if number < search.trials}
     while len(steps) < search.trials and not session.stop.is_set():
-        batch = _next_batch(search, steps)
+        batch = next_batch(search, steps)
         jobs = {number: search_job(search, number, batch[number]) for number in batch if number not in steps}
         for job in jobs.values():
             if job.identity in others:  # of a search that kept its trainings apart, as they once were
                 session.store.add(Trial(job, others[job.identity], checksum))
-        session.train(list(jobs.values()))
-        scores = session.store.scores(checksum)
-        for number, job in jobs.items():
-            if job.identity in scores:
-                steps[number] = Step(number, batch[number], scores[job.identity])
-                store.add(steps[number])
+        try:
+            session.train(list(jobs.values()))
+        finally:  # interrupted too, a search has the proposals whose trainings are kept
+            scores = session.store.scores(checksum)
+            for number, job in jobs.items():
+                if job.identity in scores:
+                    steps[number] = Step(number, batch[number], scores[job.identity])
+                    store.add(steps[number])
     return [steps[number] for number in sorted(steps)]
 
 
-def _next_batch(search: Search, steps: dict[int, Step]) -> dict[int, Candidate]:
+def next_batch(search: Search, steps: dict[int, Step]) -> dict[int, Candidate]:
     """The proposals of the first batch that is not finished, those kept already as they are."""
     first = next(k for k in range(search.trials) if k not in steps) // search.batch * search.batch
     told = [steps[number] for number in range(first)]

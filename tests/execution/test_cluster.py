@@ -4,14 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from regnetlab.study.store import open_store
-from regnetlab.study.workers import LogReader
 
 from regnetlab.cli import main
-from regnetlab.errors import InputError
-from regnetlab.execution import make_executor
-from regnetlab.execution.base import Wanted
 from regnetlab.study.plan_file import load_plan
+from regnetlab.study.status import LogReader
+from regnetlab.trials.store import open_store
 from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import SMALL
@@ -32,38 +29,21 @@ def test_a_cluster_started_for_the_run_trains_the_same_bits_and_its_device_is_re
     workers = LogReader(there.with_name("study.log.jsonl")).look().documents(running=False)
     assert {each["worker"].rpartition(":")[0] for each in workers} == {"tcp://127.0.0.1"}
     assert sum(each["done"] for each in workers) == 4
-    device = open_store(load_plan(here).store).changes["began"]["device"]
+    device = open_store(load_plan(here).store).fact("changes")["began"]["device"]
     assert {each["device"] for each in workers} == {device}
 
     store = open_store(load_plan(there).store)  # known once a worker had trained
-    assert store.changes["began"]["device"] == device
-    store.keep_changes({"began": store.changes["began"] | {"device": "cuda"}})
+    began = store.fact("changes")["began"]
+    assert began["device"] == device
+    store.keep("changes", {"began": began | {"device": "cuda"}})
     there.write_text(SMALL.replace("n = 4", "n = 5"))
     done = processes.run(there, *words, "--executor", "dask", "--workers", "1")
     assert done.returncode == 2
     assert f"device was 'cuda', is '{device}'" in refusal(done.stderr, alone=False)
-    assert len(store.scores()) == 4
+    assert store.count() == 4
     done = processes.run(there, *words, "--executor", "dask", "--workers", "1", "--accept-change")
     assert done.returncode == 0, done.stderr
-    assert store.changes["accepted"][0]["changes"] == {"device": ["cuda", device]}
-
-
-@pytest.mark.parametrize(
-    ("scheduler", "message"),
-    [
-        ("tcp://127.0.0.1:1", "does not answer"),
-        ("tcp://127.0.0.1", "is no address"),
-        ("http://x:80", "is no address"),
-        ("slurn", "did you mean 'slurm'"),
-        ("ssh", "hosts"),
-        ("slurm", "interface"),
-        ("kubernetes", "dask-kubernetes"),
-    ],
-)
-def test_a_scheduler_that_can_not_be_is_refused_in_a_line(scheduler: str, message: str) -> None:
-    with pytest.raises(InputError, match=message) as caught:
-        make_executor("dask", Wanted(1, scheduler=scheduler))
-    assert "\n" not in str(caught.value)
+    assert store.fact("changes")["accepted"][0]["changes"] == {"device": ["cuda", device]}
 
 
 def test_an_unknown_kind_of_cluster_is_refused_before_anything_is_written(

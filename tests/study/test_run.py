@@ -1,76 +1,40 @@
 """Runs with real trainings on the small data set; the killed ones in processes of their own."""
 
-import csv
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from regnetlab.execution.worker import Setup
-from regnetlab.study import runner
-from regnetlab.study.lock import locked
-from regnetlab.study.outcome import Outcome, outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.results import study_trials
 from regnetlab.study.status import status
-from regnetlab.study.store import open_store
-from regnetlab.training.budget import Score
-from regnetlab.trials.job import Job
+from regnetlab.trials.store import open_store
 from regnetlab.trials.table import trials_of
 from tests.conftest import STUDY
-from tests.study.processes import alive, children_of
+from tests.study.processes import alive, children_of, identities_of, without_seconds
+from tests.study.running import Heard, ran, scores_of
 
 MakeStudy = Callable[..., Path]
 COMMAND = [sys.executable, "-m", "regnetlab"]
 
 
-class Quiet:
-    """Collects what a run tells."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.trained: list[str] = []
-
-    def begin(self, jobs: Sequence[Job], scores: dict[str, Score]) -> None:
-        pass
-
-    def finished(self, job: Job, score: Score, again: str = "") -> None:
-        self.trained.append(job.identity)
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
-def run_inline(plan: Plan, data_dir: Path, progress: Quiet) -> Outcome:
-    setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget)
-    with locked(plan.lock) as lock:
-        store = open_store(plan.store)
-        derived = [job.config for job in runner.planned_jobs(plan)[:2]]
-        return runner.run(plan, store, setup, lock, progress, lambda _: derived, "inline", 1)
-
-
-def without_seconds(text: str) -> list[dict[str, str]]:
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(io.StringIO(text))]
-
-
 def test_a_run_trains_everything_once_and_a_second_run_nothing(make_study: MakeStudy, data_dir: Path) -> None:
     plan = load_plan(make_study())
-    first, second = Quiet(), Quiet()
-    state = run_inline(plan, data_dir, first)
+    first, second = Heard(), Heard()
+    state = ran(plan, data_dir, first)
     assert not state.missing
-    # The derived networks are here two of the population: they count twice and are trained once.
     assert len(state.jobs) == 16
-    assert len(first.trained) == len(set(first.trained)) == 14
-    again = run_inline(plan, data_dir, second)
+    assert len(first.trained) == len(set(first.trained)) == 16
+    again = ran(plan, data_dir, second)
     assert second.trained == []
     assert trials_of(again.jobs, again.scores).to_csv() == trials_of(state.jobs, state.scores).to_csv()
     document = status(plan, again, running=0)
@@ -80,7 +44,7 @@ def test_a_run_trains_everything_once_and_a_second_run_nothing(make_study: MakeS
 
 def test_trials_are_sorted_and_complete(make_study: MakeStudy, data_dir: Path) -> None:
     plan = load_plan(make_study())
-    run_inline(plan, data_dir, Quiet())
+    ran(plan, data_dir, Heard())
     rows = without_seconds(study_trials(plan).to_csv())
     assert [(r["space"], int(r["index"])) for r in rows] == sorted(
         (r["space"], int(r["index"])) for r in rows
@@ -90,13 +54,11 @@ def test_trials_are_sorted_and_complete(make_study: MakeStudy, data_dir: Path) -
 
 
 def test_a_larger_plan_trains_only_what_is_new(make_study: MakeStudy, data_dir: Path) -> None:
-    from dataclasses import replace
-
     plan = load_plan(make_study())
-    run_inline(plan, data_dir, Quiet())
+    ran(plan, data_dir, Heard())
     larger = replace(plan, draws=tuple(replace(draw, n=draw.n + 1) for draw in plan.draws))
-    progress = Quiet()
-    run_inline(larger, data_dir, progress)
+    progress = Heard()
+    ran(larger, data_dir, progress)
     assert len(progress.trained) == 3
 
 
@@ -111,7 +73,7 @@ def run_to_the_end(study: Path, data_dir: Path) -> subprocess.CompletedProcess[s
 
 
 def kept(plan: Plan) -> int:
-    return len(outcome(plan, open_store(plan.store)).scores) if plan.store.exists() else 0
+    return len(scores_of(plan)) if plan.store.exists() else 0
 
 
 def has_kept(plan: Plan, wanted: int) -> bool:
@@ -153,8 +115,7 @@ def test_killed_and_run_again_a_study_yields_the_same_trials(make_study: MakeStu
     texts = [(study.parent / "trials.csv").read_text() for study in (disturbed, calm)]
     assert without_seconds(texts[0]) == without_seconds(texts[1])
     assert len(without_seconds(texts[0])) == 16
-    trials = open_store(plan.store).study.get_trials(deepcopy=False)
-    identities = [trial.user_attrs["identity"] for trial in trials]
+    identities = identities_of(disturbed)
     assert len(identities) == len(set(identities))
 
 
@@ -178,22 +139,22 @@ def test_ctrl_c_finishes_what_is_in_flight_and_exits_130(make_study: MakeStudy, 
 def test_changed_data_are_refused_before_anything_is_trained(make_study: MakeStudy, data_dir: Path) -> None:
     study = make_study()
     store = open_store(load_plan(study).store)
-    store.keep_changes({"began": {"data.checksum": "f" * 64}})
+    store.keep("changes", {"began": {"data.checksum": "f" * 64}})
     done = run_to_the_end(study, data_dir)
     assert done.returncode == 2
     assert "changed since it began: data.checksum was ffffffffffff…, is " in done.stderr
-    assert store.scores() == {}
+    assert store.count() == 0
 
 
 def test_the_end_state_records_versions_machine_git_and_data(make_study: MakeStudy, data_dir: Path) -> None:
     study = make_study()
     assert run_to_the_end(study, data_dir).returncode == 0
-    facts = open_store(load_plan(study).store).provenance
+    facts = open_store(load_plan(study).store).fact("provenance")
     assert {"regnetlab", "torch", "optuna", "machine", "processor", "git", "device", "recorded"} <= set(facts)
     assert len(facts["data_checksum"]) == 64
     assert json.loads((study.parent / "provenance.json").read_text()) == facts
     # A run that trains nothing says nothing of the errors.
     store = open_store(load_plan(study).store)
-    store.keep_provenance({**facts, "machine": "that trained it"})
+    store.keep("provenance", {**facts, "machine": "that trained it"})
     assert run_to_the_end(study, data_dir).returncode == 0
-    assert store.provenance["machine"] == "that trained it"
+    assert store.fact("provenance")["machine"] == "that trained it"

@@ -1,13 +1,10 @@
 """Out of memory: CUDA's error put into real processes, as no GPU is needed to raise it."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from regnetlab.execution.slots import Slots
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
 
@@ -70,24 +67,3 @@ def test_data_that_find_no_room_are_a_failure_of_the_network_and_not_of_the_stud
     done = processes.run(study, "--data-dir", str(data_dir), "--workers", "1", env=env)
     assert done.returncode == 0, done.stderr
     assert [row["ended"] for row in processes.trials_of(study)] == ["out of memory"] * 2
-
-
-def test_who_is_alone_on_a_gpu_waits_for_the_others_there_and_nobody_joins() -> None:
-    slots = Slots(4, ("0", "1"))
-    with ExitStack() as held, ThreadPoolExecutor(1) as thread:
-        busy = [held.enter_context(ExitStack()) for _ in range(3)]
-        gpus = [each.enter_context(slots.taken()).gpu for each in busy]
-        assert gpus == ["0", "1", "0"]  # the emptier one is taken
-        alone = held.enter_context(ExitStack())
-        waits = thread.submit(lambda: alone.enter_context(slots.taken(alone=True)).gpu)
-        with pytest.raises(TimeoutError):  # for the one on the emptier GPU
-            waits.result(0.2)
-        busy[0].close()
-        with slots.taken() as beside:
-            assert beside.gpu == "0"
-        busy[1].close()
-        assert waits.result(10) == "1"
-        busy[2].close()
-        assert [held.enter_context(slots.taken()).gpu for _ in range(2)] == ["0", "0"]
-        alone.close()
-        assert held.enter_context(slots.taken()).gpu == "1"

@@ -8,16 +8,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from regnetlab.study.alone import alone
-from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.store import open_store, score_of
 
 from regnetlab.cli import main
-from regnetlab.execution.worker import Setup
+from regnetlab.execution.base import Setting
 from regnetlab.study.plan_file import load_plan
-from regnetlab.training.budget import Budget, Recipe, Score
+from regnetlab.study.replay import replay_command
+from regnetlab.study.stages import planned_jobs
+from regnetlab.training.budget import Budget, CurvePoint, Recipe, Score
 from tests.conftest import refusal
 from tests.study import processes
+from tests.study.running import scores_of
 from tests.training.folders.pictures import plant
 
 MakeStudy = Callable[..., Path]
@@ -82,7 +82,8 @@ def trained_by(command: str, capsys: pytest.CaptureFixture[str]) -> Score:
     assert name == "regnetlab"
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    return score_of(found | {"curve": json.dumps([list(point.values()) for point in found["curve"]])})
+    curve = tuple(CurvePoint(*point.values()) for point in found["curve"])
+    return Score(found["error"], curve, found["seconds"], found["images"], found["ended"])
 
 
 def same(a: Score, b: Score) -> bool:
@@ -100,13 +101,13 @@ def test_the_command_trains_every_network_of_an_unusual_study_to_the_same_bits(
     assert all(getattr(plan.budget, name) != getattr(Budget(), name) for name in Budget.__slots__)
     words = ["--data-dir", str(data_dir), "--device", "cpu", "--executor", "inline"]
     assert main(["run", str(plan.folder), *words]) == 0
-    scores = open_store(plan.store).scores()
-    setup = Setup(plan.template, plan.data, data_dir, "cpu", plan.budget)
+    scores = scores_of(plan)
+    setting = Setting(data_dir, "cpu")
     jobs = planned_jobs(plan)
     assert len(jobs) == 3
     for job in jobs:
         assert scores[job.identity].error is not None
-        assert same(trained_by(alone(setup, job), capsys), scores[job.identity])
+        assert same(trained_by(replay_command(setting, job), capsys), scores[job.identity])
 
 
 def test_the_command_reads_a_folder_as_the_study_does(
@@ -126,17 +127,10 @@ def test_the_command_reads_a_folder_as_the_study_does(
     survey = json.loads(plan.provenance.read_text())["survey"]
     assert (survey["unreadable"], survey["unreadable_n"]) == (["cat/broken.png"], 1)
     assert survey["lines"][0] in told
-    scores = open_store(plan.store).scores()
-    setup = Setup(
-        plan.template,
-        plan.data,
-        None,
-        "cpu",
-        plan.budget,
-        reading=replace(plan.reading, skip_unreadable=True),
-    )
-    for job in planned_jobs(plan)[:2]:
-        assert same(trained_by(alone(setup, job), capsys), scores[job.identity])
+    scores = scores_of(plan)
+    setting = Setting(None, "cpu")
+    for job in planned_jobs(replace(plan, reading=replace(plan.reading, skip_unreadable=True)))[:2]:
+        assert same(trained_by(replay_command(setting, job), capsys), scores[job.identity])
 
 
 def test_a_network_that_fails_is_named_with_the_command_that_fails_in_the_same_way(
@@ -145,7 +139,7 @@ def test_a_network_that_fails_is_named_with_the_command_that_fails_in_the_same_w
     study = make_study(DIVERGING)
     done = processes.run(study, "--data-dir", str(data_dir), "--workers", "1")
     assert done.returncode == 0, done.stderr
-    scores = open_store(load_plan(study).store).scores().values()
+    scores = scores_of(load_plan(study)).values()
     failed = [score for score in scores if score.error is None]
     said = re.findall(r"^AnyNetA \d+: (diverged: .*)\. Alone: (regnetlab train .*)$", done.stderr, re.M)
     assert len(said) == len(failed) >= 1
@@ -161,11 +155,11 @@ def test_the_command_names_folders_from_the_root_and_is_one_line_for_a_shell(
     make_study: MakeStudy, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = load_plan(make_study(DIVERGING))
-    job = planned_jobs(plan)[0]
+    job = replace(planned_jobs(plan)[0], data="folder:a b")
     monkeypatch.chdir(data_dir.parent)
-    setup = Setup(plan.template, "folder:a b", None, "auto", plan.budget, "torch")
+    setting = Setting(None, "auto", "torch")
     monkeypatch.setenv("REGNETLAB_DATA", data_dir.name)
-    command = alone(setup, job)
+    command = replay_command(setting, job)
     words = shlex.split(command)
     assert words[words.index("--data") + 1] == f"folder:{data_dir.parent / 'a b'}"
     assert words[words.index("--data-dir") + 1] == str(data_dir)

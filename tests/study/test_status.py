@@ -1,4 +1,4 @@
-"""Which worker trains what: told by the places that train, kept in the log, read by whoever watches."""
+"""Which worker trains what: told by the executors, kept in the log, read by who watches."""
 
 import json
 import os
@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from regnetlab.cli import main
-from regnetlab.execution.base import Where
+from regnetlab.execution.base import Setting, Task, WorkerInfo
 from regnetlab.execution.inline import Inline
-from regnetlab.execution.worker import Setup, Task
 from regnetlab.spaces.template import TEMPLATES
-from regnetlab.study.jobs import planned_jobs
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.workers import LogReader
+from regnetlab.study.stages import planned_jobs
+from regnetlab.study.status import LogReader
 from regnetlab.training.budget import Budget, Recipe
+from regnetlab.trials.job import Job
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
 
@@ -51,7 +51,7 @@ def test_word_of_a_beginning_that_comes_after_the_end_changes_nothing(tmp_path: 
     assert rows(log) == [("a", 0, 1, "09:00")]
 
 
-def test_only_the_last_run_counts_and_without_a_coordinator_nobody_trains(tmp_path: Path) -> None:
+def test_only_the_last_run_counts_and_without_a_coordinator_nothing_trains(tmp_path: Path) -> None:
     log = tmp_path / "study.log.jsonl"
     log.write_text(event("run") + event("started", "x", "old") + event("run") + event("started", "x", "new"))
     assert rows(log) == [("new", 1, 0, "09:00")]
@@ -62,7 +62,7 @@ def test_only_the_last_run_counts_and_without_a_coordinator_nobody_trains(tmp_pa
     assert rows(tmp_path / "none") == []
 
 
-def test_a_reader_goes_on_where_it_was_across_a_log_that_is_begun_anew(tmp_path: Path) -> None:
+def test_a_reader_goes_on_where_it_was_across_a_log_that_is_begun_again(tmp_path: Path) -> None:
     log = tmp_path / "study.log.jsonl"
     log.write_text(event("run") + event("started", "x", "a") + event("started", "y", "a")[:20])
     reader = LogReader(log)
@@ -76,15 +76,14 @@ def test_a_reader_goes_on_where_it_was_across_a_log_that_is_begun_anew(tmp_path:
 
 
 def test_inline_tells_where_before_it_trains(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[Where] = []
-    setup = Setup(
-        TEMPLATES["small"], "fashion-mnist", data_dir, "cpu", Budget(images=64, validation=100), "torch"
-    )
-    task = Task("bn_lenet", Recipe(), 0)
+    heard: list[WorkerInfo] = []
+    setting = Setting(data_dir, "cpu", "torch")
+    budget = Budget(images=64, validation=100)
+    task = Task(Job("bn_lenet", TEMPLATES["small"], "fashion-mnist", budget, Recipe(), 0))
     monkeypatch.setattr("regnetlab.execution.worker.train", lambda *_: heard[-1])
-    report = Inline().train(setup, task, heard.append).result()
-    assert heard == [Where(f"{os.uname().nodename}/{os.getpid()}", "cpu with torch kernels")]
-    assert (report.score, report.worker) == (heard[0], heard[0].worker)
+    report = Inline().train(setting, task, heard.append).result()
+    assert heard == [WorkerInfo(f"{os.uname().nodename}/{os.getpid()}", "cpu with torch kernels")]
+    assert (report.score, report.worker) == (heard[0], heard[0].name)
 
 
 def test_another_terminal_sees_local_workers_and_what_they_train(

@@ -19,23 +19,21 @@ from regnetlab.spaces.regime import Regime, Window
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import REGNET, SPACES
 from regnetlab.spaces.template import SMALL
-from regnetlab.study import search_sampler
-from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.outcome import outcome
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.results import study_trials
-from regnetlab.study.search import NSGA2, RANDOM, SAMPLERS, TPE, Search
-from regnetlab.study.search_runner import Course, run_search
-from regnetlab.study.search_sampler import FAILED, propose, values
-from regnetlab.study.search_space import distributions, expressed
-from regnetlab.study.search_store import kept_searches, open_search
-from regnetlab.study.session import Means, prepare
-from regnetlab.study.store import open_store
+from regnetlab.study.search import sampler as search_sampler
+from regnetlab.study.search.definition import NSGA2, RANDOM, SAMPLERS, TPE, Search, Step, search_job
+from regnetlab.study.search.run import next_batch, run_search
+from regnetlab.study.search.sampler import FAILED, propose, values
+from regnetlab.study.search.space import distributions, expressed
+from regnetlab.study.search.store import kept_searches, open_search
+from regnetlab.study.session import prepare
+from regnetlab.study.stages import data_of, planned_jobs
 from regnetlab.training.budget import Score
-from regnetlab.trials.job import Job
-from regnetlab.trials.table import trials_of
-from tests.study.test_runner import Quiet, run_inline
+from regnetlab.trials.job import Job, Trial
+from regnetlab.trials.store import open_store
+from tests.study.running import Heard, inline, ran, scores_of, trainings
 
 MakeStudy = Callable[..., Path]
 WIDER = Ranges(depth=(1, 12), width=(8, 256))
@@ -57,8 +55,8 @@ def scored(study: Path) -> Plan:
     """This study's plan, its population scored but not trained: 20 %, 21 %, … within each space."""
     plan = load_plan(study)
     store = open_store(plan.store)
-    for job in outcome(plan, store).jobs:
-        store.add(job, Score(20.0 + job.index, (), 1.0, 128, "complete"))
+    for job in planned_jobs(plan):
+        store.add(Trial(job, Score(20.0 + job.index, (), 1.0, 128, "complete")))
     return plan
 
 
@@ -77,16 +75,27 @@ def score_of(job: Job) -> Score:
     )
 
 
-def finished(search: Search, order: Callable[[list[Job]], Job]) -> list[tuple[int, str, float | None]]:
+def finished(search: Search, order: Callable[[list[Step]], Step]) -> list[tuple[int, str, float | None]]:
     """The search, its trainings coming back in this order."""
-    course = Course(open_search(search), {})
-    flying = course.advance()
-    while flying:
-        job = order(flying)
-        flying.remove(job)
-        flying += course.finish(job, score_of(job))
+    store = open_search(search)
+    steps = store.steps()
+    while len(steps) < search.trials:
+        flying = proposed(search, steps)
+        while flying:
+            step = order(flying)
+            flying.remove(step)
+            store.add(step)
+            steps[step.number] = step
+    return [(k, steps[k].proposal.config.text, steps[k].score.error) for k in sorted(steps)]
+
+
+def proposed(search: Search, steps: dict[int, Step]) -> list[Step]:
+    """What is missing of the batch that comes next, as it will end."""
+    batch = next_batch(search, steps)
     return [
-        (k, course.steps[k].proposal.config.text, course.steps[k].score.error) for k in sorted(course.steps)
+        Step(number, batch[number], score_of(search_job(search, number, batch[number])))
+        for number in batch
+        if number not in steps
     ]
 
 
@@ -99,7 +108,7 @@ def test_every_proposal_is_a_new_network_of_the_space_and_regime(
         plan = replace(plan, regime=Regime(flops=Window(0.8e6, 1.2e6)))
         plan = replace(plan, draws=(replace(plan.draws[0], space=REGNET.within(WIDER)),))
     search = a_search(plan, sampler, 14 if space == "AnyNetE" else 4, space, batch=3)
-    found = finished(search, lambda jobs: jobs[0])
+    found = finished(search, lambda steps: steps[0])
     assert len({model for _, model, _ in found}) == len(found) == search.trials
     for step in kept_searches(plan.searches_store)[0].steps:
         population = Population.of([step.proposal.config])
@@ -135,12 +144,12 @@ def test_where_a_sampler_finds_nothing_the_space_is_drawn_from(
     assert propose(search, [], [first], 1) == second
 
 
-def test_a_space_of_ones_own_is_searched_within_its_constraints(make_study: MakeStudy) -> None:
+def test_a_custom_space_is_searched_within_its_constraints(make_study: MakeStudy) -> None:
     path = make_study()
     path.write_text(path.read_text() + OWN)
     plan = load_plan(path)
     search = Search(plan, plan.draws[-1].space, RANDOM, 8)
-    finished(search, lambda jobs: jobs[0])
+    finished(search, lambda steps: steps[0])
     for step in kept_searches(plan.searches_store)[0].steps:
         assert step.proposal.config.group_widths[0] >= 2
         assert step.proposal.counts["flops"] <= 300_000
@@ -167,7 +176,7 @@ def test_the_order_in_which_trainings_end_changes_nothing(make_study: MakeStudy,
     calm, wild = (load_plan(make_study(name=name)) for name in ("calm", "wild"))
     shuffled = random.Random(1)
     searches = [a_search(each, sampler, 17, batch=5) for each in (calm, wild)]
-    first = finished(searches[0], lambda jobs: jobs[0])
+    first = finished(searches[0], lambda steps: steps[0])
     assert first == finished(searches[1], shuffled.choice)
     assert any(error is None for _, _, error in first)
 
@@ -175,29 +184,30 @@ def test_the_order_in_which_trainings_end_changes_nothing(make_study: MakeStudy,
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_interrupted_anywhere_a_search_makes_the_same_proposals(make_study: MakeStudy, sampler: str) -> None:
     calm, torn = (load_plan(make_study(name=name)) for name in ("calm", "torn"))
-    whole = finished(a_search(calm, sampler, 17, batch=5), lambda jobs: jobs[0])
+    whole = finished(a_search(calm, sampler, 17, batch=5), lambda steps: steps[0])
     search = a_search(torn, sampler, 17, batch=5)
     for kept in (1, 3, 6, 0, 3):
-        course = Course(open_search(search), {})
-        flying = course.advance()
+        store = open_search(search)
+        flying = proposed(search, store.steps())
         for _ in range(kept):  # in the reverse of their order; then killed with the rest in flight
-            flying += course.finish(job := flying.pop(), score_of(job))
-    assert finished(search, lambda jobs: jobs[0]) == whole
+            flying = flying or proposed(search, store.steps())
+            store.add(flying.pop())
+    assert finished(search, lambda steps: steps[0]) == whole
     assert len(open_search(search).study.get_trials()) == 17
 
 
 def test_a_longer_search_begins_with_the_shorter_one(make_study: MakeStudy) -> None:
     one, two = (load_plan(make_study(name=name)) for name in ("one", "two"))
-    longer = finished(a_search(one, TPE, 21), lambda jobs: jobs[0])
-    finished(a_search(two, TPE, 14), lambda jobs: jobs[0])
-    assert finished(a_search(two, TPE, 21), lambda jobs: jobs[0]) == longer
+    longer = finished(a_search(one, TPE, 21), lambda steps: steps[0])
+    finished(a_search(two, TPE, 14), lambda steps: steps[0])
+    assert finished(a_search(two, TPE, 21), lambda steps: steps[0]) == longer
 
 
 def test_tpe_and_nsga2_learn_from_what_they_were_told(plan: Plan) -> None:
     late = {}
     for sampler in SAMPLERS:
         search = a_search(plan, sampler, 40, batch=8)
-        finished(search, lambda jobs: jobs[0])
+        finished(search, lambda steps: steps[0])
         steps = open_search(search).steps()
         late[sampler] = [
             (values(search, steps[k])[0], steps[k].proposal.counts["flops"]) for k in range(24, 40)
@@ -226,7 +236,7 @@ def test_different_seeds_and_protocols_are_different_searches(plan: Plan) -> Non
 
 def test_a_network_that_failed_is_told_as_the_worst(plan: Plan) -> None:
     search = a_search(plan, NSGA2, batch=2)
-    finished(search, lambda jobs: jobs[0])
+    finished(search, lambda steps: steps[0])
     steps = kept_searches(plan.searches_store)[0].steps
     for step in steps:
         told = dict(zip(search.objectives, values(search, step), strict=True))
@@ -246,32 +256,14 @@ def test_what_can_not_be_searched_is_refused(plan: Plan, data_dir: Path) -> None
     narrow = replace(plan, regime=replace(plan.regime, params=plan.regime.flops))
     tiny = replace(narrow, regime=replace(narrow.regime, acts=type(plan.regime.flops)(1, 2)))  # type: ignore[misc]
     with pytest.raises(InputError, match="widen or move the window"):
-        search_inline(a_search(tiny), data_dir, Shown())
+        search_inline(a_search(tiny), data_dir, Heard())
     assert not plan.searches_store.exists()
+    assert not plan.store.exists()
 
 
-class Shown(Quiet):
-    """A display that keeps what was told, and may interrupt."""
-
-    def __init__(self, most: int = 1_000) -> None:
-        super().__init__()
-        self.most = most
-
-    def __enter__(self) -> "Shown":
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        pass
-
-    def finished(self, job: Job, score: Score, again: str = "") -> None:
-        super().finished(job, score)
-        if len(self.trained) == self.most:
-            raise KeyboardInterrupt
-
-
-def search_inline(search: Search, data_dir: Path, shown: Shown) -> None:
-    ready = prepare(search.plan, Means("inline", data_dir=data_dir, device="cpu"))
-    run_search(search, ready, shown)  # type: ignore[arg-type]
+def search_inline(search: Search, data_dir: Path, heard: Heard) -> None:
+    options = inline(data_dir)
+    run_search(search, prepare(search.plan, options), options, heard)
 
 
 def rows(plan: Plan) -> list[dict[str, str]]:
@@ -281,8 +273,8 @@ def rows(plan: Plan) -> list[dict[str, str]]:
 
 def test_real_trainings_survive_a_kill_and_none_is_done_twice(make_study: MakeStudy, data_dir: Path) -> None:
     calm, torn = (load_plan(make_study(name=name)) for name in ("calm", "torn"))
-    search_inline(a_search(calm, trials=5), data_dir, Shown())
-    killed, again = Shown(most=3), Shown()
+    search_inline(a_search(calm, trials=5), data_dir, Heard())
+    killed, again = Heard(most=3), Heard()
     with pytest.raises(KeyboardInterrupt):
         search_inline(a_search(torn, trials=5), data_dir, killed)
     assert len(rows(torn)) == 3
@@ -294,37 +286,35 @@ def test_real_trainings_survive_a_kill_and_none_is_done_twice(make_study: MakeSt
 
 def test_a_search_changes_no_population_and_trains_nothing_that_one_has(plan: Plan, data_dir: Path) -> None:
     plan = replace(plan, draws=(replace(plan.draws[0], n=2),), derived=0)
-    state = run_inline(plan, data_dir, Quiet())
-    plan.trials.write_text(trials_of(state.jobs, state.scores).to_csv())
-    before, trials = plan.trials.read_bytes(), len(open_store(plan.store).study.get_trials())
-    search = a_search(plan, RANDOM, 4, "AnyNetA")
-    known = open_store(plan.store).scores()
-    first = propose(search, [], [], 0)
-    drawn = planned_jobs(plan)[0]
-    assert drawn.config is not None
-    search_inline(search, data_dir, Shown())
+    ran(plan, data_dir)
+    before, known = plan.trials.read_bytes(), scores_of(plan)
+    search_inline(a_search(plan, RANDOM, 4, "AnyNetA"), data_dir, Heard())
     assert plan.trials.read_bytes() == before
-    assert len(open_store(plan.store).study.get_trials()) == trials
     assert study_trials(plan).to_csv() == before.decode()
-    for trial in open_search(search).study.get_trials():
+    assert trainings(plan) == 2 + 4  # in one store, where no population asks for them
+    for trial in open_search(a_search(plan, RANDOM, 4, "AnyNetA")).study.get_trials():
         assert trial.user_attrs["search"] == RANDOM
-        assert trial.user_attrs["test_error"] is None
         assert trial.user_attrs["identity"] not in known
+    assert all(row["test_error"] is None for row in open_store(plan.store).rows())
 
     # The same training in a population has the same identity, and is taken from there.
-    jobs = Course(open_search(replace(search, seed=5)), {}).advance()
-    lent = {job.identity: Score(1.0, (), 1.0, 128, "complete") for job in jobs[:1]}
-    course = Course(open_search(replace(search, seed=5)), lent)
-    assert [job.index for job in course.advance()] == [1, 2, 3]
-    assert course.steps[0].score.error == 1.0
-    assert first.config.text != jobs[0].model
+    other = a_search(plan, RANDOM, 4, "AnyNetA", seed=5)
+    first = search_job(other, 0, next_batch(other, {})[0])
+    open_store(plan.store).add(
+        Trial(first, Score(1.0, (), 1.0, 128, "complete"), data_of(open_store(plan.store)))
+    )
+    heard = Heard()
+    search_inline(other, data_dir, heard)
+    assert first.identity not in heard.trained
+    assert len(heard.trained) == 3
+    assert open_search(other).steps()[0].score.error == 1.0
 
 
 def test_a_search_opens_as_an_optuna_study(plan: Plan) -> None:
     import optuna
 
     for sampler in (TPE, NSGA2):
-        finished(a_search(plan, sampler, 8), lambda jobs: jobs[0])
+        finished(a_search(plan, sampler, 8), lambda steps: steps[0])
         name = a_search(plan, sampler, 8).name
         study = optuna.load_study(study_name=name, storage=f"sqlite:///{plan.searches_store}")
         assert len(study.directions) == (2 if sampler == NSGA2 else 1)

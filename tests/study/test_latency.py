@@ -1,7 +1,6 @@
 """latency.csv: measured once a network, device and batch size; other machines' rows stay."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,14 @@ import torch
 from regnetlab.errors import InputError
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Window
-from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.latencies import latencies_csv, measure, networks_to_time, read_latencies
-from regnetlab.study.lock import locked
+from regnetlab.study.latency import measure, networks_to_time
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
+from regnetlab.study.stages import planned_jobs
 from regnetlab.training import latency
+from regnetlab.trials.lease import locked
+from regnetlab.trials.tables import LATENCY
 from tests.study.test_fidelity import SMALL
 
 MakeStudy = Callable[..., Path]
@@ -42,21 +42,24 @@ def test_what_is_measured_is_not_measured_again(plan: Plan) -> None:
     assert timed(plan, 1) == []
     assert plan.latencies.read_text() == first
     timed(plan, 2, (1, 4))
-    rows = read_latencies(plan.latencies)
+    rows = LATENCY.read(plan.latencies)
     assert len(rows) == 8
     assert set(first.splitlines()) <= set(plan.latencies.read_text().splitlines())
-    assert all(0 < row.low_ms <= row.median_ms <= row.high_ms and row.runs >= 5 for row in rows)
-    assert all((row.device, row.threads) == ("cpu", 1) for row in rows)
+    assert (rows.low_ms > 0).all()
+    assert (rows.low_ms <= rows.median_ms).all()
+    assert (rows.median_ms <= rows.high_ms).all()
+    assert (rows.runs >= 5).all()
+    assert set(rows.device) == {"cpu"}
+    assert set(rows.threads) == {1}
 
 
 def test_another_machines_rows_stay_and_do_not_count_here(plan: Plan) -> None:
     timed(plan, 1)
-    other = [replace(row, processor="another", median_ms=1.0) for row in read_latencies(plan.latencies)]
-    plan.latencies.write_text(latencies_csv(other))
+    other = LATENCY.csv(LATENCY.read(plan.latencies).assign(processor="another", median_ms=1.0))
+    plan.latencies.write_text(other)
     assert timed(plan, 1) != []
-    rows = read_latencies(plan.latencies)
-    assert len(rows) == 4
-    assert set(other) <= set(rows)
+    assert len(LATENCY.read(plan.latencies)) == 4
+    assert set(other.splitlines()) <= set(plan.latencies.read_text().splitlines())
 
 
 def test_an_interrupted_one_keeps_what_it_has(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +74,7 @@ def test_an_interrupted_one_keeps_what_it_has(plan: Plan, monkeypatch: pytest.Mo
     monkeypatch.setattr(latency, "latency", stopping)
     with pytest.raises(KeyboardInterrupt):
         timed(plan, 2)
-    assert len(read_latencies(plan.latencies)) == 2
+    assert len(LATENCY.read(plan.latencies)) == 2
 
 
 def test_it_does_not_measure_beside_a_run(plan: Plan) -> None:
@@ -90,7 +93,7 @@ def test_another_table_is_refused(plan: Plan, old: str, new: str) -> None:
     assert old in text
     plan.latencies.write_text(text.replace(old, new))
     with pytest.raises(InputError, match=r"latency.csv, line \d: not what `regnetlab latency` writes"):
-        read_latencies(plan.latencies)
+        LATENCY.read(plan.latencies)
 
 
 def test_a_studys_regime_may_be_of_predicted_latency(make_study: MakeStudy) -> None:

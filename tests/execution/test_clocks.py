@@ -1,4 +1,4 @@
-"""A wall clock that is set back an hour and forward a day in the middle of a run: nobody decides by it."""
+"""A wall clock that is set back an hour and forward a day in the middle of a run: it decides nothing."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The contest: tuned alike on validation, judged once on the test split, never chosen by it."""
+"""Baselines and RegNets: tuned alike on validation, judged once on the test split, never chosen by it."""
 
 import csv
 from collections.abc import Callable
@@ -6,32 +6,32 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from regnetlab.study.contest import (
-    NO_CONTEST,
+
+from regnetlab.errors import InputError
+from regnetlab.study import stages
+from regnetlab.study.baselines import (
+    UNSETTLED,
     check_unchanged,
     choose,
     hand_designed,
     regnets,
     tuning_jobs,
 )
-from regnetlab.study.jobs import planned_jobs
-from regnetlab.study.store import open_store
-
-from regnetlab.analysis.derive import derive_from_trials
-from regnetlab.errors import InputError
-from regnetlab.study import runner
 from regnetlab.study.members import member
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.results import compared_with_baselines
-from regnetlab.study.session import Means, run_study
+from regnetlab.study.stages import planned_jobs, study_state
 from regnetlab.study.status import status
 from regnetlab.training.budget import Score, mean_error
+from regnetlab.trials.job import Trial
+from regnetlab.trials.store import open_store
 from tests.conftest import STUDY
-from tests.study.test_runner import Quiet
+from tests.study.running import ran, trainings
 
 MakeStudy = Callable[..., Path]
+DATA = "f" * 64
 CONTEST = """
 [baselines]
 names = ["bn_lenet", "vgg11@0.07x"]
@@ -51,34 +51,19 @@ def test_a_file_is_no_baseline_but_its_network_is(make_study: MakeStudy, data_di
     assert not study.trials.exists()
 
 
-class Shown:
-    """A display that keeps what was told."""
-
-    def __enter__(self) -> Quiet:
-        return Quiet()
-
-    def __exit__(self, *problem: object) -> None:
-        pass
-
-
-def ran(plan: Plan, data_dir: Path) -> runner.Outcome:
-    means = Means("inline", device="cpu", data_dir=data_dir)
-    return run_study(plan, means, Shown(), lambda trained: derive_from_trials(plan, trained))  # type: ignore[arg-type]
-
-
 @pytest.fixture
 def plan(make_study: MakeStudy) -> Plan:
     return load_plan(make_study(STUDY + CONTEST))
 
 
 def test_everyone_tries_the_same_rates_and_the_final_has_new_seeds(plan: Plan, data_dir: Path) -> None:
-    before = status(plan, runner.outcome(plan, open_store(plan.store)), 0)
+    before = status(plan, study_state(plan, open_store(plan.store)), 0)
     state = ran(plan, data_dir)
     assert not state.missing
     after = status(plan, state, 0)
     assert before["planned"] == after["planned"] == after["complete"] == 6 + 6 + 2 + 2 + 6 + 9
 
-    rows = list(csv.DictReader(plan.contest.read_text().splitlines()))
+    rows = list(csv.DictReader(plan.baselines_table.read_text().splitlines()))
     tuning, final = ([row for row in rows if row["stage"] == stage] for stage in ("tuning", "final"))
     models = {row["model"] for row in rows}
     assert len(models) == 3
@@ -98,9 +83,9 @@ def test_everyone_tries_the_same_rates_and_the_final_has_new_seeds(plan: Plan, d
     assert [each["test"]["mean"] for each in document["contenders"]] == sorted(
         each["test"]["mean"] for each in document["contenders"]
     )
-    trials = len(open_store(plan.store).study.get_trials())
+    kept = trainings(plan)
     ran(plan, data_dir)
-    assert len(open_store(plan.store).study.get_trials()) == trials
+    assert trainings(plan) == kept
 
 
 def test_no_test_error_exists_before_the_choice(
@@ -109,13 +94,11 @@ def test_no_test_error_exists_before_the_choice(
     def stopped(tried: object) -> dict[str, float]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runner, "choose", stopped)
+    monkeypatch.setattr(stages, "choose", stopped)
     with pytest.raises(KeyboardInterrupt):
         ran(plan, data_dir)
-    store = open_store(plan.store)
-    assert not store.tested
-    assert not any(trial.user_attrs["test_error"] for trial in store.study.get_trials())
-    assert "final" not in plan.contest.read_text()
+    assert all(row["test_error"] is None for row in open_store(plan.store).rows())
+    assert "final" not in plan.baselines_table.read_text()
     assert all(each["test"] is None for each in compared_with_baselines(plan).to_json()["contenders"])
 
 
@@ -168,18 +151,22 @@ def test_a_rate_is_judged_by_the_mean_of_its_seeds_and_a_failed_one_weighs(plan:
 
 def test_a_contest_with_one_tuning_seed_is_the_one_that_older_studies_began(plan: Plan) -> None:
     """Pinned: stores hold this key, and refuse another once the test split was used."""
-    assert NO_CONTEST.as_dict(plan)["key"] == "f57c94e8ff771253"
+    assert UNSETTLED.as_dict(plan, "")["key"] == "f57c94e8ff771253"
 
 
 def test_a_contest_can_not_be_changed_once_the_test_split_was_used(plan: Plan) -> None:
-    kept = replace(NO_CONTEST).as_dict(plan)
     assert plan.baselines is not None
     changed = replace(plan, baselines=replace(plan.baselines, lr=(0.5,)))
-    check_unchanged(plan, kept, tested=True)
-    check_unchanged(changed, kept, tested=False)
-    check_unchanged(replace(plan, draws=plan.draws[:1]), kept, tested=True)
+    store = open_store(plan.store)
+    store.keep("contest", UNSETTLED.as_dict(plan, DATA))
+    check_unchanged(changed, store, DATA)  # nothing was judged on the test split
+    job = replace(tuning_jobs(plan, hand_designed(plan))[0], final=True)
+    store.add(Trial(job, Score(10.0, (), 1.0, 128, "complete", 11.0), DATA))
+    check_unchanged(plan, store, DATA)
+    check_unchanged(replace(plan, draws=plan.draws[:1]), store, DATA)
+    check_unchanged(changed, store, "0" * 64)  # other data, whose test split no one has seen
     with pytest.raises(InputError, match="the test split was used already"):
-        check_unchanged(changed, kept, tested=True)
+        check_unchanged(changed, store, DATA)
 
 
 def test_a_familys_recipe_differs_only_where_the_plan_says(plan: Plan) -> None:

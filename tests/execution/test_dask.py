@@ -1,0 +1,113 @@
+"""Dask: which schedulers are refused, and GPU memory, which workers without a GPU pretend to have."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from regnetlab.errors import InputError
+from regnetlab.execution import dask, make_executor
+from regnetlab.execution.base import Request, Setting, Task
+from regnetlab.spaces.template import SMALL
+from regnetlab.training.budget import Budget, Recipe
+from regnetlab.training.devices import training_bytes
+from regnetlab.trials.job import Job
+
+distributed = pytest.importorskip(
+    "distributed", reason="Dask is not installed: pip install 'regnetlab[cluster]'"
+)
+GB = 1_000_000_000
+JOB = Job("x", SMALL, "fashion-mnist", Budget(), Recipe(), 0)
+_lock, _now, _most = threading.Lock(), Counter[str](), Counter[str]()
+
+
+def pretended(versions: dict[str, str], digest: str | None, arguments: bytes) -> str:
+    """In place of a training: remembers how many run at once on this worker."""
+    name = distributed.get_worker().name
+    with _lock:
+        _now[name] += 1
+        _most[name] = max(_most[name], _now[name])
+    time.sleep(0.2)
+    with _lock:
+        _now[name] -= 1
+    return str(name)
+
+
+@pytest.fixture
+def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[dask.DaskExecutor]:
+    """Two workers of four threads each: ``large`` announces 2 GB, ``small`` 1 GB."""
+    monkeypatch.setattr(dask, "remote", pretended)
+    _most.clear()
+    workers = {
+        name: {
+            "cls": distributed.Worker,
+            "options": {"nthreads": 4, "resources": {dask.RESOURCE: memory}, "dashboard": False},
+        }
+        for name, memory in (("large", 2.0 * GB), ("small", 1.0 * GB))
+    }
+    scheduler: dict[str, Any] = {
+        "cls": distributed.Scheduler,
+        "options": {"host": "127.0.0.1", "dashboard": False},
+    }
+    with distributed.SpecCluster(workers, scheduler, silence_logs=50) as cluster:
+        made = dask.DaskExecutor(lambda: distributed.Client(cluster), None, Request())
+        made.capacity()
+        yield made
+        made.shutdown()
+
+
+def run(executor: dask.DaskExecutor, *tasks: Task) -> list[Any]:
+    return [future.result(60) for future in [executor.train(Setting(), task) for task in tasks]]
+
+
+def asking(memory: int, alone: bool = False) -> Task:
+    return Task(JOB, gpu_bytes=memory, alone=alone)
+
+
+def test_no_more_trainings_run_on_a_worker_than_its_gpu_memory_holds(executor: dask.DaskExecutor) -> None:
+    run(executor, *[asking(400_000_000)] * 16)
+    assert set(_most) == {"large", "small"}
+    assert _most["small"] <= 2  # of the four that its threads would take
+
+
+def test_what_needs_more_than_a_worker_has_goes_where_there_is_more(executor: dask.DaskExecutor) -> None:
+    assert run(executor, *[asking(1_500_000_000)] * 4) == ["large"] * 4
+    assert _most == {"large": 1}
+
+
+def test_what_needs_more_than_any_worker_has_gets_the_largest_for_itself(executor: dask.DaskExecutor) -> None:
+    names = run(executor, *[asking(9 * GB)] * 2, *[asking(GB, alone=True)] * 2)
+    assert names == ["large"] * 4
+    assert _most == {"large": 1}
+
+
+def test_where_no_worker_announces_anything_nothing_is_asked_for() -> None:
+    assert dask.most_of_one({"a": {"resources": {}}, "b": {}}) == 0
+    assert dask.asked_for(asking(GB, alone=True), 0) == 0
+
+
+def test_the_need_follows_from_closed_form_activations_and_the_batch() -> None:
+    context = training_bytes(0, 64)
+    assert training_bytes(100_000, 64) - context == 2 * (training_bytes(100_000, 32) - context)
+    assert training_bytes(100_000, 64) - context == 16 * 100_000 * 64
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "message"),
+    [
+        ("tcp://127.0.0.1:1", "does not answer"),
+        ("tcp://127.0.0.1", "is no address"),
+        ("http://x:80", "is no address"),
+        ("slurn", "did you mean 'slurm'"),
+        ("ssh", "hosts"),
+        ("slurm", "interface"),
+        ("kubernetes", "dask-kubernetes"),
+    ],
+)
+def test_a_scheduler_that_can_not_be_is_refused_in_a_line(scheduler: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        make_executor("dask", Request(1, scheduler=scheduler))
+    assert "\n" not in str(caught.value)
