@@ -15,8 +15,8 @@ from regnetlab.report.distributions import edf_figure
 from regnetlab.report.findings import guessing_findings, guessing_sentence
 from regnetlab.report.page import page
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.csv_tables import BASELINES
 from regnetlab.trials.files import read_trials
-from regnetlab.trials.tables import BASELINES
 from tests.cli.asked import pilot
 
 Guessed = Callable[[float], Content]
