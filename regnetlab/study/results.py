@@ -90,7 +90,7 @@ def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
                         "images": score.images,
                         "seconds": round(score.seconds, 2),
                         **{
-                            f"latency_{batch}_ms": times[str(batch)][0] if str(batch) in times else None
+                            f"latency_{batch}_ms": round(times[str(batch)][0], 3) if str(batch) in times else None
                             for batch in LATENCY_BATCHES
                         },
                     }

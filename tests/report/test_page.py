@@ -77,7 +77,7 @@ def test_the_page_names_every_space_and_the_plan(page: str, plan: Plan) -> None:
     for draw in plan.draws:
         assert draw.space.name in text
     assert "validation = 100" in text
-    assert re.search(r"The best of \d derived RegNets has [\d.]+ %; of \d networks of AnyNetA drawn at", text)
+    assert re.search(r"The best of \d derived RegNets has [\d.]+%; of \d networks of AnyNetA drawn at", text)
 
 
 def test_no_id_stands_twice(page: str) -> None:

@@ -171,7 +171,7 @@ class Studies(RuleBasedStateMachine):
     def train(self, command: Callable[[Path, Options], Answer]) -> None:
         self._do(command, accept=False)
 
-    # Errors of other kernels stay those of the same identity: who accepts a change of them accepts the mixture.
+    # Identities hold no kernels: accepting a change of them accepts a mixture of errors.
     @precondition(lambda self: self.began in (None, self.now.kernels))
     @rule()
     def accept(self) -> None:
