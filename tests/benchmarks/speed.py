@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 from regnetlab.execution import make_executor
-from regnetlab.execution.base import Wanted
-from regnetlab.execution.worker import Setup, Task, work
+from regnetlab.execution.base import Request, Setting, Task
+from regnetlab.execution.worker import work
 from regnetlab.models.native.engine import NativeAnyNet
 from regnetlab.models.registry import find_model
 from regnetlab.spaces.complexity import config_complexity
@@ -37,6 +37,7 @@ from regnetlab.training.budget import Budget, Recipe, Score
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import load_data
 from regnetlab.training.devices import find_device, kernels_used
+from regnetlab.trials.job import Job
 from tests.benchmarks.plain import plain_sets, train_plainly
 
 RECIPE = Recipe()
@@ -103,7 +104,12 @@ def timed(parts: dict[str, tuple[Any, str]], seconds: dict[str, float]) -> Itera
             setattr(owner, name, function)
 
 
-def package_shares(configs: list[Config], setup: Setup) -> dict[str, float]:
+def job_of(config: Config, budget: Budget, seed: int) -> Job:
+    acts = config_complexity(config, SMALL)["acts"]
+    return Job(config.text, SMALL, "fashion-mnist", budget, RECIPE, seed, acts=acts)
+
+
+def package_shares(configs: list[Config], setting: Setting, budget: Budget) -> dict[str, float]:
     """Where a worker's time goes, measured in this process on one thread."""
     parts = {
         "data": (Images, "normalised"),
@@ -113,12 +119,12 @@ def package_shares(configs: list[Config], setup: Setup) -> dict[str, float]:
         "evaluation": (trainer, "evaluate"),
         "norms": (trainer, "recompute_norms"),
     }
-    work(setup, Task(configs[0].text, RECIPE, 0))  # loads the data
+    work(setting, job_of(configs[0], budget, 0))  # loads the data
     seconds: dict[str, float] = {}
     started = time.perf_counter()
     with timed(parts, seconds):
         for each in configs:
-            work(setup, Task(each.text, RECIPE, 0))
+            work(setting, job_of(each, budget, 0))
     seconds["other"] = time.perf_counter() - started - sum(seconds.values())
     return seconds
 
@@ -139,7 +145,7 @@ def main() -> None:
     configs = networks(chosen.networks, chosen.seed)
     device = find_device("cpu")
     workers = usable_cores()
-    setup = Setup(SMALL, "fashion-mnist", None, "cpu", budget)
+    setting = Setting()
     cores = usable_cores()
     peak = matmul_peak(cores)
     operations = 2 * multiply_adds(configs, budget)
@@ -151,8 +157,8 @@ def main() -> None:
 
     sets = plain_sets(on_device(load_data("fashion-mnist", SMALL), device), budget)
     started = time.perf_counter()
-    pool = make_executor("local", Wanted(workers))
-    for each in [pool.train(setup, Task(configs[0].text, RECIPE, 0)) for _ in range(workers)]:
+    pool = make_executor("local", Request(workers))
+    for each in [pool.train(setting, Task(job_of(configs[0], budget, 0))) for _ in range(workers)]:
         each.result()
     start_up = time.perf_counter() - started
 
@@ -169,7 +175,7 @@ def main() -> None:
                 plain_seconds[part] = plain_seconds.get(part, 0.0) + spent
         plain_took = time.perf_counter() - started
         started = time.perf_counter()
-        calls = [pool.train(setup, Task(each.text, RECIPE, pair)) for each in configs]
+        calls = [pool.train(setting, Task(job_of(each, budget, pair))) for each in configs]
         scores: list[Score] = [each.result().score for each in calls]
         took = time.perf_counter() - started
         ratios.append(plain_took / took)
@@ -190,7 +196,7 @@ def main() -> None:
         f"error, package − plain: {statistics.mean(errors):+.2f} ± {spread:.2f} points (mean, standard error)"
     )
     print(f"plain: {shown(plain_seconds)}")
-    print(f"package, of one worker: {shown(package_shares(configs[:6], setup))}")
+    print(f"package, of one worker: {shown(package_shares(configs[:6], setting, budget))}")
     print(f"start-up of {workers} workers with their first network: {start_up:.1f} s, once a study")
     print(f"ratio {statistics.median(ratios):.2f}")
 
