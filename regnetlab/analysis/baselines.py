@@ -20,8 +20,8 @@ from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
 from regnetlab.spaces.regime import format_count
 from regnetlab.training.budget import COMPLETE, mean_error
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.csv_tables import LATENCY_BATCHES
 from regnetlab.trials.job import FINAL, TUNING
-from regnetlab.trials.tables import LATENCY_BATCHES
 
 EQUAL_COMPUTE = 1.25
 """Networks have equal compute where flops rise from each to the next by at most this factor."""
@@ -244,7 +244,7 @@ def baselines(
     """Compare tuned networks.
 
     Args:
-        rows: A row a training (``trials.tables.BASELINES``).
+        rows: A row a training (``trials.csv_tables.BASELINES``).
         seeds: Final trainings that every network gets; by default as many as one has at most.
         tuning_seeds: Trainings a learning rate; likewise.
         guess: What guessing earns on the validation images.

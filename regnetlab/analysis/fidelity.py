@@ -164,7 +164,7 @@ def fidelity(
     """Judge the budgets of a ladder.
 
     Args:
-        trainings: A row for each (``trials.tables.FIDELITY``).
+        trainings: A row for each (``trials.csv_tables.FIDELITY``).
         margin: Points of error that still count as no worse.
         pairs: The steps to compare; by default each space with the one before it. Those with a space that
             the ladder has not are left out.

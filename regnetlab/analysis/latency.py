@@ -187,7 +187,7 @@ def latency(
     """Set measured latencies beside the counts of the networks, and beside what was predicted.
 
     Args:
-        rows: A row for each network, machine and batch size (``trials.tables.LATENCY``).
+        rows: A row for each network, machine and batch size (``trials.csv_tables.LATENCY``).
         regime: Where the networks lie, with the study's prediction if it makes one.
         here: The machine that is asked about; by default all.
         batches: The batch sizes that are asked about.

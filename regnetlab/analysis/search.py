@@ -170,7 +170,7 @@ class SearchResult(Result):
 
 
 def trajectories(trainings: pd.DataFrame) -> Iterator[Trajectory]:
-    """The searches in a table (``trials.tables.SEARCHES``), in the order in which they come."""
+    """The searches in a table (``trials.csv_tables.SEARCHES``), in the order in which they come."""
     keys = ["space", "sampler", "search_seed", "batch", "protocol"]
     for _, rows in trainings.groupby(keys, sort=False):
         ordered = rows.sort_values("number")

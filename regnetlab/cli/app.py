@@ -12,22 +12,22 @@ from typer.exceptions import TyperException
 from regnetlab import __version__
 from regnetlab.cli import (
     baselines,
-    cluster,
     compare,
     count,
     data,
     export,
     fidelity,
     latency,
-    models,
     new,
     report,
+    run,
+    sample,
     search,
-    spaces,
     store,
-    studies,
-    training,
+    summary,
+    train,
     width_law,
+    worker,
 )
 from regnetlab.errors import InputError
 
@@ -39,17 +39,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(spaces.sample)
-app.command()(models.summary)
-app.command(name="models")(models.list_models)
+app.command()(sample.sample)
+app.command()(summary.summary)
+app.command(name="models")(summary.list_models)
 app.command()(count.count)
 app.command()(export.export)
-app.command()(training.train)
+app.command()(train.train)
 app.command()(new.new)
-app.command()(studies.run)
-app.command()(studies.status)
+app.command()(run.run)
+app.command()(run.status)
 app.command()(search.search)
-app.command()(cluster.worker)
+app.command()(worker.worker)
 app.add_typer(store.app, name="store")
 app.add_typer(data.app, name="data")
 app.command()(compare.plan)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from regnetlab.cli.output import Json, count, filled, number, print_guessing, print_json, print_table
-from regnetlab.cli.studies import StudyText
+from regnetlab.cli.run import StudyText
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.models import DataDir
 from regnetlab.cli.output import Json, filled, print_json, print_table
-from regnetlab.cli.spaces import Input
+from regnetlab.cli.sample import Input
+from regnetlab.cli.summary import DataDir
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.models import ModelText
 from regnetlab.cli.output import Json, print_json
-from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
+from regnetlab.cli.sample import Classes, Input, OfStudy, TemplateName
+from regnetlab.cli.summary import ModelText
 from regnetlab.errors import InputError
 from regnetlab.files import check_output, write_atomically
 

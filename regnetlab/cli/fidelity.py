@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.options import Margin
 from regnetlab.cli.output import COLUMNS, Json, number, print_guessing, print_json, print_table, signed
+from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def fidelity(
         raise InputError("give a study or --from FILE, one of the two")
     from regnetlab.analysis.fidelity import fidelity as judge  # SciPy
     from regnetlab.analysis.statistics.verdicts import MARGIN, check_margin
-    from regnetlab.trials.tables import FIDELITY
+    from regnetlab.trials.csv_tables import FIDELITY
 
     if margin is not None:
         check_margin(margin)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.models import Device
 from regnetlab.cli.output import Json, count, filled, number, print_json, print_table
-from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
+from regnetlab.cli.sample import Classes, Input, OfStudy, TemplateName
+from regnetlab.cli.summary import Device
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener, printable
-from regnetlab.cli.models import DataDir
 from regnetlab.cli.output import Json, print_json, print_next
-from regnetlab.cli.spaces import Input
+from regnetlab.cli.sample import Input
+from regnetlab.cli.summary import DataDir
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def new(
     if data is None:
         text = begun_from(from_, (example / "study.toml").read_text(encoding="utf-8"), name)
     else:
-        from regnetlab.study.suited import suited
-        from regnetlab.study.suited_text import choices, suited_text
+        from regnetlab.study.new_for_data import suited
+        from regnetlab.study.new_for_data_text import choices, suited_text
         from regnetlab.training.datasets import load_data, outline
         from regnetlab.training.folders.decode import Reading
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, Seed, count, filled, number, print_guessing, print_json, print_table
-from regnetlab.cli.spaces import WindowText
+from regnetlab.cli.sample import WindowText
+from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from regnetlab.cli.output import (
     print_table,
     stages,
 )
-from regnetlab.cli.spaces import Classes, Input, TemplateName, WindowText
+from regnetlab.cli.sample import Classes, Input, TemplateName, WindowText
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:

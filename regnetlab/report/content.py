@@ -34,11 +34,11 @@ from regnetlab.study.results import (
     study_trials,
 )
 from regnetlab.study.search.definition import protocol
+from regnetlab.trials.csv_tables import BASELINES
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import Trials
-from regnetlab.trials.tables import BASELINES
 
 
 @dataclass(frozen=True, slots=True)

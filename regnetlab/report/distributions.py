@@ -174,7 +174,7 @@ def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]
 def curves_figure(networks: pd.DataFrame) -> go.Figure:
     """Training error over the images seen: each space's median, and its middle four fifths.
 
-    The column ``points`` of ``networks`` holds learning curves (``trials.tables.points_of``).
+    The column ``points`` of ``networks`` holds learning curves (``trials.csv_tables.points_of``).
     """
     figure = go.Figure()
     for i, space in enumerate(spaces_of(networks)):

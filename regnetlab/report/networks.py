@@ -9,9 +9,9 @@ import pandas as pd
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
+from regnetlab.trials.csv_tables import points_of
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import records
-from regnetlab.trials.tables import points_of
 
 MOST_SHOWN = 4_000
 """Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""

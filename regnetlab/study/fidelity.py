@@ -17,9 +17,9 @@ from regnetlab.files import write_atomically
 from regnetlab.study.plan import Plan
 from regnetlab.study.stages import data_of, planned_jobs
 from regnetlab.training.budget import Budget, Score
+from regnetlab.trials.csv_tables import FIDELITY
 from regnetlab.trials.job import Job
 from regnetlab.trials.store import open_store
-from regnetlab.trials.tables import FIDELITY
 
 if TYPE_CHECKING:
     from regnetlab.study.observer import Observer
@@ -145,7 +145,7 @@ def _write(plan: Plan, state: Ladder) -> None:
 
 
 def fidelity_frame(state: Ladder) -> pd.DataFrame:
-    """The finished trainings of the ladder as a table (``tables.FIDELITY``), smallest budget first."""
+    """The finished trainings of the ladder as a table (``csv_tables.FIDELITY``), smallest budget first."""
     return FIDELITY.frame(
         {
             "images": budget.images,

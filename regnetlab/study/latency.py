@@ -1,4 +1,4 @@
-"""Measuring how long a study's networks take for one batch, into latency.csv (``tables.LATENCY``).
+"""Measuring how long a study's networks take for one batch, into latency.csv (``csv_tables.LATENCY``).
 
 Rows of other machines stay where they are, and what was measured is not measured again; so a killed command
 loses the last seconds of its work at most.
@@ -15,10 +15,10 @@ from regnetlab.files import write_atomically
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import processor
 from regnetlab.study.stages import planned_jobs, study_state
+from regnetlab.trials.csv_tables import LATENCY
 from regnetlab.trials.job import Job
 from regnetlab.trials.lease import locked
 from regnetlab.trials.store import open_store
-from regnetlab.trials.tables import LATENCY
 
 if TYPE_CHECKING:  # reading latency.csv does without torch
     import torch

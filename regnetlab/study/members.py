@@ -123,7 +123,7 @@ def _derived(plan: Plan) -> Mapping[int, Config]:
 
 
 def _written_regnets(plan: Plan) -> list[Config]:
-    from regnetlab.trials.tables import TRIALS  # pandas
+    from regnetlab.trials.csv_tables import TRIALS  # pandas
 
     rows = TRIALS.read(plan.trials).query(f"space == '{DERIVED}' and replicate == 0").sort_values("index")
     columns = ("depths", "widths", "group_widths", "bottleneck_ratios")

@@ -21,7 +21,7 @@ from regnetlab.spaces.sampler import MAX_N
 from regnetlab.spaces.space import SPACES, DesignSpace
 from regnetlab.spaces.template import Template, parse_input, template_named
 from regnetlab.study.plan import BaselinesSection, Draw, Plan, Running, stored_at
-from regnetlab.study.plan_mistakes import explained, line_of_message
+from regnetlab.study.plan_errors import explained, line_of_message
 from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading, is_folder

@@ -11,10 +11,10 @@ from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, recorded
 from regnetlab.study.stages import State, study_state
+from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, SEARCHES
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import FINAL, TUNING
 from regnetlab.trials.table import Trials, trials_of
-from regnetlab.trials.tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, SEARCHES
 
 
 def study_trials(plan: Plan) -> Trials:
@@ -50,7 +50,7 @@ def study_trials(plan: Plan) -> Trials:
 
 
 def study_baselines(plan: Plan) -> pd.DataFrame:
-    """The trainings of the comparison with the baselines (``tables.BASELINES``); empty before tuning."""
+    """The trainings of the comparison with the baselines (``csv_tables.BASELINES``); empty before tuning."""
     if plan.store.exists():
         from regnetlab.trials.store import open_store  # SQLAlchemy
 
@@ -90,7 +90,9 @@ def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
                         "images": score.images,
                         "seconds": round(score.seconds, 2),
                         **{
-                            f"latency_{batch}_ms": round(times[str(batch)][0], 3) if str(batch) in times else None
+                            f"latency_{batch}_ms": round(times[str(batch)][0], 3)
+                            if str(batch) in times
+                            else None
                             for batch in LATENCY_BATCHES
                         },
                     }
@@ -111,7 +113,7 @@ def compared_with_baselines(plan: Plan) -> BaselineComparison:
 
 
 def study_searches(plan: Plan) -> pd.DataFrame:
-    """The trainings of every search in the study's folder (``tables.SEARCHES``), of whatever protocol."""
+    """The trainings of every search in the study's folder (``csv_tables.SEARCHES``), of whatever protocol."""
     if plan.searches_store.exists():
         from regnetlab.study.search.store import kept_searches, searches_frame  # Optuna
 
@@ -120,12 +122,12 @@ def study_searches(plan: Plan) -> pd.DataFrame:
 
 
 def study_fidelity(plan: Plan) -> pd.DataFrame:
-    """The trainings of the study's ladder of budgets (``tables.FIDELITY``); empty without one."""
+    """The trainings of the study's ladder of budgets (``csv_tables.FIDELITY``); empty without one."""
     return FIDELITY.read(plan.fidelity) if plan.fidelity.exists() else FIDELITY.frame(())
 
 
 def study_latency(plan: Plan) -> pd.DataFrame:
-    """The latencies of the study's networks (``tables.LATENCY``) that were measured, on any machine."""
+    """The latencies of the study's networks (``csv_tables.LATENCY``) that were measured, on any machine."""
     return LATENCY.read(plan.latencies) if plan.latencies.exists() else LATENCY.frame(())
 
 

@@ -11,8 +11,8 @@ from regnetlab.study.session import Options, Session, open_session, prepare
 from regnetlab.study.stages import State, settle_next, study_state
 from regnetlab.training.devices import find_device
 from regnetlab.training.latency import latency
+from regnetlab.trials.csv_tables import BASELINES, LATENCY_BATCHES
 from regnetlab.trials.table import trials_of
-from regnetlab.trials.tables import BASELINES, LATENCY_BATCHES
 
 
 def run_study(plan: Plan, options: Options, observer: Observer) -> State:

@@ -11,6 +11,7 @@ import pandas as pd
 from regnetlab.errors import InputError
 from regnetlab.models.pycls_config import is_config_file
 from regnetlab.trials.csv_header import read_header
+from regnetlab.trials.csv_tables import SEARCH_COLUMNS, TRIALS
 from regnetlab.trials.error_units import (
     ACCURACY,
     ERRORS,
@@ -23,7 +24,6 @@ from regnetlab.trials.foreign import config_row, imported_rows
 from regnetlab.trials.optuna_file import NO_SAMPLE, is_optuna, optuna_trials
 from regnetlab.trials.rows import UNNAMED, Row, counted_twice, network_of, with_repeats
 from regnetlab.trials.table import NETWORK, Trials, own_columns
-from regnetlab.trials.tables import SEARCH_COLUMNS, TRIALS
 
 _MOST_BYTES = 2**31
 

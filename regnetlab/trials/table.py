@@ -28,9 +28,9 @@ from regnetlab.spaces.space import REGNET
 from regnetlab.spaces.template import Template
 from regnetlab.training.budget import Score
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.csv_tables import TRIALS
 from regnetlab.trials.foreign import INCOMPLETE
 from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job
-from regnetlab.trials.tables import TRIALS
 
 _STAGES = ("depths", "widths", "group_widths", "bottleneck_ratios")
 NETWORK = ["space", "index"]

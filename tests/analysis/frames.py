@@ -8,9 +8,9 @@ import pandas as pd
 
 from regnetlab.analysis.baselines import BaselineComparison, baselines
 from regnetlab.spaces.config import Config
+from regnetlab.trials.csv_tables import BASELINES
 from regnetlab.trials.files import parse_trials
 from regnetlab.trials.table import Trials
-from regnetlab.trials.tables import BASELINES
 
 
 def networks(configs: list[Config], errors: np.ndarray) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from scipy import stats
 
 from regnetlab.analysis.baselines import baselines
 from regnetlab.training.guessing import Guessing
-from regnetlab.trials.tables import BASELINES
+from regnetlab.trials.csv_tables import BASELINES
 from tests.analysis.frames import baseline_rows, baselines_of
 
 

@@ -16,7 +16,7 @@ from regnetlab.report.fidelity import fidelity_figure
 from regnetlab.spaces.arrays import Floats
 from regnetlab.training.budget import Budget
 from regnetlab.training.guessing import Guessing
-from regnetlab.trials.tables import FIDELITY
+from regnetlab.trials.csv_tables import FIDELITY
 
 BUDGETS = tuple(Budget(images=images) for images in (400, 1600, 6400))
 SECONDS = (1.0, 2.0, 8.0)

@@ -9,7 +9,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window
-from regnetlab.trials.tables import LATENCY
+from regnetlab.trials.csv_tables import LATENCY
 
 RANDOM = np.random.default_rng(0)
 FLOPS = RANDOM.integers(500_000, 2_000_000, 60)

@@ -8,9 +8,9 @@ import pytest
 
 from regnetlab.analysis.search import SearchResult, Trajectory, against_random, trajectories
 from regnetlab.spaces.arrays import Floats
+from regnetlab.trials.csv_tables import SEARCHES, TRIALS
 from regnetlab.trials.files import parse_trials, read_trials
 from regnetlab.trials.table import Trials
-from regnetlab.trials.tables import SEARCHES, TRIALS
 
 NETWORK = {
     **{"id": "x", "depths": (1, 1), "widths": (8, 16), "group_widths": (8, 8), "bottleneck_ratios": (1, 1)},

@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from regnetlab.cli.one_training import OneTraining, one_training
+from regnetlab.cli.train_options import OneTraining, one_training
 from regnetlab.models.summary import summarise
 from regnetlab.training.batches import on_device
 from regnetlab.training.devices import find_device, set_up

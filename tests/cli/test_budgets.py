@@ -16,7 +16,7 @@ from regnetlab.spaces.template import TEMPLATES
 from regnetlab.study.latency import network_columns, networks_to_time, this_machine
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training.datasets import load_data
-from regnetlab.trials.tables import LATENCY
+from regnetlab.trials.csv_tables import LATENCY
 from tests.cli.asked import answer, complaint
 
 Capture = pytest.CaptureFixture[str]

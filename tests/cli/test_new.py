@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from regnetlab.cli import main
-from regnetlab.cli.studies import study_names
+from regnetlab.cli.run import study_names
 from regnetlab.study.baselines import hand_designed
 from regnetlab.study.examples import examples
 from regnetlab.study.plan_file import load_plan

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from regnetlab.cli import main
-from regnetlab.cli.one_training import one_training
+from regnetlab.cli.train_options import one_training
 from regnetlab.models.registry import named_models
 from regnetlab.models.weights import trained_network
 from regnetlab.spaces.template import SMALL

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 
 from regnetlab.analysis.baselines import baselines
@@ -14,8 +15,8 @@ from regnetlab.report.distributions import edf_figure
 from regnetlab.report.findings import guessing_findings, guessing_sentence
 from regnetlab.report.page import page
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.csv_tables import BASELINES
 from regnetlab.trials.files import read_trials
-from regnetlab.trials.tables import BASELINES
 from tests.cli.asked import pilot
 
 Guessed = Callable[[float], Content]
@@ -37,6 +38,10 @@ def guessed(tmp_path: Path) -> Guessed:
     return content
 
 
+def drawn(content: Content) -> go.Figure:
+    return edf_figure(content.networks, content.comparison.spaces, content.comparison.guess)
+
+
 def test_a_space_near_the_error_of_guessing_is_named_and_others_are_not(guessed: Guessed) -> None:
     content = guessed(29.5)
     (found,) = guessing_findings(content)
@@ -56,18 +61,18 @@ def test_a_step_between_spaces_that_have_not_learned_says_so(guessed: Guessed) -
 
 
 def test_guessing_is_a_line_in_the_distributions_where_these_reach_it(guessed: Guessed) -> None:
-    near = edf_figure(guessed(30.0))
+    near = drawn(guessed(30.0))
     (line,) = near.layout.shapes
     assert line.x0 == line.x1 == 30.0
     assert near.layout.annotations[0].text == "guessing 30.0%"
-    assert not edf_figure(guessed(90.0)).layout.shapes
+    assert not drawn(guessed(90.0)).layout.shapes
 
 
 def test_where_nothing_is_known_nothing_is_said(tmp_path: Path) -> None:
     content = files_content([pilot(tmp_path)])
     assert guessing_findings(content) == []
     assert guessing_sentence(content) == guessing_sentence(content, tested=True) == ""
-    assert not edf_figure(content).layout.shapes
+    assert not drawn(content).layout.shapes
     assert "commonest class" not in page(content)
 
 

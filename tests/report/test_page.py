@@ -14,18 +14,28 @@ from regnetlab.report.content import Content, files_content, study_content
 from regnetlab.report.findings import caution
 from regnetlab.report.page import default_path
 from regnetlab.report.page import page as render
+from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.provenance import provenance_json
+from regnetlab.study.run import run_study
+from regnetlab.study.session import Options
 from regnetlab.trials.store import open_store
 from tests.analysis.frames import baseline_rows, baselines_of
 from tests.conftest import STUDY
-from tests.study.running import ran
-from tests.study.test_baselines import CONTEST
 
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/google-chrome") if Path(p).exists()), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 EVIL = "<script>alert(1)</script>"
+BASELINES = """
+[baselines]
+names = ["bn_lenet", "vgg11@0.07x"]
+forms = ["small"]
+lr = [0.01, 0.1]
+regnets = 1
+[baselines.recipe.VGG]
+warmup = 0.2
+"""
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +43,11 @@ def plan(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Plan:
     """A finished study, named as no study should be."""
     folder = tmp_path_factory.mktemp("root") / "studies" / EVIL.replace("/", "∕")
     folder.mkdir(parents=True)
-    (folder / "study.toml").write_text(STUDY + CONTEST)
+    (folder / "study.toml").write_text(STUDY + BASELINES)
     plan = load_plan(folder / "study.toml")
-    ran(plan, data_dir)
+    run_study(plan, Options("inline", device="cpu", data_dir=data_dir), Observer())
     store = open_store(plan.store)
-    store.keep("provenance", {"note": EVIL})
+    store.keep("provenance", {**store.fact("provenance"), "note": EVIL})
     plan.provenance.write_text(provenance_json(store))
     return plan
 

@@ -20,8 +20,8 @@ from regnetlab.study.plan_file import load_plan
 from regnetlab.study.search.definition import protocol
 from regnetlab.study.stages import planned_jobs
 from regnetlab.training.budget import Score
+from regnetlab.trials.csv_tables import SEARCHES
 from regnetlab.trials.table import trials_of
-from regnetlab.trials.tables import SEARCHES
 from tests.analysis.test_search import random_errors, searches
 
 MakeStudy = Callable[..., Path]

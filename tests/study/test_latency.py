@@ -15,8 +15,8 @@ from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.stages import planned_jobs
 from regnetlab.training import latency
+from regnetlab.trials.csv_tables import LATENCY
 from regnetlab.trials.lease import locked
-from regnetlab.trials.tables import LATENCY
 from tests.study.test_fidelity import SMALL
 
 MakeStudy = Callable[..., Path]

@@ -18,8 +18,8 @@ from regnetlab.study.search.run import run_search
 from regnetlab.study.session import Options, prepare
 from regnetlab.study.stages import State, data_of, kept_regnets, study_state
 from regnetlab.study.status import status
+from regnetlab.trials.csv_tables import FIDELITY
 from regnetlab.trials.store import open_store
-from regnetlab.trials.tables import FIDELITY
 from tests.conftest import STUDY, refusal
 from tests.study.running import MakeStudy, inline, ran, scores_of, trainings
 

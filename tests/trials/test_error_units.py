@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regnetlab.errors import InputError
+from regnetlab.trials.csv_tables import TRIALS
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import parse_trials
-from regnetlab.trials.tables import TRIALS
 
 IN_UNIT = {
     "percent": lambda error: error,

@@ -67,7 +67,7 @@ class Measured:
 
 
 def measured(trainings: pd.DataFrame) -> Measured:
-    """The arrays of a table of trainings (``trials.tables.FIDELITY``).
+    """The arrays of a table of trainings (``trials.csv_tables.FIDELITY``).
 
     Raises:
         InputError: A value can't be.

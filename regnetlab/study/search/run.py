@@ -19,8 +19,8 @@ from regnetlab.study.search.store import (
     searches_frame,
 )
 from regnetlab.study.session import Options, Prepared, Session, open_session
+from regnetlab.trials.csv_tables import SEARCHES
 from regnetlab.trials.job import Trial
-from regnetlab.trials.tables import SEARCHES
 
 
 def run_search(search: Search, prepared: Prepared, options: Options, observer: Observer) -> list[Step]:

@@ -20,9 +20,9 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.law import parse_config
 from regnetlab.study.search.definition import Candidate, Search, Step, search_job
 from regnetlab.training.budget import COMPLETE, Score
+from regnetlab.trials.csv_tables import SEARCHES
 from regnetlab.trials.job import Job
 from regnetlab.trials.optuna_file import SEARCH_MARK, sqlite_storage
-from regnetlab.trials.tables import SEARCHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def known_scores(path: Path, data: str) -> dict[str, Score]:
 
 
 def searches_frame(searches: Sequence[KeptSearch]) -> pd.DataFrame:
-    """The finished trainings of these searches as a table (``tables.SEARCHES``)."""
+    """The finished trainings of these searches as a table (``csv_tables.SEARCHES``)."""
     return SEARCHES.frame(_row(search.facts, step) for search in searches for step in search.steps)
 
 

@@ -2,7 +2,7 @@
 
 The example says which spaces, which recipe, and how large its networks are among those of its first space;
 the data say the rest. What is chosen here is drawn and solved before it is handed on, as a dry run does it.
-``suited_text`` writes it down.
+``new_for_data_text`` writes it down.
 """
 
 from collections.abc import Iterator

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.models import DataDir, Device, Kernels
 from regnetlab.cli.output import Json, number, print_guessing, print_json, print_next, print_table
-from regnetlab.cli.spaces import study_names
+from regnetlab.cli.sample import study_names
+from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.cli.watch import keep_watching, print_workers
 from regnetlab.errors import unknown
 

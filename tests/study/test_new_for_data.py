@@ -11,12 +11,12 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
 from regnetlab.study.baselines import hand_designed
 from regnetlab.study.examples import examples
+from regnetlab.study.new_for_data import check_enough, last_map, suited, template_for
+from regnetlab.study.new_for_data_text import suited_text
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan, parse_plan
 from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.stages import planned_jobs
-from regnetlab.study.suited import check_enough, last_map, suited, template_for
-from regnetlab.study.suited_text import suited_text
 from regnetlab.training.datasets import Outline
 
 sides = st.integers(16, 224)

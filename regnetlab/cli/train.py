@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener
-from regnetlab.cli.models import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.cli.output import Json, Seed, filled, number, print_guessing, print_json
-from regnetlab.cli.spaces import Input, OfStudy
+from regnetlab.cli.sample import Input, OfStudy
+from regnetlab.cli.summary import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.errors import InputError
 from regnetlab.training.budget import INTERRUPTED, Budget, Recipe, Score
 from regnetlab.training.recipes import check_recipe
 
 if TYPE_CHECKING:
     from regnetlab.cli.epochs import Rows
-    from regnetlab.cli.one_training import OneTraining
+    from regnetlab.cli.train_options import OneTraining
 
 _BUDGET, _RECIPE = Budget(), Recipe()  # whose values are the options' defaults
 _LARGE = 50_000_000  # multiply-adds of an image; a network below that has too little for threads to share
@@ -132,7 +132,7 @@ def train(
 
     from regnetlab.analysis.guessing import guessed, has_learned  # SciPy
     from regnetlab.cli.epochs import Rows  # torch
-    from regnetlab.cli.one_training import one_training
+    from regnetlab.cli.train_options import one_training
     from regnetlab.models.weights import check_weights_path
     from regnetlab.training.batches import on_device
     from regnetlab.training.cores import usable_cores

@@ -6,9 +6,9 @@ from dataclasses import fields
 from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import format_count
+from regnetlab.study.new_for_data import LEAST_SIDE, Suited, last_map
 from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.study.plan_text import space_lines, template_table
-from regnetlab.study.suited import LEAST_SIDE, Suited, last_map
 from regnetlab.study.tomlfile import write_pairs
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.datasets import Outline

@@ -16,7 +16,7 @@ from regnetlab.cli.output import (
     print_json,
     print_table,
 )
-from regnetlab.cli.spaces import Classes, Input, OfStudy, TemplateName
+from regnetlab.cli.sample import Classes, Input, OfStudy, TemplateName
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
