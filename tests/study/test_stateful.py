@@ -206,7 +206,7 @@ class Studies(RuleBasedStateMachine):
 
 def test_a_study_with_a_history_says_what_a_fresh_one_says() -> None:
     count = int(os.environ.get("REGNETLAB_STATEFUL", "6"))
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Studies,
         settings=settings(
             max_examples=count,

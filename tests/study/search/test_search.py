@@ -252,7 +252,7 @@ def test_what_can_not_be_searched_is_refused(plan: Plan, data_dir: Path) -> None
         ("nsga2 takes 2 to 1,000", {"sampler": NSGA2, "batch": 1}),
     ):
         with pytest.raises(InputError, match=words):
-            replace(a_search(plan), **changes)  # type: ignore[arg-type]
+            replace(a_search(plan), **changes)
     narrow = replace(plan, regime=replace(plan.regime, params=plan.regime.flops))
     tiny = replace(narrow, regime=replace(narrow.regime, acts=type(plan.regime.flops)(1, 2)))  # type: ignore[misc]
     with pytest.raises(InputError, match="widen or move the window"):
