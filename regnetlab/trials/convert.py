@@ -45,6 +45,14 @@ def has_older(connection: sql.Connection, study: str) -> bool:
     return there and connection.scalar(sql.text(_STUDY), {"study": study}) is not None
 
 
+def has_others(connection: sql.Connection) -> bool:
+    """Whether a file without such a study has tables of another program, or other studies of Optuna's."""
+    tables = {name for name in sql.inspect(connection).get_table_names() if not name.startswith("regnetlab_")}
+    if "studies" in tables and tables <= set(_TABLES):
+        return bool(connection.scalar(sql.text("select count(*) from studies")))
+    return bool(tables)
+
+
 def read_older(connection: sql.Connection, study: str) -> tuple[Facts, Rows]:
     """The facts about a study and the rows of its trainings, from Optuna's tables."""
     named = {"study": study}

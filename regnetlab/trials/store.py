@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from regnetlab.errors import InputError
 from regnetlab.files import sqlite_uri
 from regnetlab.training.budget import CurvePoint, Score
-from regnetlab.trials.convert import drop_older, has_older, read_older
+from regnetlab.trials.convert import drop_older, has_older, has_others, read_older
 from regnetlab.trials.job import Trial
 from regnetlab.trials.location import Database, Location, mask
 
@@ -296,6 +296,10 @@ def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
         if (found := _schema(connection, study)) is not None:
             return found
         older = has_older(connection, study)
+        if file and not older and has_others(connection):
+            raise InputError(
+                f"store {location} is another program's database", "name another file, or move it away"
+            )
         if older and isinstance(location, Path) and not snapshot:
             _back_up(location)
         for table in _TABLES.sorted_tables:

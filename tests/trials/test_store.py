@@ -145,3 +145,17 @@ def test_several_processes_may_make_the_same_store_at_once(tmp_path: Path) -> No
     ]
     assert [process.communicate()[1] for process in started] == [""] * 4
     assert open_store(path).scores(DATA) == {}
+
+
+def test_the_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "study.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table t (x)")
+    connection.close()
+    with pytest.raises(InputError, match="another program's database"):
+        open_store(path)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("select name from sqlite_master").fetchall() == [("t",)]
+    connection.close()
