@@ -93,7 +93,7 @@ def test_a_form_is_exported_as_it_is_built(capsys: Capture) -> None:
 
 @pytest.mark.skipif(
     any(importlib.util.find_spec(each) is None for each in ("onnx", "onnxscript")),
-    reason="needs onnx and onnxscript: pip install 'regnetlab[export]'",
+    reason="needs onnx and onnxscript; pip install 'regnetlab[export]'",
 )
 def test_onnx_takes_any_network_and_writes_one_file(capsys: Capture, tmp_path: Path) -> None:
     import onnx
@@ -112,7 +112,7 @@ def test_onnx_needs_a_file_and_its_packages(capsys: Capture, monkeypatch: pytest
     )
     monkeypatch.setattr("regnetlab.models.export.onnx.find_spec", lambda name: None)
     said = complaint(capsys, NETWORK, "--to", "onnx", "-o", "network.onnx")
-    assert said.endswith("--to onnx needs onnx and onnxscript: pip install 'regnetlab[export]'")
+    assert said.endswith("--to onnx needs onnx and onnxscript; pip install 'regnetlab[export]'")
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,6 @@ def test_a_study_that_derives_none_or_is_none_says_so(capsys: Capture, quick: Pa
     other = str(examples()["falling-widths"])
     assert "[derive] n = 6" in complaint(capsys, ("summary", "derived0", "--study", other))
     (quick / "trials.csv").write_text("space,index\nderived,x\n")
-    assert "can't be read as `run` writes it" in complaint(
+    assert "not what `regnetlab run` writes" in complaint(
         capsys, ("summary", "derived0", "--study", str(quick))
     )

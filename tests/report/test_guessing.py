@@ -39,7 +39,7 @@ def guessed(tmp_path: Path) -> Guessed:
 
 
 def drawn(content: Content) -> go.Figure:
-    return edf_figure(content.networks, content.comparison.spaces, content.comparison.guess)
+    return edf_figure(content.networks.frame, content.comparison.spaces, content.comparison.guess)
 
 
 def test_a_space_near_the_error_of_guessing_is_named_and_others_are_not(guessed: Guessed) -> None:

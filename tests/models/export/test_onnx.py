@@ -66,7 +66,7 @@ def test_missing_packages_are_named_with_their_remedy(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         "regnetlab.models.export.onnx.find_spec", lambda name: None if name == "onnxscript" else found(name)
     )
-    with pytest.raises(InputError, match=r"needs onnxscript: pip install 'regnetlab\[export\]'"):
+    with pytest.raises(InputError, match=r"needs onnxscript; pip install 'regnetlab\[export\]'"):
         exported(MODEL, TEMPLATE, params=10_000)
 
 

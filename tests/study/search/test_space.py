@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from regnetlab.study.search_space import expressed, proposed
 
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import REGNET
 from regnetlab.spaces.template import SMALL
+from regnetlab.study.search.space import expressed, proposed
 
 ON_GRID = Ranges(depth=(1, 12), width=(8, 256))
 
