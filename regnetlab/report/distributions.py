@@ -116,7 +116,7 @@ def strip_figure(networks: pd.DataFrame) -> go.Figure:
             line={"color": colour, "width": 1.5},
             fillcolor="rgba(0,0,0,0)",
             hoveron="points",
-            hovertemplate="%{y:.2f} %<extra>" + title(space) + "</extra>",
+            hovertemplate="%{y:.2f}%<extra>" + title(space) + "</extra>",
             meta={"space": space},
         )
     figure.update_layout(
@@ -129,7 +129,7 @@ def strip_figure(networks: pd.DataFrame) -> go.Figure:
 
 
 def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]) -> go.Figure:
-    """The best of k networks drawn at random from each space: its mean, and 95 % of all searches."""
+    """The best of k networks drawn at random from each space: its mean, and 95% of all searches."""
     figure = go.Figure()
     for i, population in enumerate(populations):
         rows = networks[networks["space"] == population.space]
@@ -158,7 +158,7 @@ def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]
             mode="lines",
             name=title(population.space),
             line={"color": colour, "dash": dash, "width": 2.5},
-            hovertemplate=f"{title(population.space)}: %{{y:.2f}} %%{{text}}<extra></extra>",
+            hovertemplate=f"{title(population.space)}: %{{y:.2f}}%%{{text}}<extra></extra>",
             meta={"space": population.space},
         )
     figure.update_layout(
@@ -200,7 +200,7 @@ def curves_figure(networks: pd.DataFrame) -> go.Figure:
             mode="lines",
             name=title(space),
             line={"color": colour, "dash": dash, "width": 2.5},
-            hovertemplate=f"{title(space)}: %{{y:.1f}} %<extra></extra>",
+            hovertemplate=f"{title(space)}: %{{y:.1f}}%<extra></extra>",
             meta={"space": space},
         )
     figure.update_layout(
@@ -237,7 +237,7 @@ def _add_steps(
         name=title(space),
         mode="lines",
         line={"color": colour, "dash": dash, "width": 2.5, "shape": "hv"},
-        hovertemplate=f"{title(space)}: %{{y:.0%}} have ≤ %{{x:.1f}} %<extra></extra>",
+        hovertemplate=f"{title(space)}: %{{y:.0%}} have ≤ %{{x:.1f}}%<extra></extra>",
         visible=variant == "plain",
         showlegend=variant == "plain",
         meta={"space": space, "variant": variant},
@@ -245,7 +245,7 @@ def _add_steps(
 
 
 def _quantiles(curves: Sequence[Sequence[Sequence[float]]]) -> tuple[list[float], ...]:
-    """Images seen, and the 10, 50 and 90 % points of the training errors of curves with as many points."""
+    """Images seen, and the 10, 50 and 90% points of the training errors of curves with as many points."""
     length = max(len(curve) for curve in curves)
     whole = [curve for curve in curves if len(curve) == length]
     errors = np.array([[point[2] for point in curve] for curve in whole])

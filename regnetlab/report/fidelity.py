@@ -84,7 +84,7 @@ def medians_figure(found: Fidelity) -> go.Figure:
             name=title(space),
             line={"color": colour, "dash": dash, "width": 2.5},
             marker={"color": colour, "symbol": symbol, "size": 8},
-            hovertemplate=f"{title(space)}: %{{y:.2f}} %<extra></extra>",
+            hovertemplate=f"{title(space)}: %{{y:.2f}}%<extra></extra>",
             meta={"space": space},
         )
     figure.update_layout(

@@ -36,7 +36,7 @@ from regnetlab.study.plan_text import plan_toml
 
 FIRST_PROPERTY = "growth"
 _DIGITS = 8
-"""Significant ones of the numbers in figures: more would differ between processors, and be read by nobody."""
+"""Significant ones of the numbers in figures; more would differ between processors."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def searches_figure(found: Sequence[SearchResult], order: Sequence[str] = ()) ->
                 mode="lines",
                 name=f"{title(space)}, drawn at random",
                 line={"color": colour, "width": 2.5},
-                hovertemplate=f"{title(space)}, drawn at random: %{{y:.2f}} %<extra></extra>",
+                hovertemplate=f"{title(space)}, drawn at random: %{{y:.2f}}%<extra></extra>",
                 meta={"space": space},
             )
     for each in found:
@@ -78,7 +78,7 @@ def _add_search(figure: go.Figure, search: Trajectory) -> None:
         mode="lines",
         name=name,
         line={"color": colour, "dash": dash, "width": 2, "shape": "hv"},
-        hovertemplate=f"{name}: %{{y:.2f}} %<extra></extra>",
+        hovertemplate=f"{name}: %{{y:.2f}}%<extra></extra>",
         meta={"space": search.space},
     )
 

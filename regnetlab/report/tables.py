@@ -74,7 +74,7 @@ def derived_rows(content: Content) -> list[dict[str, Any]]:
             "number": int(number),
             "model": row["model"],
             "error": f"{row['error']:.2f}",
-            "beaten": f"{100 * (drawn > row['error']).mean():.0f} %",
+            "beaten": f"{100 * (drawn > row['error']).mean():.0f}%",
             **{key: f"{row[key] / 1e6:.3f}" for key in ("flops", "params", "acts")},
         }
         for number, row in zip(rows.index, records(rows), strict=True)

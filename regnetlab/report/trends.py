@@ -38,7 +38,7 @@ def property_figure(networks: pd.DataFrame, name: str, found: Trend | None = Non
                 mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.8},
                 customdata=rows.index.tolist(),
-                hovertemplate=f"<b>{title(space)}</b> %{{y:.2f}} %<br>%{{x:.4s}}<extra></extra>",
+                hovertemplate=f"<b>{title(space)}</b> %{{y:.2f}}%<br>%{{x:.4s}}<extra></extra>",
                 meta={"space": space, "columns": {"x": name, "y": "error"}},
             )
         )

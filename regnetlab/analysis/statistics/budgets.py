@@ -203,7 +203,7 @@ def _median(measured: Measured, rung: int, space: int) -> Interval:
 
 
 def _earned(errors: Floats) -> Floats:
-    """Without the networks that have none; all of them at 100 % where none has one."""
+    """Without the networks that have none; all of them at 100% where none has one."""
     kept = errors[~np.isnan(errors)]
     return kept if len(kept) else np.full(len(errors), WORST)
 

@@ -14,9 +14,9 @@ from regnetlab.spaces.arrays import Floats
 class Edf:
     """Share of networks with an error of at most e, at every step (n points, ascending).
 
-    ``margin`` is the half width of a band that holds the whole true distribution with 95 %
+    ``margin`` is the half width of a band that holds the whole true distribution with 95%
     confidence (Dvoretzky–Kiefer–Wolfowitz with Massart's constant, 1990: √(log(2/α) / 2n)).
-    ``low`` and ``high`` hold each single share with 95 %: quantiles of the bootstrap's distribution of
+    ``low`` and ``high`` hold each single share with 95%: quantiles of the bootstrap's distribution of
     it, which is binomial and needs no resampling.
     """
 

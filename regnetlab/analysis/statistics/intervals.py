@@ -16,7 +16,7 @@ from regnetlab.spaces.arrays import Floats
 
 LEVEL = 0.95
 FEWEST = 6
-"""Networks without which no median has a 95% interval: 2 · ½ⁿ > 5 % below (the sign test's)."""
+"""Networks without which no median has a 95% interval: 2 · ½ⁿ > 5% below (the sign test's)."""
 
 _RESAMPLES = 2_000
 _DRAWS = 20_000

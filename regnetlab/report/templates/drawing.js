@@ -37,7 +37,7 @@ function drawCurve(place, curve) {
   const total = 300, height = 60;
   const most = Math.max(...curve.map((point) => point[1])), last = curve[curve.length - 1];
   const points = curve.map(([images, error]) => `${4 + (total - 60) * images / last[0]},${height - 6 - (height - 14) * error / most}`);
-  const image = svg("svg", { viewBox: `0 0 ${total} ${height}`, role: "img", "aria-label": `training error from ${curve[0][1]} to ${last[1]} %` }, place);
+  const image = svg("svg", { viewBox: `0 0 ${total} ${height}`, role: "img", "aria-label": `training error from ${curve[0][1]} to ${last[1]}%` }, place);
   svg("polyline", { class: "curve", points: points.join(" ") }, image);
-  svg("text", { x: total - 52, y: height - 8 - (height - 14) * last[1] / most }, image).textContent = `${last[1].toFixed(1)} %`;
+  svg("text", { x: total - 52, y: height - 8 - (height - 14) * last[1] / most }, image).textContent = `${last[1].toFixed(1)}%`;
 }

@@ -113,7 +113,7 @@ function showPanel() {
   if (selected === null) return;
   const at = (name) => networks[name]?.[selected];
   const short = (value) => (value === null || value === undefined ? "–" : Number(value).toLocaleString("en", { maximumSignificantDigits: 3, notation: "compact" }));
-  panel.querySelector(".name").textContent = `${at("title")} · ${at("error").toFixed(2)} %`;
+  panel.querySelector(".name").textContent = `${at("title")} · ${at("error").toFixed(2)}%`;
   const drawing = panel.querySelector(".drawing");
   drawNetwork(drawing, at("depths"), at("widths"));
   drawCurve(drawing, at("curve"));
