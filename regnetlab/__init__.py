@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from regnetlab.errors import InputError
     from regnetlab.report.figures import plot_edf, plot_errors, plot_property, plot_random_search
+    from regnetlab.spaces.template import Template
     from regnetlab.trials.networks import Network, Networks
     from regnetlab.trials.table import Trials
 
@@ -33,6 +34,7 @@ __all__ = [
     "Network",
     "Networks",
     "Study",
+    "Template",
     "Trials",
     "compare",
     "fit_law",
@@ -52,6 +54,7 @@ _ELSEWHERE = {
     "InputError": "regnetlab.errors",
     "Network": "regnetlab.trials.networks",
     "Networks": "regnetlab.trials.networks",
+    "Template": "regnetlab.spaces.template",
     "Trials": "regnetlab.trials.table",
     **dict.fromkeys(
         ("plot_edf", "plot_errors", "plot_property", "plot_random_search"), "regnetlab.report.figures"
@@ -69,4 +72,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return [*__all__, "__version__"]

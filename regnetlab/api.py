@@ -12,12 +12,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-from regnetlab.errors import InputError
+from regnetlab.arguments import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    PAIRS,
+    PATH,
+    RANGE,
+    TABLE,
+    TEXT,
+    TEXT_OR_PATH,
+    VALUES,
+    WHOLE,
+    WINDOW,
+    takes,
+)
+from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.config import Number
 from regnetlab.spaces.ranges import PAPER_RANGES
 from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.sampler import sample as draw
-from regnetlab.spaces.space import space_named
+from regnetlab.spaces.space import SPACES, space_named
 from regnetlab.spaces.template import Template, template_named
 from regnetlab.trials.networks import Network, Networks
 
@@ -28,11 +43,26 @@ if TYPE_CHECKING:
     from regnetlab.analysis.compare import SpaceComparison
     from regnetlab.analysis.width_law import WidthLaw
     from regnetlab.study.plan import Plan
+    from regnetlab.study.session import Options, Prepared
     from regnetlab.trials.error_units import ErrorUnit
     from regnetlab.trials.job import Job
     from regnetlab.trials.table import Trials
 
 
+@takes(
+    space=TEXT,
+    n=WHOLE,
+    flops=WINDOW,
+    params=WINDOW,
+    acts=WINDOW,
+    seed=WHOLE,
+    input=TEXT,
+    classes=COUNT,
+    depth=RANGE,
+    width=RANGE,
+    group_width=VALUES,
+    bottleneck_ratio=VALUES,
+)
 def sample(
     space: str,
     n: int,
@@ -41,6 +71,8 @@ def sample(
     params: str | None = None,
     acts: str | None = None,
     template: str | Template = "paper",
+    input: str | None = None,
+    classes: int | None = None,
     seed: int = 0,
     depth: tuple[int, int] | None = None,
     width: tuple[int, int] | None = None,
@@ -55,7 +87,9 @@ def sample(
         flops: Window of multiply-adds that they lie in, as in ``"300M:400M"``; either end may be open.
         params: Window of parameters, likewise.
         acts: Window of activations, likewise.
-        template: ``paper`` (3x224x224), ``small`` (1x28x28), or a template of your own.
+        template: ``paper`` (3x224x224), ``small`` (1x28x28), or a ``Template``.
+        input: Another input than the template's, as ``CxHxW``.
+        classes: Another number of classes.
         seed: Of the draw; the same seed gives the same networks anywhere.
         depth: Least and most blocks of a stage, in place of the paper's 1 to 16.
         width: Least and most channels of a stage, in place of 8 to 1,024.
@@ -68,7 +102,7 @@ def sample(
     Raises:
         InputError: The space is not known, or has not that many networks in the windows.
     """
-    shape = _template(template)
+    shape = _template(template).changed(input, classes)
     given = {
         "depth": depth,
         "width": width,
@@ -81,6 +115,7 @@ def sample(
     return Networks(space, shape, drawn.population, drawn.complexity)
 
 
+@takes(text=TEXT, input=TEXT, classes=COUNT)
 def model(
     text: str, *, template: str | Template | None = None, input: str | None = None, classes: int | None = None
 ) -> Network:
@@ -129,6 +164,22 @@ def summary(network: str | Network) -> "pd.DataFrame":
     return pd.DataFrame([{name: getattr(layer, name) for name in names} for layer in layers])
 
 
+@takes(
+    data=TEXT,
+    images=COUNT,
+    epochs=COUNT,
+    batch_size=COUNT,
+    validation=COUNT,
+    seeds=COUNT,
+    seed=WHOLE,
+    recipe=TABLE,
+    store=PATH,
+    workers=COUNT,
+    device=TEXT,
+    kernels=TEXT,
+    data_dir=PATH,
+    progress=FLAG,
+)
 def train(
     networks: Networks | Network | str | Iterable[Network | str],
     *,
@@ -177,7 +228,7 @@ def train(
         KeyboardInterrupt: After Ctrl-C, once the trainings in flight are kept.
     """
     from regnetlab.study.plan import Plan, Running
-    from regnetlab.study.session import Options, open_session, prepare
+    from regnetlab.study.session import Options, open_session
     from regnetlab.training.budget import Budget, Recipe
     from regnetlab.trials.table import Trials, trials_of
 
@@ -205,7 +256,7 @@ def train(
         )
         where = None if data_dir is None else Path(data_dir)
         options = Options("local", workers, device, where, kernels)
-        prepared = prepare(plan, options)
+        prepared = _prepared(plan, options)
         jobs = _jobs(prepared.plan, chosen)
         with open_session(prepared, options, _bar(len(jobs), progress)) as session:
             session.observer.on_begin(jobs, session.store.scores(prepared.data.checksum))
@@ -258,6 +309,7 @@ class Study:
         return f"Study({self.name!r} on {self.plan.data}: {spaces})"
 
 
+@takes(study=TEXT_OR_PATH)
 def load(study: str | Path) -> Study:
     """Load a study.
 
@@ -275,6 +327,7 @@ def load(study: str | Path) -> Study:
     return Study(load_plan(find_study(str(study))))
 
 
+@takes(files=PATH, errors=TEXT)
 def read(*files: str | Path, errors: "ErrorUnit | None" = None) -> "Trials":
     """Networks and their errors from files: CSV, a pycls or nds sweep, an Optuna study (docs/exchange.md).
 
@@ -288,9 +341,12 @@ def read(*files: str | Path, errors: "ErrorUnit | None" = None) -> "Trials":
     """
     from regnetlab.trials.files import read_trials
 
+    if not files:
+        raise InputError("no file is named", "give one or more")
     return read_trials([Path(file) for file in files], errors)
 
 
+@takes(margin=NUMBER, pairs=PAIRS)
 def compare(
     trials: "Trials", *, margin: float | None = None, pairs: Sequence[tuple[str, str]] = ()
 ) -> "SpaceComparison":
@@ -312,10 +368,16 @@ def compare(
     _load_figures()
     from regnetlab.analysis.compare import compare as compared
     from regnetlab.analysis.statistics.verdicts import MARGIN
+    from regnetlab.trials.table import as_trials
 
-    return compared(trials, MARGIN if margin is None else margin, pairs)
+    found = compared(as_trials(trials), MARGIN if margin is None else margin, pairs)
+    if not found.steps:
+        names = ", ".join(each.space for each in found.spaces) or "none"
+        raise InputError(f"there are errors of {names} alone", "a comparison needs two spaces")
+    return found
 
 
+@takes(law=TEXT)
 def fit_law(trials: "Trials", *, law: Literal["log-linear", "quantized"] = "log-linear") -> "WidthLaw":
     """Fit the width law to networks, and to the best of those whose widths were drawn freely.
 
@@ -328,9 +390,13 @@ def fit_law(trials: "Trials", *, law: Literal["log-linear", "quantized"] = "log-
         Where there is none, ``reason`` says why.
     """
     _load_figures()
+    from regnetlab.analysis.width_law import NOTATIONS
     from regnetlab.analysis.width_law import fit_law as fitted
+    from regnetlab.trials.table import as_trials
 
-    return fitted(trials, law)
+    if law not in NOTATIONS:
+        raise unknown("law", law, NOTATIONS)
+    return fitted(as_trials(trials), law)
 
 
 def _load_figures() -> None:
@@ -339,6 +405,11 @@ def _load_figures() -> None:
 
 
 def _template(template: str | Template) -> Template:
+    if not isinstance(template, str | Template):
+        raise InputError(
+            f"template is {repr(template)[:60]}",
+            "give paper, small, or a Template; input and classes change it",
+        )
     return template_named(template) if isinstance(template, str) else template
 
 
@@ -354,8 +425,6 @@ def _recipe(usual: Any, given: Mapping[str, Any]) -> Any:
     known = [each.name for each in fields(usual)]
     for name in given:
         if name not in known:
-            from regnetlab.errors import unknown
-
             raise unknown("recipe: key", name, known)
     return replace(usual, **given)
 
@@ -366,10 +435,33 @@ def _chosen(
     """Each network with the name of its space."""
     if isinstance(networks, Networks):
         return [(networks.space, each) for each in networks]
+    wrong = InputError(
+        f"networks is {repr(networks)[:60]}",
+        "give what sample or model returns, or texts such as resnet18@1MF",
+    )
+    if not isinstance(networks, str | Iterable | Network):
+        raise wrong
     listed = [networks] if isinstance(networks, Network | str) else list(networks)
+    for each in listed:
+        if not isinstance(each, Network | str):
+            raise wrong
+        if each in SPACES:
+            raise InputError(f"{each} is a space", f"draw networks from it: rl.sample({each!r}, n=8)")
     return [
         ("networks", model(each, template=template) if isinstance(each, str) else each) for each in listed
     ]
+
+
+def _prepared(plan: "Plan", options: "Options") -> "Prepared":
+    from regnetlab.study.session import prepare
+
+    try:
+        return prepare(plan, options)
+    except InputError as error:
+        if "template = {" in error.hint:  # of a study file; here networks are drawn for the data
+            shape = error.hint.partition("{")[2].partition("}")[0].strip()
+            raise InputError(error.what, f"draw or name networks for them: rl.sample(…, {shape})") from None
+        raise
 
 
 def _jobs(plan: "Plan", chosen: Sequence[tuple[str, Network]]) -> "list[Job]":

@@ -4,6 +4,7 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,94 @@ def test_every_public_name_is_documented() -> None:
     assert set(rl.__all__) <= set(dir(rl))
     with pytest.raises(AttributeError):
         _ = rl.nothing  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("call", "part"),
+    [
+        (lambda t, n: rl.sample("AnyNetC", n=2.5), "n is 2.5; it must be a whole number"),
+        (lambda t, n: rl.sample("AnyNetC", n=True), "n is True"),
+        (lambda t, n: rl.sample(3, n=2), "space is 3"),
+        (
+            lambda t, n: rl.sample("AnyNetC", 2, flops=1e6),
+            "flops is 1000000.0; it must be a text with two ends",
+        ),
+        (lambda t, n: rl.sample("AnyNetC", 2, depth=5), "depth is 5; it must be two whole numbers"),
+        (lambda t, n: rl.sample("AnyNetC", 2, template={"input": "1x8x8"}), "template is"),
+        (lambda t, n: rl.train(n, seeds=0), "seeds is 0; it must be a whole number of at least 1"),
+        (lambda t, n: rl.train(n, seed=1.5), "seed is 1.5"),
+        (lambda t, n: rl.train(n, recipe=["lr"]), "recipe is"),
+        (lambda t, n: rl.train("AnyNetC"), "AnyNetC is a space; draw networks from it"),
+        (lambda t, n: rl.train([1, 2]), "networks is"),
+        (lambda t, n: rl.train([]), "there is no network to train"),
+        (lambda t, n: rl.train(n, store="."), "store is '.'"),
+        (lambda t, n: rl.compare(rl.load("quick")), "give study.trials"),
+        (lambda t, n: rl.compare(t, margin="1"), "margin is '1'; it must be a number"),
+        (lambda t, n: rl.compare(t, margin=-1), "margin is -1"),
+        (lambda t, n: rl.compare(t, pairs=("AnyNetA", "AnyNetB")), "a list of pairs"),
+        (lambda t, n: rl.compare(t, pairs=[("AnyNetA", "AnyNetA")]), "compared with itself"),
+        (lambda t, n: rl.fit_law(t, law="quadratic"), "law 'quadratic' is not known"),
+        (lambda t, n: rl.fit_law(t).derive(n=0), "derive one RegNet at least"),
+        (lambda t, n: rl.fit_law(t).derive(flops=1e6), "flops is 1000000.0"),
+        (lambda t, n: rl.read("studies/quick/trials.csv", errors="percents"), "did you mean 'percent'"),
+        (lambda t, n: rl.read(), "no file is named"),
+        (lambda t, n: rl.plot_edf(rl.load("quick")), "give study.trials"),
+        (lambda t, n: rl.plot_property(t, "flop"), "did you mean 'flops'"),
+        (lambda t, n: rl.model(3), "text is 3"),
+    ],
+)
+def test_a_mistake_is_bad_input_with_a_hint(
+    few: rl.Networks,
+    call: Callable[[rl.Trials, rl.Networks], object],
+    part: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    with pytest.raises(rl.InputError) as caught:
+        call(rl.load("quick").trials, few)
+    assert part in str(caught.value)
+    assert caught.value.hint
+
+
+def test_a_store_that_is_none_leaves_nothing_behind(few: rl.Networks, data_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.db").write_text("a text")
+    with pytest.raises(rl.InputError, match="not a database"):
+        trained(few, data_dir, store=tmp_path / "my.db")
+    assert [path.name for path in tmp_path.iterdir()] == ["my.db"]
+    with pytest.raises(rl.InputError, match="make that folder"):
+        trained(few, data_dir, store=tmp_path / "nowhere" / "my.db")
+
+
+def test_networks_for_other_images_are_drawn_as_the_hint_says(tmp_path: Path) -> None:
+    from PIL import Image
+
+    for label in ("a", "b", "c"):
+        (tmp_path / label).mkdir()
+        for i in range(20):
+            Image.new("RGB", (24, 24), (10 * i, 90, 200)).save(tmp_path / label / f"{i}.png")
+    data = f"folder:{tmp_path}"
+    with pytest.raises(rl.InputError) as caught:
+        rl.train(rl.sample("AnyNetE", 1, template="small"), data=data, progress=False)
+    assert "classes = 3" in caught.value.hint and "rl.sample" in caught.value.hint
+    networks = rl.sample("AnyNetE", 1, template="small", input="3x24x24", classes=3, flops="1M:4M")
+    assert len(rl.train(networks, data=data, device="cpu", progress=False)) == 1
+
+
+def test_results_draw_themselves_and_trials_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[1])
+    study = rl.load("quick")
+    comparison, law = rl.compare(study.trials), rl.fit_law(study.trials)
+    for figure in (
+        comparison.plot(),
+        law.plot(),
+        study.baselines().plot(),
+        rl.plot_edf(study.trials),
+        rl.plot_errors(study.trials),
+        rl.plot_property(study.trials, "growth"),
+        rl.plot_random_search(study.trials),
+    ):
+        assert len(figure.data) >= 3
+    assert comparison.to_pandas()["b"].tolist() == ["AnyNetB", "AnyNetC", "AnyNetD", "AnyNetE", "RegNet"]
+    derived = law.derive(n=2, flops="0.8M:1.2M")
+    assert all(0.8e6 <= network.flops <= 1.2e6 for network in derived)
+    assert derived[0].build() is not None

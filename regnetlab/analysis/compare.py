@@ -253,6 +253,9 @@ def compare(
     every = space_errors(trials.frame)
     found = [each for each in every if len(each.errors)]
     earned = {each.space for each in found}
+    for a, b in pairs:
+        if a == b:
+            raise InputError(f"space {a} is compared with itself", "name two different ones")
     for name in (name for pair in pairs for name in pair):
         if name not in earned and name in {each.space for each in every}:
             raise InputError(f"no network of {name} has an error", "there is nothing to compare")

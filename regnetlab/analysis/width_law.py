@@ -6,7 +6,7 @@ The law forwards, and its two notations, are in ``regnetlab.spaces.law``; the fi
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from regnetlab.analysis.log_linear_fit import (
 )
 from regnetlab.analysis.quantized_fit import fit_quantized
 from regnetlab.analysis.result import Result
+from regnetlab.arguments import WHOLE, WINDOW, takes
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
@@ -44,6 +45,7 @@ from regnetlab.trials.table import (
 
 Notation = Literal["log-linear", "quantized"]
 LOG_LINEAR: Notation = "log-linear"
+NOTATIONS = get_args(Notation)
 DERIVED_NETWORKS = 8
 """RegNets that are derived where nothing else is said."""
 
@@ -106,6 +108,7 @@ class WidthLaw(Result):
         known = None if self.drawn is None else self.drawn.template
         return told_template(self.networks) if known is None else known
 
+    @takes(n=WHOLE, flops=WINDOW)
     def derive(
         self,
         n: int = DERIVED_NETWORKS,
@@ -129,6 +132,8 @@ class WidthLaw(Result):
         Raises:
             InputError: There is no law, it does not grow, or no RegNet on it lies in the window.
         """
+        if n < 1:
+            raise InputError(f"n is {n}", "derive one RegNet at least")
         if self.population is None:
             raise self.reason or InputError("there is no law of the best networks")
         shape = self.template if template is None else template

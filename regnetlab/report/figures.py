@@ -15,6 +15,7 @@ from regnetlab.analysis.search import SearchResult
 from regnetlab.analysis.space_errors import space_errors
 from regnetlab.analysis.trends import PROPERTIES, trends
 from regnetlab.analysis.width_law import WidthLaw
+from regnetlab.arguments import TEXT, takes
 from regnetlab.errors import InputError, unknown
 from regnetlab.report.baselines import baselines_figure
 from regnetlab.report.distributions import edf_figure, efficiency_figure, strip_figure
@@ -23,7 +24,7 @@ from regnetlab.report.latency import latency_figure
 from regnetlab.report.search import searches_figure
 from regnetlab.report.trends import property_figure
 from regnetlab.report.width_law import law_figure
-from regnetlab.trials.table import Trials, complete
+from regnetlab.trials.table import Trials, as_trials, complete
 
 _TEMPLATE = "plotly_white"
 
@@ -37,8 +38,9 @@ def plot_edf(trials: Trials) -> go.Figure:
     Raises:
         InputError: No network has an error.
     """
+    scored = _scored(trials)
     found = [each for each in space_errors(trials.frame) if len(each.errors)]
-    return _plain(edf_figure(_scored(trials), found, trials.guess))
+    return _plain(edf_figure(scored, found, trials.guess))
 
 
 def plot_errors(trials: Trials) -> go.Figure:
@@ -66,6 +68,7 @@ def plot_random_search(trials: Trials) -> go.Figure:
     return _plain(efficiency_figure(scored, [e for e in space_errors(trials.frame) if len(e.errors)]))
 
 
+@takes(name=TEXT)
 def plot_property(trials: Trials, name: str) -> go.Figure:
     """Errors against one property of the networks, and the range of the best of them.
 
@@ -95,7 +98,7 @@ def _(result: SpaceComparison) -> go.Figure:
 
 @figure_of.register
 def _(result: WidthLaw) -> go.Figure:
-    return _plain(law_figure(result))
+    return _plain(law_figure(result)).update_layout(showlegend=True)
 
 
 @figure_of.register
@@ -119,7 +122,7 @@ def _(result: SearchResult) -> go.Figure:
 
 
 def _scored(trials: Trials) -> pd.DataFrame:
-    scored = complete(trials.frame)
+    scored = complete(as_trials(trials).frame)
     if not len(scored):
         raise InputError("no network has an error, so there is nothing to draw")
     return scored
@@ -127,4 +130,4 @@ def _scored(trials: Trials) -> pd.DataFrame:
 
 def _plain(figure: go.Figure) -> go.Figure:
     """The figure with a theme of its own, where no page gives it one."""
-    return figure.update_layout(template=_TEMPLATE)
+    return figure.update_layout(template=_TEMPLATE, margin={"t": 40})

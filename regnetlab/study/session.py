@@ -225,8 +225,14 @@ def open_session(
     """
     plan = prepared.plan
     with ExitStack() as held:
+        began = plan.lock.exists()
         lock: Lock = held.enter_context(locked(plan.lock))
-        store = open_store(plan.store)
+        try:
+            store = open_store(plan.store)
+        except InputError:
+            if not began:  # nothing is left behind where there was nothing
+                plan.lock.unlink()
+            raise
         if not isinstance(plan.store, Path):
             lock = held.enter_context(leased(store, lock, _tell))
         if not plan.adhoc:

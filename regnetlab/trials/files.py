@@ -4,11 +4,11 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
-from regnetlab.errors import InputError
+from regnetlab.errors import InputError, unknown
 from regnetlab.models.pycls_config import is_config_file
 from regnetlab.trials.csv_header import read_header
 from regnetlab.trials.csv_tables import SEARCH_COLUMNS, TRIALS
@@ -35,6 +35,8 @@ def read_trials(files: Sequence[Path], errors: ErrorUnit | None = None) -> Trial
     (``foreign``, ``optuna_file``; ``FILE#STUDY`` where it has several). Where it names no spaces, it is
     one itself if there are several files. ``errors`` states the unit of all errors where the files don't.
     """
+    if errors is not None and errors not in get_args(ErrorUnit):
+        raise unknown("errors", str(errors), get_args(ErrorUnit))
     frames: list[pd.DataFrame] = []
     notes: list[str] = []
     configs = [path for path in files if is_config_file(str(path))]
@@ -86,7 +88,7 @@ def _read(path: Path, name: str, errors: ErrorUnit | None) -> Trials:
             return Trials(frame, notes=tuple(notes))
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path} can't be read: {error}") from error
+        raise InputError(f"{path} can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} can't be read as text: {error}", "save it as UTF-8") from error
     if file.suffix.lower() == ".json" or text.lstrip()[:1] in ("[", "{"):

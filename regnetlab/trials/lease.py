@@ -68,7 +68,9 @@ def locked(path: Path) -> Iterator[StudyLock]:
     try:
         file = path.open("a+")
     except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror}", "a study's folder must be") from None
+        raise InputError(
+            f"{path.parent} can't be written to: {error.strerror}", "make that folder, or name another one"
+        ) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

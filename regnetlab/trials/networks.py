@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from regnetlab.spaces.complexity import Complexity, complexity
+import numpy as np
+
+from regnetlab.spaces.complexity import Complexity
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.population import Population
 from regnetlab.spaces.template import Template
@@ -61,19 +63,13 @@ class Networks(Sequence[Network]):
     population: Population
     counts: Complexity
 
-    @classmethod
-    def of(cls, space: str, configs: Sequence[Config], template: Template) -> "Networks":
-        """These networks, at least one, on this template."""
-        population = Population.of(configs)
-        return cls(space, template, population, complexity(population, template))
-
     def __len__(self) -> int:
         return len(self.population)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            which = range(len(self))[index]
-            return [self[i] for i in which]
+            which = np.arange(len(self))[index]
+            return Networks(self.space, self.template, self.population.take(which), self.counts.take(which))
         place = range(len(self))[index]  # also from the end
         config = self.population.config(place)
         return Network(config.text, self.template, **self.counts.row(place), config=config)

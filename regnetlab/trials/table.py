@@ -15,12 +15,14 @@ Other columns of a file are let through as texts.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from regnetlab.errors import InputError
+from regnetlab.files import write_atomically
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
@@ -76,10 +78,23 @@ class Trials:
         """A copy of the table."""
         return self.frame.copy()
 
-    def to_csv(self) -> str:
-        """The trainings of a study as trials.csv has them, sorted by space, index and replicate."""
+    def to_csv(self, path: str | Path | None = None) -> str:
+        """The trainings as trials.csv has them, sorted by space, index and replicate; also into ``path``."""
         ordered = self.frame.sort_values(["space", "index", "replicate"], kind="stable")
-        return TRIALS.csv(ordered.assign(id=ordered["name"]))
+        text = TRIALS.csv(ordered.assign(id=ordered["name"]))
+        if path is not None:
+            write_atomically(Path(path), text)
+        return text
+
+
+def as_trials(value: object) -> Trials:
+    """The value where it is trials; raises ``InputError`` that says how to get some otherwise."""
+    if isinstance(value, Trials):
+        return value
+    hint = (
+        "give study.trials" if hasattr(value, "trials") else "give what train, read or study.trials returns"
+    )
+    raise InputError(f"trials is {repr(value)[:60]}", hint)
 
 
 def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
