@@ -259,9 +259,9 @@ def train(
         prepared = _prepared(plan, options)
         jobs = _jobs(prepared.plan, chosen)
         with open_session(prepared, options, _bar(len(jobs), progress)) as session:
-            session.observer.on_begin(jobs, session.store.scores(prepared.data.checksum))
+            session.observer.on_begin(jobs, session.scores())
             session.train(jobs)
-            scores = session.store.scores(prepared.data.checksum)
+            scores = session.scores()
             stopped = session.stop.is_set()
     if stopped:
         raise KeyboardInterrupt("stopped; the same call goes on")

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.space import REGNET
@@ -40,6 +40,13 @@ class Contender:
     acts: int
 
 
+class Basis(NamedTuple):
+    """What trainings must share to count together: the checksum of the data, and what computes, if known."""
+
+    data: str
+    device: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Baselines:
     """What is settled: who competes (empty before that), and the learning rate chosen for each model."""
@@ -47,19 +54,20 @@ class Baselines:
     contenders: tuple[Contender, ...] = ()
     chosen: Mapping[str, float] | None = None
 
-    def as_dict(self, plan: Plan, data: str) -> dict[str, object]:
-        """As a store keeps it, with what it follows from; ``data`` is the checksum of the images."""
+    def as_dict(self, plan: Plan, basis: Basis) -> dict[str, object]:
+        """As a store keeps it, with what it follows from."""
         chosen = None if self.chosen is None else dict(self.chosen)
         contenders = [asdict(each) for each in self.contenders]
-        return {"key": _key(plan), "data": data, "contenders": contenders, "chosen": chosen}
+        return {"key": _key(plan), **basis._asdict(), "contenders": contenders, "chosen": chosen}
 
 
 UNSETTLED = Baselines()
 
 
-def kept_baselines(plan: Plan, kept: Mapping[str, Any], data: str) -> Baselines:
-    """What a store kept; nothing where it was for another plan or other data."""
-    if plan.baselines is None or kept.get("key") != _key(plan) or kept.get("data", data) != data:
+def kept_baselines(plan: Plan, kept: Mapping[str, Any], basis: Basis) -> Baselines:
+    """What a store kept; nothing where it was for another plan, other data or another device."""
+    same = (kept.get("data", basis.data), kept.get("device", basis.device)) == basis
+    if plan.baselines is None or kept.get("key") != _key(plan) or not same:
         return UNSETTLED
     return Baselines(tuple(Contender(**each) for each in kept["contenders"]), kept["chosen"])
 

@@ -15,7 +15,7 @@ import pandas as pd
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
 from regnetlab.study.plan import Plan
-from regnetlab.study.stages import data_of, planned_jobs
+from regnetlab.study.stages import basis_of, planned_jobs
 from regnetlab.training.budget import Budget, Score
 from regnetlab.trials.csv_tables import FIDELITY
 from regnetlab.trials.job import Job
@@ -99,7 +99,7 @@ def ladder(plan: Plan, budgets: Sequence[Budget], networks: int) -> Ladder:
     scores: Mapping[str, Score] = {}
     if plan.store.exists():
         store = open_store(plan.store)
-        scores = store.scores(data_of(store))
+        scores = store.scores(*basis_of(store))
     asked = {job.identity for _, there in rungs for job in there}
     return Ladder(tuple(rungs), {key: score for key, score in scores.items() if key in asked})
 

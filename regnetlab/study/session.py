@@ -33,9 +33,9 @@ from regnetlab.study.observer import Log, Observer, Observers, Write, log_writer
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import provenance, provenance_json, with_data_facts
 from regnetlab.study.replay import replay_of_failed
-from regnetlab.study.stages import planned_jobs
+from regnetlab.study.stages import basis_of, planned_jobs
 from regnetlab.training.batches import check_budget, settled_images
-from regnetlab.training.budget import Budget
+from regnetlab.training.budget import Budget, Score
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.folders.listener import Listener
@@ -137,7 +137,7 @@ class Session:
         It returns early where a stop was asked for. Networks of each space come in turn, so that what was
         interrupted is an even sample.
         """
-        scores = self.store.scores(self.data.checksum)
+        scores = self.scores()
         missing: dict[str, Job] = {}
         for job in sorted(jobs, key=lambda job: (job.replicate, job.index)):
             if job.identity not in scores:
@@ -150,6 +150,12 @@ class Session:
         self._check_kept(jobs)
         self._tell_once(max(budgets, key=lambda budget: budget.steps))
         self._dispatch.train(list(missing.values()))
+
+    def scores(self) -> dict[str, Score]:
+        """The score of every training that counts beside those of this session, by identity."""
+        if self.plan.adhoc:
+            return self.store.scores(self.data.checksum, device_here(self._prepared))
+        return self.store.scores(*basis_of(self.store))
 
     @cached_property
     def _dispatch(self) -> Dispatch:

@@ -21,6 +21,7 @@ from regnetlab.spaces.sampler import sample
 from regnetlab.study.baselines import (
     UNSETTLED,
     Baselines,
+    Basis,
     choose,
     final_jobs,
     hand_designed,
@@ -56,34 +57,34 @@ class State:
 
 def study_state(plan: Plan, store: "Store") -> State:
     """Where a study stands, as far as its stages are settled. Needs no torch."""
-    data = data_of(store)
+    basis = basis_of(store)
     population = planned_jobs(plan)
-    configs = _kept_derived(plan, store, population, data) if plan.derived else None
+    configs = _kept_derived(plan, store, population, basis) if plan.derived else None
     jobs = [*population, *derived_jobs(plan, configs or [])]
-    settled = kept_baselines(plan, store.fact("contest"), data)
+    settled = kept_baselines(plan, store.fact("contest"), basis)
     if settled.contenders:
         jobs += [*tuning_jobs(plan, settled.contenders), *final_jobs(plan, settled)]
     asked = {job.identity for job in jobs}
-    scores = {key: score for key, score in store.scores(data).items() if key in asked}
+    scores = {key: score for key, score in store.scores(*basis).items() if key in asked}
     return State(tuple(jobs), scores, configs is not None, settled)
 
 
 def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], None]) -> bool:
     """Keep the next decision that the finished trainings allow; whether there was one."""
-    data = data_of(store)
+    basis = basis_of(store)
     if plan.derived and not state.derived:
         population = planned_jobs(plan)
         configs = _derive(plan, population, state.scores, note)
         store.keep(
             "derived",
             {
-                "inputs": _derive_inputs(plan, population, data),
+                "inputs": _derive_inputs(plan, population, basis),
                 "configs": [config.text for config in configs],
             },
         )
     elif plan.baselines is not None and not state.baselines.contenders:
         contenders = (*hand_designed(plan), *regnets(plan, state.jobs, state.scores))
-        store.keep("contest", Baselines(contenders).as_dict(plan, data))
+        store.keep("contest", Baselines(contenders).as_dict(plan, basis))
         store.keep("latencies", {})
     elif plan.baselines is not None and state.baselines.chosen is None:
         contenders = state.baselines.contenders
@@ -91,16 +92,16 @@ def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], 
         for contender in contenders:
             if contender.model not in chosen:
                 note(f"{contender.name} failed at every learning rate; it has no final training")
-        store.keep("contest", Baselines(contenders, chosen).as_dict(plan, data))
+        store.keep("contest", Baselines(contenders, chosen).as_dict(plan, basis))
     else:
         return False
     return True
 
 
-def data_of(store: "Store") -> str:
-    """The checksum of the data that a study's trainings count on; empty before its first run."""
-    checksum: str = store.fact("changes").get("began", {}).get("data.checksum", "")
-    return checksum
+def basis_of(store: "Store") -> Basis:
+    """The data and the device of the trainings that count, as the last run knew them."""
+    began = store.fact("changes").get("began", {})
+    return Basis(began.get("data.checksum", ""), began.get("device"))
 
 
 def planned_jobs(plan: Plan) -> list[Job]:
@@ -134,13 +135,13 @@ def derived_jobs(plan: Plan, configs: Sequence[Config]) -> list[Job]:
 
 def kept_regnets(plan: Plan, store: "Store") -> list[Config] | None:
     """The RegNets derived from the study's populations, if they were derived already."""
-    return _kept_derived(plan, store, planned_jobs(plan), data_of(store))
+    return _kept_derived(plan, store, planned_jobs(plan), basis_of(store))
 
 
-def _kept_derived(plan: Plan, store: "Store", population: Sequence[Job], data: str) -> list[Config] | None:
+def _kept_derived(plan: Plan, store: "Store", population: Sequence[Job], basis: Basis) -> list[Config] | None:
     kept = store.fact("derived")
     configs = [parse_config(text) for text in kept.get("configs", ())]
-    if kept and kept.get("inputs") == _derive_inputs(plan, population, data):
+    if kept and kept.get("inputs") == _derive_inputs(plan, population, basis):
         return configs
     # What a version kept that hashed the population alone.
     if kept.get("population") == _hash(population) and len(configs) == plan.derived:
@@ -165,10 +166,10 @@ def _derive(
     return found
 
 
-def _derive_inputs(plan: Plan, population: Sequence[Job], data: str) -> str:
+def _derive_inputs(plan: Plan, population: Sequence[Job], basis: Basis) -> str:
     """What the derived RegNets follow from: which trainings, on which data, how many are asked for, and where
     they may lie."""
-    facts = [_hash(population), data, plan.derived, plan.regime.text, plan.ranges.text]
+    facts = [_hash(population), *basis, plan.derived, plan.regime.text, plan.ranges.text]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

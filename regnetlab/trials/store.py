@@ -53,7 +53,7 @@ TRIALS = sql.Table(
     *(sql.Column(name, sql.Double) for name in ("error", "test_error", "seconds")),
     sql.Column("images", sql.BigInteger),
     *(sql.Column(name, sql.Text) for name in ("ended", "curve", "device", "worker", "finished")),
-    sql.UniqueConstraint("study", "identity", "data"),
+    sql.UniqueConstraint("study", "identity", "data", "device"),
 )
 _FACTS = sql.Table(
     "regnetlab_facts",
@@ -73,23 +73,31 @@ class Store:
         self._engine = engine
         self._study = study_name(location)
         self._last = 0  # number of the row read last; a finished training never changes
-        self._scores: dict[str, dict[str, Score]] = defaultdict(dict)  # by data and identity
-        self._devices: dict[str, dict[str, str]] = defaultdict(dict)
+        self._scores: dict[tuple[str, str], dict[str, Score]] = defaultdict(dict)  # by data and device
         weakref.finalize(self, engine.dispose)
 
-    def scores(self, data: str) -> dict[str, Score]:
-        """By identity the score of every training on the data with this checksum.
+    def scores(self, data: str, device: str | None = None) -> dict[str, Score]:
+        """By identity the score of every training on these data, and on this device if one is given.
 
-        Trainings whose data are not known count, too. Only what is new since the last call is read.
+        ``data`` is a checksum, ``device`` what computes (``execution.worker.computed_on``). Trainings of
+        which one or the other is not known count, too. Only what is new since the last call is read.
         """
         self._read()
-        return {**self._scores[""], **self._scores[data]}
+        found: dict[str, Score] = {}
+        for known, scores in sorted(self._scores.items(), key=lambda item: item[0]):
+            if known[0] in ("", data) and (device is None or known[1] in ("", device)):
+                found |= scores
+        return found
 
     def devices(self, data: str, identities: Collection[str] | None = None) -> set[str]:
         """What computed these trainings, or all on these data, as far as that is known."""
         self._read()
-        known = {**self._devices[""], **self._devices[data]}
-        return {device for each, device in known.items() if identities is None or each in identities} - {""}
+        asked = None if identities is None else set(identities)
+        return {
+            device
+            for (known, device), scores in self._scores.items()
+            if device and known in ("", data) and (asked is None or not asked.isdisjoint(scores))
+        }
 
     def add(self, trial: Trial) -> None:
         """Keep one finished training; one that is there already stays as it is.
@@ -152,8 +160,9 @@ class Store:
         try:
             for number, data, identity, device, curve, error, seconds, images, ended, test_error in rows:
                 points = tuple(starmap(CurvePoint, json.loads(curve)))
-                self._scores[data][identity] = Score(error, points, seconds, images, ended, test_error)
-                self._devices[data][identity] = device
+                self._scores[data, device][identity] = Score(
+                    error, points, seconds, images, ended, test_error
+                )
                 self._last = number
         finally:
             if collecting:

@@ -9,7 +9,7 @@ from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan
 from regnetlab.study.run import run_study
 from regnetlab.study.session import Options
-from regnetlab.study.stages import State, data_of
+from regnetlab.study.stages import State, basis_of
 from regnetlab.training.budget import Score
 from regnetlab.trials.job import Trial
 from regnetlab.trials.store import open_store
@@ -47,7 +47,7 @@ def ran(plan: Plan, data_dir: Path, heard: Observer | None = None, **more: Any) 
 def scores_of(plan: Plan) -> dict[str, Score]:
     """By identity what its store has on its data."""
     store = open_store(plan.store)
-    return store.scores(data_of(store))
+    return store.scores(*basis_of(store))
 
 
 def trainings(plan: Plan) -> int:

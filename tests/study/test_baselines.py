@@ -11,6 +11,7 @@ from regnetlab.errors import InputError
 from regnetlab.study import stages
 from regnetlab.study.baselines import (
     UNSETTLED,
+    Basis,
     check_unchanged,
     choose,
     hand_designed,
@@ -151,14 +152,14 @@ def test_a_rate_is_judged_by_the_mean_of_its_seeds_and_a_failed_one_weighs(plan:
 
 def test_a_contest_with_one_tuning_seed_is_the_one_that_older_studies_began(plan: Plan) -> None:
     """Pinned: stores hold this key, and refuse another once the test split was used."""
-    assert UNSETTLED.as_dict(plan, "")["key"] == "f57c94e8ff771253"
+    assert UNSETTLED.as_dict(plan, Basis(""))["key"] == "f57c94e8ff771253"
 
 
 def test_a_contest_can_not_be_changed_once_the_test_split_was_used(plan: Plan) -> None:
     assert plan.baselines is not None
     changed = replace(plan, baselines=replace(plan.baselines, lr=(0.5,)))
     store = open_store(plan.store)
-    store.keep("contest", UNSETTLED.as_dict(plan, DATA))
+    store.keep("contest", UNSETTLED.as_dict(plan, Basis(DATA)))
     check_unchanged(changed, store, DATA)  # nothing was judged on the test split
     job = replace(tuning_jobs(plan, hand_designed(plan))[0], final=True)
     store.add(Trial(job, Score(10.0, (), 1.0, 128, "complete", 11.0), DATA))

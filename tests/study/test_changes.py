@@ -38,6 +38,19 @@ def test_other_kernels_are_shown_and_refused_until_accepted(
     assert changes == {"device": ["cuda", "cpu with torch kernels"]}
 
 
+def test_accepted_kernels_train_again_and_no_population_mixes_them(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    words = ["--data-dir", str(data_dir), "--device", "cpu", "--executor", "inline"]
+    study, fresh = make_study(SMALL), make_study(SMALL, name="fresh")
+    assert main(["run", str(study), *words, "--kernels", "torch"]) == 0
+    assert main(["run", str(study), *words, "--kernels", "native"]) == 2
+    assert main(["run", str(study), *words, "--kernels", "native", "--accept-change"]) == 0
+    assert main(["run", str(fresh), *words, "--kernels", "native"]) == 0
+    assert processes.trials_of(study) == processes.trials_of(fresh)
+    assert open_store(load_plan(study).store).count() == 2 * open_store(load_plan(fresh).store).count()
+
+
 def test_a_device_that_is_not_known_beforehand_changes_nothing(make_study: MakeStudy) -> None:
     plan = load_plan(make_study(SMALL))
     store = open_store(plan.store)

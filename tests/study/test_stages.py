@@ -16,7 +16,7 @@ from regnetlab.study.run import run_study
 from regnetlab.study.search.definition import RANDOM, TPE, Search
 from regnetlab.study.search.run import run_search
 from regnetlab.study.session import Options, prepare
-from regnetlab.study.stages import State, data_of, kept_regnets, study_state
+from regnetlab.study.stages import State, basis_of, kept_regnets, study_state
 from regnetlab.study.status import status
 from regnetlab.trials.csv_tables import FIDELITY
 from regnetlab.trials.store import open_store
@@ -149,7 +149,7 @@ def test_other_kernels_than_the_studys_are_refused_by_everything_that_trains(
     assert trainings(plan) == 1
     assert json.loads(plan.provenance.read_text())["kernels"] == "torch"
     train(study, inline(data_dir, kernels="torch"))
-    assert open_store(plan.store).devices(data_of(open_store(plan.store))) == {"cpu with torch kernels"}
+    assert open_store(plan.store).devices(basis_of(open_store(plan.store)).data) == {"cpu with torch kernels"}
 
 
 @pytest.mark.parametrize("count", [1, 3])

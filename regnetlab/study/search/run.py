@@ -69,7 +69,7 @@ def _train_batches(search: Search, store: SearchStore, session: Session) -> list
         try:
             session.train(list(jobs.values()))
         finally:  # interrupted too, a search has the proposals whose trainings are kept
-            scores = session.store.scores(checksum)
+            scores = session.scores()
             for number, job in jobs.items():
                 if job.identity in scores:
                     steps[number] = Step(number, batch[number], scores[job.identity])

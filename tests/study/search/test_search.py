@@ -29,7 +29,7 @@ from regnetlab.study.search.sampler import FAILED, propose, values
 from regnetlab.study.search.space import distributions, expressed
 from regnetlab.study.search.store import kept_searches, open_search
 from regnetlab.study.session import prepare
-from regnetlab.study.stages import data_of, planned_jobs
+from regnetlab.study.stages import basis_of, planned_jobs
 from regnetlab.training.budget import Score
 from regnetlab.trials.job import Job, Trial
 from regnetlab.trials.store import open_store
@@ -301,7 +301,7 @@ def test_a_search_changes_no_population_and_trains_nothing_that_one_has(plan: Pl
     other = a_search(plan, RANDOM, 4, "AnyNetA", seed=5)
     first = search_job(other, 0, next_batch(other, {})[0])
     open_store(plan.store).add(
-        Trial(first, Score(1.0, (), 1.0, 128, "complete"), data_of(open_store(plan.store)))
+        Trial(first, Score(1.0, (), 1.0, 128, "complete"), basis_of(open_store(plan.store)).data)
     )
     heard = Heard()
     search_inline(other, data_dir, heard)
