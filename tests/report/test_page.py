@@ -275,7 +275,7 @@ def test_hovering_a_network_marks_it_in_every_figure(open_page: OpenPage) -> Non
     number = tab.evaluate("page.figures.property.data[1].customdata[2]")
     label, error = tab.evaluate("(n) => [networks.label[n], networks.error[n]]", number)
     assert label in tab.locator("#panel .numbers").text_content()
-    assert f"{error:.2f} %" in tab.locator("#panel .name").text_content()
+    assert f"{error:.2f}%" in tab.locator("#panel .name").text_content()
     for figure in ("edf", "property", "strip", "curves"):
         assert tab.locator(f"#plot-{figure} .overlay").get_attribute("data-network") == str(number)
     mark = tab.locator("#plot-property .overlay circle").bounding_box()
