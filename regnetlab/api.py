@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from regnetlab.trials.error_units import ErrorUnit
     from regnetlab.trials.job import Job
     from regnetlab.trials.table import Trials
+    from regnetlab.trials.terms import Matching, Statistic
 
 
 @takes(
@@ -286,9 +287,9 @@ class Study:
 
     @property
     def margin(self) -> float:
-        from regnetlab.study.results import stated_margin
+        from regnetlab.study.results import stated_terms
 
-        return stated_margin(self.plan)
+        return stated_terms(self.plan).margin
 
     @cached_property
     def trials(self) -> "Trials":
@@ -346,16 +347,24 @@ def read(*files: str | Path, errors: "ErrorUnit | None" = None) -> "Trials":
     return read_trials([Path(file) for file in files], errors)
 
 
-@takes(margin=NUMBER, pairs=PAIRS)
+@takes(margin=NUMBER, statistic=TEXT, matched=TEXT, pairs=PAIRS)
 def compare(
-    trials: "Trials", *, margin: float | None = None, pairs: Sequence[tuple[str, str]] = ()
+    trials: "Trials",
+    *,
+    margin: float | None = None,
+    statistic: "Statistic | None" = None,
+    matched: "Matching | None" = None,
+    pairs: Sequence[tuple[str, str]] = (),
 ) -> "SpaceComparison":
-    """Compare the errors of spaces, step by step, with verdicts.
+    """Compare the errors of spaces, step by step, with verdicts that hold together.
 
     Args:
         trials: Trainings of at least two spaces.
-        margin: Percentage points of error by which a median may be worse and still count as no worse; 1 by
-            default.
+        margin: Percentage points of error by which a space may be worse and still count as no worse. Of a
+            study it is what its file states, as are the next two; 1 by default.
+        statistic: What verdicts are on: ``median`` (by default), ``q05``, ``mean`` or ``area``.
+        matched: The one comparison at equal complexity that has a verdict too: ``flops``, ``params``,
+            ``acts``, ``depth``, or ``none`` by default.
         pairs: Names (a, b) of spaces to compare; by default the steps of the study, else each space with the
             one before it.
 
@@ -363,14 +372,17 @@ def compare(
         A verdict and an interval for every step: ``to_pandas()``, ``remarks()``, ``plot()``.
 
     Raises:
-        InputError: The margin or a space can't be.
+        InputError: The margin, the statistic, the matching or a space can't be.
     """
     _load_figures()
     from regnetlab.analysis.compare import compare as compared
-    from regnetlab.analysis.statistics.verdicts import MARGIN
     from regnetlab.trials.table import as_trials
+    from regnetlab.trials.terms import Terms
 
-    found = compared(as_trials(trials), MARGIN if margin is None else margin, pairs)
+    known = as_trials(trials)
+    given = {"margin": margin, "statistic": statistic, "matched": matched}
+    own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    found = compared(known, replace(known.terms or Terms(), **own), pairs)
     if not found.steps:
         names = ", ".join(each.space for each in found.spaces) or "none"
         raise InputError(f"there are errors of {names} alone", "a comparison needs two spaces")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -17,50 +18,67 @@ from regnetlab.analysis.space_errors import (
     space_errors,
     summary,
 )
-from regnetlab.analysis.statistics.intervals import (
-    FEWEST,
-    LEVEL,
-    Interval,
+from regnetlab.analysis.statistics.differences import (
+    ANYTIME,
+    FIXED,
+    SEQUENTIAL,
+    Course,
+    interval_of,
     median_difference,
-    median_scale,
 )
+from regnetlab.analysis.statistics.dominance import Dominance, dominance
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval, median_scale
 from regnetlab.analysis.statistics.matching import Matched, matched
 from regnetlab.analysis.statistics.rank_tests import RankTests, holm, rank_tests
 from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
-from regnetlab.analysis.statistics.verdicts import (
-    MARGIN,
-    POWER,
-    UNDECIDED,
-    check_margin,
-    networks_to_decide,
-    verdict,
-)
+from regnetlab.analysis.statistics.verdicts import POWER, UNDECIDED, is_alike, networks_to_decide, verdict
 from regnetlab.errors import InputError, unknown
+from regnetlab.training.budget import WORST
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.table import Trials
+from regnetlab.trials.terms import AREA, MEAN, MEDIAN, NO_MATCHING, Q05, Terms
+
+EQUAL_DEPTH = (
+    "Networks of equal depth show whether a space is better for another reason than its depths. Where a"
+    " constraint acts through depth, that part of its effect is left out."
+)
+"""What a comparison at equal depth means, and what it does not."""
+
+STATISTICS = MappingProxyType(
+    {MEDIAN: "median", Q05: "5% quantile", MEAN: "mean", AREA: "area between the distributions"}
+)
+"""What verdicts may be on, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepComparison:
     """Space ``b`` against space ``a``; errors in percent, differences b − a in percentage points.
 
-    ``corrected`` is the interval of the same difference at a level that lets all steps hold together
-    (Bonferroni). ``failures`` is the difference with failed networks at the worst error, where there are
-    any. ``matched`` has the differences at equal flops, params, acts and depth. ``to_decide`` says, for an
-    undecided step, how many networks in each space every verdict would need that is true if the difference is
-    what it is here. ``neither_learned``: neither space is clearly better than guessing.
+    Failed networks count as the worst error. ``median`` is the difference of the medians and its 95%
+    interval, ``single`` the same of the statistic that the terms name, ``corrected`` its interval at a
+    level that lets all verdicts of a study hold together (Bonferroni). ``without_failures`` is the
+    difference of the medians of the networks that earned an error, where some failed. ``matched`` has the
+    differences at equal flops, params, acts and depth; the ``primary`` one, if any, has a verdict.
+    ``course`` says how many networks were planned and what the intervals hold for. ``to_decide`` says,
+    for an undecided step, how many networks in each space every verdict would need that is true if the
+    difference is what it is here. ``neither_learned``: neither space is clearly better than guessing.
     """
 
     a: SpaceErrors
     b: SpaceErrors
-    margin: float
-    difference: Interval
+    terms: Terms
+    median: Interval
+    single: Interval
     corrected: Interval
     tests: RankTests
     ks_holm: float
     mann_whitney_holm: float
-    failures: Interval | None
+    without_failures: Interval | None
     matched: Mapping[str, Matched]
+    primary: Interval | None
+    dominance: Dominance
+    course: Course
+    planned: tuple[int, int] | None
     to_decide: Mapping[str, float]
     neither_learned: bool = False
 
@@ -70,15 +88,40 @@ class StepComparison:
 
     @property
     def verdict(self) -> str:
-        return verdict(self.difference, self.margin)
+        """What holds together with the verdicts on all other steps."""
+        return verdict(self.corrected, self.terms.margin)
 
     @property
-    def verdict_corrected(self) -> str:
-        return verdict(self.corrected, self.margin)
+    def verdict_single(self) -> str:
+        """What would hold if this were the only step."""
+        return verdict(self.single, self.terms.margin)
 
     @property
-    def verdict_with_failures(self) -> str:
-        return verdict(self.failures, self.margin) if self.failures is not None else self.verdict
+    def alike(self) -> bool:
+        """Whether the two are equal within the margin: neither is worse, nor better, by more."""
+        return is_alike(self.corrected, self.terms.margin)
+
+    @property
+    def claim(self) -> str:
+        """The verdict in words: *alike* is more than *no worse*."""
+        return f"{self.verdict}, alike" if self.alike else self.verdict
+
+    @property
+    def trained(self) -> tuple[int, int]:
+        """Networks of both spaces, failed ones among them."""
+        return len(self.a.with_failures), len(self.b.with_failures)
+
+    @property
+    def missing(self) -> bool:
+        """Whether planned networks are not trained yet."""
+        return self.planned is not None and any(
+            n < planned for n, planned in zip(self.trained, self.planned, strict=True)
+        )
+
+    @property
+    def provisional(self) -> bool:
+        """Whether the verdict may change with the networks still to come, by chance alone."""
+        return self.missing and (self.course.kind == FIXED or self.verdict == UNDECIDED)
 
     @property
     def ranks(self) -> str:
@@ -94,34 +137,15 @@ class StepComparison:
 
     def remarks(self) -> list[str]:
         """What qualifies the verdict."""
-        found = []
-        if self.verdict_corrected != self.verdict:
-            found.append(f"{self.verdict_corrected} if all steps are to hold together")
-        if self.failures is not None:
-            changes = "still" if self.verdict_with_failures == self.verdict else "instead"
-            found.append(
-                f"{self.a.failed} and {self.b.failed} failed; counted as the worst error: {changes}"
-                f" {self.verdict_with_failures}"
-            )
-        for name, each in self.matched.items():
-            claim = verdict(each.difference, self.margin)
-            if claim != self.verdict:
-                found.append(f"{claim} at equal {name}, {each.difference.points}")
-        if self.to_decide:
-            numbers = (
-                f"about {math.ceil(n):,} for “{claim}”" if math.isfinite(n) else f"no number for “{claim}”"
-                for claim, n in self.to_decide.items()
-            )
-            found.append(
-                "networks in each space that would decide it, if the difference is as here: "
-                + " or ".join(numbers)
-            )
-        elif self.verdict == UNDECIDED:
-            found.append(f"too few networks for an interval; {FEWEST} on each side is the least")
-        return found
+        return [*self._on_the_claim(), *self._on_looking(), *self._on_failures(), *self._on_numbers()]
+
+    @property
+    def claim_matched(self) -> str:
+        """The verdict at the complexity that the terms name; empty without one."""
+        return "" if self.primary is None else verdict(self.primary, self.terms.margin)
 
     def to_json(self) -> dict[str, Any]:
-        tests = self.tests
+        tests, margin = self.tests, self.terms.margin
         return {
             "a": self.a.space,
             "b": self.b.space,
@@ -129,31 +153,39 @@ class StepComparison:
             "n_b": len(self.b.errors),
             "failed_a": self.a.failed,
             "failed_b": self.b.failed,
+            "planned_a": None if self.planned is None else self.planned[0],
+            "planned_b": None if self.planned is None else self.planned[1],
             "verdict": self.verdict,
-            "margin": self.margin,
-            "median_difference": self.difference.estimate,
-            "interval": self.difference.ends,
-            "interval_method": "percentile bootstrap of the medians' difference",
-            "corrected": {"interval": self.corrected.ends, "verdict": self.verdict_corrected},
+            "verdict_single": self.verdict_single,
+            "alike": self.alike,
+            "provisional": self.provisional,
+            "valid": self.course.kind,
+            "margin": margin,
+            "statistic": self.terms.statistic,
+            "difference": self.single.estimate,
+            "difference_interval": self.single.ends,
+            "median_difference": self.median.estimate,
+            "interval": self.median.ends,
+            "interval_method": "percentile bootstrap of the medians' difference, failed networks at 100%",
+            "corrected": {"interval": self.corrected.ends, "verdict": self.verdict},
             "superiority": tests.superiority.to_json(),
             "kolmogorov_smirnov": {"distance": tests.ks, "p": tests.ks_p, "p_holm": self.ks_holm},
             "mann_whitney": {"p": tests.mann_whitney_p, "p_holm": self.mann_whitney_holm},
             "permuted": tests.permuted,
-            "failures_as_worst": None
-            if self.failures is None
-            else {
-                "median_difference": self.failures.estimate,
-                "interval": self.failures.ends,
-                "verdict": self.verdict_with_failures,
-            },
+            "dominance": self.dominance.to_json(),
+            "failures_as_worst": None if self.without_failures is None else _document(self.median, margin),
+            "without_failures": None
+            if self.without_failures is None
+            else _document(self.without_failures, margin),
             "matched": {
                 name: {
                     "bins": found.bins,
                     "n_a": found.used[0],
                     "n_b": found.used[1],
+                    "little_overlap": found.little_overlap,
                     "median_difference": found.difference.estimate,
                     "interval": found.difference.ends,
-                    "verdict": verdict(found.difference, self.margin),
+                    "verdict": (self.claim_matched or None) if name == self.terms.matched else None,
                 }
                 for name, found in self.matched.items()
             },
@@ -163,6 +195,54 @@ class StepComparison:
             "power": POWER,
         }
 
+    def _on_the_claim(self) -> list[str]:
+        found = []
+        if self.verdict_single != self.verdict:
+            found.append(f"{self.verdict_single} if it were the only step, {_ends(self.single)}")
+        if self.dominance.space:
+            found.append(
+                f"{self.dominance.space} has the larger share of networks below every error from"
+                f" {self.dominance.low:.1f} to {self.dominance.high:.1f}%"
+            )
+        return found
+
+    def _on_looking(self) -> list[str]:
+        found = []
+        if self.missing and self.planned is not None:
+            text = "{} and {} of {} and {} planned networks are trained".format(*self.trained, *self.planned)
+            found.append(f"provisional: {text}" if self.provisional else text)
+        if self.course.kind == SEQUENTIAL:
+            found.append(f"planned looks so far: {len(self.course.looks)} of 10")
+        if self.course.kind == ANYTIME:
+            found.append(
+                "the number of networks was changed after errors were known, so the interval is one that"
+                " holds at any number"
+            )
+        return found
+
+    def _on_failures(self) -> list[str]:
+        if self.without_failures is None:
+            return []
+        claim = verdict(self.without_failures, self.terms.margin)
+        return [
+            f"{self.a.failed} and {self.b.failed} failed and count as 100%; without them"
+            f" {self.without_failures.points}, alone {claim}"
+        ]
+
+    def _on_numbers(self) -> list[str]:
+        if self.to_decide:
+            numbers = (
+                f"about {math.ceil(n):,} for “{claim}”" if math.isfinite(n) else f"no number for “{claim}”"
+                for claim, n in self.to_decide.items()
+            )
+            return [
+                "networks in each space that would decide it, if the difference is as here: "
+                + " or ".join(numbers)
+            ]
+        if self.verdict == UNDECIDED and not math.isfinite(self.corrected.low):
+            return ["too few networks for an interval that holds for all steps"]
+        return []
+
 
 @dataclass(frozen=True, eq=False)
 class SpaceComparison(Result):
@@ -170,23 +250,31 @@ class SpaceComparison(Result):
 
     ``spaces`` are those with errors, ``summaries`` the same in numbers;
     ``missing`` those of the steps, or of the trials, that have none yet.
-    ``margin_stated`` is the margin that a study states, ``noise`` how far seeds of one network differ.
+    ``level`` is that of the corrected intervals, of ``verdicts`` verdicts in all.
+    ``stated`` are the terms that a study states, ``noise`` how far seeds of one network differ.
     """
 
-    margin: float
+    terms: Terms
     spaces: tuple[SpaceErrors, ...]
     summaries: tuple[SpaceSummary, ...]
     steps: tuple[StepComparison, ...]
     missing: tuple[str, ...]
     noise: SeedNoise | None
+    level: float
+    verdicts: int
     guess: Guessing | None = None
-    margin_stated: float | None = None
+    stated: Terms | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def not_learned(self) -> list[str]:
         """A sentence on every space that is not clearly better than guessing."""
-        return [s for e in self.spaces if (s := not_learned(e.space, e.errors, self.guess))]
+        return [s for e in self.spaces if (s := not_learned(e.space, e.with_failures, self.guess))]
+
+    @property
+    def compared(self) -> str:
+        """What the verdicts are on, in words."""
+        return STATISTICS[self.terms.statistic]
 
     def remarks(self) -> list[str]:
         """What qualifies the verdicts, each with the step that it is of."""
@@ -199,9 +287,14 @@ class SpaceComparison(Result):
     def to_json(self) -> dict[str, Any]:
         """The document of ``regnetlab compare --json``."""
         return {
-            "margin": self.margin,
-            "margin_stated": self.margin_stated,
+            "margin": self.terms.margin,
+            "margin_stated": None if self.stated is None else self.stated.margin,
+            "statistic": self.terms.statistic,
+            "matched": self.terms.matched,
+            "sequential": self.terms.sequential,
             "level": LEVEL,
+            "level_corrected": self.level,
+            "verdicts": self.verdicts,
             "majority_error": majority_error(self.guess),
             "not_learned": self.not_learned,
             "spaces": [each.to_json() for each in self.summaries],
@@ -211,21 +304,23 @@ class SpaceComparison(Result):
         }
 
     def to_pandas(self) -> pd.DataFrame:
-        """A row a step: verdict, difference of the medians in points and its interval."""
+        """A row a step: verdict, difference of the statistic in points, its interval for all steps
+        together.
+        """
         return pd.DataFrame(
             {
                 "a": [each.a.space for each in self.steps],
                 "b": [each.b.space for each in self.steps],
                 "verdict": [each.verdict for each in self.steps],
-                "median_difference": [each.difference.estimate for each in self.steps],
-                "low": [each.difference.low for each in self.steps],
-                "high": [each.difference.high for each in self.steps],
+                f"{self.terms.statistic}_difference": [each.single.estimate for each in self.steps],
+                "low": [each.corrected.low for each in self.steps],
+                "high": [each.corrected.high for each in self.steps],
             }
         )
 
     def __repr__(self) -> str:
         steps = "; ".join(f"{each.name} {each.verdict}" for each in self.steps)
-        return f"SpaceComparison(margin {self.margin:g}: {steps or 'no steps'})"
+        return f"SpaceComparison(margin {self.terms.margin:g}: {steps or 'no steps'})"
 
     def _repr_html_(self) -> str:
         return str(self.to_pandas().to_html(index=False, float_format="{:.2f}".format))
@@ -233,23 +328,24 @@ class SpaceComparison(Result):
 
 def compare(
     trials: Trials,
-    margin: float = MARGIN,
+    terms: Terms | None = None,
     pairs: Sequence[tuple[str, str]] = (),
-    margin_stated: float | None = None,
+    stated: Terms | None = None,
 ) -> SpaceComparison:
     """Compare the errors of spaces.
 
     Args:
         trials: Trainings of at least two spaces; derived RegNets among them are left out.
-        margin: Percentage points of error by which a median may be worse and still count as no worse.
+        terms: On what terms; medians with a margin of 1 point by default.
         pairs: Names (a, b) of spaces to compare. By default the study's steps as far as they have errors; for
             trials of no study, each space and the one before it.
-        margin_stated: What the study states, for the record.
+        stated: What the study states, for the record.
 
     Raises:
-        InputError: The margin is none, or one of ``pairs`` has no errors or is not there.
+        InputError: The margin is none, one of ``pairs`` has no errors or is not there, or the networks don't
+            have what they are to be matched by.
     """
-    check_margin(margin)
+    terms = terms or Terms()
     every = space_errors(trials.frame)
     found = [each for each in every if len(each.errors)]
     earned = {each.space for each in found}
@@ -265,57 +361,136 @@ def compare(
         [*(each.space for each in every), *(name for pair in trials.steps for name in pair)]
     )
     chosen = paired(found, pairs or trials.steps)
+    _check_matching(terms, chosen)
     summaries = tuple(summary(each, trials.guess) for each in found)
     learned = {each.space: each.learned for each in summaries}
-    level = 1 - (1 - LEVEL) / max(len(chosen), 1)
-    tests = [rank_tests(a.errors, b.errors) for a, b in chosen]
+    verdicts = max(len(chosen), len(trials.steps), 1) * (1 if terms.matched == NO_MATCHING else 2)
+    level = 1 - (1 - LEVEL) / verdicts
+    tests = [rank_tests(a.with_failures, b.with_failures) for a, b in chosen]
     ks = holm([each.ks_p for each in tests])
     ranks = holm([each.mann_whitney_p for each in tests])
     return SpaceComparison(
-        margin=margin,
+        terms=terms,
         spaces=tuple(found),
         summaries=summaries,
         steps=tuple(
-            _step(a, b, margin, level, test, ks[i], ranks[i], learned[a.space] is learned[b.space] is False)
+            _step(
+                a,
+                b,
+                trials,
+                terms,
+                level,
+                (test, ks[i], ranks[i]),
+                learned[a.space] is learned[b.space] is False,
+            )
             for i, ((a, b), test) in enumerate(zip(chosen, tests, strict=True))
         ),
         missing=() if pairs else tuple(name for name in expected if name not in earned),
         noise=seed_noise(trials.frame),
+        level=level,
+        verdicts=verdicts,
         guess=trials.guess,
-        margin_stated=margin_stated,
+        stated=stated,
         notes=trials.notes,
     )
+
+
+def at_equal(found: SpaceComparison) -> list[str]:
+    """The verdicts on the matching that was named beforehand, a sentence for each step."""
+    name = found.terms.matched
+    return [
+        f"{step.name} at equal {name}, named beforehand: {step.claim_matched}, {step.matched[name].text}"
+        for step in found.steps
+        if name in step.matched
+    ]
+
+
+def _check_matching(terms: Terms, chosen: Sequence[tuple[SpaceErrors, SpaceErrors]]) -> None:
+    """Raise ``InputError`` where a space of a step does not have what the terms match by."""
+    if terms.matched == NO_MATCHING:
+        return
+    for space in (space for pair in chosen for space in pair):
+        if terms.matched not in space.complexity:
+            known = ", ".join(space.complexity) or "none of them"
+            raise InputError(
+                f"matched is {terms.matched!r}, which not every network of {space.space} has",
+                f"its networks have {known}",
+            )
 
 
 def _step(
     a: SpaceErrors,
     b: SpaceErrors,
-    margin: float,
+    trials: Trials,
+    terms: Terms,
     level: float,
-    tests: RankTests,
-    ks: float,
-    ranks: float,
+    tests: tuple[RankTests, float, float],
     neither_learned: bool,
 ) -> StepComparison:
-    difference = median_difference(a.errors, b.errors)
-    undecided = verdict(difference, margin) == UNDECIDED and min(len(a.errors), len(b.errors)) >= FEWEST
-    scales = (median_scale(a.errors), median_scale(b.errors))
+    bound = WORST if trials.guess is None else trials.guess.majority_error
+    course, planned = _course(a, b, trials, terms)
+    single = interval_of(course, LEVEL, terms.statistic, bound)
+    corrected = interval_of(course, level, terms.statistic, bound)
+    errors = a.with_failures, b.with_failures
     at_equal = {
-        name: matched((a.errors, b.errors), (a.complexity[name], b.complexity[name]))
+        name: matched(errors, (a.complexity[name], b.complexity[name]))
         for name in COMPLEXITIES
         if name in a.complexity and name in b.complexity
     }
+    kept = {name: found for name, found in at_equal.items() if found is not None}
+    primary = kept.get(terms.matched)
+    to_decide: Mapping[str, float] = {}
+    if (
+        verdict(corrected, terms.margin) == UNDECIDED
+        and terms.statistic == MEDIAN
+        and math.isfinite(corrected.low)
+    ):
+        scales = (median_scale(errors[0]), median_scale(errors[1]))
+        to_decide = networks_to_decide(single.estimate, terms.margin, scales)
     return StepComparison(
         a=a,
         b=b,
-        margin=margin,
-        difference=difference,
-        corrected=median_difference(a.errors, b.errors, level),
-        tests=tests,
-        ks_holm=ks,
-        mann_whitney_holm=ranks,
-        failures=median_difference(a.with_failures, b.with_failures) if a.failed or b.failed else None,
-        matched={name: found for name, found in at_equal.items() if found is not None},
-        to_decide=networks_to_decide(difference.estimate, margin, scales) if undecided else {},
+        terms=terms,
+        median=median_difference(*errors),
+        single=single,
+        corrected=corrected,
+        tests=tests[0],
+        ks_holm=tests[1],
+        mann_whitney_holm=tests[2],
+        without_failures=median_difference(a.errors, b.errors) if a.failed or b.failed else None,
+        matched=kept,
+        primary=None if primary is None else primary.interval(course, level),
+        dominance=dominance(*errors, (a.space, b.space), level),
+        course=course,
+        planned=planned,
+        to_decide=to_decide,
         neither_learned=neither_learned,
     )
+
+
+def _course(
+    a: SpaceErrors, b: SpaceErrors, trials: Trials, terms: Terms
+) -> tuple[Course, tuple[int, int] | None]:
+    """In what order the networks came, how many are planned, and what that asks of an interval."""
+    known = a.space in trials.planned and b.space in trials.planned
+    planned = (trials.planned[a.space], trials.planned[b.space]) if known else None
+    if {a.space, b.space} & trials.extended:
+        kind = ANYTIME
+    else:
+        kind = SEQUENTIAL if terms.sequential and planned is not None else FIXED
+    if kind == SEQUENTIAL:
+        return Course(a.as_drawn, b.as_drawn, planned or (0, 0), kind), planned
+    trained = len(a.with_failures), len(b.with_failures)
+    return Course(a.with_failures, b.with_failures, planned or trained, kind), planned
+
+
+def _document(difference: Interval, margin: float) -> dict[str, Any]:
+    return {
+        "median_difference": difference.estimate,
+        "interval": difference.ends,
+        "verdict": verdict(difference, margin),
+    }
+
+
+def _ends(interval: Interval) -> str:
+    return f"95% interval {interval.low:+.2f} to {interval.high:+.2f}".replace("-", "−")

@@ -23,9 +23,10 @@ from regnetlab.analysis.statistics.budgets import (
 )
 from regnetlab.analysis.statistics.intervals import LEVEL
 from regnetlab.analysis.statistics.ladder import Measured, measured
-from regnetlab.analysis.statistics.verdicts import MARGIN, UNDECIDED, points
+from regnetlab.analysis.statistics.verdicts import UNDECIDED, points
 from regnetlab.spaces.arrays import Floats
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.terms import MARGIN
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,9 +9,10 @@ import pandas as pd
 
 from regnetlab.analysis.space_errors import paired, space_errors
 from regnetlab.analysis.statistics.intervals import FEWEST, median_scale
-from regnetlab.analysis.statistics.verdicts import MARGIN, POWER, check_margin, networks_needed, points
+from regnetlab.analysis.statistics.verdicts import POWER, networks_needed, points
 from regnetlab.errors import InputError
 from regnetlab.trials.table import Trials
+from regnetlab.trials.terms import MARGIN, check_margin
 
 
 @dataclass(frozen=True, slots=True)

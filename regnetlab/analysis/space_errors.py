@@ -11,11 +11,11 @@ from regnetlab.analysis.guessing import has_learned
 from regnetlab.analysis.statistics.edf import edf
 from regnetlab.analysis.statistics.intervals import Interval, mean_interval, quantile_interval
 from regnetlab.errors import InputError
-from regnetlab.spaces.arrays import Floats
+from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.training.budget import WORST
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.job import DERIVED
-from regnetlab.trials.table import complete, incomplete, spaces_of
+from regnetlab.trials.table import complete, incomplete, networks_of, spaces_of
 
 COMPLEXITIES = ("flops", "params", "acts", "depth")
 """What spaces are compared at equal values of. Depth is the number of blocks, on which errors depend most
@@ -27,13 +27,15 @@ class SpaceErrors:
     """The errors of one space's networks (several seeds of one averaged), and how many earned none.
 
     ``incomplete`` are those of files that were stopped before their end; they have not failed.
-    ``complexity`` has a column (n,) for each of ``COMPLEXITIES`` that is known of every network.
+    ``complexity`` has a column for each of ``COMPLEXITIES`` that is known of every network, and ``indexes``
+    their numbers in the order of drawing: those with an error first, (n,), then the failed ones.
     """
 
     space: str
     errors: Floats
     failed: int
     complexity: Mapping[str, Floats]
+    indexes: Ints
     incomplete: int = 0
 
     @property
@@ -41,14 +43,21 @@ class SpaceErrors:
         """The errors with every failed network at the worst one."""
         return np.append(self.errors, np.full(self.failed, WORST))
 
+    @property
+    def as_drawn(self) -> Floats:
+        """``with_failures`` in the order of drawing, up to the first network that is missing."""
+        order = np.argsort(self.indexes, kind="stable")
+        whole = self.indexes[order] == np.arange(len(order))
+        return np.asarray(self.with_failures[order][np.cumprod(whole).astype(bool)])
+
 
 @dataclass(frozen=True, slots=True)
 class SpaceSummary:
-    """One space in numbers.
+    """One space in numbers, failed networks at the worst error; ``least`` is of those that earned one.
 
-    ``q05`` is the error that the best twentieth does not exceed. ``band`` is the half width of the band that
-    holds the whole true distribution, a share. ``learned`` says whether the space is clearly better than
-    guessing, where that is known.
+    ``n`` earned an error, ``failed`` did not. ``q05`` is the error that the best twentieth does not
+    exceed. ``band`` is the half width of the band that holds the whole true distribution, a share.
+    ``learned`` says whether the space is clearly better than guessing, where that is known.
     """
 
     space: str
@@ -79,9 +88,9 @@ class SpaceSummary:
 
 def space_errors(networks: pd.DataFrame) -> list[SpaceErrors]:
     """The errors of every space in these trainings, in the order of the spaces; not of derived RegNets."""
-    scored, stopped = complete(networks), incomplete(networks)["space"]
+    scored, stopped = complete(networks), incomplete(networks)
     return [
-        _space_errors(space, networks[networks["space"] == space], scored, int((stopped == space).sum()))
+        _space_errors(space, networks_of(networks[networks["space"] == space]), scored, stopped)
         for space in spaces_of(networks)
         if space != DERIVED
     ]
@@ -89,12 +98,12 @@ def space_errors(networks: pd.DataFrame) -> list[SpaceErrors]:
 
 def summary(found: SpaceErrors, guess: Guessing | None = None) -> SpaceSummary:
     """One space's errors in numbers; raises ``InputError`` where no network has one."""
-    errors = found.errors
-    if not len(errors):
+    errors = found.with_failures
+    if not len(found.errors):
         raise InputError(f"no network of {found.space} has an error")
     return SpaceSummary(
         found.space,
-        len(errors),
+        len(found.errors),
         found.failed,
         found.incomplete,
         float(errors.min()),
@@ -115,15 +124,21 @@ def paired(
     return [(by_name[a], by_name[b]) for a, b in named if a in by_name and b in by_name]
 
 
-def _space_errors(space: str, rows: pd.DataFrame, scored: pd.DataFrame, stopped: int) -> SpaceErrors:
+def _space_errors(
+    space: str, networks: pd.DataFrame, scored: pd.DataFrame, incomplete: pd.DataFrame
+) -> SpaceErrors:
     own = scored[scored["space"] == space]
-    depths = own["depths"].map(lambda each: sum(each) if isinstance(each, tuple) else np.nan)
-    own = own.assign(depth=depths.astype(np.float64))
-    known = [name for name in COMPLEXITIES if len(own) and own[name].notna().all()]
+    stopped = incomplete.loc[incomplete["space"] == space, "index"]
+    failed = networks[~networks["index"].isin([*own["index"], *stopped])]
+    every = pd.concat([own, failed]) if len(failed) else own
+    depths = every["depths"].map(lambda each: sum(each) if isinstance(each, tuple) else np.nan)
+    every = every.assign(depth=depths.astype(np.float64))
+    known = [name for name in COMPLEXITIES if len(own) and every[name].notna().all()]
     return SpaceErrors(
         space,
         own["error"].to_numpy(np.float64),
-        rows["index"].nunique() - own["index"].nunique() - stopped,
-        {name: own[name].to_numpy(np.float64) for name in known},
-        stopped,
+        len(failed),
+        {name: every[name].to_numpy(np.float64) for name in known},
+        every["index"].to_numpy(np.int64),
+        len(stopped),
     )

@@ -1,6 +1,7 @@
 """``regnetlab compare`` and ``plan``."""
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,12 +21,27 @@ from regnetlab.errors import InputError
 if TYPE_CHECKING:
     from regnetlab.analysis.compare import SpaceComparison
     from regnetlab.analysis.statistics.intervals import Interval
+    from regnetlab.analysis.statistics.matching import Matched
 
 
 def compare(
     study: StudyOrNewest = None,
     from_: From = None,
     margin: Margin = None,
+    statistic: Annotated[
+        str | None,
+        typer.Option(help="What verdicts are on: median, q05, mean or area; the study's by default."),
+    ] = None,
+    matched: Annotated[
+        str | None,
+        typer.Option(help="The matching with a verdict: flops, params, acts, depth or none; the study's."),
+    ] = None,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="Looks at every tenth were planned (needs --planned).")
+    ] = False,
+    planned: Annotated[
+        int | None, typer.Option(min=1, max=10_000_000, help="Networks a space that --from FILE will have.")
+    ] = None,
     pair: Annotated[
         list[str] | None,
         typer.Option(metavar="A:B", help="Compare space B with A instead of every step; repeatable."),
@@ -35,14 +51,24 @@ def compare(
 ) -> None:
     """Compare the error distributions of spaces, step by step, with verdicts."""
     pairs = [_pair(each) for each in pair or ()]
+    if from_ is None and (sequential or planned):
+        raise InputError(
+            "--sequential and --planned are for --from FILE",
+            "a study says sequential in [compare], and its n",
+        )
+    if sequential and planned is None:
+        raise InputError("--sequential needs --planned N", "looks are planned at every tenth of N")
     trials, plan = trials_of(study, from_, errors)
     from regnetlab.analysis.compare import compare  # pandas, SciPy
-    from regnetlab.analysis.statistics.verdicts import MARGIN
-    from regnetlab.study.results import stated_margin
+    from regnetlab.study.results import stated_terms
+    from regnetlab.trials.terms import Terms
 
-    if margin is None:
-        margin = MARGIN if plan is None else stated_margin(plan)
-    found = compare(trials, margin, pairs, None if plan is None else plan.margin)
+    given: dict[str, Any] = {"margin": margin, "statistic": statistic, "matched": matched}
+    own = {name: value for name, value in given.items() if value is not None}
+    terms = Terms(sequential=sequential) if plan is None else stated_terms(plan, own)
+    if planned is not None:
+        trials = replace(trials, planned=dict.fromkeys(trials.spaces, planned))
+    found = compare(trials, replace(terms, **own), pairs, None if plan is None else plan.terms)
     if found.missing:
         raise InputError(f"no network of {found.missing[0]} has an error", "there is nothing to compare")
     if not found.steps:
@@ -54,6 +80,7 @@ def compare(
         return
     _print_spaces(found)
     _print_steps(found)
+    _print_matched(found)
 
 
 def plan(
@@ -75,12 +102,12 @@ def plan(
         raise InputError("give one of a study, --from FILE and --spread SD as the pilot")
     trials, plan = trials_of(study, from_, errors) if spread is None or errors else (None, None)
     from regnetlab.analysis.sample_size import sample_size  # pandas, SciPy
-    from regnetlab.analysis.statistics.verdicts import MARGIN
     from regnetlab.training.cores import usable_cores
+    from regnetlab.trials.terms import MARGIN
 
     found = sample_size(
         trials if trials is not None else spread or 0.0,
-        (MARGIN if plan is None else plan.margin) if margin is None else margin,
+        (MARGIN if plan is None else plan.terms.margin) if margin is None else margin,
         power,
         1.0 if plan is None else plan.trainings_each,
         workers or usable_cores(),
@@ -133,11 +160,12 @@ def _print_spaces(found: "SpaceComparison") -> None:
             print(f"\n{each.space}: {each.incomplete} incomplete, stopped before the last epoch; left out")
     print_guessing(majority_error(found.guess), found.not_learned)
     if (noise := found.noise) is not None:
-        print(
-            f"\nseeds: between networks sd {number(noise.between.estimate)},"
+        text = (
+            f"seeds: between networks sd {number(noise.between.estimate)},"
             f" between seeds of one {number(noise.seed.estimate)} points"
             f" ({noise.networks} networks trained more than once)"
         )
+        print(f"\n{filled(text)}")
 
 
 def _print_steps(found: "SpaceComparison") -> None:
@@ -146,21 +174,50 @@ def _print_steps(found: "SpaceComparison") -> None:
     rows = [
         (
             each.name,
-            signed(each.difference.estimate),
-            f"{signed(each.difference.low)} … {signed(each.difference.high)}",
+            signed(each.single.estimate),
+            f"{signed(each.corrected.low)} … {signed(each.corrected.high)}",
             number(each.tests.superiority.estimate),
-            number(each.mann_whitney_holm, 3),
-            number(each.ks_holm, 3),
-            each.verdict,
+            each.claim + (" *" if each.provisional else ""),
         )
         for each in found.steps
     ]
-    print(f"\nmargin {points(found.margin)} of error\n")
-    headers = ("step", "median", "95% interval", "P(b<a)", "MW p", "KS p", "verdict")
-    print_table(headers, rows, "lrrrrrl")
-    print("\np are Holm's; P(b<a) is the chance that a network of the second space beats one of the first")
+    print(f"\nmargin {points(found.terms.margin)} of error; failed networks count as 100%\n")
+    print_table(("step", found.compared, "interval", "P(b<a)", "verdict"), rows, "lrrrl")
+    note = (
+        f"Intervals and verdicts hold for all {found.verdicts} together with 95%. P(b<a) is the chance that a"
+        " network of the second space beats one of the first. Alike: equal within the margin on both sides."
+    )
+    if any(each.provisional for each in found.steps):
+        note += " * provisional: planned networks are missing."
+    print(f"\n{filled(note)}")
     for remark in found.remarks():
         print(filled(remark))
+
+
+def _print_matched(found: "SpaceComparison") -> None:
+    """The differences at equal complexity beside each other, one step a row."""
+    from regnetlab.analysis.compare import EQUAL_DEPTH, at_equal
+
+    names = list(dict.fromkeys(name for each in found.steps for name in each.matched))
+    if not names:
+        return
+    print("\ndifference of medians at equal flops, params, acts and depth, and the networks of both")
+    print("spaces that it is of; no verdict, unless one was named beforehand\n")
+    rows = [
+        (each.name, *(_matched(each.matched[name]) if name in each.matched else "–" for name in names))
+        for each in found.steps
+    ]
+    print_table(("step", *names), rows, "l" + "r" * len(names))
+    if any(each.little_overlap for step in found.steps for each in step.matched.values()):
+        print("\n° little overlap: less than half of a space is compared")
+    print("\n" + filled(EQUAL_DEPTH) if "depth" in names else "")
+    for sentence in at_equal(found):
+        print(filled(sentence))
+
+
+def _matched(found: "Matched") -> str:
+    mark = "°" if found.little_overlap else ""
+    return f"{signed(found.estimate)} ({found.used[0]}+{found.used[1]}){mark}"
 
 
 def _estimate(interval: "Interval") -> str:

@@ -52,8 +52,8 @@ def fidelity(
     if (study is None) == (from_ is None):
         raise InputError("give a study or --from FILE, one of the two")
     from regnetlab.analysis.fidelity import fidelity as judge  # SciPy
-    from regnetlab.analysis.statistics.verdicts import MARGIN, check_margin
     from regnetlab.trials.csv_tables import FIDELITY
+    from regnetlab.trials.terms import MARGIN, check_margin
 
     if margin is not None:
         check_margin(margin)
@@ -70,7 +70,7 @@ def fidelity(
     from regnetlab.study.fidelity import ladder as plan_ladder
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.provenance import guessing_in, recorded
-    from regnetlab.study.results import stated_margin, study_fidelity, study_steps
+    from regnetlab.study.results import stated_terms, study_fidelity, study_steps
     from regnetlab.study.session import Options, prepare
 
     plan = load_plan(find_study(study or ""))
@@ -102,7 +102,7 @@ def fidelity(
     if state.missing:
         print(f"{len(state.missing)} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
-    stated = stated_margin(plan) if margin is None else margin
+    stated = stated_terms(plan).margin if margin is None else margin
     found = judge(study_fidelity(plan), stated, study_steps(plan), guessing_in(recorded(plan)))
     _show(found, plan.name, json)
     if not json:

@@ -16,7 +16,6 @@ from regnetlab.analysis.fidelity import Fidelity, fidelity
 from regnetlab.analysis.latency import Latency, latency
 from regnetlab.analysis.search import SearchResult, against_random, trajectories
 from regnetlab.analysis.statistics.ladder import UnfinishedError
-from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.analysis.trends import Trends, trends
 from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
@@ -26,7 +25,7 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, readable, recorded
 from regnetlab.study.results import (
     compared_with_baselines,
-    stated_margin,
+    stated_terms,
     study_fidelity,
     study_latency,
     study_searches,
@@ -39,6 +38,7 @@ from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import Trials
+from regnetlab.trials.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +73,15 @@ class Content:
 def study_content(plan: Plan, margin: float | None = None) -> Content:
     """The content of a study; raises ``InputError`` where no training has earned an error yet."""
     trials = study_trials(plan)
-    points = stated_margin(plan) if margin is None else margin
+    terms = stated_terms(plan) if margin is None else replace(stated_terms(plan, {"margin"}), margin=margin)
     return _content(
         trials,
         Origin(plan.name, _lead(plan, trials.frame), plan.name, plan, readable(recorded(plan))),
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
-        margin=points,
+        terms=terms,
         baselines=compared_with_baselines(plan),
         searches=_searches(plan, trials),
-        fidelity=_fidelity(plan, points),
+        fidelity=_fidelity(plan, terms.margin),
         latency=latency(study_latency(plan), plan.regime) if plan.latencies.exists() else None,
     )
 
@@ -104,13 +104,13 @@ def files_content(
         replace(trials, notes=tuple(notes)),
         Origin(" + ".join(file.stem for file in files), lead, source),
         planned=len(every.drop_duplicates(["space", "index"])),
-        margin=MARGIN if margin is None else margin,
+        terms=Terms() if margin is None else Terms(margin),
         baselines=baselines(BASELINES.frame(())),
     )
 
 
-def _content(trials: Trials, origin: Origin, planned: int, margin: float, **results: Any) -> Content:
-    compared, good = compare(trials, margin), trends(trials)
+def _content(trials: Trials, origin: Origin, planned: int, terms: Terms, **results: Any) -> Content:
+    compared, good = compare(trials, terms), trends(trials)
     if not len(good.networks):
         raise InputError(f"{origin.name}: no training has earned an error yet", "nothing to report")
     networks = page_networks(good.networks, trials.frame, planned)
@@ -121,7 +121,7 @@ def _content(trials: Trials, origin: Origin, planned: int, margin: float, **resu
         compared,
         fit_law(trials),
         good,
-        derived_errors(derived, compared.spaces, margin) if len(derived) else None,
+        derived_errors(derived, compared.spaces, terms.margin) if len(derived) else None,
         **results,
     )
 

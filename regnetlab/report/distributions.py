@@ -35,6 +35,8 @@ def edf_figure(
 ) -> go.Figure:
     """Error distributions of all spaces, as drawn and at equal flops, params, acts and depth.
 
+    Failed networks count: the curve of a space with some ends below 1 within the figure.
+
     Args:
         networks: A row a network with ``space`` and ``error`` (``trials.table.complete``).
         populations: The errors and complexities of the drawn spaces (``analysis.space_errors``).
@@ -42,8 +44,9 @@ def edf_figure(
     """
     figure = go.Figure()
     most = float(networks["error"].max())
+    failed = {each.space: each.with_failures for each in populations if each.failed}
     for i, space in enumerate(spaces_of(networks)):
-        curve = edf(errors_of(networks, space)).thinned(_MOST_STEPS)
+        curve = edf(failed.get(space, errors_of(networks, space))).thinned(_MOST_STEPS)
         _add_steps(figure, space, i, curve.errors, curve.shares, most, "plain")
         colour = style(space, i)[0]
         low, high = (np.clip(curve.shares + sign * curve.margin, 0, 1) for sign in (-1, 1))
@@ -63,14 +66,14 @@ def edf_figure(
         drawn = [each for each in populations if name in each.complexity]
         weights = matched_weights([each.complexity[name] for each in drawn]) if len(drawn) > 1 else None
         for i, (population, weight) in enumerate(zip(drawn, weights or (), strict=False)):
-            errors, shares = _thinned(*weighted_edf(population.errors, weight))
+            errors, shares = _thinned(*weighted_edf(population.with_failures, weight))
             _add_steps(figure, population.space, i, errors, shares, most, name)
     figure.update_layout(
         hovermode="x",
         xaxis={
             "title": "validation error (%)",
             "hoverformat": ".2f",
-            "range": core(networks["error"]),
+            "range": core(networks["error"]) or (_reach(networks["error"]) if failed else None),
         },
         yaxis={"title": "share of networks with at most this error", "tickformat": ".0%", "range": [0, 1.02]},
         legend={"orientation": "h", "y": -0.2, "x": 0},
@@ -86,6 +89,12 @@ def core(errors: "pd.Series[float]") -> tuple[float, float] | None:
     least, high, most = errors.min(), errors.quantile(0.975), errors.max()
     room = 0.05 * (high - least)
     return (float(least - room), float(high + room)) if most - least > 1.5 * (high - least) else None
+
+
+def _reach(errors: "pd.Series[float]") -> tuple[float, float]:
+    """From the least to the largest error, with some room: failed networks at 100% would take most of it."""
+    room = 0.05 * (errors.max() - errors.min()) or 1.0
+    return float(errors.min() - room), float(errors.max() + room)
 
 
 def beyond(errors: "pd.Series[float]") -> str:
@@ -136,7 +145,7 @@ def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]
         seconds = (
             pd.to_numeric(rows["seconds"], errors="coerce").mean() if "seconds" in rows else float("nan")
         )
-        found = random_search(population.errors, float(seconds))
+        found = random_search(population.with_failures, float(seconds))
         colour, dash, _ = style(population.space, i)
         figure.add_scatter(
             x=[*found.k.tolist(), *found.k[::-1].tolist()],
@@ -167,7 +176,7 @@ def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]
         showlegend=False,
         height=420,
     )
-    log_axis(figure, "networks trained k (log)", 1, max(len(each.errors) for each in populations))
+    log_axis(figure, "networks trained k (log)", 1, max(len(each.with_failures) for each in populations))
     return figure
 
 
@@ -232,7 +241,7 @@ def _add_steps(
 ) -> None:
     colour, dash, _ = style(space, place)
     figure.add_scatter(
-        x=[errors[0], *errors, most],
+        x=[errors[0], *errors, max(most, errors[-1])],
         y=[0, *shares, 1],
         name=title(space),
         mode="lines",

@@ -91,10 +91,11 @@ def selection(content: Content) -> str:
 
 def caution(content: Content) -> str:
     """How much so many networks can show at all."""
-    fewest = min(content.comparison.spaces, key=lambda each: len(each.errors), default=None)
-    n = len(fewest.errors) if fewest is not None else len(content.networks.frame)
-    margin = edf(fewest.errors if fewest is not None else content.networks.frame["error"].to_numpy()).margin
-    margin_text, noise = points(content.comparison.margin), content.comparison.noise
+    compared = content.comparison
+    errors = [each.with_failures for each in compared.spaces] or [content.networks.frame["error"].to_numpy()]
+    fewest = min(errors, key=len)
+    n, margin = len(fewest), edf(fewest).margin
+    margin_text, noise = points(compared.terms.margin), compared.noise
     seeds = "one training seed per network where not said otherwise"
     if noise is not None:
         seeds = (
@@ -102,8 +103,9 @@ def caution(content: Content) -> str:
             f" networks of one space by {noise.between.estimate:.1f}"
         )
     return (
-        f"Verdicts are of 95% intervals of the medians' difference and a margin of {margin_text}"
-        f" of error. With {n} network{'s' * (n != 1)}, a whole error distribution is known to"
+        f"Verdicts are on the {compared.compared}, with a margin of {margin_text} of error; all"
+        f" {compared.verdicts} hold together with 95%. Failed networks count as 100%. With {n}"
+        f" network{'s' * (n != 1)}, a whole error distribution is known to"
         f" ± {min(100, 100 * margin):.0f} points of share"
         f" (Dvoretzky–Kiefer–Wolfowitz); {seeds}; a longer budget may order the spaces differently."
     )

@@ -93,6 +93,28 @@ def check_changes(plan: Plan, store: "Store", checksum: str, accept: bool, devic
     store.keep("changes", {"began": began, "accepted": accepted})
 
 
+def record_planned(plan: Plan, store: "Store", trained: Mapping[str, int]) -> None:
+    """Keep how many networks of each space are planned, and any change of that after errors were known.
+
+    More networks extend a study without a question. But who looks at errors and then goes on until a verdict
+    comes will find one too often, so such a change is recorded with ``trained``, the networks of each
+    space that had errors then; from there on verdicts use intervals that hold at any number of networks.
+    """
+    facts = store.fact("provenance")
+    planned = {draw.space.name: draw.n for draw in plan.draws}
+    if "planned" not in facts:
+        store.keep("provenance", {**facts, "planned": planned, "extended": []})
+        return
+    before = dict(facts["planned"])
+    for each in facts["extended"]:
+        before |= each["planned"]
+    if all(before.get(space) == n for space, n in planned.items()):
+        return
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    extended = [*facts["extended"], {"when": when, "n": dict(trained), "planned": planned}]
+    store.keep("provenance", {**facts, "extended": extended})
+
+
 def _shown(key: str, value: Any) -> str:
     text = "not there" if value is None else repr(value)
     return f"{text[1:13]}…" if key == _CHECKSUM else text if len(text) <= 40 else f"{text[:37]}…"

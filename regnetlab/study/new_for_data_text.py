@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import fields
 
-from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import format_count
 from regnetlab.study.new_for_data import LEAST_SIDE, Suited, last_map
@@ -12,6 +11,7 @@ from regnetlab.study.plan_text import space_lines, template_table
 from regnetlab.study.tomlfile import write_pairs
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.datasets import Outline
+from regnetlab.trials.terms import MARGIN
 
 _CONTEST = ("names", "lr", "seeds", "regnets")  # what someone who edits [baselines] changes first
 
@@ -59,7 +59,7 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
         "", {each: getattr(budget, each) for each in names} | _changed(budget, Budget(), names) | seeds
     )
     yield from _section("recipe", _changed(plan.recipe, Recipe()))
-    yield from _section("compare", {} if plan.margin == MARGIN else {"margin": plan.margin})
+    yield from _section("compare", {} if plan.terms.margin == MARGIN else {"margin": plan.terms.margin})
     yield from _section("derive", {"n": plan.derived} if plan.derived else {})
     yield from ("", *(f"# {line}" for line in of_baselines)) if of_baselines else ()
     if plan.baselines is not None:

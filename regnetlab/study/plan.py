@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace
@@ -14,6 +13,7 @@ from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading
 from regnetlab.trials.job import Job
 from regnetlab.trials.location import Location, from_here, location_of
+from regnetlab.trials.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Plan:
     """Everything that a study file says, with its defaults filled in.
 
     ``seeds`` trainings of each network, or of the share ``repeated`` of every space's networks and one
-    of the others; ``derived`` RegNets from the law of the best networks; ``margin`` in percentage points
-    of error, for verdicts on the steps between spaces; ``reading`` says how a folder's images are read.
+    of the others; ``derived`` RegNets from the law of the best networks; ``terms`` on which the
+    steps between spaces are judged; ``reading`` says how a folder's images are read.
     Unless ``images_stated``, the budget's images are the default, or all that there are: a run finds out and
     records it (``provenance.as_recorded``). An ``adhoc`` plan has no study file: trainings of any
     protocol share its store.
@@ -86,7 +86,7 @@ class Plan:
     recipe: Recipe
     draws: tuple[Draw, ...]
     derived: int
-    margin: float = MARGIN
+    terms: Terms = field(default_factory=Terms)
     baselines: BaselinesSection | None = None
     running: Running = field(default_factory=Running)
     repeated: float = 1.0

@@ -11,7 +11,6 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from regnetlab.analysis.statistics.verdicts import MARGIN
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.custom import custom_space
 from regnetlab.spaces.latency import LatencyModel
@@ -26,6 +25,7 @@ from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading, is_folder
 from regnetlab.trials.location import check_no_password, from_environment
+from regnetlab.trials.terms import Terms
 
 
 class _Section(BaseModel):
@@ -85,10 +85,7 @@ class _Run(_Section):
     cluster: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Compare(_Section):
-    margin: Annotated[float, Field(ge=0, le=100)] = MARGIN
-
-
+_Compare: Any = _section(Terms)
 _RecipePart: Any = _section(Recipe)
 
 
@@ -123,7 +120,7 @@ _Study = create_model(
     recipe=(_section(Recipe), Field(default_factory=dict, validate_default=True)),
     spaces=(Annotated[tuple[_Draw, ...], Field(min_length=1)], ...),
     derive=(_Derive, _Derive()),
-    compare=(_Compare, _Compare()),
+    compare=(_Compare, Field(default_factory=dict, validate_default=True)),
     run=(_Run, _Run()),
     baselines=(_Baselines | None, None),
 )
@@ -211,7 +208,7 @@ def _plan(
         recipe=Recipe(**values["recipe"]),
         draws=_draws(values["spaces"], ranges),
         derived=values["derive"]["n"],
-        margin=values["compare"]["margin"],
+        terms=Terms(**values["compare"]),
         running=Running(**values["run"]),
         repeated=repeated,
         reading=_reading(values),

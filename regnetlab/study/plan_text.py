@@ -35,7 +35,7 @@ def plan_toml(plan: Plan) -> str:
         "budget": {**_fields(plan.budget), "seeds": plan.seeds, "repeated": plan.repeated},
         "recipe": _fields(plan.recipe),
         "derive": {"n": plan.derived},
-        "compare": {"margin": plan.margin},
+        "compare": _fields(plan.terms),
         "run": _told(plan.running),
     }
     if plan.baselines is not None:

@@ -7,9 +7,9 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -61,6 +61,29 @@ def provenance(
         **({"survey": data.survey.summary(data.name)} if data.survey else {}),
         "recorded": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def stated_facts(plan: Plan, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What a study stated before its first training, as it is known; otherwise what it states now."""
+    now = {**asdict(plan.terms), "planned": {draw.space.name: draw.n for draw in plan.draws}, "extended": []}
+    if "margin" in known:  # an older version, which stated less
+        now = {key: value for key, value in now.items() if key in known}
+    return {key: known.get(key, value) for key, value in now.items()}
+
+
+def extended_spaces(facts: Mapping[str, Any]) -> frozenset[str]:
+    """The spaces whose number of networks was changed after errors were known
+    (``changes.record_planned``).
+    """
+    before, found = dict(facts.get("planned", {})), set()
+    for each in facts.get("extended", []):
+        found |= {
+            space
+            for space, n in each["planned"].items()
+            if each["n"].get(space) and before.get(space, n) != n
+        }
+        before |= each["planned"]
+    return frozenset(found)
 
 
 def data_facts(data: DataSet, budget: Budget) -> dict[str, object]:
@@ -130,7 +153,7 @@ def _written(plan: Plan) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{plan.provenance} can't be read: {str(error)[:200]}") from None
     if not isinstance(facts, dict) or not all(
-        value is None or isinstance(value, str | int | float) or (name == "survey" and _is_survey(value))
+        value is None or isinstance(value, str | int | float) or (name in _NESTED and _NESTED[name](value))
         for name, value in facts.items()
     ):
         raise InputError(f"{plan.provenance} must be a table of names and plain values, as `run` writes it")
@@ -143,10 +166,41 @@ def _is_survey(value: object) -> bool:
     return isinstance(lines, list) and all(isinstance(line, str) for line in lines)
 
 
+def _is_planned(value: object) -> bool:
+    """Whether this says how many networks of each space are planned, or trained."""
+    return isinstance(value, dict) and all(isinstance(n, int) for n in value.values())
+
+
+def _is_extended(value: object) -> bool:
+    """Whether this is what ``changes.record_planned`` makes."""
+    return isinstance(value, list) and all(
+        isinstance(each, dict) and all(_is_planned(each.get(key)) for key in ("n", "planned"))
+        for each in value
+    )
+
+
+_NESTED: Mapping[str, Callable[[object], bool]] = MappingProxyType(
+    {"survey": _is_survey, "planned": _is_planned, "extended": _is_extended}
+)
+
+
 def readable(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts with one text each."""
-    texts = {"survey": "; ".join(map(str.strip, facts["survey"]["lines"]))} if "survey" in facts else {}
+    texts = {}
+    if "survey" in facts:
+        texts["survey"] = "; ".join(map(str.strip, facts["survey"]["lines"]))
+    if "planned" in facts:
+        texts["planned"] = _counts(facts["planned"])
+    if "extended" in facts:
+        texts["extended"] = "; ".join(
+            f"{each.get('when', '')}: with {_counts(each['n'])} trained, to {_counts(each['planned'])}"
+            for each in facts["extended"]
+        )
     return {**facts, **texts}
+
+
+def _counts(networks: Mapping[str, int]) -> str:
+    return ", ".join(f"{space} {n}" for space, n in networks.items())
 
 
 def provenance_json(store: "Store") -> str:

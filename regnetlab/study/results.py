@@ -1,7 +1,7 @@
 """What a study has earned so far, for the analyses: its trials, its steps and its margin."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Container, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
@@ -9,12 +9,13 @@ import pandas as pd
 from regnetlab.analysis.baselines import BaselineComparison, baselines
 from regnetlab.errors import InputError
 from regnetlab.study.plan import Plan
-from regnetlab.study.provenance import guessing_in, recorded
+from regnetlab.study.provenance import extended_spaces, guessing_in, recorded
 from regnetlab.study.stages import State, study_state
 from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, SEARCHES
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import FINAL, TUNING
 from regnetlab.trials.table import Trials, trials_of
+from regnetlab.trials.terms import Terms
 
 
 def study_trials(plan: Plan) -> Trials:
@@ -35,6 +36,7 @@ def study_trials(plan: Plan) -> Trials:
         found = read_trials([plan.trials], "percent")
     if not found:
         raise InputError(f"study {plan.name} has no trainings yet", f"begin with: regnetlab run {plan.name}")
+    facts = recorded(plan)
     order = {name: place for place, name in enumerate(draw.space.name for draw in plan.draws)}
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))
     frame = found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True)
@@ -42,10 +44,13 @@ def study_trials(plan: Plan) -> Trials:
         found,
         frame=frame,
         steps=tuple(study_steps(plan)),
-        guess=guessing_in(recorded(plan)),
+        guess=guessing_in(facts),
         template=plan.template,
         regime=plan.regime,
         ranges=plan.ranges,
+        planned={draw.space.name: draw.n for draw in plan.draws},
+        extended=extended_spaces(facts),
+        terms=plan.terms,
     )
 
 
@@ -143,15 +148,24 @@ def study_steps(plan: Plan) -> list[tuple[str, str]]:
     return pairs
 
 
-def stated_margin(plan: Plan) -> float:
-    """The margin that a study states; raises ``InputError`` unless it did before its first training."""
-    began = recorded(plan).get("margin")
-    if began is not None and began != plan.margin:
-        raise InputError(
-            f"study {plan.name} began with margin {began:g} and now states {plan.margin:g}",
-            (
-                f"a margin chosen"
-                f" after the errors are known proves nothing: put {began:g} back, or give --margin"
-            ),
-        )
-    return plan.margin
+def stated_terms(plan: Plan, given: Container[str] = ()) -> Terms:
+    """The terms that a study states; raises ``InputError`` unless it did before its first training.
+
+    Those ``given`` by name elsewhere are not looked at.
+    """
+    facts = recorded(plan)
+    if "margin" not in facts:
+        return plan.terms
+    for name, usual in asdict(Terms()).items():
+        began, now = facts.get(name, usual), getattr(plan.terms, name)
+        if name not in given and began != now:
+            raise InputError(
+                f"study {plan.name} began with {name} {_said(began)} and now states {_said(now)}",
+                f"what is chosen after the errors are known proves nothing: put {_said(began)} back"
+                + ("" if name == "sequential" else f", or give --{name}"),
+            )
+    return plan.terms
+
+
+def _said(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()

@@ -1,8 +1,11 @@
 """Running a study: train what its stages ask for, one after another, and leave its tables behind."""
 
+from collections import Counter
+
 from regnetlab.files import write_atomically
 from regnetlab.models.registry import find_model
 from regnetlab.study.baselines import hand_designed
+from regnetlab.study.changes import record_planned
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import provenance_json
@@ -29,12 +32,20 @@ def run_study(plan: Plan, options: Options, observer: Observer) -> State:
     hand_designed(prepared.plan)  # refuses a baseline that is not known or can't be had
     with open_session(prepared, options, observer, test_split=True) as session:
         try:
+            _record_planned(session)
             state = _train_stages(session)
             _measure_latencies(session, state, options)
         finally:
             state = study_state(session.plan, session.store)
             _write_tables(session, state)
     return state
+
+
+def _record_planned(session: Session) -> None:
+    state = study_state(session.plan, session.store)
+    spaces = {draw.space.name for draw in session.plan.draws}
+    networks = {(j.space, j.index) for j in state.jobs if j.space in spaces and j.identity in state.scores}
+    record_planned(session.plan, session.store, Counter(space for space, _ in sorted(networks)))
 
 
 def _train_stages(session: Session) -> State:

@@ -31,7 +31,7 @@ from regnetlab.study.changes import check_changes
 from regnetlab.study.dispatch import Dispatch, Stop
 from regnetlab.study.observer import Log, Observer, Observers, Write, log_writer
 from regnetlab.study.plan import Plan
-from regnetlab.study.provenance import provenance, provenance_json, with_data_facts
+from regnetlab.study.provenance import provenance, provenance_json, stated_facts, with_data_facts
 from regnetlab.study.replay import replay_of_failed
 from regnetlab.study.stages import basis_of, planned_jobs
 from regnetlab.training.batches import check_budget, settled_images
@@ -202,7 +202,7 @@ class Session:
             return
         self._told = True
         plan, store = self.plan, self.store
-        stated = {"margin": store.fact("provenance").get("margin", plan.margin)}  # before the first training
+        stated = stated_facts(plan, store.fact("provenance"))
         facts = provenance(
             plan.folder, self.data, self._prepared.setting, plan.budget, self._prepared.request.workers
         )

@@ -14,7 +14,7 @@ Other columns of a file are let through as texts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,12 @@ from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import REGNET
 from regnetlab.spaces.template import Template
-from regnetlab.training.budget import Score
+from regnetlab.training.budget import WORST, Score
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.csv_tables import TRIALS
 from regnetlab.trials.foreign import INCOMPLETE
 from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job
+from regnetlab.trials.terms import Terms
 
 _STAGES = ("depths", "widths", "group_widths", "bottleneck_ratios")
 NETWORK = ["space", "index"]
@@ -45,7 +46,9 @@ class Trials:
 
     ``frame`` has a row for each (columns: ``trials.table``). Of a study's, ``steps`` are the pairs of spaces
     that it compares and ``guess`` what guessing earns on the images that judge; ``template``, ``regime`` and
-    ``ranges`` are where its networks were drawn. ``notes`` say how files were read.
+    ``ranges`` are where its networks were drawn. ``planned`` networks of each space are to be trained, and
+    ``extended`` are the spaces whose number changed after errors were known; ``terms`` are what the study
+    states of its comparisons. ``notes`` say how files were read.
     """
 
     frame: pd.DataFrame
@@ -55,6 +58,9 @@ class Trials:
     template: Template | None = None
     regime: Regime | None = None
     ranges: Ranges | None = None
+    planned: Mapping[str, int] = field(default_factory=dict)
+    extended: frozenset[str] = frozenset()
+    terms: Terms | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -167,14 +173,20 @@ def incomplete(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def complete(networks: pd.DataFrame) -> pd.DataFrame:
-    """The networks that earned an error, several seeds of one network averaged into one row."""
+    """The networks that earned an error, several seeds of one network averaged into one row.
+
+    A seed that failed counts as the worst error in that mean, so such a network is not judged by its better
+    half; one that was stopped before its end doesn't count. A network of which every seed failed is not here.
+    """
     trainings = counted(networks)
     scored = trainings[trainings["error"].notna()]
-    if not scored.duplicated(NETWORK).any():
+    if not scored.duplicated(NETWORK).any() and len(trainings) == len(networks_of(trainings)):
         return scored.reset_index(drop=True)
-    means = scored.groupby(NETWORK, sort=False)["error"].mean()
+    stopped = trainings["ended"].astype(str).str.startswith(INCOMPLETE)
+    errors = trainings["error"].fillna(WORST).where(trainings["error"].notna() | ~stopped)
+    means = trainings.assign(error=errors).groupby(NETWORK, sort=False)["error"].mean()
     firsts = scored.drop_duplicates(NETWORK).set_index(NETWORK)
-    return firsts.assign(error=means).reset_index()
+    return firsts.assign(error=means.loc[firsts.index]).reset_index()
 
 
 def networks_of(networks: pd.DataFrame) -> pd.DataFrame:

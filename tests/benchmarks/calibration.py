@@ -14,9 +14,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from regnetlab.analysis.statistics.differences import median_difference
 from regnetlab.analysis.statistics.intervals import (
     mean_interval,
-    median_difference,
     median_scale,
     quantile_interval,
 )

@@ -11,7 +11,8 @@ from tests.committed import copy_committed_studies
 INTERVAL = "{estimate high low}"
 CORRELATION = f"{{capped corrected{INTERVAL} raw{INTERVAL} reliability{INTERVAL}}}"
 SPREAD = "{errors mean sd}"
-MATCHED = "{bins interval median_difference n_a n_b verdict}"
+MATCHED = "{bins interval little_overlap median_difference n_a n_b verdict}"
+WITH_VERDICT = "{interval median_difference verdict}"
 KEYS = {
     "sample --space RegNet --n 2": (
         "{classes drawn input"
@@ -28,13 +29,16 @@ KEYS = {
         " spaces{complete failed learned median min planned space} study workers}"
     ),
     "compare --from pilot.csv": (
-        "{comparisons{a b corrected{interval verdict} failed_a failed_b"
-        " failures_as_worst{interval median_difference verdict} interval interval_method"
+        "{comparisons{a alike b corrected{interval verdict} difference difference_interval"
+        f" dominance{{high low space}} failed_a failed_b failures_as_worst{WITH_VERDICT} interval"
+        " interval_method"
         f" kolmogorov_smirnov{{distance p p_holm}} mann_whitney{{p p_holm}} margin matched{{flops{MATCHED}}}"
-        f" median_difference n_a n_b networks_to_decide{{}} permuted power"
-        f" superiority{INTERVAL} verdict}} level majority_error margin margin_stated not_learned notes"
-        f" seed_noise spaces{{band failed incomplete learned mean{INTERVAL} median{INTERVAL} min n"
-        f" q05{INTERVAL} space}}}}"
+        " median_difference n_a n_b networks_to_decide{} permuted planned_a planned_b power provisional"
+        f" statistic superiority{INTERVAL} valid verdict verdict_single without_failures{WITH_VERDICT}}}"
+        " level"
+        " level_corrected majority_error margin margin_stated matched not_learned notes seed_noise sequential"
+        f" spaces{{band failed incomplete learned mean{INTERVAL} median{INTERVAL} min n q05{INTERVAL} space}}"
+        " statistic verdicts}"
     ),
     "plan --from pilot.csv": "{margin notes power seconds seeds steps{hours n pilot step} workers}",
     "compare-baselines quick": (

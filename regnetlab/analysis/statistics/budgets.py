@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regnetlab.analysis.statistics.differences import median_difference
 from regnetlab.analysis.statistics.intervals import (
     FEWEST,
     LEVEL,
     Interval,
-    median_difference,
     median_scale,
     quantile_interval,
 )

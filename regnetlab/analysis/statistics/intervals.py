@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 
 LEVEL = 0.95
@@ -84,28 +83,10 @@ def mean_interval(errors: Floats) -> Interval:
     return Interval(float(values.mean()), float(found.low), float(found.high))
 
 
-def median_difference(a: Floats, b: Floats, level: float = LEVEL) -> Interval:
-    """median(b) − median(a) with a percentile-bootstrap interval (Efron & Tibshirani 1993, section 13.3).
-
-    With fewer than six networks on a side the interval is the whole line. How well it covers the truth
-    is measured in docs/calibration.md.
-    """
-    first, second = (np.sort(np.asarray(each, np.float64)) for each in (a, b))
-    if not min(len(first), len(second)):
-        raise InputError("a difference needs networks with errors on both sides")
-    estimate = float(np.median(second) - np.median(first))
-    if min(len(first), len(second)) < FEWEST:
-        return Interval(estimate, -np.inf, np.inf)
-    random = np.random.default_rng(_SEED)
-    draws = _medians(second, random) - _medians(first, random)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high))
-
-
 def median_scale(errors: Floats) -> float:
     """√n times the standard error of the median of n networks, by bootstrap: what is left of n in it."""
     ordered = np.sort(np.asarray(errors, np.float64))
-    return float(np.std(_medians(ordered, np.random.default_rng(_SEED))) * np.sqrt(len(ordered)))
+    return float(np.std(quantile_draws(ordered, 0.5, np.random.default_rng(_SEED))) * np.sqrt(len(ordered)))
 
 
 def best_mean(errors: Floats, values: Floats, best: int) -> Interval:
@@ -134,13 +115,22 @@ def best_mean(errors: Floats, values: Floats, best: int) -> Interval:
     return Interval(float(estimate), float(low), float(high))
 
 
-def _medians(ordered: Floats, random: np.random.Generator) -> Floats:
-    """Medians of bootstrap samples of these errors, which are in ascending order."""
+def quantile_draws(ordered: Floats, share: float, random: np.random.Generator) -> Floats:
+    """The quantile of bootstrap samples of these errors, which are in ascending order; a half is the
+    median.
+    """
     n = len(ordered)
-    lower = (n + 1) // 2
+    lower = (n + 1) // 2 if share == 0.5 else max(math.ceil(share * n), 1)
     places = random.beta(lower, n + 1 - lower, _DRAWS)
-    medians = ordered[np.minimum(places * n, n - 1).astype(np.int64)]
-    if n % 2:
-        return np.asarray(medians)
+    drawn = ordered[np.minimum(places * n, n - 1).astype(np.int64)]
+    if share != 0.5 or n % 2:
+        return np.asarray(drawn)
     places += (1 - places) * random.beta(1, n - lower, _DRAWS)  # the next order statistic, given this one
-    return np.asarray((medians + ordered[np.minimum(places * n, n - 1).astype(np.int64)]) / 2)
+    return np.asarray((drawn + ordered[np.minimum(places * n, n - 1).astype(np.int64)]) / 2)
+
+
+def fewest_for(level: float, share: float = 0.5) -> int:
+    """Networks without which no quantile has an interval of that level (the sign test's): all of n
+    networks lie on one side of it with a chance of max(share, 1 − share)ⁿ.
+    """
+    return math.ceil(math.log((1 - level) / 2) / math.log(max(share, 1 - share)) - 1e-9)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regnetlab.analysis.statistics.differences import Course
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.spaces.arrays import Floats, Ints
 
@@ -22,23 +23,49 @@ _RESAMPLES = 2_000
 _SEED = 20200330
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Matched:
     """Two populations weighted to the same complexity.
 
     ``weights`` are those of each population's networks, with sum 1 and 0 for networks outside the
-    ``bins`` bins; ``used`` how many are inside. ``difference`` is that of the weighted medians, b − a.
+    ``bins`` bins; ``used`` how many are inside. ``estimate`` is the difference of the weighted medians, b
+    − a, ``draws`` its bootstrap.
     """
 
     bins: int
     used: tuple[int, int]
     weights: tuple[Floats, Floats]
-    difference: Interval
+    estimate: float
+    draws: Floats
+
+    @property
+    def difference(self) -> Interval:
+        """The estimate with its 95% interval."""
+        low, high = np.quantile(self.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return Interval(self.estimate, float(low), float(high))
+
+    @property
+    def little_overlap(self) -> bool:
+        """Whether less than half of either population is compared."""
+        return any(n < len(each) / 2 for n, each in zip(self.used, self.weights, strict=True))
+
+    @property
+    def text(self) -> str:
+        """The difference in words, with how many networks it is of."""
+        few = "; little overlap: less than half of a space" if self.little_overlap else ""
+        return f"{self.difference.points}, {self.used[0]} and {self.used[1]} networks{few}"
+
+    def interval(self, course: Course, level: float) -> Interval:
+        """The interval that holds for what the course is."""
+        factor = course.factor(level)
+        if factor is None:
+            low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
+            return Interval(self.estimate, float(low), float(high))
+        reach = factor * float(np.std(self.draws))
+        return Interval(self.estimate, self.estimate - reach, self.estimate + reach)
 
 
-def matched(
-    errors: tuple[Floats, Floats], complexity: tuple[Floats, Floats], level: float = LEVEL
-) -> Matched | None:
+def matched(errors: tuple[Floats, Floats], complexity: tuple[Floats, Floats]) -> Matched | None:
     """Both populations at equal complexity; ``None`` where they have too little of it in common.
 
     The interval is a percentile bootstrap that resamples within bins (stratified; Davison & Hinkley
@@ -53,11 +80,8 @@ def matched(
     estimate = float(medians[1] - medians[0])
     random = np.random.default_rng(_SEED)
     draws = [_bootstrap_medians(e, b, count, random) for e, b in zip(errors, bins, strict=True)]
-    low, high = np.quantile(draws[1] - draws[0], [(1 - level) / 2, (1 + level) / 2])
     used = [int((each >= 0).sum()) for each in bins]
-    return Matched(
-        count, (used[0], used[1]), (weights[0], weights[1]), Interval(estimate, float(low), float(high))
-    )
+    return Matched(count, (used[0], used[1]), (weights[0], weights[1]), estimate, draws[1] - draws[0])
 
 
 def matched_weights(complexity: Sequence[Floats]) -> list[Floats] | None:

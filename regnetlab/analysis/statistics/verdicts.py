@@ -9,16 +9,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from regnetlab.errors import InputError
-
 if TYPE_CHECKING:  # with SciPy, which takes half a second and only numbers of networks need
     from regnetlab.analysis.statistics.intervals import Interval
 
 BETTER, NO_WORSE, WORSE, UNDECIDED = "better", "no worse", "worse", "undecided"
-
-MARGIN = 1.0
-"""Percentage points of error by which a median may be worse and still count as no worse, where a study or a
-user states no other margin."""
 
 POWER = 0.8
 """The chance of a verdict for which numbers of networks are planned, where nothing else is said."""
@@ -37,11 +31,9 @@ def verdict(difference: "Interval", margin: float) -> str:
     return WORSE if difference.low > 0 else UNDECIDED
 
 
-def check_margin(margin: float) -> float:
-    """This margin; raises ``InputError`` unless it is a number of percentage points from 0 to 100."""
-    if not 0 <= margin <= 100:
-        raise InputError(f"margin is {margin:g}", "it must be 0 to 100 percentage points of error")
-    return margin
+def is_alike(difference: "Interval", margin: float) -> bool:
+    """Whether the whole interval lies within the margin on both sides (equivalence; Schuirmann 1987)."""
+    return -margin < difference.low and difference.high < margin
 
 
 def points(margin: float) -> str:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from regnetlab.analysis.statistics.differences import median_difference
 from regnetlab.analysis.statistics.intervals import (
     best_mean,
     mean_interval,
-    median_difference,
     median_scale,
     quantile_interval,
 )

@@ -5,15 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from regnetlab.analysis.statistics.intervals import Interval, median_difference
+from regnetlab.analysis.statistics.differences import median_difference
+from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.verdicts import (
-    check_margin,
+    is_alike,
     networks_needed,
     networks_to_decide,
     points,
     verdict,
 )
-from regnetlab.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -99,12 +99,7 @@ def test_a_margin_in_words_counts_its_points() -> None:
     ]
 
 
-@pytest.mark.parametrize("margin", [0.0, 100.0])
-def test_a_margin_may_be_nothing_or_everything(margin: float) -> None:
-    assert check_margin(margin) == margin
-
-
-@pytest.mark.parametrize("margin", [-0.1, 101.0, math.nan])
-def test_a_margin_is_a_number_of_points(margin: float) -> None:
-    with pytest.raises(InputError, match="0 to 100 percentage points"):
-        check_margin(margin)
+def test_alike_is_within_the_margin_on_both_sides() -> None:
+    assert is_alike(Interval(0, -0.9, 0.9), 1.0)
+    assert not is_alike(Interval(-1, -2.0, 0.5), 1.0)
+    assert not is_alike(Interval(0, -0.5, 1.0), 1.0)

@@ -1,0 +1,169 @@
+"""The difference of two spaces in one statistic of their errors, and intervals of it.
+
+An interval holds for one look at all networks, for planned looks, or at any time (``sequential``).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval, fewest_for, quantile_draws
+from regnetlab.analysis.statistics.sequential import LOOKS, anytime_factor, boundaries
+from regnetlab.errors import InputError
+from regnetlab.spaces.arrays import Floats
+from regnetlab.training.budget import WORST
+from regnetlab.trials.terms import AREA, MEAN, MEDIAN, Q05
+
+FIXED, SEQUENTIAL, ANYTIME = "fixed", "sequential", "anytime"
+"""What an interval holds for: one look, planned looks, any time."""
+
+_SHARES = {MEDIAN: 0.5, Q05: 0.05}
+_FEWEST_LOOKED_AT = 10
+"""Networks of each space at the first of several looks: of fewer, a standard error says little."""
+_SEED = 20200330
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """statistic(b) − statistic(a) with its standard ``error``.
+
+    ``draws`` are bootstrap differences; for means there are none, but ``freedom`` degrees of Student's t.
+    ``n`` are the networks of the smaller space, ``share`` is the quantile's (a half for the median and
+    for means).
+    """
+
+    estimate: float
+    error: float
+    draws: Floats
+    freedom: float
+    n: int
+    share: float
+
+    def interval(self, level: float) -> Interval:
+        """For one look: percentile bootstrap (Efron & Tibshirani 1993, section 13.3), for means Welch's t.
+
+        It is the whole line where there are too few networks for any interval of that level.
+        """
+        if self.n < fewest_for(level, self.share):
+            return Interval(self.estimate, -math.inf, math.inf)
+        if len(self.draws):
+            low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
+            return Interval(self.estimate, float(low), float(high))
+        return self.around(float(stats.t.ppf((1 + level) / 2, self.freedom)) if self.error else 0.0)
+
+    def around(self, factor: float) -> Interval:
+        """So many standard errors to each side."""
+        reach = factor * self.error
+        return Interval(self.estimate, self.estimate - reach, self.estimate + reach)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """The errors of two spaces in the order in which their networks were drawn, failed ones at the worst.
+
+    ``planned`` are the networks of each that are to be trained, ``kind`` what intervals have to hold for.
+    """
+
+    a: Floats
+    b: Floats
+    planned: tuple[int, int]
+    kind: str = FIXED
+
+    @property
+    def looks(self) -> list[tuple[int, int]]:
+        """Networks of both at each planned look that has come."""
+        n_a, n_b = self.planned
+        sizes = [(math.ceil(share * n_a - 1e-9), math.ceil(share * n_b - 1e-9)) for share in LOOKS]
+        return [(a, b) for a, b in sizes if a <= len(self.a) and b <= len(self.b)]
+
+    def factor(self, level: float) -> float | None:
+        """How many standard errors an interval of all networks so far takes to each side; ``None`` for
+        one look.
+
+        Between two planned looks it is that of the earlier one, which is the wider.
+        """
+        if self.kind == FIXED:
+            return None
+        if self.kind == ANYTIME:
+            return anytime_factor(2 / (1 / len(self.a) + 1 / len(self.b)), 1 - level)
+        done = len(self.looks)
+        return boundaries(1 - level)[done - 1] if done else math.inf
+
+
+def difference(
+    a: Floats, b: Floats, statistic: str = MEDIAN, bound: float = WORST, seed: int = _SEED
+) -> Difference:
+    """The difference b − a in a statistic.
+
+    Args:
+        a: Errors of the first space, failed networks at the worst.
+        b: Of the second.
+        statistic: ``median``, ``q05`` (the error that the best twentieth does not exceed), ``mean``, or
+            ``area`` between the two distribution functions up to ``bound``.
+        bound: An error beyond which all are alike, such as that of guessing. Up to it the area between the
+            functions is the difference of the restricted means (as of survival times; Royston & Parmar 2013).
+        seed: Of the bootstrap.
+    """
+    first, second = (np.sort(np.asarray(each, np.float64)) for each in (a, b))
+    few = min(len(first), len(second))
+    if not few:
+        raise InputError("a difference needs networks with errors on both sides")
+    if statistic in (MEAN, AREA):
+        if statistic == AREA:
+            first, second = np.minimum(first, bound), np.minimum(second, bound)
+        parts = [np.var(each, ddof=1) / len(each) if len(each) > 1 else 0.0 for each in (first, second)]
+        total = float(sum(parts))
+        freedom = (
+            total**2
+            / sum(part**2 / max(len(each) - 1, 1) for part, each in zip(parts, (first, second), strict=True))
+            if total
+            else 1.0
+        )
+        return Difference(
+            float(second.mean() - first.mean()), math.sqrt(total), np.empty(0), float(freedom), few, 0.5
+        )
+    share = _SHARES[statistic]
+    random = np.random.default_rng(seed)
+    draws = quantile_draws(second, share, random) - quantile_draws(first, share, random)
+    estimate = quantile(second, share) - quantile(first, share)
+    return Difference(estimate, float(np.std(draws)), draws, math.inf, few, share)
+
+
+def median_difference(a: Floats, b: Floats, level: float = LEVEL) -> Interval:
+    """median(b) − median(a) for one look. How well it covers the truth is measured in docs/calibration.md."""
+    return difference(a, b).interval(level)
+
+
+def quantile(ordered: Floats, share: float) -> float:
+    """The least of these errors, in ascending order, that ``share`` of them don't exceed; the usual
+    median.
+    """
+    if share == 0.5:
+        return float(np.median(ordered))
+    return float(ordered[max(math.ceil(share * len(ordered)), 1) - 1])
+
+
+def interval_of(course: Course, level: float, statistic: str = MEDIAN, bound: float = WORST) -> Interval:
+    """The interval of the difference that holds for what the course is.
+
+    At planned looks it is what the intervals of all looks so far have in common, for they hold together.
+    """
+    whole = difference(course.a, course.b, statistic, bound)
+    factor = course.factor(level)
+    if factor is None:
+        return whole.interval(level)
+    enough = max(_FEWEST_LOOKED_AT, fewest_for(level, whole.share))
+    if course.kind == ANYTIME:
+        return whole.around(factor if whole.n >= enough else math.inf)
+    found = [
+        difference(course.a[:n_a], course.b[:n_b], statistic, bound).around(factor)
+        for (n_a, n_b), factor in zip(course.looks, boundaries(1 - level), strict=False)
+        if min(n_a, n_b) >= enough
+    ]
+    if not found:
+        return Interval(whole.estimate, -math.inf, math.inf)
+    low, high = max(each.low for each in found), min(each.high for each in found)
+    last = found[-1]
+    return Interval(whole.estimate, *((low, high) if low <= high else (last.low, last.high)))

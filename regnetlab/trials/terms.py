@@ -1,0 +1,48 @@
+"""On what terms spaces are compared: stated by whoever trains, before the first error is known."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from regnetlab.errors import InputError, unknown
+
+MARGIN = 1.0
+"""Percentage points of error by which a median may be worse and still count as no worse, where a study or a
+user states no other margin."""
+
+MEDIAN, Q05, MEAN, AREA = "median", "q05", "mean", "area"
+NO_MATCHING = "none"
+Statistic = Literal["median", "q05", "mean", "area"]
+Matching = Literal["none", "flops", "params", "acts", "depth"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """``[compare]``: on what terms spaces are compared, stated before the first training.
+
+    ``margin`` is in percentage points of error. Verdicts are on a ``statistic``: the median, ``q05`` (the
+    error that the best twentieth does not exceed), the mean, or the area between the distribution
+    functions up to the error of guessing. ``matched`` names the one comparison at equal complexity that
+    has a verdict too. ``sequential`` plans for looks at every tenth of the networks, so that a clear
+    difference ends a study early.
+    """
+
+    margin: float = MARGIN
+    statistic: Statistic = "median"
+    matched: Matching = "none"
+    sequential: bool = False
+
+    def __post_init__(self) -> None:
+        check_margin(self.margin)
+        if self.statistic not in get_args(Statistic):
+            raise unknown("statistic", str(self.statistic), get_args(Statistic))
+        if self.matched not in get_args(Matching):
+            raise unknown("matched", str(self.matched), get_args(Matching))
+
+
+def check_margin(margin: float) -> float:
+    """This margin; raises ``InputError`` unless it is above 0 and at most 100 percentage points."""
+    if not 0 < margin <= 100:
+        raise InputError(
+            f"margin is {margin:g}", "it must be above 0, at most 100 percentage points of error"
+        )
+    return margin

@@ -1,0 +1,73 @@
+"""Differences of two spaces in a statistic, with intervals for one look, planned looks and any time."""
+
+import math
+
+import numpy as np
+import pytest
+
+from regnetlab.analysis.statistics.differences import (
+    ANYTIME,
+    SEQUENTIAL,
+    Course,
+    difference,
+    interval_of,
+    median_difference,
+)
+
+
+def test_each_statistic_is_what_it_is_called() -> None:
+    random = np.random.default_rng(0)
+    a, b = random.normal(25, 4, 200), random.normal(23, 2, 160)
+    assert difference(a, b).estimate == pytest.approx(np.median(b) - np.median(a))
+    assert difference(a, b, "mean").estimate == pytest.approx(b.mean() - a.mean())
+    low_a, low_b = np.sort(a)[9], np.sort(b)[7]  # a twentieth is 10 and 8 networks
+    assert difference(a, b, "q05").estimate == pytest.approx(low_b - low_a)
+
+
+def test_the_area_is_that_between_the_distribution_functions() -> None:
+    random = np.random.default_rng(1)
+    a, b = random.normal(25, 4, 50), random.normal(23, 9, 70)
+    grid = np.linspace(-20, 26, 200_001)
+    shares = [np.searchsorted(np.sort(each), grid, "right") / len(each) for each in (a, b)]
+    area = np.trapezoid(shares[0] - shares[1], grid)
+    assert difference(a, b, "area", bound=26.0).estimate == pytest.approx(area, abs=1e-3)
+
+
+@pytest.mark.parametrize(("statistic", "n"), [("q05", 150), ("mean", 40), ("area", 40)])
+def test_intervals_cover_a_known_difference(statistic: str, n: int) -> None:
+    random = np.random.default_rng(4)
+    covered = 0
+    for _ in range(300):
+        found = difference(random.gamma(4, 2, n), random.gamma(4, 2, n) + 1, statistic).interval(0.95)
+        covered += found.low <= 1 <= found.high
+    assert covered / 300 >= 0.92
+
+
+@pytest.mark.parametrize(("level", "fewest"), [(0.95, 6), (0.99, 8)])
+def test_too_few_networks_have_no_interval_of_that_level(level: float, fewest: int) -> None:
+    a = np.arange(20.0)
+    assert median_difference(a[: fewest - 1], a, level).high == math.inf
+    assert math.isfinite(median_difference(a[:fewest], a, level).high)
+
+
+def test_a_best_twentieth_needs_many_networks() -> None:
+    random = np.random.default_rng(2)
+    assert difference(random.normal(size=70), random.normal(size=70), "q05").interval(0.95).high == math.inf
+    found = difference(random.normal(size=80), random.normal(size=80), "q05").interval(0.95)
+    assert math.isfinite(found.high)
+
+
+@pytest.mark.parametrize("kind", [SEQUENTIAL, ANYTIME])
+def test_who_looks_ten_times_at_equal_spaces_is_seldom_wrong(kind: str) -> None:
+    random = np.random.default_rng(6)
+    wrong = 0
+    for _ in range(150):
+        a, b = 15 + random.lognormal(2, 0.7, (2, 200))
+        found = [interval_of(Course(a[:n], b[:n], (200, 200), kind), 0.95) for n in range(20, 201, 20)]
+        wrong += any(each.low > 0 or each.high < 0 for each in found)
+    assert wrong / 150 <= 0.09  # 5%, and twice the standard error
+
+
+def test_looks_are_at_every_tenth_of_what_is_planned() -> None:
+    errors = np.arange(100.0)
+    assert Course(errors[:34], errors[:70], (100, 200), SEQUENTIAL).looks == [(10, 20), (20, 40), (30, 60)]
