@@ -152,7 +152,7 @@ def page(rounds: int) -> str:
         "KS",
         "MW",
     )
-    lines += [_row(heads), _row(["---"] * len(heads))]
+    lines += [row(heads), row(["---"] * len(heads))]
     for name, draw in POPULATIONS.items():
         for sizes in SIZES:
             print(name, sizes, file=sys.stderr)
@@ -166,7 +166,7 @@ def page(rounds: int) -> str:
                 "KS p ≤ 0.05",
                 "MW p ≤ 0.05",
             )
-            lines.append(_row([name, " + ".join(map(str, sizes)), *(_percent(found[key]) for key in keys)]))
+            lines.append(row([name, " + ".join(map(str, sizes)), *(percent(found[key]) for key in keys)]))
     lines += [
         "",
         "## One population",
@@ -174,12 +174,12 @@ def page(rounds: int) -> str:
         "Coverage of the 95% intervals of median, 5% quantile (order statistics) and mean (Student's t).",
         "",
     ]
-    lines += [_row(("population", "n", "median", "5% quantile", "mean")), _row(["---"] * 5)]
+    lines += [row(("population", "n", "median", "5% quantile", "mean")), row(["---"] * 5)]
     for name, draw in POPULATIONS.items():
         for n in (10, 40, 150):
             print(name, n, file=sys.stderr)
             lines.append(
-                _row([name, str(n), *map(_percent, single_rates(draw, n, rounds, seed=len(lines)).values())])
+                row([name, str(n), *map(percent, single_rates(draw, n, rounds, seed=len(lines)).values())])
             )
     lines += [
         "",
@@ -188,12 +188,12 @@ def page(rounds: int) -> str:
         "Larger networks are better by 6 points per factor of ten, space b has twice the flops, and at equal",
         "flops both are the same: how often the plain and the matched interval hold that difference of 0.",
         "",
-        _row(("n", "plain", "at equal flops")),
-        _row(["---"] * 3),
+        row(("n", "plain", "at equal flops")),
+        row(["---"] * 3),
     ]
     for n in (20, 60, 150):
         found = matched_rates(n, rounds // 4)
-        lines.append(_row([str(n), *map(_percent, found.values())]))
+        lines.append(row([str(n), *map(percent, found.values())]))
     lines += [
         "",
         "## Planned numbers",
@@ -201,20 +201,20 @@ def page(rounds: int) -> str:
         "`regnetlab plan` asks for so many networks a space (median over pilots of 60) for a chance of 80%;",
         "reached: *no worse* where both are equal, *better* where the second is better by the margin.",
         "",
-        _row(("population", "networks", "no worse", "better")),
-        _row(["---"] * 4),
+        row(("population", "networks", "no worse", "better")),
+        row(["---"] * 4),
     ]
     for name, draw in POPULATIONS.items():
         n_asked, no_worse, better = power_reached(draw, rounds // 4)
-        lines.append(_row([name, f"{n_asked:.0f}", _percent(no_worse), _percent(better)]))
+        lines.append(row([name, f"{n_asked:.0f}", percent(no_worse), percent(better)]))
     return "\n".join(lines) + "\n"
 
 
-def _row(cells: object) -> str:
+def row(cells: object) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"  # type: ignore[call-overload]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 

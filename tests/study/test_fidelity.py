@@ -12,8 +12,9 @@ from regnetlab.execution import inline
 from regnetlab.study.fidelity import ladder, parse_ladder, run_fidelity
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.results import stated_margin, study_trials
+from regnetlab.study.results import stated_terms, study_trials
 from regnetlab.training.budget import Budget
+from regnetlab.trials.terms import Terms
 from tests.study.running import Heard, ran, trainings
 from tests.study.running import inline as options
 
@@ -128,11 +129,14 @@ def test_one_that_was_stopped_goes_on(plan: Plan, data_dir: Path, monkeypatch: p
     assert climb(plan, data_dir) == 24
 
 
-def test_the_margin_counts_as_stated_before_the_first_training(plan: Plan, data_dir: Path) -> None:
+def test_terms_count_as_stated_before_the_first_training(plan: Plan, data_dir: Path) -> None:
     climb(plan, data_dir)
-    assert stated_margin(plan) == 1.0
-    with pytest.raises(InputError, match="began with margin 1"):
-        stated_margin(replace(plan, margin=5.0))
+    assert stated_terms(plan) == Terms()
+    with pytest.raises(InputError, match="began with margin 1 and now states 5"):
+        stated_terms(replace(plan, terms=Terms(5.0)))
+    with pytest.raises(InputError, match="began with matched none and now states depth"):
+        stated_terms(replace(plan, terms=Terms(matched="depth")))
+    assert stated_terms(replace(plan, terms=Terms(5.0)), ("margin",)).margin == 5.0
 
 
 def test_more_images_than_there_are_are_refused_before_anything_is_written(

@@ -19,6 +19,7 @@ from regnetlab.errors import InputError
 from regnetlab.report.content import files_content
 from regnetlab.report.page import page
 from regnetlab.trials.files import read_trials
+from regnetlab.trials.terms import Terms
 
 
 def _anynet(error: float, widths: tuple[int, ...] = (16, 32, 64)) -> dict[str, Any]:
@@ -105,7 +106,7 @@ def test_two_published_populations_are_compared_fitted_and_reported(tmp_path: Pa
         _written(tmp_path, f"{name}.json", [_nds(error) for error in random.normal(middle, 1, 40)])
         for name, middle in (("ResNet", 9.0), ("ResNeXt", 7.0))
     ]
-    (found,) = compare(read_trials(files), margin=0.5).to_json()["comparisons"]
+    (found,) = compare(read_trials(files), Terms(0.5)).to_json()["comparisons"]
     assert (found["a"], found["b"], found["verdict"]) == ("ResNet", "ResNeXt", "better")
     law = fit_law(read_trials(files))
     assert law.population is not None

@@ -27,6 +27,7 @@ from regnetlab.report.content import files_content
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.optuna_file import optuna_trials
 from regnetlab.trials.store import open_store
+from regnetlab.trials.terms import Terms
 from tests.trials.trainings import BAD, DATA, OTHER_DATA, trial
 
 FOREIGN = Path(__file__).parent / "foreign"
@@ -111,7 +112,7 @@ def test_a_maximised_study_holds_accuracies(tmp_path: Path) -> None:
         _study(tmp_path / f"{name}.db", lambda error: 100 - error, name, ["maximize"], middle=middle)
         for name, middle in (("A", 20.0), ("B", 15.0))
     ]
-    document = compare(read_trials(files), margin=0.5).to_json()
+    document = compare(read_trials(files), Terms(0.5)).to_json()
     (found,) = document["comparisons"]
     assert found["verdict"] == "better"
     assert found["median_difference"] == pytest.approx(-5, abs=1)
