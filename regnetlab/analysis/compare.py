@@ -107,6 +107,15 @@ class StepComparison:
         return f"{self.verdict}, alike" if self.alike else self.verdict
 
     @property
+    def points(self) -> str:
+        """The difference in words, with the interval that holds together with those of all other steps."""
+        low, high = self.corrected.ends
+        if not math.isfinite(low):
+            return self.corrected.points
+        text = f"{self.single.estimate:+.2f} points ({low:+.2f} to {high:+.2f}, for all steps together)"
+        return text.replace("-", "−")
+
+    @property
     def trained(self) -> tuple[int, int]:
         """Networks of both spaces, failed ones among them."""
         return len(self.a.with_failures), len(self.b.with_failures)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from regnetlab.analysis.compare import EQUAL_DEPTH, STATISTICS, SpaceComparison, StepComparison
+from regnetlab.analysis.compare import STATISTICS, SpaceComparison, StepComparison
 from regnetlab.analysis.guessing import NEITHER
 from regnetlab.report.findings import Finding
 from regnetlab.spaces.space import SPACES, DesignSpace
@@ -20,19 +20,18 @@ def _finding(step: StepComparison, constraint: str) -> Finding:
     what = STATISTICS[step.terms.statistic]
     provisional = "; provisional, for planned networks are missing" if step.provisional else ""
     alike = "; equal within the margin on both sides" if step.alike else ""
-    text = f"{step.name}{adds}: {what} {step.single.points}{alike}{provisional}{doubt}"
+    text = f"{step.name}{adds}: {what} {step.points}{alike}{provisional}{doubt}"
     return Finding(step.verdict, text, (step.ranks, *step.remarks(), *_at_equal(step)))
 
 
 def _at_equal(step: StepComparison) -> list[str]:
     """The differences at equal complexity, of which at most one has a verdict."""
     named = step.terms.matched
-    found = [
+    return [
         f"median at equal {name}: {each.text}"
-        + (f"; named beforehand: {step.claim_matched}" if name == named else "; no verdict")
+        + (f"; named beforehand: {step.claim_matched}" if name == named else "")
         for name, each in step.matched.items()
     ]
-    return [*found, EQUAL_DEPTH] if "depth" in step.matched else found
 
 
 def _constraint(spaces: Mapping[str, DesignSpace], step: StepComparison) -> str:

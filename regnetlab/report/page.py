@@ -17,6 +17,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from regnetlab import __version__
+from regnetlab.analysis.compare import EQUAL_DEPTH
 from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.plain import plain
 from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_rows, baselines_figure
@@ -154,6 +155,7 @@ def page(content: Content) -> str:
         content=content,
         version=__version__,
         overview=overview(content),
+        equal_depth=EQUAL_DEPTH,
         steps=step_findings(content.comparison, custom),
         law=law_finding(content.law),
         beyond=beyond(content.networks.frame["error"]),
