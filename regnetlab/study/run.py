@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from regnetlab.analysis.statistics.verdicts import UNDECIDED
 from regnetlab.files import write_atomically
 from regnetlab.models.registry import find_model
 from regnetlab.study.baselines import hand_designed
@@ -9,13 +10,22 @@ from regnetlab.study.changes import record_planned
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import provenance_json
-from regnetlab.study.results import baselines_frame
+from regnetlab.study.results import baselines_frame, study_trials
 from regnetlab.study.session import Options, Session, open_session, prepare
-from regnetlab.study.stages import State, settle_next, study_state
+from regnetlab.study.stages import (
+    State,
+    keep_ended,
+    planned_jobs,
+    population_jobs,
+    settle_next,
+    study_state,
+    up_to,
+)
 from regnetlab.training.devices import find_device
 from regnetlab.training.latency import latency
 from regnetlab.trials.csv_tables import BASELINES, LATENCY_BATCHES
 from regnetlab.trials.table import trials_of
+from regnetlab.trials.terms import LOOKS
 
 
 def run_study(plan: Plan, options: Options, observer: Observer) -> State:
@@ -53,12 +63,39 @@ def _train_stages(session: Session) -> State:
     while True:
         state = study_state(session.plan, session.store)
         session.observer.on_begin(state.jobs, state.scores)
+        if session.plan.terms.sequential and _train_looks(session):
+            continue
         session.train(state.jobs)
         state = study_state(session.plan, session.store)
         if session.stop.is_set() or state.missing:
             return state
         if not settle_next(session.plan, session.store, state, session.observer.on_note):
             return state
+
+
+def _train_looks(session: Session) -> bool:
+    """Train the populations from one planned look to the next; whether one of them ends them early.
+
+    They end where every step has a verdict, which then is final.
+    """
+    from regnetlab.analysis.compare import compare  # pandas, SciPy
+
+    plan, store = session.plan, session.store
+    if len(population_jobs(plan, store)) < len(planned_jobs(plan)):
+        return False
+    for share in LOOKS[:-1]:
+        session.train(up_to(plan, share))
+        if session.stop.is_set():
+            return False
+        trials = study_trials(plan)
+        found = compare(trials, plan.terms)
+        if len(found.steps) == len(trials.steps) and all(s.verdict != UNDECIDED for s in found.steps):
+            keep_ended(plan, store, share)
+            session.observer.on_note(
+                f"every step has a verdict after {share:.0%} of the networks: the others are not trained"
+            )
+            return True
+    return False
 
 
 def _measure_latencies(session: Session, state: State, options: Options) -> None:

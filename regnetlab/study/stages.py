@@ -32,6 +32,7 @@ from regnetlab.study.baselines import (
 from regnetlab.study.plan import Plan
 from regnetlab.training.budget import Score
 from regnetlab.trials.job import DERIVED, Job, training_seed
+from regnetlab.trials.terms import look_size
 
 if TYPE_CHECKING:
     from regnetlab.trials.store import Store
@@ -58,7 +59,7 @@ class State:
 def study_state(plan: Plan, store: "Store") -> State:
     """Where a study stands, as far as its stages are settled. Needs no torch."""
     basis = basis_of(store)
-    population = planned_jobs(plan)
+    population = population_jobs(plan, store)
     configs = _kept_derived(plan, store, population, basis) if plan.derived else None
     jobs = [*population, *derived_jobs(plan, configs or [])]
     settled = kept_baselines(plan, store.fact("contest"), basis)
@@ -73,7 +74,7 @@ def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], 
     """Keep the next decision that the finished trainings allow; whether there was one."""
     basis = basis_of(store)
     if plan.derived and not state.derived:
-        population = planned_jobs(plan)
+        population = population_jobs(plan, store)
         configs = _derive(plan, population, state.scores, note)
         store.keep(
             "derived",
@@ -109,6 +110,24 @@ def planned_jobs(plan: Plan) -> list[Job]:
     return list(_planned(plan))
 
 
+def population_jobs(plan: Plan, store: "Store") -> list[Job]:
+    """The trainings of every population, as far as a planned look did not end them (``keep_ended``)."""
+    jobs = planned_jobs(plan)
+    kept = store.fact("ended") if plan.terms.sequential else {}
+    return up_to(plan, kept["share"]) if kept.get("of") == _hash(jobs) else jobs
+
+
+def keep_ended(plan: Plan, store: "Store", share: float) -> None:
+    """Keep that the populations end at the look at this share of the planned networks."""
+    store.keep("ended", {"share": share, "of": _hash(planned_jobs(plan))})
+
+
+def up_to(plan: Plan, share: float) -> list[Job]:
+    """The trainings of the first networks of every space: this share of the planned ones."""
+    sizes = {draw.space.name: look_size(draw.n, share) for draw in plan.draws}
+    return [job for job in planned_jobs(plan) if job.index < sizes[job.space]]
+
+
 @lru_cache(maxsize=1)  # a run asks again after each of its stages, and drawing takes seconds at 100,000
 def _planned(plan: Plan) -> tuple[Job, ...]:
     jobs: list[Job] = []
@@ -135,7 +154,7 @@ def derived_jobs(plan: Plan, configs: Sequence[Config]) -> list[Job]:
 
 def kept_regnets(plan: Plan, store: "Store") -> list[Config] | None:
     """The RegNets derived from the study's populations, if they were derived already."""
-    return _kept_derived(plan, store, planned_jobs(plan), basis_of(store))
+    return _kept_derived(plan, store, population_jobs(plan, store), basis_of(store))
 
 
 def _kept_derived(plan: Plan, store: "Store", population: Sequence[Job], basis: Basis) -> list[Config] | None:

@@ -1,5 +1,6 @@
 """On what terms spaces are compared: stated by whoever trains, before the first error is known."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,6 +12,8 @@ user states no other margin."""
 
 MEDIAN, Q05, MEAN, AREA = "median", "q05", "mean", "area"
 NO_MATCHING = "none"
+LOOKS = tuple(look / 10 for look in range(1, 11))
+"""Planned looks: the share of the planned networks at each."""
 Statistic = Literal["median", "q05", "mean", "area"]
 Matching = Literal["none", "flops", "params", "acts", "depth"]
 
@@ -37,6 +40,11 @@ class Terms:
             raise unknown("statistic", str(self.statistic), get_args(Statistic))
         if self.matched not in get_args(Matching):
             raise unknown("matched", str(self.matched), get_args(Matching))
+
+
+def look_size(planned: int, share: float) -> int:
+    """The networks of a space at the look at this share of the planned ones."""
+    return math.ceil(share * planned - 1e-9)
 
 
 def check_margin(margin: float) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from regnetlab.analysis.compare import compare
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.results import study_trials
@@ -159,3 +160,36 @@ def test_the_end_state_records_versions_machine_git_and_data(make_study: MakeStu
     store.keep("provenance", {**facts, "machine": "that trained it"})
     assert run_to_the_end(study, data_dir).returncode == 0
     assert store.fact("provenance")["machine"] == "that trained it"
+
+
+def test_planned_looks_end_the_populations_where_every_step_has_a_verdict(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    text = STUDY.rpartition("[[spaces]]")[0].replace("n = 6", "n = 25")  # AnyNetA and E alone
+    plan = load_plan(make_study(text + "[compare]\nmargin = 99.0\nsequential = true\n"))
+    state = ran(plan, data_dir, heard := Heard())
+    assert not state.missing
+    drawn = study_trials(plan).frame.query("space in ['AnyNetA', 'AnyNetE']")
+    assert drawn.groupby("space")["index"].max().tolist() == [9, 9]  # the look at 40% of 25
+    assert any("every step has a verdict after 40% of the networks" in note for note in heard.notes)
+    again = ran(plan, data_dir, second := Heard())
+    assert second.trained == []
+    assert len(again.jobs) == len(state.jobs)
+    (step,) = compare(study_trials(plan), plan.terms).steps
+    assert (step.verdict, step.provisional) == ("no worse", False)
+
+
+def test_a_number_of_networks_that_is_changed_after_errors_are_known_is_recorded(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    plan = load_plan(make_study())
+    ran(plan, data_dir, Heard())
+    assert study_trials(plan).extended == frozenset()
+    first, *others = plan.draws
+    larger = replace(plan, draws=(replace(first, n=first.n + 1), *others))
+    ran(larger, data_dir, Heard())
+    facts = json.loads(plan.provenance.read_text())
+    (extended,) = facts["extended"]
+    assert facts["planned"][first.space.name] == extended["n"][first.space.name] == first.n
+    assert extended["planned"][first.space.name] == first.n + 1
+    assert study_trials(larger).extended == {first.space.name}

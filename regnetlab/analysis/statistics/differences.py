@@ -10,11 +10,11 @@ import numpy as np
 from scipy import stats
 
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval, fewest_for, quantile_draws
-from regnetlab.analysis.statistics.sequential import LOOKS, anytime_factor, boundaries
+from regnetlab.analysis.statistics.sequential import anytime_factor, boundaries
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.training.budget import WORST
-from regnetlab.trials.terms import AREA, MEAN, MEDIAN, Q05
+from regnetlab.trials.terms import AREA, LOOKS, MEAN, MEDIAN, Q05, look_size
 
 FIXED, SEQUENTIAL, ANYTIME = "fixed", "sequential", "anytime"
 """What an interval holds for: one look, planned looks, any time."""
@@ -75,7 +75,7 @@ class Course:
     def looks(self) -> list[tuple[int, int]]:
         """Networks of both at each planned look that has come."""
         n_a, n_b = self.planned
-        sizes = [(math.ceil(share * n_a - 1e-9), math.ceil(share * n_b - 1e-9)) for share in LOOKS]
+        sizes = [(look_size(n_a, share), look_size(n_b, share)) for share in LOOKS]
         return [(a, b) for a, b in sizes if a <= len(self.a) and b <= len(self.b)]
 
     def factor(self, level: float) -> float | None:

@@ -18,9 +18,8 @@ import numpy as np
 from scipy import optimize, stats
 
 from regnetlab.spaces.arrays import Floats
+from regnetlab.trials.terms import LOOKS
 
-LOOKS = tuple(look / 10 for look in range(1, 11))
-"""Planned looks: the share of the planned networks at each."""
 _CAP = 8.0
 """Standard errors that no boundary exceeds: beyond, a normal tail is no longer known to this precision."""
 _GRID = 801

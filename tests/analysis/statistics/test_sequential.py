@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from regnetlab.analysis.statistics.sequential import LOOKS, anytime_factor, boundaries
+from regnetlab.analysis.statistics.sequential import anytime_factor, boundaries
+from regnetlab.trials.terms import LOOKS
 
 
 def test_one_look_is_the_usual_interval() -> None:
