@@ -137,6 +137,7 @@ def status(
     from regnetlab.study.stages import State, planned_jobs, study_state
     from regnetlab.study.status import LogReader
     from regnetlab.study.status import status as status_of
+    from regnetlab.study.take_in import unread_tables
     from regnetlab.training.budget import COMPLETE
     from regnetlab.trials.lease import running_models
 
@@ -144,8 +145,12 @@ def status(
     log = LogReader(plan.log)
 
     def look() -> tuple[dict[str, Any], list[str]]:
-        state, running = State(tuple(planned_jobs(plan)), {}), running_models(plan.lock)
-        if plan.store.exists():
+        running, tables = running_models(plan.lock), unread_tables(plan)
+        if tables is not None:  # a clone: its tables say what is finished
+            state = tables.state
+        elif not plan.store.exists():
+            state = State(tuple(planned_jobs(plan)), {})
+        else:
             from regnetlab.trials.store import open_store  # SQLAlchemy
 
             store = open_store(plan.store)

@@ -74,15 +74,7 @@ def check_changes(plan: Plan, store: "Store", checksum: str, accept: bool, devic
     """
     now = facts_of(plan, checksum, device)
     kept = store.fact("changes")
-    changed = differences(kept.get("began", {}), now)
-    if changed and not accept:
-        lines = [f"{key} was {_shown(key, a)}, is {_shown(key, b)}" for key, (a, b) in changed.items()]
-        more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-        raise InputError(
-            f"study {plan.name} changed since it began: {'; '.join(lines[:_SHOWN])}{more}",
-            "change it back, begin a new study with another name, or go on with --accept-change, which"
-            " records it",
-        )
+    changed = accepted_changes(plan, kept.get("began", {}), now, accept)
     began = {**kept.get("began", {}), **now}
     if began == kept.get("began"):
         return
@@ -113,6 +105,22 @@ def record_planned(plan: Plan, store: "Store", trained: Mapping[str, int]) -> No
     when = datetime.now(UTC).isoformat(timespec="seconds")
     extended = [*facts["extended"], {"when": when, "n": dict(trained), "planned": planned}]
     store.keep("provenance", {**facts, "extended": extended})
+
+
+def accepted_changes(
+    plan: Plan, began: Mapping[str, Any], now: Mapping[str, Any], accept: bool
+) -> dict[str, tuple[Any, Any]]:
+    """What differs; raises ``InputError`` that shows it, unless it is accepted."""
+    changed = differences(began, now)
+    if changed and not accept:
+        lines = [f"{key} was {_shown(key, a)}, is {_shown(key, b)}" for key, (a, b) in changed.items()]
+        more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+        raise InputError(
+            f"study {plan.name} changed since it began: {'; '.join(lines[:_SHOWN])}{more}",
+            "change it back, begin a new study with another name, or go on with --accept-change, which"
+            " records it",
+        )
+    return changed
 
 
 def _shown(key: str, value: Any) -> str:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from regnetlab.errors import InputError
-from regnetlab.files import write_atomically
 from regnetlab.study.plan import Plan
 from regnetlab.study.stages import basis_of, planned_jobs
 from regnetlab.training.budget import Budget, Score
@@ -133,15 +132,17 @@ def run_fidelity(
                 session.train(state.jobs)
             finally:
                 state = ladder(prepared.plan, budgets, networks)
-                _write(plan, state)
+                _write(plan, state, observer)
     else:
-        _write(plan, state)
+        _write(plan, state, observer)
     return state
 
 
-def _write(plan: Plan, state: Ladder) -> None:
-    if state.scores:
-        write_atomically(plan.fidelity, FIDELITY.csv(fidelity_frame(state)))
+def _write(plan: Plan, state: Ladder, observer: "Observer") -> None:
+    if not state.scores:
+        return
+    if backup := FIDELITY.write(plan.fidelity, FIDELITY.csv(fidelity_frame(state))):
+        observer.on_note(backup)
 
 
 def fidelity_frame(state: Ladder) -> pd.DataFrame:

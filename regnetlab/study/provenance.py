@@ -133,16 +133,25 @@ def as_recorded(plan: Plan) -> Plan:
     return replace(plan, budget=replace(plan.budget, images=images))
 
 
+def device_in(facts: Mapping[str, Any]) -> str:
+    """What computed, as a store has it (``execution.worker.computed_on``); empty where it is not known."""
+    kind, kernels = str(facts.get("device", "")).partition(":")[0], facts.get("kernels")
+    if kind == "cpu":
+        return f"cpu with {kernels} kernels" if kernels else ""
+    return "" if kind == "auto" else kind
+
+
 def recorded(plan: Plan) -> Mapping[str, Any]:
     """What the run that last trained something recorded of its circumstances; empty before the first."""
     if plan.store.exists():
         from regnetlab.trials.store import open_store  # SQLAlchemy
 
-        return open_store(plan.store).fact("provenance") or _written_if_there(plan)
-    return _written_if_there(plan)
+        return open_store(plan.store).fact("provenance") or written(plan)
+    return written(plan)
 
 
-def _written_if_there(plan: Plan) -> Mapping[str, Any]:
+def written(plan: Plan) -> Mapping[str, Any]:
+    """What stands in provenance.json; empty where there is none."""
     return _written(plan) if plan.provenance.exists() else {}
 
 

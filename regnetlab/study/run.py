@@ -23,7 +23,7 @@ from regnetlab.study.stages import (
 )
 from regnetlab.training.devices import find_device
 from regnetlab.training.latency import latency
-from regnetlab.trials.csv_tables import BASELINES, LATENCY_BATCHES
+from regnetlab.trials.csv_tables import BASELINES, LATENCY_BATCHES, TRIALS
 from regnetlab.trials.table import trials_of
 from regnetlab.trials.terms import LOOKS
 
@@ -116,8 +116,11 @@ def _measure_latencies(session: Session, state: State, options: Options) -> None
 
 def _write_tables(session: Session, state: State) -> None:
     plan, store = session.plan, session.store
-    write_atomically(plan.trials, trials_of(state.jobs, state.scores).to_csv())
-    write_atomically(plan.provenance, provenance_json(store))
+    texts = {plan.trials: (TRIALS, trials_of(state.jobs, state.scores).to_csv())}
     if state.baselines.contenders:
-        rows = baselines_frame(state, store.fact("latencies"))
-        write_atomically(plan.baselines_table, BASELINES.csv(rows))
+        rows = BASELINES.csv(baselines_frame(state, store.fact("latencies")))
+        texts[plan.baselines_table] = BASELINES, rows
+    for path, (table, text) in texts.items():
+        if kept := table.write(path, text):
+            session.observer.on_note(kept)
+    write_atomically(plan.provenance, provenance_json(store))

@@ -34,6 +34,7 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import provenance, provenance_json, stated_facts, with_data_facts
 from regnetlab.study.replay import replay_of_failed
 from regnetlab.study.stages import basis_of, planned_jobs
+from regnetlab.study.take_in import protocol, unread_tables
 from regnetlab.training.batches import check_budget, settled_images
 from regnetlab.training.budget import Budget, Score
 from regnetlab.training.datasets import DataSet, load_data
@@ -206,7 +207,8 @@ class Session:
         facts = provenance(
             plan.folder, self.data, self._prepared.setting, plan.budget, self._prepared.request.workers
         )
-        store.keep("provenance", {**facts, "executor": self._prepared.executor, **stated})
+        facts |= {"executor": self._prepared.executor, "protocol": protocol(plan)}
+        store.keep("provenance", {**facts, **stated})
         if not plan.adhoc:
             write_atomically(plan.provenance, provenance_json(store))
         for note in filter(None, (*self._prepared.notes, budget.few_steps())):
@@ -234,6 +236,10 @@ def open_session(
         began = plan.lock.exists()
         lock: Lock = held.enter_context(locked(plan.lock))
         try:
+            tables = None if plan.adhoc else unread_tables(plan)
+            if tables is not None:  # refused before anything is written
+                tables.check_contest()
+                basis = tables.basis(prepared.data, device_here(prepared), options.accept_change)
             store = open_store(plan.store)
         except InputError:
             if not began:  # nothing is left behind where there was nothing
@@ -241,6 +247,7 @@ def open_session(
             raise
         if not isinstance(plan.store, Path):
             lock = held.enter_context(leased(store, lock, _tell))
+        taken_in = tables.keep(store, basis) if tables is not None else ""
         if not plan.adhoc:
             if test_split:
                 check_unchanged(plan, store, prepared.data.checksum)
@@ -258,6 +265,8 @@ def open_session(
         told = Observers(*observers)
         facts = {"executor": prepared.executor, "workers": prepared.request.workers, "store": str(plan.store)}
         write({"event": "run", **facts})
+        if taken_in:
+            told.on_note(taken_in)
         stop = held.enter_context(stop_on_signals(told.on_note))
         session = Session(prepared, store, lock, told, stop, options.accept_change)
         whole = False

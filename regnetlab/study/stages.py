@@ -76,13 +76,7 @@ def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], 
     if plan.derived and not state.derived:
         population = population_jobs(plan, store)
         configs = _derive(plan, population, state.scores, note)
-        store.keep(
-            "derived",
-            {
-                "inputs": _derive_inputs(plan, population, basis),
-                "configs": [config.text for config in configs],
-            },
-        )
+        store.keep("derived", derived_facts(plan, population, configs, basis))
     elif plan.baselines is not None and not state.baselines.contenders:
         contenders = (*hand_designed(plan), *regnets(plan, state.jobs, state.scores))
         store.keep("contest", Baselines(contenders).as_dict(plan, basis))
@@ -150,6 +144,14 @@ def derived_jobs(plan: Plan, configs: Sequence[Config]) -> list[Job]:
             plan, DERIVED, index, config, config_complexity(config, plan.template), plan.seeds
         )
     ]
+
+
+def derived_facts(
+    plan: Plan, population: Sequence[Job], configs: Sequence[Config], basis: Basis
+) -> dict[str, object]:
+    """The decision on the derived RegNets as a store keeps it, with what it follows from."""
+    inputs = _derive_inputs(plan, population, basis)
+    return {"inputs": inputs, "configs": [config.text for config in configs]}
 
 
 def kept_regnets(plan: Plan, store: "Store") -> list[Config] | None:

@@ -7,8 +7,11 @@ the same columns: within one process no table is written and read again.
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +19,15 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.errors import InputError
+from regnetlab.files import write_atomically
 from regnetlab.spaces.ratio import parse_ratio, ratio_text
 from regnetlab.training.budget import CurvePoint
 
 LATENCY_BATCHES = (1, 256)
 """Batch sizes at which the inference of baselines is timed."""
 _MOST_BYTES = 2**30
+_TIMES = frozenset(("seconds", "curve", *(f"latency_{batch}_ms" for batch in LATENCY_BATCHES)))
+"""Columns that say how a training went, not what it earned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,26 +110,72 @@ class Table:
 
     def parse(self, text: str, source: object) -> pd.DataFrame:
         """The table in this text; an ``InputError`` names ``source`` and the line of a mistake."""
+        return self.frame(row for _, row in self._rows(text, source))
+
+    def _rows(self, text: str, source: object) -> Iterator[tuple[int, dict[str, Any]]]:
         reader = csv.DictReader(io.StringIO(text))
-        rows = []
         try:
             for row in reader:
-                rows.append({name: column.read(row[name]) for name, column in self.columns.items()})
+                values = {name: column.read(row[name]) for name, column in self.columns.items()}
+                yield reader.line_num, values
         except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
             raise InputError(
                 f"{source}, line {reader.line_num}: not what `regnetlab {self.command}` writes ({error})",
                 f"its columns are {', '.join(self.columns)}",
             ) from None
-        return self.frame(rows)
 
     def read(self, path: Path) -> pd.DataFrame:
         """The table in this file; errors as above."""
+        return self.parse(self._text(path), path)
+
+    def rows(self, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The rows of this file with their line numbers, by column; errors as above."""
+        return self._rows(self._text(path), path)
+
+    def write(self, path: Path, text: str) -> str:
+        """Write the table; where it lacks rows of the one that is there, that one is kept beside it.
+
+        Rows are the same where everything but times is. What was kept is the answer, in words; else "".
+        """
+        lost = self._lost(path, text)
+        backup = _put_beside(path) if lost else None
+        write_atomically(path, text)
+        if backup is None:
+            return ""
+        return f"{path.name} had {lost} row{'s' * (lost != 1)} that the new one lacks: kept as {backup.name}"
+
+    def _lost(self, path: Path, text: str) -> int:
+        """How many rows of the file would be gone; one that can't be read counts as one row."""
+        if not path.exists():
+            return 0
+        try:
+            there = self._text(path)
+            return 0 if there == text else (self._facts(there) - self._facts(text)).total()
+        except (InputError, csv.Error):
+            return 1
+
+    def _facts(self, text: str) -> Counter[tuple[str | None, ...]]:
+        names = [name for name in self.columns if name not in _TIMES]
+        return Counter(tuple(map(row.get, names)) for row in csv.DictReader(io.StringIO(text)))
+
+    def _text(self, path: Path) -> str:
         try:
             if path.stat().st_size > _MOST_BYTES:
                 raise InputError(f"{path} is over 1 GiB", f"it is no {self.name}: move it away")
-            return self.parse(path.read_text(encoding="utf-8"), path)
+            return path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} can't be read: {error}") from error
+
+
+def _put_beside(path: Path) -> Path:
+    """A second name of the file, which keeps what it holds when another file takes the first."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    backup = path.with_name(f"{path.stem}.backup-{stamp}{path.suffix}")
+    try:
+        os.link(path, backup)
+    except OSError:  # a file system without links
+        write_atomically(backup, path.read_bytes())
+    return backup
 
 
 _COUNTS = {"flops": COUNT, "params": COUNT, "acts": COUNT}

@@ -105,7 +105,11 @@ class Store:
         Raises:
             InputError: The store can't be written.
         """
-        self.add_rows([row_of(trial)])
+        self.add_all([trial])
+
+    def add_all(self, trials: Iterable[Trial]) -> None:
+        """The same of many, all of them or none."""
+        self.add_rows(map(row_of, trials))
 
     def fact(self, name: str) -> dict[str, Any]:
         """What was kept under this name; empty where nothing was."""

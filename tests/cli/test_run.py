@@ -3,10 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
 from regnetlab.trials.store import open_store
 from tests.cli.asked import Capture, MakeStudy, answer, complaint, pilot
+from tests.committed import copy_committed_studies
 from tests.conftest import STUDY
 from tests.study.test_baselines import CONTEST
 
@@ -124,3 +127,18 @@ def test_tables_of_others_say_nothing_of_guessing(capsys: Capture, tmp_path: Pat
         assert (document["majority_error"], document["not_learned"]) == (None, [])
         assert main([command, *words]) == 0
         assert "commonest class" not in capsys.readouterr().out
+
+
+def test_the_status_of_a_clone_counts_the_rows_of_its_tables(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_committed_studies(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(Path("studies/quick").iterdir())
+    document = answer(capsys, "status", "quick")
+    assert document["complete"] == document["planned"] == 136
+    assert document["spaces"][0]["median"] > document["spaces"][0]["min"] > 0
+    assert sorted(Path("studies/quick").iterdir()) == before
+    table = Path("studies/quick/trials.csv")
+    table.write_text(table.read_text().replace("AnyNetA,0,0,", "AnyNetA,14,0,"))
+    assert "trials.csv, line 2: study.toml asks for no network 14" in complaint(capsys, ["status", "quick"])

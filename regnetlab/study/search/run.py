@@ -5,7 +5,6 @@ is missing.
 """
 
 from regnetlab.errors import InputError
-from regnetlab.files import write_atomically
 from regnetlab.spaces.sampler import sample
 from regnetlab.study.observer import Observer
 from regnetlab.study.provenance import provenance
@@ -53,7 +52,8 @@ def run_search(search: Search, prepared: Prepared, options: Options, observer: O
             return _train_batches(search, store, session)
         finally:
             kept = searches_frame(kept_searches(plan.searches_store))
-            write_atomically(plan.searches, SEARCHES.csv(kept))
+            if backup := SEARCHES.write(plan.searches, SEARCHES.csv(kept)):
+                session.observer.on_note(backup)
 
 
 def _train_batches(search: Search, store: SearchStore, session: Session) -> list[Step]:

@@ -1,0 +1,243 @@
+"""Tables that came without a store: their rows count where they are the plan's trainings."""
+
+import csv
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regnetlab.errors import InputError
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.search.definition import RANDOM, Search
+from regnetlab.study.search.run import run_search
+from regnetlab.study.session import prepare
+from regnetlab.study.stages import study_state
+from regnetlab.study.status import status
+from regnetlab.study.take_in import unread_tables
+from regnetlab.trials.csv_tables import TRIALS
+from regnetlab.trials.store import open_store
+from tests.committed import committed_studies, copy_committed_studies
+from tests.conftest import STUDY
+from tests.study.running import Heard, inline, ran, trainings
+from tests.study.test_baselines import CONTEST
+
+TABLES = ("study.toml", "trials.csv", "baselines.csv", "provenance.json")
+Clone = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
+    """The folder of a study with derived RegNets and a contest that was run to its end."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "study.toml").write_text(STUDY + CONTEST)
+    ran(load_plan(folder / "study.toml"), data_dir)
+    return folder
+
+
+@pytest.fixture
+def clone(whole: Path, tmp_path: Path) -> Clone:
+    """Copy the study without its store, a text in one of its files replaced by another; its study.toml."""
+
+    def make(file: str = "", old: str = "", new: str = "") -> Path:
+        folder = tmp_path / "clone"
+        folder.mkdir()
+        for name in TABLES:
+            shutil.copy(whole / name, folder / name)
+        if file:
+            text = (folder / file).read_text()
+            assert old in text
+            (folder / file).write_text(text.replace(old, new, 1))
+        return folder / "study.toml"
+
+    return make
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def without_lines(path: Path, wanted: Callable[[str], bool]) -> None:
+    """Leave those lines out of a table."""
+    head, *lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([head, *(line for line in lines if not wanted(line))]))
+
+
+def test_a_clone_trains_nothing_and_its_tables_stay_byte_for_byte(
+    clone: Clone, whole: Path, data_dir: Path
+) -> None:
+    plan, heard = load_plan(clone()), Heard()
+    state = ran(plan, data_dir, heard)
+    assert heard.trained == []
+    assert not state.missing
+    assert heard.notes[0] == f"{trainings(plan)} trainings taken in from trials.csv and baselines.csv"
+    for name in TABLES:
+        assert (plan.folder / name).read_bytes() == (whole / name).read_bytes()
+    assert study_state(plan, open_store(plan.store)) == state  # as a store has it
+
+
+def test_what_is_missing_is_trained_to_the_same_rows(clone: Clone, whole: Path, data_dir: Path) -> None:
+    study = clone()
+    plan, heard = load_plan(study), Heard()
+    without_lines(plan.trials, lambda line: line.startswith(("AnyNetE,3,", "derived,1,")))
+    plan.baselines_table.unlink()
+    state = ran(plan, data_dir, heard)
+    assert 0 < len(heard.trained) <= 2 + 15  # those two, tuning and final trainings
+    assert not state.missing
+    keys = ("space", "index", "model", "error", "test_error", "ended", "seed")
+    for name in ("trials.csv", "baselines.csv"):
+        kept, again = (
+            [[row.get(key) for key in keys] for row in rows(at / name)] for at in (whole, plan.folder)
+        )
+        assert kept == again
+
+
+def test_a_contest_that_was_stopped_in_the_middle_goes_on(clone: Clone, whole: Path, data_dir: Path) -> None:
+    study = clone()
+    plan, heard = load_plan(study), Heard()
+    lost = [line for line in plan.baselines_table.read_text().splitlines() if line.startswith("final")][-2:]
+    without_lines(plan.baselines_table, lambda line: line.strip() in lost)
+    ran(plan, data_dir, heard)
+    assert len(heard.trained) == 2
+    errors = [(row["model"], row["seed"], row["test_error"]) for row in rows(whole / "baselines.csv")]
+    assert [(r["model"], r["seed"], r["test_error"]) for r in rows(plan.baselines_table)] == errors
+
+
+def test_a_clone_that_is_extended_keeps_its_rows_and_decides_again(
+    clone: Clone, whole: Path, data_dir: Path
+) -> None:
+    plan, heard = load_plan(clone("study.toml", "n = 6", "n = 8")), Heard()
+    tables = unread_tables(plan)
+    assert tables is not None
+    assert tables.configs is None
+    state = ran(plan, data_dir, heard)
+    assert not state.missing
+    assert state.derived
+    old, new = ({tuple(row.values()) for row in rows(at / "trials.csv")} for at in (whole, plan.folder))
+    drawn = {row for row in old if row[0] != "derived"}
+    assert drawn <= new
+    assert len({row for row in new if row[0] == "AnyNetA"}) == 8
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        (
+            "trials.csv",
+            "\nAnyNetA,0,",
+            "\nAnyNetA,6,",
+            "line 2: study.toml asks for no network 6 of 'AnyNetA'",
+        ),
+        ("trials.csv", "\nAnyNetA,0,0", "\nAnyNetA,0,1", "of 'AnyNetA' with replicate 1"),
+        ("trials.csv", "\nderived,1,", "\nderived,2,", "no network 2 of 'derived'"),
+        ("trials.csv", "\nderived,1,", "\nderived,0,", "line 1[0-9]: "),
+        ("trials.csv", ",complete,", ",late,", "ended is 'late', which does not go with its errors"),
+        ("trials.csv", ",complete,", ",complete,9", "seed is '9[0-9]+', study.toml asks for"),
+        ("study.toml", "images = 128", "images = 160", "images is 128, study.toml asks for 160"),
+        ("study.toml", "batch_size = 32", "batch_size = 16", "batch_size is '32', study.toml asks for '16'"),
+        ("study.toml", "seed = 3", "seed = 4", "line 2: id is '[0-9a-f]+', study.toml asks for"),
+        (
+            "study.toml",
+            "[derive]",
+            "[recipe]\nlr = 0.05\n[derive]",
+            "another template, budget, recipe or seed",
+        ),
+        (
+            "study.toml",
+            "[0.01, 0.1]",
+            "[0.01, 0.2]",
+            "baselines.csv, line .*no tuning training of 'bn_lenet@small' at lr 0.1",
+        ),
+        ("study.toml", "[0.01, 0.1]", "[0.01, 0.1, 0.2]", "lacks some of the tuning"),
+        ("study.toml", '"bn_lenet", ', "", "used the test split, of other networks than"),
+        ("baselines.csv", "final,bn_lenet", "finale,bn_lenet", "stage is 'finale'"),
+        ("baselines.csv", "tuning,RegNet derived", "tuning,RegNet derives", "is not the network that it was"),
+    ],
+)
+def test_a_row_that_is_no_training_of_the_plan_is_refused_and_nothing_written(
+    clone: Clone, data_dir: Path, file: str, old: str, new: str, expected: str
+) -> None:
+    study = clone(file, old, new)
+    plan, before = load_plan(study), {path: path.read_bytes() for path in study.parent.iterdir()}
+    with pytest.raises(InputError, match=expected) as refused:
+        ran(plan, data_dir)
+    assert refused.value.hint.startswith("put study.toml and ")
+    assert {path: path.read_bytes() for path in study.parent.iterdir()} == before
+
+
+def test_rows_of_another_device_are_never_mixed_with_new_ones(
+    clone: Clone, whole: Path, data_dir: Path
+) -> None:
+    study = clone("provenance.json", '"kernels": "native"', '"kernels": "torch"')
+    plan, heard = load_plan(study), Heard()
+    with pytest.raises(InputError, match="device was 'cpu with torch kernels', is 'cpu with native kernels'"):
+        ran(plan, data_dir)
+    assert not plan.store.exists()
+    state = ran(plan, data_dir, heard, accept_change=True)
+    assert len(heard.trained) == len({job.identity for job in state.jobs})
+    store = open_store(plan.store)
+    assert store.fact("changes")["accepted"][0]["changes"]["device"][0] == "cpu with torch kernels"
+    assert {row["device"] for row in store.rows()} == {"cpu with torch kernels", "cpu with native kernels"}
+    assert trainings(plan) == 2 * len(heard.trained)
+
+
+def test_tables_of_which_nothing_says_where_they_were_trained_count_once_that_is_accepted(
+    clone: Clone, whole: Path, data_dir: Path
+) -> None:
+    plan, heard = load_plan(clone()), Heard()
+    plan.provenance.unlink()
+    with pytest.raises(InputError, match=r"provenance\.json is missing, or doesn't say"):
+        ran(plan, data_dir)
+    assert not plan.store.exists()
+    ran(plan, data_dir, heard, accept_change=True)
+    assert heard.trained == []
+    assert plan.trials.read_bytes() == (whole / "trials.csv").read_bytes()
+    assert open_store(plan.store).fact("changes")["accepted"][0]["changes"] == {
+        "provenance.json": [None, "as this run"]
+    }
+
+
+def test_a_search_in_a_clone_takes_its_rows_in_too(clone: Clone, data_dir: Path) -> None:
+    plan, options, heard = load_plan(clone()), inline(data_dir), Heard()
+    search = Search(plan, plan.draws[0].space, RANDOM, 1)
+    run_search(search, prepare(plan, options), options, heard)
+    assert not study_state(plan, open_store(plan.store)).missing
+
+
+def test_a_table_is_never_replaced_by_a_shorter_one_without_a_copy(clone: Clone, data_dir: Path) -> None:
+    study = clone()
+    plan, heard = load_plan(study), Heard()
+    ran(plan, data_dir)
+    before = plan.trials.read_bytes()
+    study.write_text(study.read_text().replace("n = 6", "n = 5"))
+    ran(load_plan(study), data_dir, heard)
+    said = [note for note in heard.notes if "kept as" in note]
+    assert len(said) >= 1
+    assert said[0].startswith("trials.csv had ")
+    backups = list(study.parent.glob("trials.backup-*.csv"))
+    assert [path.read_bytes() for path in backups] == [before]
+    ran(load_plan(study), data_dir, heard)
+    assert list(study.parent.glob("trials.backup-*.csv")) == backups  # nothing is lost by the second run
+
+
+def test_a_table_with_the_same_rows_and_other_times_is_replaced(clone: Clone) -> None:
+    path = clone().parent / "trials.csv"
+    frame = TRIALS.read(path)
+    assert TRIALS.write(path, TRIALS.csv(frame.assign(seconds=1.0))) == ""
+    assert TRIALS.write(path, TRIALS.csv(frame.iloc[1:])).startswith(
+        "trials.csv had 1 row that the new one lacks"
+    )
+
+
+def test_the_tables_of_every_committed_study_are_its_trainings(tmp_path: Path) -> None:
+    copy_committed_studies(tmp_path)
+    studies = [path for path in committed_studies() if path.name == "trials.csv"]
+    assert len(studies) > 5
+    for trials in studies:
+        plan = load_plan(tmp_path / trials.parent / "study.toml")
+        tables = unread_tables(plan)
+        assert tables is not None
+        document = status(plan, tables.state, 0)
+        assert document["complete"] + document["failed"] == document["planned"], plan.name
+        assert not plan.store.exists()
