@@ -27,11 +27,12 @@ from regnetlab.analysis.statistics.differences import (
     median_difference,
 )
 from regnetlab.analysis.statistics.dominance import Dominance, dominance
-from regnetlab.analysis.statistics.intervals import LEVEL, Interval, median_scale
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.analysis.statistics.matching import Matched, matched
+from regnetlab.analysis.statistics.planning import Range, networks_to_decide_ranges
 from regnetlab.analysis.statistics.rank_tests import RankTests, holm, rank_tests
 from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
-from regnetlab.analysis.statistics.verdicts import POWER, UNDECIDED, is_alike, networks_to_decide, verdict
+from regnetlab.analysis.statistics.verdicts import POWER, UNDECIDED, is_alike, verdict
 from regnetlab.errors import InputError, unknown
 from regnetlab.training.budget import WORST
 from regnetlab.training.guessing import Guessing
@@ -61,7 +62,7 @@ class StepComparison:
     differences at equal flops, params, acts and depth; the ``primary`` one, if any, has a verdict.
     ``course`` says how many networks were planned and what the intervals hold for. ``to_decide`` says,
     for an undecided step, how many networks in each space every verdict would need that is true if the
-    difference is what it is here. ``neither_learned``: neither space is clearly better than guessing.
+    difference is what it is here, with a range. ``neither_learned``: neither space is clearly better than guessing.
     """
 
     a: SpaceErrors
@@ -79,7 +80,7 @@ class StepComparison:
     dominance: Dominance
     course: Course
     planned: tuple[int, int] | None
-    to_decide: Mapping[str, float]
+    to_decide: Mapping[str, Range]
     neither_learned: bool = False
 
     @property
@@ -198,9 +199,8 @@ class StepComparison:
                 }
                 for name, found in self.matched.items()
             },
-            "networks_to_decide": {
-                claim: math.ceil(n) if math.isfinite(n) else None for claim, n in self.to_decide.items()
-            },
+            "networks_to_decide": {claim: each.planned for claim, each in self.to_decide.items()},
+            "networks_to_decide_range": {claim: each.ends for claim, each in self.to_decide.items()},
             "power": POWER,
         }
 
@@ -240,13 +240,9 @@ class StepComparison:
 
     def _on_numbers(self) -> list[str]:
         if self.to_decide:
-            numbers = (
-                f"about {math.ceil(n):,} for “{claim}”" if math.isfinite(n) else f"no number for “{claim}”"
-                for claim, n in self.to_decide.items()
-            )
+            numbers = (f"{each.words} for “{claim}”" for claim, each in self.to_decide.items())
             return [
-                "networks in each space that would decide it, if the difference is as here: "
-                + " or ".join(numbers)
+                f"networks in each space that would decide it (80% range): {' or '.join(numbers)}",
             ]
         if self.verdict == UNDECIDED and not math.isfinite(self.corrected.low):
             return ["too few networks for an interval that holds for all steps"]
@@ -374,7 +370,7 @@ def compare(
     summaries = tuple(summary(each, trials.guess) for each in found)
     learned = {each.space: each.learned for each in summaries}
     verdicts = max(len(chosen), len(trials.steps), 1) * (1 if terms.matched == NO_MATCHING else 2)
-    level = 1 - (1 - LEVEL) / verdicts
+    level = held_together(verdicts)
     tests = [rank_tests(a.with_failures, b.with_failures) for a, b in chosen]
     ks = holm([each.ks_p for each in tests])
     ranks = holm([each.mann_whitney_p for each in tests])
@@ -448,14 +444,13 @@ def _step(
     }
     kept = {name: found for name, found in at_equal.items() if found is not None}
     primary = kept.get(terms.matched)
-    to_decide: Mapping[str, float] = {}
+    to_decide: Mapping[str, Range] = {}
     if (
         verdict(corrected, terms.margin) == UNDECIDED
         and terms.statistic == MEDIAN
         and math.isfinite(corrected.low)
     ):
-        scales = (median_scale(errors[0]), median_scale(errors[1]))
-        to_decide = networks_to_decide(single.estimate, terms.margin, scales)
+        to_decide = networks_to_decide_ranges(*errors, terms.margin, level=level)
     return StepComparison(
         a=a,
         b=b,

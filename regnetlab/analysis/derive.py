@@ -16,9 +16,9 @@ import pandas as pd
 from regnetlab.analysis.log_linear_fit import PopulationLaw, population_law
 from regnetlab.analysis.space_errors import SpaceErrors
 from regnetlab.analysis.statistics.differences import median_difference
-from regnetlab.analysis.statistics.intervals import LEVEL, Interval
+from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
-from regnetlab.analysis.statistics.verdicts import verdict
+from regnetlab.analysis.statistics.verdicts import held_together, verdict
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.complexity import complexity
@@ -85,7 +85,7 @@ def derived_errors(errors: Floats, populations: Sequence[SpaceErrors], margin: f
     free = [each for each in populations if each.space != REGNET.name]
     law = [each for each in populations if each.space == REGNET.name]
     compared = (*free[-1:], *law)
-    level = 1 - (1 - LEVEL) / max(len(compared), 1)  # all of these verdicts are to hold together
+    level = held_together(len(compared))  # all of these verdicts are to hold together
     changes = {each.space: median_difference(each.with_failures, errors, level) for each in compared}
     best = float(errors.min())
     return DerivedErrors(

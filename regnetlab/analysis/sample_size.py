@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.space_errors import paired, space_errors
 from regnetlab.analysis.statistics.intervals import FEWEST, median_scale
-from regnetlab.analysis.statistics.verdicts import POWER, networks_needed, points
+from regnetlab.analysis.statistics.planning import RANGE, Range, networks_range, resolution
+from regnetlab.analysis.statistics.verdicts import POWER, held_together, networks_needed, points
 from regnetlab.errors import InputError
 from regnetlab.trials.table import Trials
 from regnetlab.trials.terms import MARGIN, check_margin
@@ -19,13 +21,28 @@ from regnetlab.trials.terms import MARGIN, check_margin
 class StepSize:
     """What one step needs: ``n`` networks in each space, told from the ``pilot`` networks of the smaller one.
 
-    ``hours`` are those of both spaces, at the pilot's seconds a training; ``None`` where these are not known.
+    ``n`` is the upper end of ``n_range``, in which the number truly needed lies with 80% confidence;
+    ``n_estimate`` is the single best guess. Without a pilot there is no range and ``n`` is that guess.
+    ``hours`` are those of ``n`` networks in both spaces, at the pilot's seconds a training; ``None`` where
+    these are not known.
     """
 
     name: str
     pilot: int
     n: int
     hours: float | None
+    n_estimate: int
+    n_range: tuple[int, int] | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "step": self.name,
+            "pilot": self.pilot,
+            "n": self.n,
+            "n_estimate": self.n_estimate,
+            "n_range": None if self.n_range is None else list(self.n_range),
+            "hours": self.hours,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +66,14 @@ class SampleSize:
         """What the numbers promise, and what they rest on."""
         margin = points(self.margin)
         found = [
-            f"so many give a chance of {self.power:.0%} to find the second space no worse within {margin}"
-            f" if both are equal, or better if its median is lower by {margin}"
+            f"so many give a chance of {self.power:.0%} or more to find the second space no worse within"
+            f" {margin} if both are equal, or better if its median is lower by {margin}"
         ]
+        if any(each.n_range for each in self.steps):
+            found.append(
+                "a pilot tells such a number only roughly: the one truly needed lies in the range with"
+                f" {RANGE:.0%} confidence, so the upper end is planned"
+            )
         if self.seconds is not None:
             found.append(
                 f"{self.seconds:.1f} s a training, as measured; {self.seeds:g} a network,"
@@ -67,7 +89,7 @@ class SampleSize:
             "seconds": self.seconds,
             "seeds": self.seeds,
             "workers": self.workers,
-            "steps": [{"step": s.name, "pilot": s.pilot, "n": s.n, "hours": s.hours} for s in self.steps],
+            "steps": [each.to_json() for each in self.steps],
             "notes": list(self.notes),
         }
 
@@ -101,48 +123,59 @@ def sample_size(
     """
     if not 0.5 < power < 1:
         raise InputError(f"power is {power:g}", "it must be above 0.5 and below 1")
-    scales = _of_trials(pilot) if isinstance(pilot, Trials) else _of_spread(pilot)
-    if check_margin(margin) == 0:
-        raise InputError(
-            "margin is 0", "no number of networks shows 'no worse' within nothing: give --margin"
-        )
-    seconds = _seconds(pilot.frame) if isinstance(pilot, Trials) else None
+    check_margin(margin)
+    if isinstance(pilot, Trials):
+        needed, seconds, notes = _of_trials(pilot, margin, power), _seconds(pilot.frame), pilot.notes
+    else:
+        needed, seconds, notes = _of_spread(pilot, margin, power), None, ()
     steps = []
-    for name, networks, pair in scales:
-        n = max(FEWEST, math.ceil(networks_needed(pair, margin, power)))
+    for name, networks, each in needed:
+        estimate, low, n = (math.ceil(number) for number in each)
         hours = None if seconds is None else 2 * n * seeds * seconds / workers / 3600
-        steps.append(StepSize(name, networks, n, hours))
-    notes = pilot.notes if isinstance(pilot, Trials) else ()
+        steps.append(StepSize(name, networks, n, hours, estimate, (low, n) if networks else None))
     return SampleSize(margin, power, seconds, seeds, workers, tuple(steps), notes)
 
 
-_Scales = Sequence[tuple[str, int, tuple[float, float]]]
-"""Of every step: its name, the networks of the smaller pilot, √n times the errors of both medians."""
+_Needed = Sequence[tuple[str, int, Range]]
+"""Of every step: its name, the networks of the smaller pilot, and the networks that it needs."""
 
 
-def _of_trials(trials: Trials) -> _Scales:
-    found = [each for each in space_errors(trials.frame) if len(each.errors) >= FEWEST]
+def _of_trials(trials: Trials, margin: float, power: float) -> _Needed:
+    found = [
+        each for each in space_errors(trials.frame) if len(each.with_failures) >= FEWEST and len(each.errors)
+    ]
     pairs = paired(found, trials.steps)
     if not pairs:
         raise InputError(
             f"a pilot needs two spaces with {FEWEST} networks with errors each", "or give --spread SD"
         )
-    scales = {each.space: median_scale(each.errors) for each in found}
-    return [
-        (
-            f"{a.space} → {b.space}",
-            min(len(a.errors), len(b.errors)),
-            (scales[a.space], scales[b.space]),
-        )
-        for a, b in pairs
-    ]
+    for each in (space for pair in pairs for space in pair):
+        if median_scale(each.with_failures) == 0:
+            raise InputError(
+                f"most networks of {each.space} in the pilot have one and the same error",
+                "they can't say how far a median varies: train them for more steps, or give --spread SD",
+            )
+    needed = []
+    level = held_together(max(len(pairs), len(trials.steps)))
+    for a, b in pairs:
+        errors = a.with_failures, b.with_failures
+        numbers = networks_range(*errors, margin, power, level)
+        if not math.isfinite(numbers.high):
+            raise InputError(
+                f"margin is {points(margin)}, and the pilot's errors come in steps of"
+                f" {resolution(np.append(*errors)):g}",
+                "give a margin of more than half a step, or judge by more validation images",
+            )
+        needed.append((f"{a.space} → {b.space}", min(map(len, errors)), numbers))
+    return needed
 
 
-def _of_spread(spread: float) -> _Scales:
+def _of_spread(spread: float, margin: float, power: float) -> _Needed:
     if not 0 < spread <= 100:
         raise InputError(f"spread is {spread:g}", "it must be above 0 and at most 100 points of error")
     scale = spread * math.sqrt(math.pi / 2)  # of a normal median (David & Nagaraja 2003, section 10.3)
-    return [("any step", 0, (scale, scale))]
+    n = max(networks_needed((scale, scale), margin, power), FEWEST)
+    return [("any step", 0, Range(n, n, n))]
 
 
 def _seconds(networks: pd.DataFrame) -> float | None:

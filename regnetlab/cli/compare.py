@@ -121,11 +121,12 @@ def plan(
             each.name,
             str(each.pilot) if each.pilot else "–",
             f"{each.n:,}",
+            "–" if each.n_range is None else f"{each.n_range[0]:,} to {each.n_range[1]:,}",
             "–" if each.hours is None else f"{each.hours:,.1f}",
         )
         for each in found.steps
     ]
-    print_table(("step", "pilot", "networks a space", "hours for both"), rows, "lrrr")
+    print_table(("step", "pilot", "networks a space", "80% range", "hours for both"), rows, "lrrrr")
     print()
     for remark in found.remarks():
         print(filled(remark))

@@ -37,7 +37,22 @@ def test_a_narrower_margin_needs_more_networks() -> None:
 def test_a_spread_gives_the_textbooks_number() -> None:
     (step,) = sample_size(4.0, 1.0).steps
     assert step.n == pytest.approx(2 * (1.96 + 0.8416) ** 2 * 16 * np.pi / 2, rel=0.01)
-    assert step.hours is None
+    assert (step.hours, step.n_range, step.n_estimate) == (None, None, step.n)
+
+
+def test_a_step_is_planned_at_the_upper_end_of_what_its_pilot_leaves_open() -> None:
+    found = sample_size(trials_of(A=normal(0, 30), B=normal(1, 25)), 1.0)
+    (step,) = found.to_json()["steps"]
+    assert step["n_range"][0] < step["n_estimate"] < step["n_range"][1] == step["n"]
+    assert "the upper end is planned" in " ".join(found.remarks())
+    assert "upper end" not in " ".join(sample_size(4.0, 1.0).remarks())
+
+
+def test_a_pilot_of_one_error_or_of_steps_wider_than_the_margin_is_refused() -> None:
+    with pytest.raises(InputError, match="most networks of B in the pilot have one and the same error"):
+        sample_size(trials_of(A=normal(0, 30), B=np.full(60, 90.0)), 1.0)
+    with pytest.raises(InputError, match="errors come in steps of 1"):
+        sample_size(trials_of(A=np.round(normal(0, 30)), B=np.round(normal(1, 30))), 0.5)
 
 
 def test_the_steps_of_the_trials_are_answered_not_their_order_in_the_table() -> None:

@@ -40,7 +40,9 @@ KEYS = {
         f" spaces{{band failed incomplete learned mean{INTERVAL} median{INTERVAL} min n q05{INTERVAL} space}}"
         " statistic verdicts}"
     ),
-    "plan --from pilot.csv": "{margin notes power seconds seeds steps{hours n pilot step} workers}",
+    "plan --from pilot.csv": (
+        "{margin notes power seconds seeds steps{hours n n_estimate n_range pilot step} workers}"
+    ),
     "compare-baselines quick": (
         "{comparisons{a b difference flops interval tried_once verdict}"
         " contenders{acts failed family flops latency_ms{1 256} learned lr lr_at_edge model name params"

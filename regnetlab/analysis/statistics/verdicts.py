@@ -6,7 +6,6 @@ as no worse. That an interval holds zero is no claim at all.
 """
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # with SciPy, which takes half a second and only numbers of networks need
@@ -31,6 +30,11 @@ def verdict(difference: "Interval", margin: float) -> str:
     return WORSE if difference.low > 0 else UNDECIDED
 
 
+def held_together(verdicts: int, level: float = 0.95) -> float:
+    """The level of each interval at which so many verdicts hold together (Bonferroni)."""
+    return 1 - (1 - level) / max(verdicts, 1)
+
+
 def is_alike(difference: "Interval", margin: float) -> bool:
     """Whether the whole interval lies within the margin on both sides (equivalence; Schuirmann 1987)."""
     return -margin < difference.low and difference.high < margin
@@ -41,25 +45,18 @@ def points(margin: float) -> str:
     return f"{margin:g} point" if margin == 1 else f"{margin:g} points"
 
 
-def networks_needed(scales: tuple[float, float], gap: float, power: float = POWER) -> float:
+def networks_needed(
+    scales: tuple[float, float], gap: float, power: float = POWER, level: float = 0.95
+) -> float:
     """Networks in each of two spaces that make a difference of medians stand ``gap`` clear of a border.
 
-    ``scales`` are √n times the standard errors of both medians (``intervals.median_scale``). n =
-    (z_0.975 + z_power)² (s_a² + s_b²) / gap² (Julious 2004, equation 18, with the medians' variances); not
-    a whole number, and infinite without a gap.
+    ``scales`` are √n times the standard errors of both medians (``intervals.median_scale``), ``level``
+    that of the interval. n = (z_(1+level)/2 + z_power)² (s_a² + s_b²) / gap² (Julious 2004, equation 18,
+    with the medians' variances); not a whole number, and infinite without a gap.
     """
     if gap <= 0:
         return math.inf
     from scipy import stats
 
-    from regnetlab.analysis.statistics.intervals import LEVEL
-
-    z = stats.norm.ppf((1 + LEVEL) / 2) + stats.norm.ppf(power)
+    z = stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(power)
     return float(z**2 * (scales[0] ** 2 + scales[1] ** 2) / gap**2)
-
-
-def networks_to_decide(difference: float, margin: float, scales: tuple[float, float]) -> Mapping[str, float]:
-    """For each verdict that is true where the true difference is this one: networks needed in each space."""
-    gaps = {BETTER: -difference, NO_WORSE: margin - difference, WORSE: difference}
-    true = [BETTER, NO_WORSE] if difference < 0 else [NO_WORSE] if difference < margin else [WORSE]
-    return {claim: networks_needed(scales, gaps[claim]) for claim in true}

@@ -10,7 +10,6 @@ from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.verdicts import (
     is_alike,
     networks_needed,
-    networks_to_decide,
     points,
     verdict,
 )
@@ -69,25 +68,6 @@ def test_more_networks_are_needed_for_less() -> None:
     wide, narrow = networks_needed((4, 4), 1.0), networks_needed((4, 4), 0.5)
     assert narrow == pytest.approx(4 * wide)
     assert networks_needed((4, 4), 0.0) == math.inf
-
-
-def test_only_what_would_be_true_is_planned_for() -> None:
-    assert list(networks_to_decide(-0.5, 1.0, (4, 4))) == ["better", "no worse"]
-    assert list(networks_to_decide(0.5, 1.0, (4, 4))) == ["no worse"]
-    assert list(networks_to_decide(2.0, 1.0, (4, 4))) == ["worse"]
-    assert list(networks_to_decide(0.0, 1.0, (4, 4))) == ["no worse"]
-    assert list(networks_to_decide(1.0, 1.0, (4, 4))) == ["worse"]
-
-
-@pytest.mark.parametrize(
-    ("difference", "gaps"),
-    [(-0.5, {"better": 0.5, "no worse": 1.5}), (0.25, {"no worse": 0.75}), (2.0, {"worse": 2.0})],
-)
-def test_a_claim_needs_as_many_as_its_distance_from_the_border(
-    difference: float, gaps: dict[str, float]
-) -> None:
-    found = networks_to_decide(difference, 1.0, (4, 3))
-    assert found == {claim: networks_needed((4, 3), gap) for claim, gap in gaps.items()}
 
 
 def test_a_margin_in_words_counts_its_points() -> None:
