@@ -32,7 +32,7 @@ from regnetlab.analysis.statistics.matching import Matched, matched
 from regnetlab.analysis.statistics.planning import Range, networks_to_decide_ranges
 from regnetlab.analysis.statistics.rank_tests import RankTests, holm, rank_tests
 from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
-from regnetlab.analysis.statistics.verdicts import POWER, UNDECIDED, is_alike, verdict
+from regnetlab.analysis.statistics.verdicts import POWER, UNDECIDED, held_together, is_alike, verdict
 from regnetlab.errors import InputError, unknown
 from regnetlab.training.budget import WORST
 from regnetlab.training.guessing import Guessing
@@ -62,7 +62,8 @@ class StepComparison:
     differences at equal flops, params, acts and depth; the ``primary`` one, if any, has a verdict.
     ``course`` says how many networks were planned and what the intervals hold for. ``to_decide`` says,
     for an undecided step, how many networks in each space every verdict would need that is true if the
-    difference is what it is here, with a range. ``neither_learned``: neither space is clearly better than guessing.
+    difference is what it is here, with a range. ``neither_learned``: neither space is clearly better than
+    guessing.
     """
 
     a: SpaceErrors

@@ -141,9 +141,8 @@ _Needed = Sequence[tuple[str, int, Range]]
 
 
 def _of_trials(trials: Trials, margin: float, power: float) -> _Needed:
-    found = [
-        each for each in space_errors(trials.frame) if len(each.with_failures) >= FEWEST and len(each.errors)
-    ]
+    earned = [each for each in space_errors(trials.frame) if len(each.errors)]
+    found = [each for each in earned if len(each.with_failures) >= FEWEST]
     pairs = paired(found, trials.steps)
     if not pairs:
         raise InputError(
