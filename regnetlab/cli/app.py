@@ -20,6 +20,7 @@ from regnetlab.cli import (
     latency,
     new,
     report,
+    retrain,
     run,
     sample,
     search,
@@ -48,6 +49,7 @@ app.command()(train.train)
 app.command()(new.new)
 app.command()(run.run)
 app.command()(run.status)
+app.command()(retrain.retrain)
 app.command()(search.search)
 app.command()(worker.worker)
 app.add_typer(store.app, name="store")

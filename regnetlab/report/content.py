@@ -14,25 +14,25 @@ from regnetlab.analysis.compare import SpaceComparison, compare
 from regnetlab.analysis.derive import DerivedErrors, derived_errors
 from regnetlab.analysis.fidelity import Fidelity, fidelity
 from regnetlab.analysis.latency import Latency, latency
-from regnetlab.analysis.search import SearchResult, against_random, trajectories
+from regnetlab.analysis.retrain import Retraining
+from regnetlab.analysis.search import SearchResult, against_random
 from regnetlab.analysis.statistics.ladder import UnfinishedError
 from regnetlab.analysis.trends import Trends, trends
 from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
 from regnetlab.report.networks import PageNetworks, page_networks
-from regnetlab.spaces.space import SPACES
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, readable, recorded
 from regnetlab.study.results import (
     compared_with_baselines,
+    own_searches,
     stated_terms,
     study_fidelity,
     study_latency,
-    study_searches,
+    study_retrained,
     study_steps,
     study_trials,
 )
-from regnetlab.study.search.definition import protocol
 from regnetlab.trials.csv_tables import BASELINES
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
@@ -66,6 +66,7 @@ class Content:
     derived: DerivedErrors | None
     baselines: BaselineComparison
     searches: Sequence[SearchResult] = ()
+    retrained: Retraining = field(default_factory=Retraining)
     fidelity: Fidelity | None = None
     latency: Latency | None = None
 
@@ -80,7 +81,8 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
         planned=sum(draw.n for draw in plan.draws) + plan.derived,
         terms=terms,
         baselines=compared_with_baselines(plan),
-        searches=_searches(plan, trials),
+        searches=[against_random(each, trials, trials.guess) for each in own_searches(plan)],
+        retrained=study_retrained(plan),
         fidelity=_fidelity(plan, terms.margin),
         latency=latency(study_latency(plan), plan.regime) if plan.latencies.exists() else None,
     )
@@ -124,21 +126,6 @@ def _content(trials: Trials, origin: Origin, planned: int, terms: Terms, **resul
         derived_errors(derived, compared.spaces, terms.margin) if len(derived) else None,
         **results,
     )
-
-
-def _searches(plan: Plan, trials: Trials) -> list[SearchResult]:
-    """The searches that cost and earn what the study's own trainings do: same space, budget, recipe, data.
-
-    Others, such as those made before the study file was changed, are left out.
-    """
-    known = {name: space.within(plan.ranges) for name, space in SPACES.items()}
-    known |= {draw.space.name: draw.space for draw in plan.draws}
-    protocols = {name: protocol(plan, space) for name, space in known.items()}
-    return [
-        against_random(each, trials, trials.guess)
-        for each in trajectories(study_searches(plan))
-        if protocols.get(each.space) == each.protocol
-    ]
 
 
 def _fidelity(plan: Plan, margin: float) -> Fidelity | None:

@@ -27,6 +27,7 @@ from regnetlab.report.distributions import beyond, curves_figure, edf_figure, ef
 from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
 from regnetlab.report.findings import caution, guessing_findings, guessing_sentence, overview, selection
 from regnetlab.report.latency import latency_figure, latency_rows
+from regnetlab.report.retrain import retrain_findings, retrained_rows
 from regnetlab.report.search import search_findings, searches_figure
 from regnetlab.report.style import MOST_LINES, as_json, style, title
 from regnetlab.report.tables import derived_rows, failure_rows, machine, network_columns, space_rows
@@ -165,6 +166,8 @@ def page(content: Content) -> str:
         guessing=guessing_sentence(content),
         guessing_tested=guessing_sentence(content, tested=True),
         searches=search_findings(content.searches),
+        retrained=retrain_findings(content.retrained),
+        retrained_rows=retrained_rows(content.retrained),
         caution=caution(content),
         study_file=plan_toml(content.origin.plan) if content.origin.plan is not None else "",
         trend_sentence=" ".join(content.trends.remarks()),

@@ -13,7 +13,7 @@ from regnetlab.spaces.space import SPACES, DesignSpace
 ENTRY_POINTS = "regnetlab.constraints"
 """The group of entry points under which a package offers constraints by name."""
 
-_RESERVED = ("derived", "tuning", "final", "networks")
+_RESERVED = ("derived", "tuning", "final", "retrained", "networks")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _.+\-]{0,59}")
 _PLUGIN = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 

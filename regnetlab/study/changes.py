@@ -66,8 +66,8 @@ def _compared(key: str, value: Any) -> Any:
     return [parent, *(text.partition(": ")[2] for text in constraints)]
 
 
-def check_changes(plan: Plan, store: "Store", checksum: str, accept: bool, device: str | None = None) -> None:
-    """Raise ``InputError`` that shows what changed since the study began, unless it is accepted.
+def check_changes(plan: Plan, store: "Store", checksum: str, accept: bool, device: str | None = None) -> bool:
+    """Whether something changed since the study began; an ``InputError`` shows it, unless it is accepted.
 
     An accepted change is recorded with its day. Trainings on the data of before stay in the store under their
     checksum and no longer count; of everything else that is looked at, identities differ.
@@ -77,12 +77,13 @@ def check_changes(plan: Plan, store: "Store", checksum: str, accept: bool, devic
     changed = accepted_changes(plan, kept.get("began", {}), now, accept)
     began = {**kept.get("began", {}), **now}
     if began == kept.get("began"):
-        return
+        return False
     accepted = list(kept.get("accepted", []))
     if changed:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         accepted.append({"when": when, "changes": {key: list(pair) for key, pair in changed.items()}})
     store.keep("changes", {"began": began, "accepted": accepted})
+    return bool(changed)
 
 
 def record_planned(plan: Plan, store: "Store", trained: Mapping[str, int]) -> None:

@@ -145,6 +145,10 @@ class Plan:
         return self.folder / "searches.csv"
 
     @property
+    def retrained(self) -> Path:
+        return self.folder / "retrained.csv"
+
+    @property
     def fidelity(self) -> Path:
         return self.folder / "fidelity.csv"
 

@@ -7,11 +7,15 @@ from typing import Any
 import pandas as pd
 
 from regnetlab.analysis.baselines import BaselineComparison, baselines
+from regnetlab.analysis.retrain import Retraining, retraining
+from regnetlab.analysis.search import Trajectory, trajectories
 from regnetlab.errors import InputError
+from regnetlab.spaces.space import SPACES
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import extended_spaces, guessing_in, recorded
+from regnetlab.study.search.definition import protocol
 from regnetlab.study.stages import State, study_state
-from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, SEARCHES
+from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, RETRAINED, SEARCHES
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import FINAL, TUNING
 from regnetlab.trials.table import Trials, trials_of
@@ -124,6 +128,24 @@ def study_searches(plan: Plan) -> pd.DataFrame:
 
         return searches_frame(kept_searches(plan.searches_store))
     return SEARCHES.read(plan.searches) if plan.searches.exists() else SEARCHES.frame(())
+
+
+def own_searches(plan: Plan) -> list[Trajectory]:
+    """The searches that cost and earn what the study's own trainings do: same space, budget, recipe, data.
+
+    Others, such as those made before the study file was changed, are left out.
+    """
+    known = {name: space.within(plan.ranges) for name, space in SPACES.items()}
+    known |= {draw.space.name: draw.space for draw in plan.draws}
+    protocols = {name: protocol(plan, space) for name, space in known.items()}
+    found = trajectories(study_searches(plan))
+    return [each for each in found if protocols.get(each.space) == each.protocol]
+
+
+def study_retrained(plan: Plan) -> Retraining:
+    """The best networks trained again, as retrained.csv has them; without networks before that."""
+    there = plan.retrained.exists()
+    return retraining(RETRAINED.read(plan.retrained) if there else RETRAINED.frame(()))
 
 
 def study_fidelity(plan: Plan) -> pd.DataFrame:

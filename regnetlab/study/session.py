@@ -40,6 +40,7 @@ from regnetlab.training.budget import Budget, Score
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.folders.listener import Listener
+from regnetlab.trials.csv_tables import put_aside
 from regnetlab.trials.job import Job, Trial
 from regnetlab.trials.lease import Lock, leased, locked
 from regnetlab.trials.location import mask
@@ -181,7 +182,9 @@ class Session:
     def _check_computed_on(self, device: str) -> None:
         """That what computes is what computed before; a cluster's workers say it once they trained."""
         if not self.plan.adhoc and device not in self._devices:
-            check_changes(self.plan, self.store, self.data.checksum, self._accept_change, device)
+            facts = (self.plan, self.store, self.data.checksum, self._accept_change, device)
+            for text in _check_changes(*facts):
+                self.observer.on_note(text)
             self._devices.add(device)
 
     def _check_kept(self, jobs: Sequence[Job]) -> None:
@@ -247,12 +250,12 @@ def open_session(
             raise
         if not isinstance(plan.store, Path):
             lock = held.enter_context(leased(store, lock, _tell))
-        taken_in = tables.keep(store, basis) if tables is not None else ""
+        said = [] if tables is None else [tables.keep(store, basis)]
         if not plan.adhoc:
             if test_split:
                 check_unchanged(plan, store, prepared.data.checksum)
             device = device_here(prepared)
-            check_changes(plan, store, prepared.data.checksum, options.accept_change, device)
+            said += _check_changes(plan, store, prepared.data.checksum, options.accept_change, device)
             known = with_data_facts(store.fact("provenance"), prepared.data, plan.budget)
             if known != store.fact("provenance"):
                 store.keep("provenance", known)
@@ -265,8 +268,8 @@ def open_session(
         told = Observers(*observers)
         facts = {"executor": prepared.executor, "workers": prepared.request.workers, "store": str(plan.store)}
         write({"event": "run", **facts})
-        if taken_in:
-            told.on_note(taken_in)
+        for text in said:
+            told.on_note(text)
         stop = held.enter_context(stop_on_signals(told.on_note))
         session = Session(prepared, store, lock, told, stop, options.accept_change)
         whole = False
@@ -281,6 +284,13 @@ def open_session(
             session.close(wait=whole and not stop.out_of_time())
             lock.check()
         write({"event": "end"})
+
+
+def _check_changes(plan: Plan, store: Store, data: str, accept: bool, device: str | None) -> list[str]:
+    """Where a change is accepted, later stages' tables of before are put aside; what was done, in words."""
+    if not check_changes(plan, store, data, accept, device):
+        return []
+    return [put_aside(table) for table in (plan.baselines_table, plan.retrained) if table.exists()]
 
 
 class _Mirror(Observer):

@@ -17,7 +17,7 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.stages import State
 from regnetlab.training.budget import COMPLETE
 from regnetlab.training.guessing import Guessing
-from regnetlab.trials.job import DERIVED, FINAL, TUNING
+from regnetlab.trials.job import CHOSEN, DERIVED, FINAL, TUNING
 
 _RUN = b'"event": "run"'
 _READ = frozenset({"run", "started", "lost", "finished", "end", "broken off"})
@@ -46,7 +46,7 @@ def status(
         jobs = [job for job in state.jobs if job.space == name]
         done = [state.scores[job.identity] for job in jobs if job.identity in state.scores]
         errors = [s.error for s in done if s.ended == COMPLETE and s.error is not None]
-        if errors and name not in (TUNING, FINAL):
+        if errors and name not in CHOSEN:
             earned[name] = errors
         spaces.append(
             {

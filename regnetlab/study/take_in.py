@@ -1,8 +1,8 @@
 """The tables of a study that came without its store: their rows are finished trainings.
 
-A clone of a study has trials.csv, perhaps baselines.csv, and no study.db. Each row has to be a training that
-the plan asks for; then ``run`` begins with them and trains only what is missing. Curves, seconds and errors
-come over as they are, so that trials.csv is written again byte for byte.
+A clone of a study has trials.csv, perhaps baselines.csv and retrained.csv, and no study.db. Each row has to
+be a training that the plan asks for; then ``run`` begins with them and trains only what is missing. Curves,
+seconds and errors come over as they are, so that trials.csv is written again byte for byte.
 """
 
 import json
@@ -10,11 +10,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError
+from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config
+from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.baselines import (
     UNSETTLED,
@@ -32,7 +35,8 @@ from regnetlab.study.provenance import data_facts, device_in, written
 from regnetlab.study.stages import State, derived_facts, derived_jobs, planned_jobs
 from regnetlab.training.budget import COMPLETE, WORST, CurvePoint, Score
 from regnetlab.trials.csv_tables import BASELINES, LATENCY_BATCHES, TRIALS, Table
-from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job, Trial
+from regnetlab.trials.csv_tables import RETRAINED as RETRAINED_TABLE
+from regnetlab.trials.job import DERIVED, FINAL, MOST_AGAIN, RETRAINED, TUNING, Job, Trial, fresh_seeds
 from regnetlab.trials.networks import STAGE_COLUMNS
 
 if TYPE_CHECKING:
@@ -129,7 +133,8 @@ class Tables:
             store.keep("latencies", self.latencies)
         trials = (Trial(job, score, basis.data, basis.device or "") for job, score in self.trainings.values())
         store.add_all(trials)  # last: a store with trainings has everything
-        files = [path.name for path in (plan.trials, plan.baselines_table) if path.exists()]
+        tables = (plan.trials, plan.baselines_table, plan.retrained)
+        files = [path.name for path in tables if path.exists()]
         count = len(self.trainings)
         return f"{count:,} training{'s' * (count != 1)} taken in from {' and '.join(files)}"
 
@@ -152,7 +157,7 @@ def unread_tables(plan: Plan) -> Tables | None:
 
 
 def read_tables(plan: Plan) -> Tables:
-    """The trainings in trials.csv and baselines.csv; raises as above."""
+    """The trainings in trials.csv, baselines.csv and retrained.csv; raises as above."""
     found: dict[str, tuple[Job, Score]] = {}
     population = {(job.space, job.index, job.replicate): job for job in planned_jobs(plan)}
     derived: dict[int, Config] = {}
@@ -175,6 +180,8 @@ def read_tables(plan: Plan) -> Tables:
     latencies: dict[str, dict[str, list[float]]] = {}
     if plan.baselines is not None and plan.baselines_table.exists():
         baselines, latencies = _read_contest(plan, derived, population.values(), found)
+    if plan.retrained.exists():
+        _read_retrained(plan, found)
     configs = [derived[index] for index in sorted(derived)]
     decided = sorted(derived) == list(range(len(derived))) and all(
         job.identity in found for job in derived_jobs(plan, configs)
@@ -248,6 +255,24 @@ def _read_contest(
         if row["stage"] not in (TUNING, FINAL):
             raise InputError(f"{table.name}, line {line}: stage is {row['stage'][:40]!r}", _hint(table))
     return (settled, latencies) if judged else (UNSETTLED, {})
+
+
+def _read_retrained(plan: Plan, found: dict[str, tuple[Job, Score]]) -> None:
+    """The trainings of retrained.csv, added to ``found``."""
+    table = plan.retrained
+    for line, row in RETRAINED_TABLE.rows(table):
+        where, model = f"{table.name}, line {line}", row["model"]
+        try:
+            config = parse_config(model)
+            counts: Mapping[str, Any] = config_complexity(config, plan.template)
+        except InputError as error:
+            raise error.at(where) from None
+        if row["seed"] not in islice(fresh_seeds(plan.seed, model), 2 * MOST_AGAIN):
+            raise InputError(
+                f"{where}: {row['seed']} is no seed to train that network again with", _hint(table)
+            )
+        job = plan.job(model, row["seed"], space=RETRAINED, index=row["index"], config=config, **counts)
+        _add(found, job, _score(row, job, where, table), where, table)
 
 
 def _take(

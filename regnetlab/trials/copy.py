@@ -11,6 +11,7 @@ from typing import Any
 
 from regnetlab.errors import InputError
 from regnetlab.files import sqlite_uri
+from regnetlab.trials.job import RETRAINED
 from regnetlab.trials.location import Database, Location
 from regnetlab.trials.store import Store, open_store
 
@@ -36,8 +37,8 @@ class Checked:
     """What was found in a store.
 
     ``damage`` is what SQLite says about its file; ``orphans`` are trainings that the plan does not ask for
-    (of a space or budget that was changed), ``None`` where no plan was given. The table's key makes the other
-    counts 0: they stand here for scripts that read them.
+    (of a space or budget that was changed, not those of ``retrain``), ``None`` where no plan was given. The
+    table's key makes the other counts 0: they stand here for scripts that read them.
     """
 
     trials: int
@@ -92,7 +93,7 @@ def check_store(location: Location, planned: Callable[[Store], Collection[str]] 
         return Checked(0, "", damage)
     store = _existing(location)
     content = Content(store.facts(), store.rows())
-    kept = {row["identity"] for row in content.rows}
+    kept = {row["identity"] for row in content.rows if row["space"] != RETRAINED}
     orphans = None if planned is None else len(kept - set(planned(store)))
     return Checked(len(content.rows), content.hash, orphans=orphans)
 

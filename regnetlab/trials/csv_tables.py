@@ -1,4 +1,5 @@
-"""The CSV tables that a study writes: trials.csv, baselines.csv, fidelity.csv, searches.csv and latency.csv.
+"""The CSV tables that a study writes: trials.csv, baselines.csv, fidelity.csv, searches.csv, retrained.csv
+and latency.csv.
 
 A table is its columns, and a column how its cells are written and read. In memory each is a data frame with
 the same columns: within one process no table is written and read again.
@@ -167,10 +168,23 @@ class Table:
             raise InputError(f"{path} can't be read: {error}") from error
 
 
+def put_aside(path: Path) -> str:
+    """Give a table that is not up to date any more the name of a backup; what was done, in words."""
+    try:
+        backup = path.rename(_backup_name(path))
+    except OSError as error:
+        raise InputError(f"{path} can't be put aside: {error.strerror or error}") from error
+    return f"{path.name} is of before: kept as {backup.name}"
+
+
+def _backup_name(path: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    return path.with_name(f"{path.stem}.backup-{stamp}{path.suffix}")
+
+
 def _put_beside(path: Path) -> Path:
     """A second name of the file, which keeps what it holds when another file takes the first."""
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    backup = path.with_name(f"{path.stem}.backup-{stamp}{path.suffix}")
+    backup = _backup_name(path)
     try:
         os.link(path, backup)
     except OSError:  # a file system without links
@@ -274,6 +288,32 @@ trainings cost and earn the same (``study.search``)."""
 
 SEARCH_COLUMNS = frozenset(("sampler", "search_seed", "number", "protocol"))
 """Columns that only networks of a search have: they are no sample of a space."""
+
+RETRAINED = Table(
+    "retrained.csv",
+    "retrain",
+    {
+        "space": TEXT,
+        "index": WHOLE,
+        "rank": WHOLE,
+        "of": WHOLE,
+        "model": TEXT,
+        "first": EXACT,
+        "seed": WHOLE,
+        "error": EXACT,
+        "ended": TEXT,
+        "images": COUNT,
+        "seconds": TWO_DECIMALS,
+    },
+)
+"""One row a training of a network that was chosen for its low error, with a seed that it was not chosen by.
+
+``space`` is a space, ``derived``, or a search such as *RegNet, TPE (seed 0)*; ``index`` the network's number
+there, ``rank`` its place (1: the best) among the ``of`` networks that were trained, ``first`` the error that
+it was chosen by: of one training, or its mean."""
+
+RETRAINED_COLUMNS = frozenset(("rank", "of", "first", "seed"))
+"""Columns that say that networks were chosen: they are no sample of a space either."""
 
 LATENCY = Table(
     "latency.csv",

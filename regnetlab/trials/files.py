@@ -11,7 +11,7 @@ import pandas as pd
 from regnetlab.errors import InputError, unknown
 from regnetlab.models.pycls_config import is_config_file
 from regnetlab.trials.csv_header import read_header
-from regnetlab.trials.csv_tables import SEARCH_COLUMNS, TRIALS
+from regnetlab.trials.csv_tables import RETRAINED_COLUMNS, SEARCH_COLUMNS, TRIALS
 from regnetlab.trials.error_units import (
     ACCURACY,
     ERRORS,
@@ -118,6 +118,11 @@ def parse_trials(text: str, source: str, errors: ErrorUnit | None = None) -> Tri
             )
         if set(names) >= SEARCH_COLUMNS:
             raise InputError(NO_SAMPLE.format(source=source))
+        if set(names) >= RETRAINED_COLUMNS:
+            raise InputError(
+                f"{source} holds the best networks trained again, which are no random sample of a space",
+                "its result: regnetlab retrain, and the report of its study",
+            )
         header = read_header(names, source, accuracies=bool(errors and errors.startswith(ACCURACY)))
         reader.fieldnames = header.columns
         for row in reader:

@@ -6,8 +6,10 @@ identity are the same training, whichever space they came from; it is trained on
 
 import hashlib
 import json
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from itertools import count
 
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.template import Template
@@ -18,6 +20,12 @@ DERIVED = "derived"
 """The name under which a study's derived RegNets stand beside its spaces."""
 TUNING, FINAL = "tuning", "final"
 """The names of the two stages in which baselines and RegNets compete."""
+RETRAINED = "retrained"
+"""The name under which the best networks are trained again with fresh seeds (``study.retrain``)."""
+MOST_AGAIN = 100
+"""Fresh seeds of one network at most."""
+CHOSEN = frozenset((TUNING, FINAL, RETRAINED))
+"""Names of trainings that are no part of a population: their networks were chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,16 @@ def training_seed(study_seed: int, model: str, replicate: int) -> int:
     """The seed of a training, 31 bits from the study's seed and the network's text."""
     text = f"{study_seed}|{model}|{replicate}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def fresh_seeds(study_seed: int, model: str, used: Collection[int] = ()) -> Iterator[int]:
+    """Seeds to train a network again with: none of ``used``, nor the one that searches train it with."""
+    met = {training_seed(study_seed, model, 0), *used}
+    for number in count():
+        seed = training_seed(study_seed, f"again {model}", number)
+        if seed not in met:
+            met.add(seed)
+            yield seed
 
 
 @lru_cache(maxsize=64)  # the same for all trainings of a study with one recipe

@@ -32,7 +32,7 @@ from regnetlab.training.budget import WORST, Score
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.csv_tables import TRIALS
 from regnetlab.trials.foreign import INCOMPLETE
-from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job
+from regnetlab.trials.job import CHOSEN, DERIVED, Job
 from regnetlab.trials.terms import Terms
 
 _STAGES = ("depths", "widths", "group_widths", "bottleneck_ratios")
@@ -104,12 +104,8 @@ def as_trials(value: object) -> Trials:
 
 
 def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
-    """The finished trainings among these jobs, in their order, without those of baselines in a study."""
-    done = [
-        (job, scores[job.identity])
-        for job in jobs
-        if job.identity in scores and job.space not in (TUNING, FINAL)
-    ]
+    """The finished trainings of populations among these jobs, in their order."""
+    done = [(job, scores[job.identity]) for job in jobs if job.identity in scores and job.space not in CHOSEN]
     laws = [dict(job.law) for job, _ in done]
     columns: dict[str, list[Any]] = {
         "name": [job.model if job.config is None else job.config.id for job, _ in done],

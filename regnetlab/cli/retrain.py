@@ -1,0 +1,77 @@
+"""``regnetlab retrain``."""
+
+import math
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from regnetlab.cli.data import SkipUnreadable, listener
+from regnetlab.cli.output import Json, filled, print_json, print_next, print_table
+from regnetlab.cli.run import Storage, StudyText
+from regnetlab.cli.summary import DataDir, Device, Kernels
+
+if TYPE_CHECKING:
+    from regnetlab.analysis.retrain import RetrainedNetwork
+
+
+def retrain(
+    study: StudyText,
+    top: Annotated[int, typer.Option(help="Networks of each space and each search, the best first.")] = 3,
+    seeds: Annotated[int, typer.Option(help="Fresh trainings of each.")] = 5,
+    executor: Annotated[
+        str | None, typer.Option(help="local (processes), inline or dask; else the study's, or local.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
+    ] = None,
+    device: Device = "auto",
+    kernels: Kernels = "auto",
+    data_dir: DataDir = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler, or local, ssh, slurm, …")
+    ] = None,
+    storage: Storage = None,
+    skip_unreadable: SkipUnreadable = False,
+    json: Json = False,
+) -> None:
+    """Train a study's best networks again with fresh seeds: the least errors of many are lucky."""
+    from regnetlab.study.plan_file import find_study, load_plan
+
+    plan = load_plan(find_study(study), storage)
+    from regnetlab.cli.progress import make_progress
+    from regnetlab.study.retrain import retrain as run_again  # torch
+    from regnetlab.study.session import Options
+
+    options = Options(
+        executor,
+        workers,
+        device,
+        data_dir,
+        kernels,
+        scheduler,
+        skip_unreadable=skip_unreadable,
+        listener=listener(),
+    )
+    with make_progress(plan.name) as observer:
+        found, left = run_again(plan, options, observer, top, seeds)
+    if json:
+        print_json({"study": plan.name, **found.to_json()})
+    elif found.networks:
+        headers = ("network", "rank", "in its study", "again", "95% interval", "n")
+        print_table(headers, map(_row, found.networks), "lrrrrr")
+        for remark in found.remarks():
+            print(f"\n{filled(remark)}")
+    if left:
+        print(f"{left} trainings left; run again to go on", file=sys.stderr)
+        raise typer.Exit(130)
+    if not json:
+        print(f"\nwrote {plan.retrained}")
+        print_next([f"report {study}"])
+
+
+def _row(each: "RetrainedNetwork") -> tuple[str, ...]:
+    again = each.again
+    interval = f"{again.low:.2f} to {again.high:.2f}" if math.isfinite(again.low) else "–"
+    numbers = (f"{each.rank} of {each.of}", f"{each.first:.2f}", each.spread, interval, str(len(each.errors)))
+    return f"{each.space} {each.index}", *numbers
