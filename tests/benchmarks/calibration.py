@@ -149,7 +149,7 @@ def planned(rounds: int) -> list[str]:
         "## Planned numbers",
         "",
         "For a chance of 80%, `regnetlab plan` asks for so many networks a space (*planned*, median over",
-        "pilots of 60 networks): the upper end of the range that the pilot leaves open. *Estimate*: its middle.",
+        "pilots of 60 networks): the upper end of what the pilot leaves open. *Estimate*: its middle.",
         "Reached: *no worse* where both are equal, *better* where the second is better by the margin.",
         f"{rounds:,} pilots a row; the standard error of 80% is {40 / np.sqrt(rounds):.1f} points.",
         "",
