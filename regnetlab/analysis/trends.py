@@ -10,7 +10,8 @@ from scipy import stats
 
 from regnetlab.analysis.log_linear_fit import fits_of_all
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval
-from regnetlab.spaces.arrays import Floats
+from regnetlab.analysis.statistics.partial_rank import partial_rank_correlation
+from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import Trials, by_stages, complete
 
@@ -40,15 +41,18 @@ _SEED = 20200330
 class Trend:
     """Error against one property over n networks.
 
-    ``correlation`` is Spearman's rank correlation. ``best`` is where the best network lies: the 2.5, 50
-    and 97.5% points of the property of the best of a quarter of the networks drawn with replacement, many
-    times (the empirical bootstrap of Radosavovic et al. 2020, section 3.1; their blue band).
+    ``correlation`` is the rank correlation within spaces (``statistics.partial_rank``); ``None`` with too few
+    networks, or where those of a space don't differ. It is taken at equal depth (``equal_depth``) unless the
+    property is depth or depths are not known. ``best`` is where the best network lies: the 2.5, 50 and 97.5%
+    points of the property of the best of a quarter of the networks drawn with replacement, many times (the
+    empirical bootstrap of Radosavovic et al. 2020, section 3.1; their blue band).
     """
 
     name: str
     n: int
-    correlation: Interval
+    correlation: Interval | None
     best: Interval
+    equal_depth: bool
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,28 +76,30 @@ class Trends:
     def remarks(self) -> list[str]:
         """Which properties go with a low error, of those whose interval excludes zero."""
         clear = sorted(
-            (each for each in self.trends if each.correlation.excludes_zero),
-            key=lambda each: -abs(each.correlation.estimate),
+            (
+                (each, each.correlation.estimate)
+                for each in self.trends
+                if each.correlation is not None and each.correlation.excludes_zero
+            ),
+            key=lambda pair: -abs(pair[1]),
         )
         if not clear:
-            return ["No property's rank correlation with the error is clear of zero over these networks."]
-        parts = [
-            f"{PROPERTIES[each.name]} ({each.correlation.estimate:+.2f})".replace("-", "−")
-            for each in clear[:4]
-        ]
+            return ["No property's rank correlation with the error within spaces is clear of zero."]
+        parts = [f"{PROPERTIES[each.name]} ({rho:+.2f})".replace("-", "−") for each, rho in clear[:4]]
+        equal = ", at equal depth but for depth itself," if any(each.equal_depth for each, _ in clear) else ""
         return [
-            f"Clear of zero are the rank correlations of the error with {', '.join(parts)}; below zero means"
-            " that more goes with a lower error. Correlation is not cause: properties hang together, within a"
-            " regime most of all."
+            f"Clear of zero within spaces{equal} are the rank correlations of the error with"
+            f" {', '.join(parts)}; below zero means that more goes with a lower error. Correlation is not"
+            " cause: properties hang together, within a regime most of all."
         ]
 
     def to_pandas(self) -> pd.DataFrame:
         """A row for each property: its rank correlation with the error, and where the best network lies."""
         return pd.DataFrame(
             [
-                {"property": each.name, "n": each.n}
+                {"property": each.name, "n": each.n, "equal_depth": each.equal_depth}
                 | {
-                    f"{name}_{end}": getattr(interval, end)
+                    f"{name}_{end}": np.nan if interval is None else getattr(interval, end)
                     for name, interval in (("correlation", each.correlation), ("best", each.best))
                     for end in ("estimate", "low", "high")
                 }
@@ -111,7 +117,9 @@ def trends(trials: Trials) -> Trends:
     networks = with_properties(scored.reset_index(drop=True))
     drawn = networks[networks["space"] != DERIVED]
     errors = drawn["error"].to_numpy(np.float64)
-    found = [trend(drawn[name].to_numpy(np.float64), errors, name) for name in PROPERTIES]
+    strata = np.array([ranks[space] for space in drawn["space"]], np.int64)
+    depths = drawn["depth"].to_numpy(np.float64)
+    found = [trend(drawn[name].to_numpy(np.float64), errors, name, strata, depths) for name in PROPERTIES]
     known = drawn[drawn["widths"].map(lambda widths: isinstance(widths, tuple)).astype(bool)]
     return Trends(networks, tuple(each for each in found if each is not None), *best_and_worst(known))
 
@@ -133,13 +141,18 @@ def with_properties(networks: pd.DataFrame) -> pd.DataFrame:
     return networks.assign(**found | {"w0": fits.w0, "growth": fits.growth, "e_fit": fits.e_fit})
 
 
-def trend(values: Floats, errors: Floats, name: str) -> Trend | None:
-    """The trend over networks whose value is known; ``None`` with fewer than six, or all equal."""
+def trend(values: Floats, errors: Floats, name: str, strata: Ints, depths: Floats) -> Trend | None:
+    """The trend over networks whose value is known; ``None`` with fewer than six, or all equal.
+
+    ``strata`` has the place of each network's space, ``depths`` its blocks (NaN: not known).
+    """
     known = np.isfinite(values)
     x, y = np.asarray(values, np.float64)[known], np.asarray(errors, np.float64)[known]
     if len(x) < 6 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    return Trend(name, len(x), rank_correlation(x, y), _best(x, y))
+    equal_depth = name != "depth" and bool(np.isfinite(depths[known]).all())
+    correlation = partial_rank_correlation(x, y, strata[known], depths[known] if equal_depth else None)
+    return Trend(name, len(x), correlation, _best(x, y), equal_depth)
 
 
 def rank_correlation(x: Floats, y: Floats) -> Interval:

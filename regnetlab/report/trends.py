@@ -121,8 +121,8 @@ def trend_row(found: Trend) -> Mapping[str, str]:
     return {
         "name": found.name,
         "title": PROPERTIES[found.name],
-        "correlation": f"{rho.estimate:+.2f}".replace("-", "−"),
-        "interval": f"{rho.low:+.2f} to {rho.high:+.2f}".replace("-", "−"),
+        "correlation": "–" if rho is None else f"{rho.estimate:+.2f}".replace("-", "−"),
+        "interval": "–" if rho is None else f"{rho.low:+.2f} to {rho.high:+.2f}".replace("-", "−"),
         "best": f"{_number(best.estimate)} ({_number(best.low)} to {_number(best.high)})",
     }
 

@@ -7,13 +7,28 @@ from scipy import stats
 
 from regnetlab.analysis.log_linear_fit import law_evidence
 from regnetlab.analysis.statistics.random_search import random_search
-from regnetlab.analysis.trends import PROPERTIES, best_and_worst, rank_correlation, trend, with_properties
+from regnetlab.analysis.trends import (
+    PROPERTIES,
+    Trend,
+    best_and_worst,
+    rank_correlation,
+    trend,
+    trends,
+    with_properties,
+)
+from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.config import Config
+from regnetlab.trials.table import Trials
 from tests.analysis.frames import networks
 
 
 def _config(widths: tuple[int, ...], depths: tuple[int, ...] = (1, 2, 3, 4)) -> Config:
     return Config(depths, widths, (8,) * len(widths), (1,) * len(widths))
+
+
+def _trend(values: Floats, errors: Floats, name: str) -> Trend | None:
+    """Of one space, whose depths are not known."""
+    return trend(values, errors, name, np.zeros(len(values), np.int64), np.full(len(values), np.nan))
 
 
 def test_every_property_is_computed_from_the_config() -> None:
@@ -37,27 +52,71 @@ def test_a_network_without_config_has_counts_only() -> None:
 def test_the_best_lies_where_the_error_is_least() -> None:
     random = np.random.default_rng(0)
     values = random.uniform(0, 10, 400)
-    found = trend(values, (values - 6) ** 2 + random.normal(0, 1, 400), "depth")
+    found = _trend(values, (values - 6) ** 2 + random.normal(0, 1, 400), "depth")
     assert found is not None
     assert found.best.low < 6 < found.best.high
     assert found.best.high - found.best.low < 3
+    assert found.correlation is not None
     assert not found.correlation.excludes_zero or found.correlation.estimate < 0
 
 
 def test_where_nothing_matters_the_best_may_lie_anywhere() -> None:
     random = np.random.default_rng(1)
     values = random.uniform(0, 10, 400)
-    found = trend(values, random.normal(20, 3, 400), "depth")
+    found = _trend(values, random.normal(20, 3, 400), "depth")
     assert found is not None
+    assert found.correlation is not None
     assert not found.correlation.excludes_zero
     assert found.best.high - found.best.low > 2
+
+
+def _spaces_that_differ(seed: int) -> Trials:
+    """Deeper networks are worse and narrower at the end, and so are those of the second space; no more."""
+    random = np.random.default_rng(seed)
+    frames = []
+    for space, shift in (("A", 0), ("B", 1)):
+        depths = random.integers(1, 6, 60)
+        last = np.maximum(8 * np.round((200 - 20 * depths - 60 * shift + random.normal(0, 20, 60)) / 8), 8)
+        configs = [_config((8, int(w)), (1, int(d))) for w, d in zip(last, depths, strict=True)]
+        frame = networks(configs, 20 + 2 * depths + 5 * shift + random.normal(0, 2, 60))
+        flops = random.permutation(60) + 1.0
+        frames.append(frame.assign(space=space, index=np.arange(60), flops=flops, ended="complete"))
+    return Trials(pd.concat(frames, ignore_index=True))
+
+
+def test_neither_spaces_nor_depth_pass_for_a_trend_of_a_property() -> None:
+    clear = 0
+    for seed in range(20):
+        made = _spaces_that_differ(seed)
+        found = {each.name: each for each in trends(made).trends}
+        ratio, depth = found["width_ratio"], found["depth"]
+        assert ratio.correlation is not None
+        assert depth.correlation is not None
+        clear += ratio.correlation.excludes_zero
+        assert (ratio.equal_depth, depth.equal_depth) == (True, False)
+        assert depth.correlation.low > 0.5
+        pooled = rank_correlation(
+            *(with_properties(made.frame)[name].to_numpy(np.float64) for name in ("width_ratio", "error"))
+        )
+        assert pooled.high < -0.3
+    assert clear <= 4
+
+
+def test_remarks_say_within_spaces_and_at_equal_depth() -> None:
+    made = _spaces_that_differ(1)
+    found = trends(made)
+    clear = [each for each in found.trends if each.correlation and each.correlation.excludes_zero]
+    assert [each.name for each in clear] == ["depth"]
+    assert found.remarks()[0].startswith("Clear of zero within spaces are the rank correlations of the error")
+    made.frame["error"] += made.frame["flops"] / 2
+    assert "within spaces, at equal depth but for depth itself, are" in trends(made).remarks()[0]
 
 
 def test_the_quick_bootstrap_of_the_best_is_the_one_that_resamples() -> None:
     random = np.random.default_rng(2)
     values = random.uniform(0, 10, 80)
     errors = np.abs(values - 4) + random.normal(0, 1, 80)
-    found = trend(values, errors, "depth")
+    found = _trend(values, errors, "depth")
     rows = random.integers(80, size=(20_000, 20))
     best = values[rows[np.arange(20_000), errors[rows].argmin(axis=1)]]
     assert found is not None
@@ -66,8 +125,8 @@ def test_the_quick_bootstrap_of_the_best_is_the_one_that_resamples() -> None:
 
 
 def test_a_property_that_all_share_has_no_trend() -> None:
-    assert trend(np.ones(50), np.random.default_rng(0).random(50), "b") is None
-    assert trend(np.array([1.0, 2.0, np.nan, 4.0, 5.0, 6.0]), np.arange(6.0), "b") is None
+    assert _trend(np.ones(50), np.random.default_rng(0).random(50), "b") is None
+    assert _trend(np.array([1.0, 2.0, np.nan, 4.0, 5.0, 6.0]), np.arange(6.0), "b") is None
 
 
 def test_the_interval_of_the_correlation_covers_it() -> None:
