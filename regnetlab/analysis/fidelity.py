@@ -1,9 +1,9 @@
 """Which budget is enough: the one that gives the largest budget's verdicts on spaces in the fewest hours.
 
-How many networks a verdict takes at a smaller budget follows from how well it ranks the networks of a space as
-the largest does. No correlation over networks says whether spaces differ from each other as they do there:
-budgets at which they seem to differ otherwise are ruled out. ``statistics.budgets`` and ``budget_effects`` have
-the numbers, docs/fidelity.md the design.
+How many networks a verdict takes at a smaller budget follows from how well it ranks the networks of a space
+as the largest does. No correlation over networks says whether spaces differ from each other as they do there:
+budgets at which they seem to differ otherwise are ruled out. ``statistics.budgets`` and ``budget_effects``
+have the numbers, docs/fidelity.md the design.
 """
 
 import math
@@ -84,9 +84,9 @@ class Fidelity(Result):
         if cheaper:
             chances = _listed([f"{each.p:.2g}" for each in cheaper if not math.isnan(each.p)], "and")
             remarks.append(
-                f"{_listed([each.name for each in cheaper], 'and')} would take fewer hours, but the spaces seem"
-                f" to differ from each other otherwise there (p {chances or 'not known'}; ruled out below"
-                f" {LENIENT:g})."
+                f"{_listed([each.name for each in cheaper], 'and')} would take fewer hours, but the spaces"
+                f" seem to differ from each other otherwise there (p {chances or 'not known'}; ruled out"
+                f" below {LENIENT:g})."
             )
         if chosen is not largest and math.isfinite(chosen.unseen):
             remarks.append(
@@ -142,8 +142,8 @@ class Fidelity(Result):
         if self.cheapest is None:
             return text
         text += (
-            f": about {chosen.needed:,.0f} networks a space, {_time(chosen.hours)} of one worker for both spaces"
-            f" of a step, at a margin of {points(float(f'{chosen.margin:.2g}'))}"
+            f": about {chosen.needed:,.0f} networks a space, {_time(chosen.hours)} of one worker for both"
+            f" spaces of a step, at a margin of {points(float(f'{chosen.margin:.2g}'))}"
         )
         if chosen is not largest:
             text += (

@@ -24,9 +24,9 @@ class Effects:
     """Of K steps at R budgets.
 
     ``sd`` (R,) is the standard deviation of single trainings within spaces. ``effects`` (K, R) are
-    differences of the means of b and a over the standard deviation within the two, ``drawn`` (resamples, K, R)
-    the same of resampled networks. ``p`` (R,) tests that all K effects are those at the largest budget: NaN at
-    that one itself, without any step, and where a space has no spread or no networks to tell it by.
+    differences of the means of b and a over the standard deviation within the two, ``drawn`` (resamples, K,
+    R) the same of resampled networks. ``p`` (R,) tests that all K effects are those at the largest budget:
+    NaN at that one itself, without any step, and where a space has no spread or no networks to tell it by.
     ``unseen`` (R,) is how far the effect of some step would have to change for the test to notice it in four
     of five ladders, if it were the only one.
     """

@@ -105,10 +105,6 @@ class Rung:
         """Hours of one worker for both spaces of the step that needs the most networks."""
         return 2 * self.needed * self.seconds.estimate / 3600
 
-    @property
-    def contradictions(self) -> list[BudgetStep]:
-        return [step for step in self.steps if step.agreement == CONTRADICTS]
-
 
 def judged(
     measured: Measured, margin: float, steps: Sequence[tuple[str, str]]
