@@ -174,9 +174,10 @@ def _show_margin(found: "Fidelity") -> None:
         return
     print(
         f"\nmargin: as many standard deviations within spaces (sd) as {points(found.margin)} at"
-        f" {found.largest.name};\nnetworks a space for 80% power of {found.largest.name}'s verdict on the step"
-        " with the widest spread, and\nhours of one worker for its two spaces: rough, as any figure of so few;"
-        "\np: of the spaces differing from each other as there; no: they seem not to, and the budget is out\n"
+        f" {found.largest.name};\nnetworks a space for 80% power of the verdict at {found.largest.name} on the"
+        " step with the widest\nspread, and hours of one worker for its two spaces: rough, as any figure of so"
+        " few; p: of the\nspaces differing from each other as there; no: they seem not to, and the budget is"
+        " ruled out\n"
     )
     rows = (
         (
