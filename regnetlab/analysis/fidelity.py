@@ -1,8 +1,9 @@
-"""Which budget is enough: how each rung of a ladder ranks networks and spaces, and what an hour of it tells.
+"""Which budget is enough: the one that gives the largest budget's verdicts on spaces in the fewest hours.
 
-Two questions that have different answers. Networks: the rank correlation with the largest budget, raw and
-corrected for the noise of seeds. Spaces: whether their medians differ as at the largest budget, for which no
-correlation over networks vouches. ``statistics.budgets`` has the numbers, docs/fidelity.md the design.
+How many networks a verdict takes at a smaller budget follows from how well it ranks the networks of a space
+as the largest does. No correlation over networks says whether spaces differ from each other as they do there:
+budgets at which they seem to differ otherwise are ruled out. ``statistics.budgets`` and ``budget_effects``
+have the numbers, docs/fidelity.md the design.
 """
 
 import math
@@ -15,15 +16,11 @@ import pandas as pd
 
 from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.result import Result
-from regnetlab.analysis.statistics.budgets import (
-    AGREES,
-    BudgetStep,
-    Rung,
-    judged,
-)
+from regnetlab.analysis.statistics.budget_effects import LENIENT
+from regnetlab.analysis.statistics.budgets import BudgetStep, Rung, judged
 from regnetlab.analysis.statistics.intervals import LEVEL
 from regnetlab.analysis.statistics.ladder import Measured, measured
-from regnetlab.analysis.statistics.verdicts import UNDECIDED, points
+from regnetlab.analysis.statistics.verdicts import points
 from regnetlab.spaces.arrays import Floats
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.terms import MARGIN
@@ -34,9 +31,9 @@ class Fidelity(Result):
     """All rungs, smallest first; the last is what they are judged by.
 
     ``errors`` by space are the networks' means at the largest budget, failures left out.
-    ``best`` has the most evidence an hour (``None`` where seeds of the largest agree by nothing),
-    ``recommended`` the most of those that contradict no verdict of the largest. ``guess`` is what guessing
-    earns at the largest budget.
+    ``best`` ranks networks with the most evidence an hour (``None`` where seeds of the largest agree by
+    nothing). ``recommended`` has the most of the budgets at which the spaces differ as at the largest, and so
+    the fewest hours to its verdicts. ``guess`` is what guessing earns at the largest budget.
     """
 
     spaces: tuple[str, ...]
@@ -66,9 +63,9 @@ class Fidelity(Result):
 
     @property
     def cheapest(self) -> Rung | None:
-        """The budget with the fewest hours to a verdict at the margin; ``None`` where none can be had."""
-        known = [rung for rung in self.rungs if math.isfinite(rung.needed)]
-        return min(known, key=lambda rung: rung.hours) if known else None
+        """The recommended budget where its hours to a verdict at the margin are known, else ``None``."""
+        chosen = self.recommended
+        return chosen if chosen is not None and math.isfinite(chosen.needed) else None
 
     @property
     def guessing(self) -> dict[str, Any]:
@@ -80,32 +77,24 @@ class Fidelity(Result):
         best, chosen, largest = self.best, self.recommended, self.largest
         if best is None or chosen is None:
             return [f"No budget can be recommended: {self._no_ranking()}."]
-        low, high = (f"{end:,.0f}" for end in (best.evidence.low, best.evidence.high))
-        text = (
-            f"An hour of one worker buys the most evidence at {best.name} images: as much as"
-            f" {best.evidence.estimate:,.0f} networks known at {largest.name} images without the noise of"
-            f" seeds (95% interval {low} to {high})"
-        )
-        if best is not largest and largest.relative.estimate > 0:
-            text += f", {1 / largest.relative.estimate:.1f} times what {largest.name} buy"
-        remarks = [f"{text}."]
-        if others := [each.name for each in self.candidates if each is not best]:
-            remarks.append(f"So few networks can't tell it from {_listed(others)}.")
-        if chosen is not best:
-            steps = _listed([f"{step.a} → {step.b}" for step in best.contradictions])
+        others = [each for each in self.rungs if each is not chosen and not each.differ]
+        remarks = [f"Recommended: {chosen.name} images. {self._why(chosen, others)}."]
+        if alike := [each.name for each in others if each.may_be_best and chosen.may_be_best]:
+            remarks.append(f"So few networks can't tell it from {_listed(alike)}.")
+        cheaper = [r for r in self.rungs if r.differ and r.relative.estimate > chosen.relative.estimate]
+        if cheaper:
+            chances = _listed([f"{each.p:.2g}" for each in cheaper if not math.isnan(each.p)], "and")
             remarks.append(
-                f"But its verdict on {steps} contradicts the one at {largest.name}; for verdicts between"
-                f" spaces take {chosen.name}."
+                f"{_listed([each.name for each in cheaper], 'and')} would take fewer hours, but the spaces"
+                f" seem to differ from each other otherwise there (p {chances or 'not known'}; ruled out"
+                f" below {LENIENT:g})."
             )
-        if chosen is not largest and chosen.steps:
-            agreeing, open_ = (
-                sum(step.agreement == kind for step in chosen.steps) for kind in (AGREES, UNDECIDED)
-            )
+        if chosen is not largest and math.isfinite(chosen.unseen):
             remarks.append(
-                f"Verdicts between spaces that agree with those at {largest.name}: {agreeing} of"
-                f" {len(chosen.steps)}; undecided at one of the two: {open_}."
+                f"So few networks can miss that a step changes by less than {chosen.unseen:.1f} standard"
+                f" deviations between {chosen.name} and {largest.name}."
             )
-        return [*remarks, *self._margin_remarks()]
+        return remarks
 
     def to_pandas(self) -> pd.DataFrame:
         """A row for each budget."""
@@ -142,18 +131,27 @@ class Fidelity(Result):
             f" {reliability:.2f}; train more networks"
         )
 
-    def _margin_remarks(self) -> list[str]:
-        """Which budget has a verdict at the margin for the fewest hours: spreads shrink as budgets grow."""
-        cheapest, chosen = self.cheapest, self.recommended
-        if cheapest is None:
-            return []
-        text = (
-            f"A verdict on every step at a margin of {points(self.margin)} takes the fewest hours at"
-            f" {cheapest.name} images: about {cheapest.needed:,.0f} networks a space"
+    def _why(self, chosen: Rung, others: Sequence[Rung]) -> str:
+        """What the recommended budget is chosen by, and what a verdict there takes."""
+        largest = self.largest
+        if not chosen.steps:
+            text = f"An hour there says the most on how {largest.name} ranks networks"
+        elif others:
+            text = f"It gives the verdicts of {largest.name} for the fewest hours"
+        else:
+            text = "At every smaller budget the spaces seem to differ from each other otherwise"
+        if self.cheapest is None:
+            return text
+        text += (
+            f": about {chosen.needed:,.0f} networks a space, {_time(chosen.hours)} of one worker for both"
+            f" spaces of a step, at a margin of {points(float(f'{chosen.margin:.2g}'))}"
         )
-        if chosen is not None and chosen is not cheapest and math.isfinite(chosen.needed):
-            text += f" and 1/{chosen.hours / cheapest.hours:.1f} of the hours at {chosen.name}"
-        return [f"{text}."]
+        if chosen is not largest:
+            text += (
+                f" (as many standard deviations as {points(self.margin)} at {largest.name}, where it takes"
+                f" {_time(largest.hours)})"
+            )
+        return text
 
 
 def fidelity(
@@ -188,7 +186,7 @@ def judge(
     steps = there or list(zip(ladder.spaces, ladder.spaces[1:], strict=False))
     rungs, place = judged(ladder, margin, steps)
     best = None if place is None else rungs[place]
-    sound = [rung for rung in rungs if not rung.contradictions]
+    sound = [rung for rung in rungs if not rung.differ]
     recommended = max(sound, key=lambda rung: rung.relative.estimate) if best is not None else None
     ends = {space: ladder.means[ladder.strata == i, -1] for i, space in enumerate(ladder.spaces)}
     same = guess is not None and guess.images == ladder.budgets[-1].validation
@@ -206,9 +204,13 @@ def judge(
     )
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], word: str = "or") -> str:
     """a, b or c."""
-    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _time(hours: float) -> str:
+    return f"{hours:,.1f} hours" if hours >= 1 else f"{max(60 * hours, 1):.0f} minutes"
 
 
 def _rung(rung: Rung, spaces: Sequence[str]) -> dict[str, Any]:
@@ -228,7 +230,10 @@ def _rung(rung: Rung, spaces: Sequence[str]) -> dict[str, Any]:
         "validity": asdict(rung.validity),
         "evidence_an_hour": asdict(rung.evidence),
         "relative": asdict(rung.relative),
+        "sd_within_spaces": rung.sd,
+        "margin_scaled": rung.margin,
         "for_margin": {"n": rung.needed, "hours": rung.hours},
+        "effects_differ": {"differ": rung.differ, "p": rung.p, "unseen": rung.unseen},
         "may_be_best": rung.may_be_best,
         "medians": [
             {"space": space, **asdict(median)} for space, median in zip(spaces, rung.medians, strict=True)
@@ -247,4 +252,7 @@ def _step(step: BudgetStep) -> dict[str, Any]:
         "change": step.change.estimate,
         "change_interval": [step.change.low, step.change.high],
         "agreement": step.agreement,
+        "effect": asdict(step.effect),
+        "effect_per_sqrt_hour": asdict(step.effect_per_sqrt_hour),
+        "effect_change": asdict(step.effect_change),
     }

@@ -1,5 +1,6 @@
 """``regnetlab fidelity``."""
 
+import math
 import sys
 from pathlib import Path
 from textwrap import fill
@@ -169,14 +170,27 @@ def _show(found: "Fidelity", name: str, json: bool) -> None:
 def _show_margin(found: "Fidelity") -> None:
     from regnetlab.analysis.statistics.verdicts import points
 
-    if found.cheapest is None:
+    if not found.largest.steps:
         return
     print(
-        f"\nnetworks a space for 80% power at a margin of {points(found.margin)} on the step with the"
-        "\nwidest spread, and hours of one worker for its two spaces; rough, as any figure of so few\n"
+        f"\nmargin: as many standard deviations within spaces (sd) as {points(found.margin)} at"
+        f" {found.largest.name};\nnetworks a space for 80% power of the verdict at {found.largest.name} on the"
+        " step with the widest\nspread, and hours of one worker for its two spaces: rough, as any figure of so"
+        " few; p: of the\nspaces differing from each other as there; no: they seem not to, and the budget is"
+        " ruled out\n"
     )
-    rows = ((each.name, number(each.needed, 0), number(each.hours, 1)) for each in found.rungs)
-    print_table(("images", "networks", "hours"), rows, "rrr")
+    rows = (
+        (
+            each.name,
+            number(each.sd),
+            number(each.margin),
+            number(each.needed, 0),
+            number(each.hours),
+            number(each.p) + (" no" if each.differ else ""),
+        )
+        for each in found.rungs
+    )
+    print_table(("images", "sd", "margin", "networks", "hours", "p"), rows, "rrrrrl")
 
 
 def _show_spaces(found: "Fidelity") -> None:
@@ -186,7 +200,10 @@ def _show_spaces(found: "Fidelity") -> None:
     print_guessing(**found.guessing)
     if not found.largest.steps:
         return
-    print("\nverdicts (‡ the difference is not that at the largest budget, ! the verdict contradicts it)\n")
+    print(
+        "\ndifference of medians and verdict at each budget's margin (‡ the effect is not that at the"
+        "\nlargest budget, ! the verdict contradicts it)\n"
+    )
     steps = [f"{each.a} → {each.b}" for each in found.largest.steps]
     columns = [[_verdict(each) for each in rung.steps] for rung in found.rungs]
     print_table(
@@ -194,10 +211,24 @@ def _show_spaces(found: "Fidelity") -> None:
         zip(steps, *columns, strict=True),
         "l" * (1 + len(found.rungs)),
     )
+    print("\neffect: difference of means over the sd within both spaces; in brackets, effect per √hour\n")
+    columns = [[_effect(each) for each in rung.steps] for rung in found.rungs]
+    print_table(
+        ("step", *(rung.name for rung in found.rungs)),
+        zip(steps, *columns, strict=True),
+        "l" + "r" * len(found.rungs),
+    )
+
+
+def _effect(step: "BudgetStep") -> str:
+    moved = "‡" if step.effect_change.excludes_zero else ""
+    if not math.isfinite(step.effect.estimate):
+        return "–"
+    return f"{signed(step.effect.estimate)} ({signed(step.effect_per_sqrt_hour.estimate, 0)}){moved}"
 
 
 def _verdict(step: "BudgetStep") -> str:
-    moved = "‡" if step.change.excludes_zero else ""
+    moved = "‡" if step.effect_change.excludes_zero else ""
     contradicts = "!" if step.agreement == "contradicts" else ""
     return f"{signed(step.difference.estimate, 1)} {step.verdict}{moved}{contradicts}"
 

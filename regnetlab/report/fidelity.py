@@ -112,7 +112,10 @@ def rung_rows(found: Fidelity) -> list[dict[str, Any]]:
             else _estimate(rung.within.corrected) + ("†" if rung.within.capped else ""),
             "evidence": _estimate(rung.evidence, 0),
             "share": _number(rung.relative.estimate) + ("" if rung.may_be_best else " ×"),
-            "contradicts": ", ".join(f"{step.a} → {step.b}" for step in rung.contradictions),
+            "margin": _number(rung.margin),
+            "networks": _number(rung.needed, 0),
+            "hours": _number(rung.hours),
+            "p": _number(rung.p) + (" ×" if rung.differ else ""),
         }
         for rung in found.rungs
     ]

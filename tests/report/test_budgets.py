@@ -41,9 +41,11 @@ def test_every_space_has_its_medians() -> None:
     assert list(lines[1].y) == [rung.medians[1].estimate for rung in LADDER.rungs]
 
 
-def test_the_table_names_contradictions_and_the_recommended_budget() -> None:
+def test_the_table_marks_budgets_that_are_ruled_out_and_the_recommended_one() -> None:
     table = rung_rows(LADDER)
-    assert [row["contradicts"] for row in table] == ["AnyNetA → AnyNetB", "", ""]
+    assert [row["p"].endswith("×") for row in table] == [True, False, False]
+    assert [row["p"] for row in table][-1] == "–"
+    assert [row["margin"] for row in table] == [f"{rung.margin:.2f}" for rung in LADDER.rungs]
     assert [row["recommended"] for row in table] == [rung is LADDER.recommended for rung in LADDER.rungs]
 
 

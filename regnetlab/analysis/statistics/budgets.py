@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regnetlab.analysis.statistics.budget_effects import Effects, effects_of
 from regnetlab.analysis.statistics.differences import median_difference
 from regnetlab.analysis.statistics.intervals import (
     FEWEST,
@@ -47,8 +48,10 @@ class BudgetStep:
     """Space ``b`` against ``a`` at one budget: median(b) − median(a) in points.
 
     ``change`` is that difference less the one at the largest budget, over the same networks.
-    ``agreement`` of the two verdicts: *contradicts* where one says worse and the other not, *undecided*
-    where one of them is.
+    ``verdict`` has the budget's own margin. ``agreement`` of the two verdicts: *contradicts* where one says
+    worse and the other not, *undecided* where one of them is. ``effect`` is mean(b) − mean(a) over the
+    standard deviation of single trainings within the two, ``effect_per_sqrt_hour`` that times √networks an
+    hour, by which a z statistic grows, and ``effect_change`` the effect less the one at the largest budget.
     """
 
     a: str
@@ -57,14 +60,20 @@ class BudgetStep:
     verdict: str
     change: Interval
     agreement: str
+    effect: Interval
+    effect_per_sqrt_hour: Interval
+    effect_change: Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
     """What one budget is good for.
 
-    ``needed`` networks of each space give 80% power for a verdict at the margin on the step with the widest
-    spread of single trainings.
+    ``sd`` is the standard deviation of single trainings within spaces, and ``margin`` the one stated for the
+    largest budget times sd here over sd there. ``needed`` networks of each space give 80% power for the
+    largest budget's verdict on the step with the widest spread: as many as there, more or fewer by how well
+    the networks of a space are ranked here. ``differ``: the steps' effects don't seem to be those of the
+    largest budget (``p``); a change below ``unseen`` would hardly be noticed.
 
     ``overall`` ranks all networks together, ``within`` those of each space, which is what evidence rests
     on: ``validity`` and ``evidence`` an hour (``agreement``), and ``relative``, that evidence over that of
@@ -85,15 +94,16 @@ class Rung:
     medians: tuple[Interval, ...]
     steps: tuple[BudgetStep, ...]
     needed: float
+    sd: float
+    margin: float
+    differ: bool
+    p: float
+    unseen: float
 
     @property
     def hours(self) -> float:
         """Hours of one worker for both spaces of the step that needs the most networks."""
         return 2 * self.needed * self.seconds.estimate / 3600
-
-    @property
-    def contradictions(self) -> list[BudgetStep]:
-        return [step for step in self.steps if step.agreement == CONTRADICTS]
 
 
 def judged(
@@ -111,7 +121,13 @@ def judged(
     mean, means = seconds.mean(0), seconds[rows].mean(1)
     hourly = evidence(within[0].validity, mean), evidence(within[1].validity, means)
     place, possible, relative = _best(within, mean, means)
-    compared = _steps(measured, margin, steps, rows)
+    effects = effects_of(measured, steps, rows)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        margins = margin * effects.sd / effects.sd[-1]
+        # Of the largest budget's verdict. Its reliability cancels, as in ``relative``.
+        times = np.where(within[0].raw > 0, (within[0].raw[-1] / within[0].raw) ** 2, np.nan)
+    compared = _steps(measured, margins, steps, rows, effects, (mean, means))
+    needed = _needed(measured, margin, steps)
     rungs = tuple(
         Rung(
             name=name,
@@ -126,7 +142,12 @@ def judged(
             may_be_best=bool(possible[r]),
             medians=tuple(_median(measured, r, space) for space in range(len(measured.spaces))),
             steps=tuple(compared[r]),
-            needed=_needed(measured, r, margin, steps),
+            needed=float(needed * times[r]),
+            sd=float(effects.sd[r]),
+            margin=float(margins[r]),
+            differ=bool(effects.differ[r]),
+            p=float(effects.p[r]),
+            unseen=float(effects.unseen[r]),
         )
         for r, name in enumerate(measured.names)
     )
@@ -155,20 +176,29 @@ def _best(
 
 
 def _steps(
-    measured: Measured, margin: float, pairs: Sequence[tuple[str, str]], rows: Ints
+    measured: Measured,
+    margins: Floats,
+    pairs: Sequence[tuple[str, str]],
+    rows: Ints,
+    effects: Effects,
+    seconds: tuple[Floats, Floats],
 ) -> list[list[BudgetStep]]:
     """Every step at every rung."""
     means = measured.means
     resampled_means = means[rows]  # (resamples, n, R)
     found: list[list[BudgetStep]] = [[] for _ in measured.budgets]
-    for a, b in pairs:
+    rates = tuple(np.sqrt(3600 / each) for each in seconds)  # (R,) and (resamples, R)
+    for k, (a, b) in enumerate(pairs):
         sides = [measured.strata == measured.spaces.index(name) for name in (a, b)]
         few = min(int(side.sum()) for side in sides) < FEWEST
         differences = [
             median_difference(_earned(means[sides[0], r]), _earned(means[sides[1], r]))
             for r in range(len(measured.budgets))
         ]
-        verdicts = [verdict(each, margin) for each in differences]
+        verdicts = [
+            verdict(each, own) if np.isfinite(own) else UNDECIDED
+            for each, own in zip(differences, margins, strict=True)
+        ]
         medians = [np.nanmedian(resampled_means[:, side], axis=1) for side in sides]
         drawn = medians[1] - medians[0]
         for r, steps in enumerate(found):
@@ -176,15 +206,22 @@ def _steps(
             moved = drawn[:, r] - drawn[:, -1]
             interval = Interval(change, -np.inf, np.inf) if few else _interval(change, moved)
             agrees = _agreement(verdicts[r], verdicts[-1])
-            steps.append(BudgetStep(a, b, differences[r], verdicts[r], interval, agrees))
+            effect, samples = effects.effects[k], effects.drawn[:, k]
+            in_sd = (
+                (effect[r], samples[:, r]),
+                (effect[r] * rates[0][r], samples[:, r] * rates[1][:, r]),
+                (effect[r] - effect[-1], samples[:, r] - samples[:, -1]),
+            )
+            standard = (_interval(*each, -np.inf, np.inf) for each in in_sd)
+            steps.append(BudgetStep(a, b, differences[r], verdicts[r], interval, agrees, *standard))
     return found
 
 
-def _needed(measured: Measured, rung: int, margin: float, pairs: Sequence[tuple[str, str]]) -> float:
-    """Networks of each space for a verdict on every step at this margin (``verdicts.networks_needed``)."""
+def _needed(measured: Measured, margin: float, pairs: Sequence[tuple[str, str]]) -> float:
+    """Networks of each space for a verdict on every step at the largest budget (``networks_needed``)."""
     scales = {}
     for place, space in enumerate(measured.spaces):
-        errors = _earned(measured.errors[measured.strata == place, rung, 0])
+        errors = _earned(measured.errors[measured.strata == place, -1, 0])
         scale = median_scale(errors) if len(errors) >= FEWEST else math.nan
         scales[space] = scale if scale > 0 else math.nan  # of errors mostly equal: it is not known
     needed = [networks_needed((scales[a], scales[b]), margin) for a, b in pairs]
