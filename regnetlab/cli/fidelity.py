@@ -10,7 +10,16 @@ import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.options import Margin
-from regnetlab.cli.output import COLUMNS, Json, number, print_guessing, print_json, print_table, signed
+from regnetlab.cli.output import (
+    COLUMNS,
+    Json,
+    filled,
+    number,
+    print_guessing,
+    print_json,
+    print_table,
+    signed,
+)
 from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.errors import InputError
 
@@ -172,13 +181,14 @@ def _show_margin(found: "Fidelity") -> None:
 
     if not found.largest.steps:
         return
-    print(
-        f"\nmargin: as many standard deviations within spaces (sd) as {points(found.margin)} at"
-        f" {found.largest.name};\nnetworks a space for 80% power of the verdict at {found.largest.name} on the"
-        " step with the widest\nspread, and hours of one worker for its two spaces: rough, as any figure of so"
-        " few; p: of the\nspaces differing from each other as there; no: they seem not to, and the budget is"
-        " ruled out\n"
+    largest = found.largest.name
+    note = (
+        f"margin: as many standard deviations within spaces (sd) as {points(found.margin)} at {largest};"
+        f" networks a space for 80% power of the verdict at {largest} on the step with the widest spread, and"
+        " hours of one worker for its two spaces: rough, as any figure of so few; p: of the spaces differing"
+        " from each other as there; no: they seem not to, and the budget is ruled out"
     )
+    print(f"\n{filled(note)}\n")
     rows = (
         (
             each.name,
