@@ -35,7 +35,7 @@ T = TypeVar("T")
 Row = Mapping[str, Any]
 
 SCHEMA = 4
-"""Version of the tables: 1 and 2 were Optuna's (``convert``), 3 had no ``correct``; higher ones are refused."""
+"""Of the tables: 1 and 2 were Optuna's (``convert``), 3 had no ``correct``, higher ones are refused."""
 PATIENCE = 300.0
 """Seconds to wait for a database that went away."""
 
