@@ -26,8 +26,8 @@ _COUNTS = ("params", "flops", "acts")
 _BAR = 4  # characters of the bar that shows a layer's share
 
 _MODEL = (
-    "A name, also NAME@1MF, @0.25x, @96px; anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=… or regnet:w0=…,growth=…;"
-    " a pycls .yaml."
+    "A name, also NAME@1MF, @0.25x, @96px; a family and its depth, resnet@2d, also resnet@2d@1MF;"
+    " anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=… or regnet:w0=…,growth=…; a pycls .yaml."
 )
 ModelText = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
 DataDir = Annotated[
@@ -161,7 +161,7 @@ def _layer_rows(
 
 def list_models(input: Input = None, classes: Classes = None, json: Json = False) -> None:
     """List the networks that have a name, counted at the input each was made for, or all at one input."""
-    from regnetlab.models.registry import named_models  # torch
+    from regnetlab.models.registry import ANY_DEPTH, named_models  # torch
     from regnetlab.models.shapes import TooSmallError
     from regnetlab.models.summary import summarise
 
@@ -186,7 +186,8 @@ def list_models(input: Input = None, classes: Classes = None, json: Json = False
             }
         )
     if json:
-        print_json({"models": models})
+        families = [{"name": name, "family": family} for name, (family, _) in ANY_DEPTH.items()]
+        print_json({"models": models, "families": families})
         return
     rows = [
         (
@@ -202,3 +203,10 @@ def list_models(input: Input = None, classes: Classes = None, json: Json = False
     print_table(("name", "family", "year", *_COUNTS, "input", "classes"), rows, "lllrrrlr")
     reasons = [each["reason"] for each in models if each["reason"]]
     print("".join(f"\n{filled(reason)}" for reason in reasons), end="\n" * bool(reasons))
+    print(
+        "\n"
+        + filled(
+            f"Families of any depth: {', '.join(ANY_DEPTH)}, as in resnet@2d, or resnet@1d@1MF near 1 MF"
+            " (docs/baselines.md)."
+        )
+    )

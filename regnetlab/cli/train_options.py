@@ -70,6 +70,7 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     Raises:
         InputError: The options contradict each other, the study or the data.
     """
+    from regnetlab.models.families import without_forms
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.summary import summarise
     from regnetlab.study.members import study_named
@@ -81,7 +82,9 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     name, input = given.get("recipe"), given.get("input")
     said = given if name is None else {**recipe_values(name, found.family), **given}
     resize, test = said.get("resize"), said.get("test", False)
-    if "resize" not in given and ("@" in found.text or (input is not None and is_folder(data))):
+    if "resize" not in given and (
+        found.text != without_forms(found.text) or (input is not None and is_folder(data))
+    ):
         resize = None  # the form or the input says the size
     start = Budget(time_limit=math.inf) if plan is None else plan.budget
     _changed(start, {key: value for key, value in said.items() if key != "drop_last"})  # before data are read

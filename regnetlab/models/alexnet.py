@@ -12,22 +12,22 @@ from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
 
-# Width, kernel, stride and padding of each convolution, and whether a pooling follows.
-_CONVOLUTIONS = (
-    (96, 11, 4, 1, True),
-    (256, 5, 1, 2, True),
-    (384, 3, 1, 1, False),
-    (384, 3, 1, 1, False),
-    (256, 3, 1, 1, True),
-)
+# Width, kernel, stride and padding of a convolution, and whether a pooling follows: the first two; behind them
+# all but the last; the last.
+_FIRST = ((96, 11, 4, 1, True), (256, 5, 1, 2, True))
+_INNER = (384, 3, 1, 1, False)
+_LAST = (256, 3, 1, 1, True)
 _HIDDEN = 4096
 
 
-def alexnet(template: Template, scale: Scale = ORIGINAL) -> nn.Module:
-    """Five convolutions, three fully connected layers with dropout; 224×224 becomes 6,400 features."""
+def alexnet(depth: int, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
+    """Convolutions, ``depth`` of them (the original: 3) behind the second pooling, and three fully connected
+    layers with dropout; 224×224 becomes 6,400 features.
+    """
     shape = Shape.of_input("alexnet", template)
     layers: dict[str, nn.Module] = {}
-    for i, (original, kernel, stride, padding, pooled) in enumerate(_CONVOLUTIONS):
+    convolutions = (*_FIRST, *[_INNER] * (depth - 1), _LAST)
+    for i, (original, kernel, stride, padding, pooled) in enumerate(convolutions):
         width = scale.width(original)
         window = (kernel, stride, padding) if i else scale.stem(kernel, stride, padding)
         layers[f"block{i + 1}.conv"] = nn.Conv2d(shape.channels, width, *window)

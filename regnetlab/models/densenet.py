@@ -53,12 +53,11 @@ class DenseBlock(nn.Sequential):
         return input
 
 
-def densenet(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
+def densenet(size: _Size, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """7×7 stem with pooling, dense blocks with halving transitions between them, average pooling."""
-    size = _SIZES[name]
     stem, growth = scale.width(size.stem), scale.width(size.growth, step=1)
     window = scale.stem(7, 2, 3)
-    shape = Shape.of_input(name, template).conv(stem, *window)
+    shape = Shape.of_input("densenet", template).conv(stem, *window)
     parts: OrderedDict[str, nn.Module] = OrderedDict(
         conv=nn.Conv2d(template.channels, stem, *window, bias=False),
         norm=nn.BatchNorm2d(stem),
@@ -113,4 +112,9 @@ def _transition(w_in: int, width: int, pooled: bool) -> nn.Module:
     return nn.Sequential(*layers, *([nn.AvgPool2d(2, 2)] if pooled else []))
 
 
-DENSENETS = {name: partial(densenet, name) for name in _SIZES}
+def _of_depth(bottleneck: bool, depth: int, template: Template, scale: Scale) -> nn.Module:
+    return densenet(_Size((depth,) * 4, bottleneck=bottleneck), template, scale)
+
+
+DENSENETS = {name: partial(densenet, size) for name, size in _SIZES.items()}
+DENSENETS_OF_DEPTH = {"densenet": partial(_of_depth, True), "densenet_small": partial(_of_depth, False)}

@@ -22,7 +22,7 @@ def fitted(text: str, network: Network, template: Template, scale: Scale = ORIGI
         return network(template, scale)
     except TooSmallError:
         least = _written(_smallest(network, template, scale))
-    name = text.partition("@")[0]
+    name = text.rpartition("@")[0] if scale.small else text
     ways = [f"`{name}@original` resizes"]
     if not scale.small and _fits(network, template, Scale(1.0)):
         ways.append(f"`{name}@small` is its small form")

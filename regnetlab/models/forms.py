@@ -5,12 +5,15 @@
 * ``resnet18@small`` and ``resnet18@0.25x``: the small form (``scale``) with multiplier 1 or that one.
 * ``resnet18@1MF``: the small form whose multiplier brings its flops nearest to that many.
 
-``@96px`` may stand behind another form: ``resnet18@0.25x@96px``.
+``@96px`` may stand behind another form: ``resnet18@0.25x@96px``. A depth, ``resnet@2d``, comes before all of
+these (``families``).
 """
 
+import math
 import re
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache, partial
 from operator import attrgetter
@@ -24,8 +27,8 @@ from regnetlab.models.anynet import scaled
 from regnetlab.models.fitting import fitted
 from regnetlab.models.model import Model
 from regnetlab.models.parts import Parts
-from regnetlab.models.scale import Scale, ZeroWidthError
-from regnetlab.models.summary import summarise
+from regnetlab.models.scale import STEP, Scale, ZeroWidthError
+from regnetlab.models.summary import count_flops
 from regnetlab.spaces.complexity import complexity
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.population import Population
@@ -37,6 +40,7 @@ TOLERANCE = 0.1
 
 _STEPS = 1_000  # a multiplier has three decimals
 _LARGEST = 8
+_FIRST_GUESS, _GUESSES = 100, 4  # of the step that has the flops asked for, before halving
 _FORM = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,9})?)(?:(?P<unit>[kmg])f?|x)")
 _PIXELS = re.compile(r"[0-9]{1,9}px", re.IGNORECASE)
 _MOST_PIXELS = 1_024
@@ -102,6 +106,8 @@ def formed(model: Model, form: str) -> Model:
             )
         return _small(model, text, multiplier)
     flops = int(Decimal(match["number"]) * _POWERS[match["unit"]])
+    if not flops:
+        raise InputError(f"{text} asks for a network without flops", "write them as in 1MF")
     return replace(
         model,
         text=text,
@@ -109,6 +115,12 @@ def formed(model: Model, form: str) -> Model:
         template=SMALL,
         flops=flops,
     )
+
+
+def is_flops(form: str) -> bool:
+    """Whether this form says about how many flops the network has."""
+    match = _FORM.fullmatch(form.lower())
+    return match is not None and match["unit"] is not None
 
 
 def is_pixels(form: str) -> bool:
@@ -126,33 +138,42 @@ def settled(model: Model, template: Template) -> Model:
 
 
 @cache
+def nearest(model: Model, template: Template, flops: int) -> tuple[Reached, Reached]:
+    """The small forms on both sides of these flops: the largest below, the smallest that has them or more.
+
+    The first has no flops where none is below; the second has fewer than these where all are.
+    """
+
+    count = _flops_by_step(model, template)
+    low, high = 0, _LARGEST * _STEPS  # flops at low are below, those at high are not if any are
+    guesses = _GUESSES if model.config is None else 0  # an AnyNet's flops may also fall: as found by halving
+    step = _FIRST_GUESS if guesses else (low + high) // 2
+    while high - low > 1:
+        found = count(step)
+        if found < flops:
+            low, beyond = step, 1.05
+        else:
+            high, beyond = step, 0.95
+        guesses -= 1
+        guess = int(beyond * step * math.sqrt(flops / found)) if guesses > 0 and found else 0
+        step = guess if low < guess < high else (low + high) // 2
+    below, above = (Reached(step / _STEPS, count(step) if step else 0) for step in (low, high))
+    best = min((below, above), key=lambda each: abs(each.flops - flops))
+    if model.config is not None and abs(best.flops - flops) > TOLERANCE * flops:
+        # Groups round inner widths, so that a larger multiplier may cost less: look at all of them.
+        every = _every_small_form(model.config, template)
+        below = max((each for each in every if each.flops < flops), key=_FLOPS, default=Reached(0, 0))
+        above = min((each for each in every if each.flops >= flops), key=_FLOPS, default=every[-1])
+    return below, above
+
+
 def reach(model: Model, template: Template, flops: int) -> Reached:
     """The multiplier whose small form has flops nearest to these.
 
     Raises ``InputError`` with the nearest where none is within ``TOLERANCE``.
     """
-
-    def count(step: int) -> int:
-        try:
-            return summarise(formed(model, f"{step / _STEPS:g}x"), template).flops
-        except ZeroWidthError:
-            return 0
-
-    low, high = 0, _LARGEST * _STEPS  # flops at low are below, those at high are not if any are
-    while high - low > 1:
-        middle = (low + high) // 2
-        if count(middle) < flops:
-            low = middle
-        else:
-            high = middle
-    below, above = (Reached(step / _STEPS, count(step) if step else 0) for step in (low, high))
+    below, above = nearest(model, template, flops)
     best = min((below, above), key=lambda each: abs(each.flops - flops))
-    if abs(best.flops - flops) > TOLERANCE * flops and model.config is not None:
-        # Groups round inner widths, so that a larger multiplier may cost less: look at all of them.
-        every = _every_small_form(model.config, template)
-        below = max((each for each in every if each.flops < flops), key=_FLOPS, default=Reached(0, 0))
-        above = min((each for each in every if each.flops >= flops), key=_FLOPS, default=every[-1])
-        best = min((below, above), key=lambda each: abs(each.flops - flops))
     if abs(best.flops - flops) > TOLERANCE * flops:
         what, reached = (
             ("the smallest small form has", [above])
@@ -168,6 +189,40 @@ def reach(model: Model, template: Template, flops: int) -> Reached:
             f"{what} {known}",
         )
     return best
+
+
+def _flops_by_step(model: Model, template: Template) -> Callable[[int], int]:
+    """The flops of the small form whose multiplier is so many thousandths; 0 where a width would be zero.
+
+    Each network is counted once: most multipliers round all widths as another does.
+    """
+    recorded = _Recorded(1.0)
+    with torch.device("meta"):
+        fitted(f"{model.text}@small", model.network, template, recorded)
+    known: dict[tuple[int, ...], int] = {}
+
+    def count(step: int) -> int:
+        scale = Scale(step / _STEPS)
+        try:
+            widths = tuple(scale.width(*each) for each in recorded.asked)
+        except ZeroWidthError:
+            return 0
+        if widths not in known:
+            known[widths] = count_flops(formed(model, f"{step / _STEPS:g}x"), template)
+        return known[widths]
+
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded(Scale):
+    """A scale that keeps which widths a network asks for, each with what it is rounded to."""
+
+    asked: set[tuple[int, int]] = field(default_factory=set)
+
+    def width(self, original: int, step: int = STEP) -> int:
+        self.asked.add((original, step))
+        return Scale.width(self, original, step)
 
 
 def _every_small_form(config: Config, template: Template) -> list[Reached]:

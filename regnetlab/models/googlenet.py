@@ -6,6 +6,7 @@ two auxiliary classifiers of section 5; evaluated, it is ``googlenet``.
 
 from collections.abc import Mapping
 from functools import partial
+from string import ascii_lowercase
 
 import torch
 from torch import nn
@@ -17,7 +18,8 @@ from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
 
 # Per block: 1×1; 1×1 before 3×3, 3×3; 1×1 before 5×5, 5×5; 1×1 behind the pooling.
-_INCEPTIONS = (
+_Stages = tuple[tuple[tuple[int, ...], ...], ...]
+_INCEPTIONS: _Stages = (
     ((64, 96, 128, 16, 32, 32), (128, 128, 192, 32, 96, 64)),
     (
         (192, 96, 208, 16, 48, 64),
@@ -72,8 +74,10 @@ class GoogLeNet(Parts):
         return (input, *others) if others else input
 
 
-def googlenet(auxiliary: bool, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
-    """A stem that divides the resolution by 8, nine Inception blocks in three stages, average pooling."""
+def googlenet(
+    auxiliary: bool, template: Template, scale: Scale = ORIGINAL, stages: _Stages = _INCEPTIONS
+) -> nn.Module:
+    """A stem that divides the resolution by 8, Inception blocks in three stages, average pooling."""
     shape = Shape.of_input("googlenet", template)
     kernel, stride, padding = scale.stem(7, 2, 3)
     narrow, wide = scale.widths((64, 192))
@@ -85,7 +89,7 @@ def googlenet(auxiliary: bool, template: Template, scale: Scale = ORIGINAL) -> n
     parts |= {"b2.conv1": _conv(narrow, narrow, 1), "b2.conv2": _conv(narrow, wide, 3)}
     shape = shape.conv(wide, 3, padding=1)
     classifiers: dict[int, nn.Module] = {}
-    for i, stage in enumerate(_INCEPTIONS):  # 3, 4 and 5 of table 1, a pooling before each
+    for i, stage in enumerate(stages):  # 3, 4 and 5 of table 1, a pooling before each
         behind = scale.pooled(shape, 3, 2, 1)
         if behind is not None:
             parts[f"b{i + 2}.pool"] = nn.MaxPool2d(3, 2, padding=1)
@@ -93,7 +97,7 @@ def googlenet(auxiliary: bool, template: Template, scale: Scale = ORIGINAL) -> n
         for j, originals in enumerate(stage):
             one, three_in, three, five_in, five, pooled = scale.widths(originals)
             inception = Inception(shape.channels, one, three_in, three, five_in, five, pooled)
-            parts[f"b{i + 3}.{i + 3}{'abcde'[j]}"] = inception
+            parts[f"b{i + 3}.{i + 3}{_letters(j)}"] = inception
             shape = shape.conv(one + three + five + pooled, 1)
             if auxiliary and (i, j) in _AUXILIARY:
                 classifiers[len(parts) - 1] = _classifier(shape, template.classes, scale)
@@ -103,6 +107,17 @@ def googlenet(auxiliary: bool, template: Template, scale: Scale = ORIGINAL) -> n
         "fc": nn.Linear(shape.channels, template.classes),
     }
     return he_initialised(GoogLeNet(parts, classifiers))
+
+
+def _letters(index: int) -> str:
+    """a to z, then aa, bb and so on."""
+    return ascii_lowercase[index % 26] * (index // 26 + 1)
+
+
+def _of_depth(depth: int, template: Template, scale: Scale) -> nn.Module:
+    """``depth`` blocks in each stage: its published ones in their order, its last one again behind them."""
+    stages = tuple((*stage[:depth], *[stage[-1]] * (depth - len(stage))) for stage in _INCEPTIONS)
+    return googlenet(False, template, scale, stages)
 
 
 def _classifier(shape: Shape, classes: int, scale: Scale) -> nn.Module:
@@ -128,3 +143,4 @@ def _conv(w_in: int, width: int, kernel: int, stride: int = 1) -> nn.Module:
 
 
 GOOGLENETS = {"googlenet": partial(googlenet, False), "googlenet_aux": partial(googlenet, True)}
+GOOGLENETS_OF_DEPTH = {"googlenet": _of_depth}

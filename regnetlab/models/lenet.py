@@ -54,32 +54,37 @@ class BatchNorm(nn.Module):
         return self.weight.view(shape) * scaled + self.bias.view(shape)
 
 
-def bn_lenet(template: Template, scale: Scale = ORIGINAL) -> nn.Module:
-    """LeNet with torch's batch norm."""
-    return _lenet(template, scale, nn.BatchNorm2d, nn.BatchNorm1d)
+def bn_lenet(depth: int, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
+    """LeNet with torch's batch norm, and ``depth`` convolutions (the original: 1) before each pooling."""
+    return _lenet(depth, template, scale, nn.BatchNorm2d, nn.BatchNorm1d)
 
 
 def bn_lenet_scratch(template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """LeNet with the batch norm written out above."""
-    return _lenet(template, scale, BatchNorm, BatchNorm)
+    return _lenet(1, template, scale, BatchNorm, BatchNorm)
 
 
 Norm = Callable[[int], nn.Module]
 
 
-def _lenet(template: Template, scale: Scale, norm2d: Norm, norm1d: Norm) -> nn.Module:
-    first, second, third, fourth = scale.widths((6, 16, 120, 84))
-    shape = Shape.of_input("bn_lenet", template).conv(first, 5).pool(2, 2).conv(second, 5).pool(2, 2)
+def _lenet(depth: int, template: Template, scale: Scale, norm2d: Norm, norm1d: Norm) -> nn.Module:
+    *maps, third, fourth = scale.widths((6, 16, 120, 84))
+    shape = Shape.of_input("bn_lenet", template)
+    layers: dict[str, nn.Module] = {}
+    for i, width in enumerate(maps, start=1):
+        for j in range(depth):
+            padding, number = (2, str(j + 1)) if j else (0, "")  # an added one keeps the map
+            layers |= {
+                f"block{i}.conv{number}": nn.Conv2d(shape.channels, width, 5, padding=padding),
+                f"block{i}.norm{number}": norm2d(width),
+                f"block{i}.sigmoid{number}": nn.Sigmoid(),
+            }
+            shape = shape.conv(width, 5, padding=padding)
+        layers[f"block{i}.pool"] = nn.AvgPool2d(2, 2)
+        shape = shape.pool(2, 2)
     return numbered(
-        {
-            "block1.conv": nn.Conv2d(template.channels, first, 5),
-            "block1.norm": norm2d(first),
-            "block1.sigmoid": nn.Sigmoid(),
-            "block1.pool": nn.AvgPool2d(2, 2),
-            "block2.conv": nn.Conv2d(first, second, 5),
-            "block2.norm": norm2d(second),
-            "block2.sigmoid": nn.Sigmoid(),
-            "block2.pool": nn.AvgPool2d(2, 2),
+        layers
+        | {
             "flatten": nn.Flatten(),
             "fc1": nn.Linear(shape.features, third),
             "norm1": norm1d(third),

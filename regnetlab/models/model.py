@@ -13,6 +13,9 @@ from regnetlab.spaces.template import PAPER, Template
 Network = Callable[[Template, Scale], nn.Module]
 """A family's own function: the original, or a small form of it, on a template."""
 
+NetworkOfDepth = Callable[[int, Template, Scale], nn.Module]
+"""The same for a family whose depth is free: a number comes first (``families``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Model:

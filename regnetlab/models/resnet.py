@@ -7,6 +7,7 @@ ResNet-50 is one whose group width is the whole inner width.
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -23,14 +24,26 @@ from regnetlab.spaces.template import Template
 _WIDTHS = (64, 128, 256, 512)
 _EXPANSION = 4
 
-_BASIC: Mapping[str, tuple[int, ...]] = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
-# Depths, groups and the width of a group in the first stage.
-_BOTTLENECK: Mapping[str, tuple[tuple[int, ...], int, int]] = {
-    "resnet50": ((3, 4, 6, 3), 1, 64),
-    "resnet101": ((3, 4, 23, 3), 1, 64),
-    "resnet152": ((3, 8, 36, 3), 1, 64),
-    "resnext50_32x4d": ((3, 4, 6, 3), 32, 4),
-    "resnext101_32x8d": ((3, 4, 23, 3), 32, 8),
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Blocks of each stage; of bottleneck blocks also groups, and the width of one in the first stage."""
+
+    depths: tuple[int, ...]
+    groups: int | None = None
+    base: int = 0
+
+
+_RESNETS: Mapping[str, _Sizes] = {
+    "resnet18": _Sizes((2, 2, 2, 2)),
+    "resnet34": _Sizes((3, 4, 6, 3)),
+    "resnet50": _Sizes((3, 4, 6, 3), 1, 64),
+    "resnet101": _Sizes((3, 4, 23, 3), 1, 64),
+    "resnet152": _Sizes((3, 8, 36, 3), 1, 64),
+}
+_RESNEXTS: Mapping[str, _Sizes] = {
+    "resnext50_32x4d": _Sizes((3, 4, 6, 3), 32, 4),
+    "resnext101_32x8d": _Sizes((3, 4, 23, 3), 32, 8),
 }
 
 
@@ -56,11 +69,11 @@ class BasicBlock(nn.Module):
         return self.relu(y + (x if self.shortcut is None else self.shortcut(x)))
 
 
-def resnet(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
+def resnet(sizes: _Sizes, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     """7×7 stem with pooling, four stages of residual blocks, global average pooling and a classifier."""
     stem = scale.width(_WIDTHS[0])
     window = scale.stem(7, 2, 3)
-    shape = Shape.of_input(name, template).conv(stem, *window)
+    shape = Shape.of_input("resnet", template).conv(stem, *window)
     parts: OrderedDict[str, nn.Module] = OrderedDict(
         conv=nn.Conv2d(template.channels, stem, *window, bias=False),
         norm=nn.BatchNorm2d(stem),
@@ -69,12 +82,11 @@ def resnet(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     if not scale.small:
         parts["pool"] = nn.MaxPool2d(3, 2, padding=1)
         shape = shape.pool(3, 2, 1)
-    depths = _BASIC[name] if name in _BASIC else _BOTTLENECK[name][0]
-    for i, depth in enumerate(depths):
+    for i, depth in enumerate(sizes.depths):
         blocks: OrderedDict[str, nn.Module] = OrderedDict()
         for j in range(depth):
             stride = scale.strided(shape) if i and not j else 1
-            block, width = _block(name, i, shape.channels, stride, scale)
+            block, width = _block(sizes, i, shape.channels, stride, scale)
             blocks[f"block{j + 1}"] = block
             shape = shape.conv(width, 3, stride, 1)
         parts[f"stage{i + 1}"] = nn.Sequential(blocks)
@@ -88,16 +100,15 @@ def resnet(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     return model
 
 
-def _block(name: str, stage: int, w_in: int, stride: int, scale: Scale) -> tuple[nn.Module, int]:
+def _block(sizes: _Sizes, stage: int, w_in: int, stride: int, scale: Scale) -> tuple[nn.Module, int]:
     """A block of this stage (from 0) and its width."""
-    if name in _BASIC:
+    if sizes.groups is None:
         width = scale.width(_WIDTHS[stage])
         return BasicBlock(w_in, width, stride), width
-    _, groups, base = _BOTTLENECK[name]
     width = scale.width(_WIDTHS[stage] * _EXPANSION)
-    group_width = base * 2**stage
-    inner = scale.width(groups * group_width)
-    if groups == 1:
+    group_width = sizes.base * 2**stage
+    inner = scale.width(sizes.groups * group_width)
+    if sizes.groups == 1:
         group_width = inner
     elif scale.small:  # fewer groups of the same width
         fitted, capped = make_compatible(np.array([inner]), np.array([group_width]), np.array([1]))
@@ -105,5 +116,11 @@ def _block(name: str, stage: int, w_in: int, stride: int, scale: Scale) -> tuple
     return BottleneckBlock(w_in, width, inner, group_width, stride), width
 
 
-RESNETS = {name: partial(resnet, name) for name in (*_BASIC, *_BOTTLENECK) if name.startswith("resnet")}
-RESNEXTS = {name: partial(resnet, name) for name in _BOTTLENECK if name.startswith("resnext")}
+def _of_depth(groups: int | None, base: int, depth: int, template: Template, scale: Scale) -> nn.Module:
+    return resnet(_Sizes((depth,) * len(_WIDTHS), groups, base), template, scale)
+
+
+RESNETS = {name: partial(resnet, sizes) for name, sizes in _RESNETS.items()}
+RESNEXTS = {name: partial(resnet, sizes) for name, sizes in _RESNEXTS.items()}
+RESNETS_OF_DEPTH = {"resnet": partial(_of_depth, None, 0), "resnet_bottleneck": partial(_of_depth, 1, 64)}
+RESNEXTS_OF_DEPTH = {"resnext": partial(_of_depth, 32, 4)}

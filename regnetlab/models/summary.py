@@ -4,12 +4,15 @@ Counted on the real module with hooks, on torch's ``meta`` device, where nothing
 memory is taken; so it works for every family and size. Independent of ``spaces.complexity``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from regnetlab.models.model import Model
 from regnetlab.models.parts import part_of
@@ -70,6 +73,52 @@ def summarise(model: Model, template: Template) -> Summary:
         module = model.build(template).eval()
         image = torch.empty(1, template.channels, template.height, template.width)
     return Summary(model.text, template, *count_layers(module, image))
+
+
+def count_flops(model: Model, template: Template) -> int:
+    """The flops of ``summarise`` alone, in a third of its time."""
+    flops = 0
+
+    def add(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal flops
+        flops += output.numel() * _fan_in(layer)
+
+    with torch.device("meta"), _ShapesAlone(), torch.no_grad():
+        module = model.build(template).eval()
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.register_forward_hook(add)
+        module(torch.empty(1, template.channels, template.height, template.width))
+    return flops
+
+
+class _ShapesAlone(TorchFunctionMode):
+    """Leaves out what changes values and no shape, which ``meta`` tensors don't have but take time for:
+    initial weights, norms and activations.
+    """
+
+    _left_out = frozenset(
+        (
+            torch.Tensor.normal_,
+            torch.Tensor.uniform_,
+            torch.Tensor.fill_,
+            torch.Tensor.zero_,
+            functional.batch_norm,
+            functional.relu,
+            torch.relu,
+            torch.relu_,
+            torch.sigmoid,
+        )
+    )
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return args[0] if func in self._left_out and args else func(*args, **(kwargs or {}))
 
 
 def count_layers(

@@ -1,8 +1,10 @@
 """VGG: Simonyan & Zisserman 2015, *Very Deep Convolutional Networks for Large-Scale Image Recognition*.
 
-Table 1, columns A, B, D and E; the slim form has a quarter of the channels of a smaller column A.
+Table 1, columns A, B, D and E; the slim form has a quarter of the channels of a smaller column A. The
+networks ``…_bn`` have batch norm (Ioffe & Szegedy 2015) behind each convolution, as torchvision's.
 """
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from torch import nn
@@ -16,24 +18,32 @@ from regnetlab.spaces.template import Template
 
 # Convolutions and width of each block; a pooling halves the resolution behind each.
 _WIDTHS = (64, 128, 256, 512, 512)
-_BLOCKS = {
-    "vgg11": tuple(zip((1, 1, 2, 2, 2), _WIDTHS, strict=True)),
-    "vgg13": tuple(zip((2, 2, 2, 2, 2), _WIDTHS, strict=True)),
-    "vgg16": tuple(zip((2, 2, 3, 3, 3), _WIDTHS, strict=True)),
-    "vgg19": tuple(zip((2, 2, 4, 4, 4), _WIDTHS, strict=True)),
-    "vgg11_slim": ((1, 16), (1, 32), (2, 64), (2, 128), (2, 128)),
+_COLUMNS: Mapping[str, tuple[int, ...]] = {
+    "vgg11": (1, 1, 2, 2, 2),
+    "vgg13": (2, 2, 2, 2, 2),
+    "vgg16": (2, 2, 3, 3, 3),
+    "vgg19": (2, 2, 4, 4, 4),
 }
+_SLIM = (16, 32, 64, 128, 128)
 
 
-def vgg(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
+def vgg(
+    depths: Sequence[int],
+    norm: bool,
+    template: Template,
+    scale: Scale = ORIGINAL,
+    widths: Sequence[int] = _WIDTHS,
+) -> nn.Module:
     """3×3 convolutions in five blocks, then three fully connected layers with dropout."""
-    shape = Shape.of_input(name, template)
+    shape = Shape.of_input("vgg", template)
     layers: dict[str, nn.Module] = {}
-    for i, (convolutions, original) in enumerate(_BLOCKS[name]):
+    for i, (convolutions, original) in enumerate(zip(depths, widths, strict=True)):
         width = scale.width(original)
         for j in range(convolutions):
             window = (3, 1, 1) if i or j else scale.stem(3, 1, 1)
             layers[f"block{i + 1}.conv{j + 1}"] = nn.Conv2d(shape.channels, width, *window)
+            if norm:
+                layers[f"block{i + 1}.norm{j + 1}"] = nn.BatchNorm2d(width)
             layers[f"block{i + 1}.relu{j + 1}"] = nn.ReLU(inplace=True)
             shape = shape.conv(width, *window)
         behind = scale.pooled(shape, 2, 2) if i or not scale.small else None
@@ -43,4 +53,13 @@ def vgg(name: str, template: Template, scale: Scale = ORIGINAL) -> nn.Module:
     return he_initialised(numbered(layers | classifier(shape.features, template.classes, scale)))
 
 
-VGGS = {name: partial(vgg, name) for name in _BLOCKS}
+def _of_depth(norm: bool, depth: int, template: Template, scale: Scale) -> nn.Module:
+    return vgg((depth,) * len(_WIDTHS), norm, template, scale)
+
+
+VGGS = {
+    **{name: partial(vgg, depths, False) for name, depths in _COLUMNS.items()},
+    "vgg11_slim": partial(vgg, _COLUMNS["vgg11"], False, widths=_SLIM),
+    **{f"{name}_bn": partial(vgg, depths, True) for name, depths in _COLUMNS.items()},
+}
+VGGS_OF_DEPTH = {"vgg": partial(_of_depth, False), "vgg_bn": partial(_of_depth, True)}

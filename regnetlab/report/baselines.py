@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from regnetlab.analysis.baselines import TRIED_ONCE, BaselineComparison, Spread, TunedNetwork
 from regnetlab.analysis.statistics.pareto import pareto_front
 from regnetlab.analysis.statistics.verdicts import UNDECIDED
+from regnetlab.models.families import without_forms
 from regnetlab.report.findings import Finding
 from regnetlab.report.style import log_axis, scatter_type, style, title
 from regnetlab.spaces.regime import format_count
@@ -165,7 +166,7 @@ def _add_front(figure: go.Figure, scored: pd.DataFrame, shown: Sequence[TunedNet
 
 
 def _label(standing: TunedNetwork) -> str:
-    name = standing.name.partition("@")[0]
+    name = without_forms(standing.name)
     short = name.removeprefix("RegNet ")
     return name if short.isdigit() else short
 

@@ -64,7 +64,7 @@ def member(plan: Plan, text: str) -> "Model":
     """
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.pycls_config import is_config_file
-    from regnetlab.models.registry import find_model, model_of
+    from regnetlab.models.registry import ANY_DEPTH, find_model, model_of, usual
 
     found = _MEMBER.fullmatch(text.strip())
     spaces = {each.casefold(): each for each in (*(draw.space.name for draw in plan.draws), DERIVED)}
@@ -77,6 +77,7 @@ def member(plan: Plan, text: str) -> "Model":
     except InputError:
         if (
             is_config_file(text)
+            or usual(text) in ANY_DEPTH
             or any(mark in text for mark in "=@")
             or text.startswith(("anynet:", "regnet:"))
         ):
