@@ -69,6 +69,21 @@ class Cost:
     population_trainings: int = 0
     population_hours: float = 0.0
 
+    @property
+    def text(self) -> str:
+        """The whole cost, in words."""
+        before = ""
+        if self.population_trainings:
+            before = (
+                f"; before that a population of {self.population_trainings:,} trainings in"
+                f" {self.population_hours:.2f} hours, from which they come"
+            )
+        return (
+            f"{self.side}: {self.architectures} architecture{'s' * (self.architectures != 1)},"
+            f" {self.tuning_trainings} tuning and {self.final_trainings} final trainings"
+            f" in {self.hours:.2f} hours{before}."
+        )
+
     def to_json(self) -> dict[str, Any]:
         return {
             "side": self.side,
@@ -96,7 +111,7 @@ class Match:
     b: TunedNetwork
     difference: Interval
     over_images: bool
-    tries: tuple[Tries, Tries]
+    tries: tuple[Tries, ...]
 
     @property
     def tried_once(self) -> bool:
@@ -124,7 +139,9 @@ class Match:
         """Who wins, with the interval, and what either side tried."""
         names = {
             id(self.a): f"the hand-designed {self.a.short_name}",
-            id(self.b): f"{'' if self.b.short_name.startswith('RegNet') else 'the RegNet '}{self.b.short_name}",
+            id(
+                self.b
+            ): f"{'' if self.b.short_name.startswith('RegNet') else 'the RegNet '}{self.b.short_name}",
         }
         first, second = (self.a, self.b) if self.verdict == WORSE else (self.b, self.a)
         if self.verdict == UNDECIDED:
@@ -135,9 +152,9 @@ class Match:
         known = math.isfinite(self.difference.low)
         by_hand, regnets = (f"{side.architectures} × {side.rates}" for side in self.tries)
         return (
-            f"At {_range(self.flops)} flops, the best of each side by tuning: {what} on the test split, {errors};"
-            f" RegNet − hand-designed"
-            f" {self.difference.points if known else 'has too few seeds for an interval'} {self.over}."
+            f"At {_range(self.flops)} flops, the best of each side by tuning: {what} on the test split,"
+            f" {errors}; RegNet − hand-designed"
+            f" {f'{self.difference.points} {self.over}' if known else 'has too few seeds for an interval'}."
             f" Networks × learning rates tried: {by_hand} by hand, {regnets} RegNets."
         )
 
@@ -147,8 +164,8 @@ class Match:
         if self.tried_more:
             numbers = {side.side: side.trainings for side in self.tries}
             found.append(
-                f"the {_SIDES[self.tried_more]} had more trainings to choose by at {_range(self.flops)} flops,"
-                f" {max(numbers.values())} against {min(numbers.values())}: a side that tries more finds more"
+                f"at {_range(self.flops)} flops the {self.tried_more} side had more trainings to choose by,"
+                f" {max(numbers.values())} against {min(numbers.values())}: who tries more finds more"
             )
         for each in (self.a, self.b):
             if each.failed:
@@ -173,9 +190,6 @@ class Match:
         }
 
 
-_SIDES = {HAND_DESIGNED: "hand-designed side", REGNETS: "RegNet side"}
-
-
 @dataclass(frozen=True)
 class BaselineComparison(Result):
     """Hand-designed networks and RegNets under one protocol, the least mean test error first.
@@ -195,6 +209,11 @@ class BaselineComparison(Result):
     costs: tuple[Cost, ...] = ()
 
     @property
+    def grouped(self) -> bool:
+        """Whether families competed, of which the best network went on."""
+        return any(each.group for each in self.networks)
+
+    @property
     def not_learned(self) -> list[str]:
         """A sentence on every network that is not clearly better than guessing."""
         return [sentence for each in self.networks if (sentence := each.not_learned)]
@@ -204,14 +223,13 @@ class BaselineComparison(Result):
         """Why nothing is compared; empty where something is."""
         if self.matches or not self.networks:
             return ""
+        if self.withheld:
+            return " ".join(self.withheld)
         tested = any(each.test is not None for each in self.networks)
         return "RegNets against hand-designed networks: not compared; " + (
-            "; ".join(self.withheld)
-            or (
-                "no RegNet and hand-designed network that learned have about the same flops."
-                if tested and self.final
-                else "the final trainings are still to come."
-            )
+            "no RegNet and hand-designed network have about the same flops."
+            if tested and self.final
+            else "the final trainings are still to come."
         )
 
     def remarks(self) -> list[str]:
@@ -302,7 +320,7 @@ def equal_compute(networks: Sequence[T], flops: Callable[[T], int]) -> list[list
 
 
 def _matches(networks: Sequence[TunedNetwork], ahead: set[str]) -> tuple[list[Match], list[str]]:
-    """A match at every compute where both sides have a network that learned and was tested; why not elsewhere."""
+    """A match at every compute where both sides have a network that learned and was tested; else why not."""
     able = [each for each in networks if each.model in ahead and each.learned_in_tuning is not False]
     found, withheld = [], []
     for equal in equal_compute(able, lambda each: each.flops):
@@ -313,17 +331,22 @@ def _matches(networks: Sequence[TunedNetwork], ahead: set[str]) -> tuple[list[Ma
         flops = equal[0].flops, equal[-1].flops
         if any(each.learned is False for each in (a, b)):
             named = " and ".join(each.name for each in (a, b) if each.learned is False)
-            withheld.append(f"at {_range(flops)} flops {named}, best of a side by tuning, has not learned")
+            withheld.append(
+                f"Nothing is claimed at {_range(flops)} flops: of the best of each side by tuning, {named} has"
+                " not clearly learned."
+            )
         elif a.test is not None and b.test is not None:
-            tries = _tries(HAND_DESIGNED, networks, sides[0]), _tries(REGNETS, networks, sides[1])
+            tries = tuple(_tries(each, networks, flops) for each in (HAND_DESIGNED, REGNETS))
             found.append(Match(flops, a, b, *_difference(a, b), tries))
     return found, withheld
 
 
-def _tries(side: str, networks: Sequence[TunedNetwork], there: Sequence[TunedNetwork]) -> Tries:
-    """What this side tried to have these networks: they, and the others of the groups that they are from."""
-    models, groups = {each.model for each in there}, {each.group for each in there if each.group}
-    tried = [each for each in networks if each.model in models or each.group in groups]
+def _tries(side: str, networks: Sequence[TunedNetwork], flops: tuple[int, int]) -> Tries:
+    """What this side tried at equal compute, failures too, and all of a family that has a network there."""
+    own = [each for each in networks if each.side == side]
+    near = [each for each in own if flops[0] / EQUAL_COMPUTE <= each.flops <= flops[1] * EQUAL_COMPUTE]
+    groups = {each.group for each in near if each.group}
+    tried = [each for each in own if each in near or each.group in groups]
     trainings = sum(each.tuning_trainings for each in tried)
     return Tries(side, len(tried), max(len(each.tries) for each in tried), trainings)
 
@@ -352,8 +375,10 @@ def _costs(networks: Sequence[TunedNetwork], population: tuple[int, float]) -> l
 
 
 def _rank(network: TunedNetwork) -> tuple[bool, float]:
-    """The tested ones first; of the others the order in which they were named."""
-    return network.test is None, network.test.mean if network.test is not None else 0.0
+    """The tested ones first, the least test error first; then the others, the least error in tuning first."""
+    if network.test is not None:
+        return False, network.test.mean
+    return True, math.inf if network.tuning_error is None else network.tuning_error
 
 
 def _range(flops: tuple[int, int]) -> str:

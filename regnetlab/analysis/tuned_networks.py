@@ -39,13 +39,14 @@ class Spread:
 class TunedNetwork:
     """A network at the learning rate that suits it.
 
-    ``group`` is the family that it competes in first; empty where it stands for itself. ``tries`` are learning
-    rates with their mean validation errors (``None``: failed), ``lr`` the one that its final trainings have,
+    ``group`` is the family that it competes in first; empty where it stands for itself. ``tries`` are
+    learning rates with their mean validation errors (``None``: failed), ``lr`` that of its final trainings,
     ``tuning_seeds`` with how many trainings each was tried. ``validation`` and ``test`` are of the final
     trainings, ``failed`` of which earned no error; ``correct`` says which test images each of the others
-    classifies correctly, of shape (trainings, images), where that is known of all. ``seconds`` is the median of
-    the final trainings, ``latencies`` are milliseconds by batch size, ``tuning_trainings``, ``final_trainings``
-    and ``hours`` are what it cost. ``guess`` and ``guess_test`` are what guessing earns on either split.
+    classifies correctly, of shape (trainings, images), where that is known of all. ``seconds`` is the median
+    of the final trainings, ``latencies`` are milliseconds by batch size; ``tuning_trainings``,
+    ``final_trainings`` and ``hours`` are what it cost. ``guess`` and ``guess_test`` are what guessing earns
+    on either split.
     """
 
     name: str
@@ -156,8 +157,8 @@ def finalists(tuned: Iterable[tuple[str, str, str, float | None]]) -> set[str]:
     """The models that go on to final trainings: of each group the one with the least error in tuning.
 
     Args:
-        tuned: Model, group, name and tuning error of every network. One without a group goes on by itself, one
-            of which every training failed (``None``) never. The name decides between equal errors.
+        tuned: Model, group, name and tuning error of every network. One without a group goes on by itself,
+            one of which every training failed (``None``) never. The name decides between equal errors.
     """
     best: dict[str, tuple[float, str, str]] = {}
     for model, group, name, error in tuned:

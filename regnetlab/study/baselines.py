@@ -2,8 +2,8 @@
 
 Four steps, each fixed before the next begins and kept in the store:
 
-1. the contenders: the networks and whole families named in the plan, and as many of the RegNets with the least
-   validation error as the plan asks for;
+1. the contenders: the networks and whole families named in the plan, and as many of the RegNets with the
+   least validation error as the plan asks for;
 2. tuning: each contender is trained with every learning rate of the plan, ``tuning_seeds`` times;
 3. the choice: each contender's rate with the least mean validation error, and of each family the network that
    goes on. Trainings that choose have no test split, so nothing can be chosen by it;
@@ -100,8 +100,10 @@ def check_unchanged(plan: Plan, store: "Store", data: str) -> None:
 
 
 def hand_designed(plan: Plan) -> list[Contender]:
-    """The plan's baselines in each of its forms, of a family every network; raises ``InputError`` for one that
-    can't be."""
+    """The plan's baselines in each of its forms, of a family every network.
+
+    Raises ``InputError`` for one that can't be.
+    """
     if plan.baselines is None:
         return []
     from regnetlab.models.registry import named_models  # torch
@@ -146,7 +148,11 @@ def regnets(
     chosen: dict[str, Contender] = {}
     taken = {each.model for each in designed}
     for name, job in _ranked(jobs, scores):
-        near = [i for i, (low, high) in enumerate(ends) if low / EQUAL_COMPUTE <= job.flops <= high * EQUAL_COMPUTE]
+        near = [
+            i
+            for i, (low, high) in enumerate(ends)
+            if low / EQUAL_COMPUTE <= job.flops <= high * EQUAL_COMPUTE
+        ]
         place = min(near, key=lambda i: abs(math.log(job.flops**2 / ends[i][0] / ends[i][1])), default=None)
         if job.model in taken or section.regnets == len(chosen):
             continue
@@ -228,7 +234,9 @@ def go_on(contenders: Sequence[Contender], tried: Sequence[tuple[Job, Score]]) -
 
     errors = _means(tried)
     least = {
-        model: min((mean for (of, _), mean in errors.items() if of == model and mean is not None), default=None)
+        model: min(
+            (mean for (of, _), mean in errors.items() if of == model and mean is not None), default=None
+        )
         for model, _ in errors
     }
     ahead = finalists((each.model, each.group, each.name, least.get(each.model)) for each in contenders)

@@ -30,10 +30,10 @@ class BaselinesSection:
 
     Every name in every form (see ``models.forms``), of a whole family near some flops
     (``models.families``) every network, and the ``regnets`` RegNets with the least validation error: derived
-    ones, then drawn ones; ``equal`` takes as many as there are hand-designed networks at equal compute. Each is
-    trained with each ``lr``, ``tuning_seeds`` times; the best rate on the validation split, of a family the best
-    network, is trained ``seeds`` times more and judged on the test split. ``recipes`` holds what differs for a
-    family.
+    ones, then drawn ones; ``equal`` takes as many as there are hand-designed networks at equal compute. Each
+    is trained with each ``lr``, ``tuning_seeds`` times; the best rate on the validation split, of a family
+    the best network, is trained ``seeds`` times more and judged on the test split. ``recipes`` holds what
+    differs for a family.
     """
 
     names: tuple[str, ...]

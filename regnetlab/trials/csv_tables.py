@@ -133,9 +133,10 @@ class Table:
                     }
                 )
         except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
+            names = [name for name, column in self.columns.items() if not column.optional]
             raise InputError(
                 f"{source}, line {reader.line_num}: not what `regnetlab {self.command}` writes ({error})",
-                f"its columns are {', '.join(n for n, column in self.columns.items() if not column.optional)}",
+                f"its columns are {', '.join(names)}",
             ) from None
         return self.frame(rows)
 

@@ -55,12 +55,12 @@ def over_seeds_and_images(a: Mask, b: Mask) -> Interval:
     """
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"{a.shape[1]} and {b.shape[1]} test images")
-    wrong = [100.0 * ~each for each in (a, b)]
+    wrong: list[Floats] = [np.where(each, 0.0, 100.0) for each in (a, b)]
     seeds = over_seeds(*(each.mean(1).tolist() for each in wrong))
     if not math.isfinite(seeds.high):
         return seeds
     shared = np.var(wrong[1].mean(0) - wrong[0].mean(0), ddof=1)
-    rest = sum(_residual(each) / len(each) for each in wrong)
+    rest = sum((_residual(each) / len(each) for each in wrong), 0.0)
     images = stats.norm.ppf((1 + LEVEL) / 2) ** 2 * max(0.0, shared - rest) / a.shape[1]
     half = math.sqrt((seeds.high - seeds.estimate) ** 2 + images)
     return Interval(seeds.estimate, seeds.estimate - half, seeds.estimate + half)
