@@ -1,30 +1,32 @@
 """How hand-designed networks and RegNets compare, tuned alike: their errors, and who wins at which compute.
 
-The best of a side is named by validation errors; only what is said of the two then comes from the test split.
+The best of a side is named by its tuning, with other seeds than those that judge it; what is said of the two
+then comes from the test split alone. A network that has not learned stands for no one.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-from regnetlab.analysis.guessing import has_learned, majority_error, not_learned
+from regnetlab.analysis.guessing import majority_error
 from regnetlab.analysis.result import Result
-from regnetlab.analysis.statistics.intervals import LEVEL, Interval
+from regnetlab.analysis.statistics.error_difference import over_seeds, over_seeds_and_images
+from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
+from regnetlab.analysis.tuned_networks import HAND_DESIGNED, REGNETS, TunedNetwork, finalists, tuned_networks
 from regnetlab.spaces.regime import format_count
-from regnetlab.training.budget import COMPLETE, mean_error
 from regnetlab.training.guessing import Guessing
-from regnetlab.trials.csv_tables import LATENCY_BATCHES
-from regnetlab.trials.job import FINAL, TUNING
+
+T = TypeVar("T")
 
 EQUAL_COMPUTE = 1.25
 """Networks have equal compute where flops rise from each to the next by at most this factor."""
+EQUAL_TRIES = 1.1
+"""Sides had equal chances where one has at most this factor of the other's tuning trainings."""
 
 TRIED_ONCE = (
     "each learning rate was tried once: the interval does not hold what another choice of rates would change"
@@ -34,96 +36,82 @@ TRIED_ONCE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
-    """Mean and standard deviation (n − 1) of a network's errors over its training seeds, in percent."""
+class Tries:
+    """What a side tried at one compute: architectures, learning rates of each, trainings for both choices."""
 
-    mean: float
-    sd: float
-    errors: tuple[float, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"mean": self.mean, "sd": self.sd, "errors": self.errors}
-
-
-@dataclass(frozen=True, slots=True)
-class TunedNetwork:
-    """A network at the learning rate that suits it.
-
-    ``tries`` are learning rates with their mean validation errors (``None``: failed), ``lr`` the one chosen,
-    ``tuning_seeds`` with how many trainings each was tried. ``validation`` and ``test`` are of the final
-    trainings, ``failed`` of which earned no error; ``seconds`` is their median, ``latencies`` are
-    milliseconds by batch size. ``guess`` is what guessing earns on the split that the network was judged on.
-    """
-
-    name: str
-    model: str
-    family: str
-    flops: int
-    params: int
-    acts: int
-    tries: tuple[tuple[float, float | None], ...]
-    tuning_seeds: int
-    lr: float | None
-    validation: Spread | None
-    test: Spread | None
-    failed: int
-    seconds: float
-    latencies: Mapping[int, float]
-    guess: Guessing | None = None
-
-    @property
-    def at_edge(self) -> bool:
-        """Whether the rate chosen is the least or largest that was tried."""
-        rates = [rate for rate, _ in self.tries]
-        return len(rates) > 1 and self.lr in (min(rates), max(rates))
-
-    @property
-    def is_regnet(self) -> bool:
-        return self.family.startswith("RegNet")
-
-    @property
-    def not_learned(self) -> str:
-        """A sentence where it is not clearly better than guessing; else empty."""
-        return not_learned(self.name, self._judged, self.guess)
-
-    @property
-    def _judged(self) -> list[float]:
-        """Its mean error on the test split, or on the validation split before it comes to that."""
-        spread = self.test or self.validation
-        return [] if spread is None else [spread.mean]
+    side: str
+    architectures: int
+    rates: int
+    trainings: int
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "name": self.name,
-            "model": self.model,
-            "family": self.family,
-            "flops": self.flops,
-            "params": self.params,
-            "acts": self.acts,
-            "lr": self.lr,
-            "lr_at_edge": self.at_edge,
-            "tries": [{"lr": lr, "validation_error": error} for lr, error in self.tries],
-            "test": self.test and self.test.to_json(),
-            "validation": self.validation and self.validation.to_json(),
-            "failed": self.failed,
-            "seconds": self.seconds,
-            "latency_ms": {str(batch): value for batch, value in self.latencies.items()},
-            "learned": has_learned(self._judged, self.guess),
+            "side": self.side,
+            "architectures": self.architectures,
+            "rates": self.rates,
+            "trainings": self.trainings,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a side cost in all.
+
+    ``hours`` are of tuning and final trainings. The population is what the study drew and derived before: the
+    law and the choice of RegNets follow from it.
+    """
+
+    side: str
+    architectures: int
+    tuning_trainings: int
+    final_trainings: int
+    hours: float
+    population_trainings: int = 0
+    population_hours: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """The whole cost, in words."""
+        before = ""
+        if self.population_trainings:
+            before = (
+                f"; before that a population of {self.population_trainings:,} trainings in"
+                f" {self.population_hours:.2f} hours, from which they come"
+            )
+        return (
+            f"{self.side}: {self.architectures} architecture{'s' * (self.architectures != 1)},"
+            f" {self.tuning_trainings} tuning and {self.final_trainings} final trainings"
+            f" in {self.hours:.2f} hours{before}."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "side": self.side,
+            "architectures": self.architectures,
+            "tuning_trainings": self.tuning_trainings,
+            "final_trainings": self.final_trainings,
+            "hours": self.hours,
+            "population_trainings": self.population_trainings,
+            "population_hours": self.population_hours,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The best hand-designed network ``a`` and the best RegNet ``b`` at equal compute, best by validation.
+    """The hand-designed network ``a`` and the RegNet ``b`` that are their sides' best by tuning.
 
-    ``difference`` is b − a in test error over training seeds (Welch's t interval, 95%). It takes the
-    learning rates as they were chosen; ``tried_once`` where one training a rate chose among several.
+    ``difference`` is b − a in test error, 95%: over training seeds and test images, or (not
+    ``over_images``) over training seeds only, where it is not known which images were classified
+    correctly. It takes networks and learning rates as they were chosen; ``tried_once`` where one training a
+    rate chose among several. ``tries`` are those of the two sides at this compute.
     """
 
     flops: tuple[int, int]
     a: TunedNetwork
     b: TunedNetwork
     difference: Interval
+    over_images: bool
+    tries: tuple[Tries, ...]
 
     @property
     def tried_once(self) -> bool:
@@ -136,22 +124,56 @@ class Match:
         return WORSE if self.difference.low > 0 else UNDECIDED
 
     @property
+    def tried_more(self) -> str | None:
+        """The side that had clearly more trainings to choose by, if one had."""
+        fewer, more = sorted(self.tries, key=lambda side: side.trainings)
+        return more.side if more.trainings > EQUAL_TRIES * fewer.trainings else None
+
+    @property
+    def over(self) -> str:
+        """What the interval is over."""
+        return "over training seeds and test images" if self.over_images else "over training seeds only"
+
+    @property
     def text(self) -> str:
-        """Who wins, with the interval."""
-        low, high = (format_count(float(f"{end:.3g}")) for end in self.flops)
+        """Who wins, with the interval, and what either side tried."""
+        names = {
+            id(self.a): f"the hand-designed {self.a.short_name}",
+            id(
+                self.b
+            ): f"{'' if self.b.short_name.startswith('RegNet') else 'the RegNet '}{self.b.short_name}",
+        }
         first, second = (self.a, self.b) if self.verdict == WORSE else (self.b, self.a)
         if self.verdict == UNDECIDED:
-            what = f"{first.name} against {second.name} is undecided"
+            what = f"{names[id(first)]} against {names[id(second)]} is undecided"
         else:
-            what = f"{first.name} beats {second.name}"
+            what = f"{names[id(first)]} beats {names[id(second)]}"
         errors = " against ".join(f"{side.test.mean:.1f}%" for side in (first, second) if side.test)
-        where = low if low == high else f"{low} to {high}"
         known = math.isfinite(self.difference.low)
+        by_hand, regnets = (f"{side.architectures} × {side.rates}" for side in self.tries)
         return (
-            f"At {where} flops, the best RegNet and the best hand-designed"
-            f" network by validation: {what} on the test split, {errors},"
-            f" {self.difference.points if known else 'too few seeds for an interval'} over training seeds."
+            f"At {_range(self.flops)} flops, the best of each side by tuning: {what} on the test split,"
+            f" {errors}; RegNet − hand-designed"
+            f" {f'{self.difference.points} {self.over}' if known else 'has too few seeds for an interval'}."
+            f" Networks × learning rates tried: {by_hand} by hand, {regnets} RegNets."
         )
+
+    def remarks(self) -> list[str]:
+        """What limits the claim."""
+        found = [TRIED_ONCE] if self.tried_once else []
+        if self.tried_more:
+            numbers = {side.side: side.trainings for side in self.tries}
+            found.append(
+                f"at {_range(self.flops)} flops the {self.tried_more} side had more trainings to choose by,"
+                f" {max(numbers.values())} against {min(numbers.values())}: who tries more finds more"
+            )
+        for each in (self.a, self.b):
+            if each.failed:
+                found.append(
+                    f"{each.name}: {each.failed} of {each.final_trainings} final trainings failed and"
+                    " are in no mean"
+                )
+        return found
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -161,7 +183,10 @@ class Match:
             "verdict": self.verdict,
             "difference": self.difference.estimate,
             "interval": self.difference.ends,
+            "interval_over": self.over,
             "tried_once": self.tried_once,
+            "tried": [each.to_json() for each in self.tries],
+            "tried_more": self.tried_more,
         }
 
 
@@ -169,8 +194,9 @@ class Match:
 class BaselineComparison(Result):
     """Hand-designed networks and RegNets under one protocol, the least mean test error first.
 
-    ``final`` says whether every network has all of its final trainings; ``guess`` and ``guess_test`` are what
-    guessing earns on either split.
+    ``final`` says whether every network that goes on has all of its final trainings; ``guess`` and
+    ``guess_test`` are what guessing earns on either split. ``withheld`` says why nothing is claimed at a
+    compute at which both sides have networks; ``costs`` are the sides'.
     """
 
     networks: tuple[TunedNetwork, ...]
@@ -179,6 +205,13 @@ class BaselineComparison(Result):
     final: bool
     guess: Guessing | None = None
     guess_test: Guessing | None = None
+    withheld: tuple[str, ...] = ()
+    costs: tuple[Cost, ...] = ()
+
+    @property
+    def grouped(self) -> bool:
+        """Whether families competed, of which the best network went on."""
+        return any(each.group for each in self.networks)
 
     @property
     def not_learned(self) -> list[str]:
@@ -190,18 +223,21 @@ class BaselineComparison(Result):
         """Why nothing is compared; empty where something is."""
         if self.matches or not self.networks:
             return ""
+        if self.withheld:
+            return " ".join(self.withheld)
         tested = any(each.test is not None for each in self.networks)
         return "RegNets against hand-designed networks: not compared; " + (
             "no RegNet and hand-designed network have about the same flops."
-            if tested
+            if tested and self.final
             else "the final trainings are still to come."
         )
 
     def remarks(self) -> list[str]:
-        """Who wins at which compute, or why that is not known."""
+        """Who wins at which compute and what limits that, or why it is not known."""
         found = [each.text for each in self.matches] or [self.reason]
-        if any(each.tried_once for each in self.matches):
-            found.append(TRIED_ONCE)
+        if self.matches:
+            found += dict.fromkeys(remark for each in self.matches for remark in each.remarks())
+            found += self.withheld
         return [each for each in found if each]
 
     def to_json(self) -> dict[str, Any]:
@@ -214,12 +250,14 @@ class BaselineComparison(Result):
             "contenders": [each.to_json() for each in self.networks],
             "tuning_seeds": self.tuning_seeds,
             "comparisons": [each.to_json() for each in self.matches],
+            "sides": [each.to_json() for each in self.costs],
         }
 
     def to_pandas(self) -> pd.DataFrame:
         """A row a network; errors are means over seeds, in percent."""
         counts = [(n.name, n.family, n.flops, n.params, n.acts, n.lr) for n in self.networks]
         frame = pd.DataFrame(counts, columns=["name", "family", "flops", "params", "acts", "lr"])
+        frame["tuning_error"] = pd.Series([n.tuning_error for n in self.networks], dtype="float64")
         for split in ("validation", "test"):
             spreads = [getattr(each, split) for each in self.networks]
             frame[f"{split}_error"] = [math.nan if spread is None else spread.mean for spread in spreads]
@@ -240,6 +278,7 @@ def baselines(
     tuning_seeds: int | None = None,
     guess: Guessing | None = None,
     guess_test: Guessing | None = None,
+    population: tuple[int, float] = (0, 0.0),
 ) -> BaselineComparison:
     """Compare tuned networks.
 
@@ -249,90 +288,99 @@ def baselines(
         tuning_seeds: Trainings a learning rate; likewise.
         guess: What guessing earns on the validation images.
         guess_test: What it earns on the test images.
+        population: Trainings and hours of the population that the RegNets come from.
     """
-    found = [_network(group, guess, guess_test) for _, group in rows.groupby("model", sort=False)]
-    finals = [each.failed + (len(each.test.errors) if each.test else 0) for each in found]
-    wanted = max(finals, default=0) if seeds is None else seeds
+    found = tuned_networks(rows, guess, guess_test)
+    ahead = finalists((each.model, each.group, each.name, each.tuning_error) for each in found)
+    wanted = max((each.final_trainings for each in found), default=0) if seeds is None else seeds
+    matches, withheld = _matches(found, ahead)
     return BaselineComparison(
-        networks=tuple(sorted(found, key=lambda n: (n.test is None, n.test.mean if n.test else 0.0))),
-        matches=tuple(_matches(found)),
+        networks=tuple(sorted(found, key=_rank)),
+        matches=tuple(matches),
         tuning_seeds=max((each.tuning_seeds for each in found), default=0)
         if tuning_seeds is None
         else tuning_seeds,
-        final=all(
-            n == wanted or (each.lr is None and all(error is None for _, error in each.tries))
-            for each, n in zip(found, finals, strict=True)
-        ),
+        final=all(each.final_trainings == wanted for each in found if each.model in ahead),
         guess=guess,
         guess_test=guess_test,
+        withheld=tuple(withheld),
+        costs=tuple(_costs(found, population)),
     )
 
 
-def _matches(networks: Sequence[TunedNetwork]) -> list[Match]:
-    """A match at every compute where a RegNet and a hand-designed network have test errors."""
-    tested = sorted((each for each in networks if each.test is not None), key=lambda n: n.flops)
-    classes: list[list[TunedNetwork]] = [tested[:1]]
-    for before, network in pairwise(tested):
-        if network.flops > EQUAL_COMPUTE * before.flops:
+def equal_compute(networks: Sequence[T], flops: Callable[[T], int]) -> list[list[T]]:
+    """The networks by classes of equal compute, the smallest first."""
+    ordered = sorted(networks, key=flops)
+    classes = [ordered[:1]] if ordered else []
+    for before, network in pairwise(ordered):
+        if flops(network) > EQUAL_COMPUTE * flops(before):
             classes.append([])
         classes[-1].append(network)
-    found = []
-    for equal in classes:
+    return classes
+
+
+def _matches(networks: Sequence[TunedNetwork], ahead: set[str]) -> tuple[list[Match], list[str]]:
+    """A match at every compute where both sides have a network that learned and was tested; else why not."""
+    able = [each for each in networks if each.model in ahead and each.learned_in_tuning is not False]
+    found, withheld = [], []
+    for equal in equal_compute(able, lambda each: each.flops):
         sides = [[each for each in equal if each.is_regnet is regnet] for regnet in (False, True)]
-        if all(sides):
-            a, b = (min(side, key=_validation) for side in sides)
-            found.append(Match((equal[0].flops, equal[-1].flops), a, b, _difference(a, b)))
-    return found
+        if not all(sides):
+            continue
+        a, b = (min(side, key=lambda each: (each.tuning_error, each.name)) for side in sides)
+        flops = equal[0].flops, equal[-1].flops
+        if any(each.learned is False for each in (a, b)):
+            named = " and ".join(each.name for each in (a, b) if each.learned is False)
+            withheld.append(
+                f"Nothing is claimed at {_range(flops)} flops: of the best of each side by tuning, {named}"
+                " has not clearly learned."
+            )
+        elif a.test is not None and b.test is not None:
+            tries = tuple(_tries(each, networks, flops) for each in (HAND_DESIGNED, REGNETS))
+            found.append(Match(flops, a, b, *_difference(a, b), tries))
+    return found, withheld
 
 
-def _network(rows: pd.DataFrame, guess: Guessing | None, guess_test: Guessing | None) -> TunedNetwork:
-    first = rows.iloc[0]
-    finals, tuning = rows[rows["stage"] == FINAL], rows[rows["stage"] == TUNING]
-    done = finals[finals["ended"] == COMPLETE]
-    tries = {
-        float(lr): [
-            None if math.isnan(error) else error for error in tuning["error"][tuning["lr"] == lr].tolist()
-        ]
-        for lr in tuning["lr"].unique()
-    }
-    latencies = {batch: float(first[f"latency_{batch}_ms"]) for batch in LATENCY_BATCHES}
-    return TunedNetwork(
-        name=first["contender"],
-        model=first["model"],
-        family=first["family"],
-        flops=int(first["flops"]),
-        params=int(first["params"]),
-        acts=int(first["acts"]),
-        tries=tuple((lr, mean_error(errors)) for lr, errors in tries.items()),
-        tuning_seeds=tuning["seed"].nunique(),
-        lr=float(finals["lr"].iloc[0]) if len(finals) else None,
-        validation=_spread(done["error"].tolist()),
-        test=_spread(done["test_error"].tolist()),
-        failed=len(finals) - len(done),
-        seconds=float(finals["seconds"].median()) if len(finals) else math.nan,
-        latencies={batch: value for batch, value in latencies.items() if not math.isnan(value)},
-        guess=guess_test if len(done) else guess,
-    )
+def _tries(side: str, networks: Sequence[TunedNetwork], flops: tuple[int, int]) -> Tries:
+    """What this side tried at equal compute, failures too, and all of a family that has a network there."""
+    own = [each for each in networks if each.side == side]
+    near = [each for each in own if flops[0] / EQUAL_COMPUTE <= each.flops <= flops[1] * EQUAL_COMPUTE]
+    groups = {each.group for each in near if each.group}
+    tried = [each for each in own if each in near or each.group in groups]
+    trainings = sum(each.tuning_trainings for each in tried)
+    return Tries(side, len(tried), max(len(each.tries) for each in tried), trainings)
 
 
-def _spread(errors: Sequence[float]) -> Spread | None:
-    if not errors:
-        return None
-    sd = float(np.std(errors, ddof=1)) if len(errors) > 1 else math.nan
-    return Spread(float(np.mean(errors)), sd, tuple(errors))
+def _difference(a: TunedNetwork, b: TunedNetwork) -> tuple[Interval, bool]:
+    """b − a in mean test error, and whether its interval is over test images, too."""
+    if a.correct is not None and b.correct is not None and a.correct.shape[1] == b.correct.shape[1]:
+        return over_seeds_and_images(a.correct, b.correct), True
+    errors = (each.test.errors if each.test is not None else () for each in (a, b))
+    return over_seeds(*errors), False
 
 
-def _validation(network: TunedNetwork) -> float:
-    return network.validation.mean if network.validation is not None else math.inf
+def _costs(networks: Sequence[TunedNetwork], population: tuple[int, float]) -> list[Cost]:
+    return [
+        Cost(
+            side,
+            len(there),
+            sum(each.tuning_trainings for each in there),
+            sum(each.final_trainings for each in there),
+            sum(each.hours for each in there),
+            *(population if side == REGNETS else ()),
+        )
+        for side in (HAND_DESIGNED, REGNETS)
+        if (there := [each for each in networks if each.side == side])
+    ]
 
 
-def _difference(a: TunedNetwork, b: TunedNetwork) -> Interval:
-    """b − a in mean test error; without an interval (an infinite one) below two seeds a side."""
-    errors_a, errors_b = (each.test.errors if each.test is not None else () for each in (a, b))
-    estimate = float(np.mean(errors_b) - np.mean(errors_a))
-    if min(len(errors_a), len(errors_b)) < 2:
-        return Interval(estimate, -math.inf, math.inf)
-    if np.std(errors_a) == np.std(errors_b) == 0:
-        return Interval(estimate, estimate, estimate)
-    interval = stats.ttest_ind(errors_b, errors_a, equal_var=False).confidence_interval(LEVEL)
-    return Interval(estimate, float(interval.low), float(interval.high))
+def _rank(network: TunedNetwork) -> tuple[bool, float]:
+    """The tested ones first, the least test error first; then the others, the least error in tuning first."""
+    if network.test is not None:
+        return False, network.test.mean
+    return True, math.inf if network.tuning_error is None else network.tuning_error
+
+
+def _range(flops: tuple[int, int]) -> str:
+    low, high = (format_count(float(f"{end:.3g}")) for end in flops)
+    return low if low == high else f"{low} to {high}"

@@ -7,7 +7,10 @@ from regnetlab.cli.run import StudyText
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
-    from regnetlab.analysis.baselines import Spread, TunedNetwork
+    from regnetlab.analysis.tuned_networks import Spread, TunedNetwork
+
+
+_HEADERS = ("network", "test error %", "tuning", "lr", "flops", "params", "1 ms", "256 ms")
 
 
 def compare_baselines(study: StudyText, json: Json = False) -> None:
@@ -31,8 +34,11 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
     if json:
         print_json({"study": plan.name, **found.to_json()})
         return
-    headers = ("network", "test error %", "validation", "lr", "flops", "params", "1 ms", "256 ms")
-    print_table(headers, [_row(each) for each in found.networks], "lrrrrrrr")
+    learned = [each for each in found.networks if each.learned is not False]
+    print_table(_HEADERS, [_row(each) for each in learned], "lrrrrrrr")
+    if apart := [each for each in found.networks if each.learned is False]:
+        print("\nnot clearly better than guessing, and so in no comparison:")
+        print_table(_HEADERS, [_row(each) for each in apart], "lrrrrrrr")
     print_guessing(majority_error(found.guess), found.not_learned, majority_error(found.guess_test))
     if any(each.at_edge for each in found.networks):
         print("\n* the least or largest rate tried: a wider sweep may find a better one")
@@ -40,14 +46,17 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
         print(f"\nnot all final trainings are done; go on with: regnetlab run {study}")
     for remark in found.remarks():
         print(f"\n{filled(remark)}")
+    print("\nWhat each side cost")
+    for cost in found.costs:
+        print(filled(cost.text))
 
 
 def _row(each: "TunedNetwork") -> tuple[str, ...]:
     return (
         each.name,
         _spread(each.test),
-        _spread(each.validation),
-        "–" if each.lr is None else f"{each.lr:g}{'*' if each.at_edge else ''}",
+        number(each.tuning_error),
+        "–" if each.best_rate is None else f"{each.best_rate:g}{'*' if each.at_edge else ''}",
         count(each.flops),
         count(each.params),
         *(number(each.latencies.get(batch)) for batch in (1, 256)),

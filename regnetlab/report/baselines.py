@@ -1,16 +1,17 @@
 """The report's part on baselines: hand-designed networks beside drawn networks and derived RegNets."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from regnetlab.analysis.baselines import TRIED_ONCE, BaselineComparison, Spread, TunedNetwork
+from regnetlab.analysis.baselines import BaselineComparison
 from regnetlab.analysis.statistics.pareto import pareto_front
 from regnetlab.analysis.statistics.verdicts import UNDECIDED
+from regnetlab.analysis.tuned_networks import Spread, TunedNetwork
 from regnetlab.models.families import without_forms
 from regnetlab.report.findings import Finding
 from regnetlab.report.style import log_axis, scatter_type, style, title
@@ -22,6 +23,7 @@ BASELINE_COLUMNS = (
     ("family", False),
     ("test error %", True),
     ("validation %", True),
+    ("tuning %", True),
     ("learning rate", True),
     ("flops", True),
     ("params", True),
@@ -43,7 +45,8 @@ def baseline_findings(found: BaselineComparison) -> list[Finding]:
     if found.reason:
         return [Finding(UNDECIDED, found.reason)]
     return [
-        Finding(each.verdict, each.text, (TRIED_ONCE,) if each.tried_once else ()) for each in found.matches
+        *(Finding(each.verdict, each.text, tuple(each.remarks())) for each in found.matches),
+        *(Finding(UNDECIDED, sentence) for sentence in found.withheld),
     ]
 
 
@@ -103,8 +106,8 @@ def baselines_figure(
     return figure
 
 
-def baseline_rows(found: BaselineComparison) -> list[dict[str, Any]]:
-    """Cells of the table, each a text and the number that it is sorted by (``None``: last)."""
+def baseline_rows(networks: Iterable[TunedNetwork]) -> list[dict[str, Any]]:
+    """Cells of a table, each a text and the number that it is sorted by (``None``: last)."""
     return [
         {
             "name": each.name,
@@ -113,17 +116,31 @@ def baseline_rows(found: BaselineComparison) -> list[dict[str, Any]]:
             "cells": [
                 _spread(each.test),
                 _spread(each.validation),
+                _number(math.nan if each.tuning_error is None else each.tuning_error),
                 {
-                    "text": "–" if each.lr is None else f"{each.lr:g}{'*' if each.at_edge else ''}",
-                    "value": each.lr,
+                    "text": "–" if (rate := each.best_rate) is None else f"{rate:g}{'*' * each.at_edge}",
+                    "value": rate,
                 },
                 *({"text": _count(value), "value": value} for value in (each.flops, each.params, each.acts)),
                 _number(each.seconds),
                 *(_number(each.latencies.get(batch, math.nan)) for batch in (1, 256)),
             ],
         }
-        for each in found.networks
+        for each in networks
     ]
+
+
+def baseline_tables(found: BaselineComparison) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Captions and rows of what went on, of what tuning left behind, and of what did not learn."""
+    tested = [each for each in found.networks if each.learned is not False and each.test is not None]
+    left = [each for each in found.networks if each.learned is not False and each.test is None]
+    apart = [each for each in found.networks if each.learned is False]
+    tables = (
+        ("", tested),
+        ("Tuned, and not trained for the test split" if tested else "", left),
+        ("Not clearly better than guessing, and so in no comparison", apart),
+    )
+    return [(caption, baseline_rows(networks)) for caption, networks in tables if networks]
 
 
 def _add_networks(

@@ -20,7 +20,7 @@ from regnetlab import __version__
 from regnetlab.analysis.compare import EQUAL_DEPTH
 from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.plain import plain
-from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_rows, baselines_figure
+from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_tables, baselines_figure
 from regnetlab.report.compare import step_findings
 from regnetlab.report.content import Content
 from regnetlab.report.distributions import beyond, curves_figure, edf_figure, efficiency_figure, strip_figure
@@ -182,7 +182,7 @@ def page(content: Content) -> str:
         failures=failure_rows(content),
         selection=selection(content),
         most_lines=MOST_LINES,
-        baseline_rows=baseline_rows(content.baselines),
+        baseline_tables=baseline_tables(content.baselines),
         baseline_columns=BASELINE_COLUMNS,
         machine=machine(content),
         rungs=rung_rows(content.fidelity) if content.fidelity is not None else [],

@@ -2,23 +2,29 @@
 
 Four steps, each fixed before the next begins and kept in the store:
 
-1. the contenders: the baselines named in the plan, and the RegNets with the least validation error;
+1. the contenders: the networks and whole families named in the plan, and as many of the RegNets with the
+   least validation error as the plan asks for;
 2. tuning: each contender is trained with every learning rate of the plan, ``tuning_seeds`` times;
-3. the choice: each contender's rate with the least mean validation error. ``choose`` sees trainings
-   that have no test split, so nothing can be chosen by it;
-4. the final trainings: seeds that tuning did not use, at the rate chosen, judged on the test split.
+3. the choice: each contender's rate with the least mean validation error, and of each family the network that
+   goes on. Trainings that choose have no test split, so nothing can be chosen by it;
+4. the final trainings of what goes on: seeds that tuning did not use, at the rate chosen, judged on the test
+   split.
 
 Once a final training exists, other contenders, rates or budgets are refused (``check_unchanged``).
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.models.families import family_grid, is_family
+from regnetlab.spaces.regime import format_count
 from regnetlab.spaces.space import REGNET
 from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.training.budget import Recipe, Score, mean_error
@@ -30,7 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A network that competes: ``name`` as the plan has it, ``model`` with its multiplier settled."""
+    """A network that competes: ``name`` as the plan has it, ``model`` with its multiplier settled.
+
+    Of those with one ``group`` only the best by tuning goes on; one without goes on by itself.
+    """
 
     name: str
     model: str
@@ -38,6 +47,11 @@ class Contender:
     flops: int
     params: int
     acts: int
+    group: str = ""
+
+    @property
+    def is_regnet(self) -> bool:
+        return self.family.startswith(REGNET.name)
 
 
 class Basis(NamedTuple):
@@ -49,7 +63,7 @@ class Basis(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Baselines:
-    """What is settled: who competes (empty before that), and the learning rate chosen for each model."""
+    """What is settled: who competes (empty before that), and the learning rate of each model that goes on."""
 
     contenders: tuple[Contender, ...] = ()
     chosen: Mapping[str, float] | None = None
@@ -86,7 +100,10 @@ def check_unchanged(plan: Plan, store: "Store", data: str) -> None:
 
 
 def hand_designed(plan: Plan) -> list[Contender]:
-    """The plan's baselines in each of its forms; raises ``InputError`` for one that can't be."""
+    """The plan's baselines in each of its forms, of a family every network.
+
+    Raises ``InputError`` for one that can't be.
+    """
     if plan.baselines is None:
         return []
     from regnetlab.models.registry import named_models  # torch
@@ -95,33 +112,87 @@ def hand_designed(plan: Plan) -> list[Contender]:
     for family, _ in plan.baselines.recipes:
         if family not in families:
             raise unknown("baselines: family", family, families)
-    texts = [
-        name if "@" in name else f"{name}@{form}"
-        for form in plan.baselines.forms
-        for name in plan.baselines.names
-    ]
     try:
-        return _different(_contender(plan, text, text) for text in texts)
+        return list(_designed(plan, tuple(plan.baselines.texts)))
     except InputError as error:
         raise error.at("baselines") from None
 
 
-def regnets(plan: Plan, jobs: Sequence[Job], scores: Mapping[str, Score]) -> list[Contender]:
-    """The RegNets with the least validation error: derived ones, or drawn ones where none were derived."""
-    count = plan.baselines.regnets if plan.baselines is not None else 0
+@lru_cache(maxsize=8)  # a status asks every few seconds
+def _designed(plan: Plan, texts: tuple[str, ...]) -> tuple[Contender, ...]:
+    found = []
+    for text in texts:
+        if is_family(text):
+            grid = family_grid(text, plan.template)
+            found += [_contender(plan, f"{text}: {each}", each, text) for each in grid]
+        else:
+            found.append(_contender(plan, text, text))
+    return tuple(_different(found))
+
+
+def regnets(
+    plan: Plan, jobs: Sequence[Job], scores: Mapping[str, Score], designed: Sequence[Contender] = ()
+) -> list[Contender]:
+    """The RegNets with the least validation error: derived ones, then drawn ones where these are too few.
+
+    As many as the plan says; where it says ``equal``, as many at each compute as make both sides equal, those
+    in ``designed`` counted. Where a family competes in ``designed``, those of one compute compete as one.
+    """
+    from regnetlab.analysis.baselines import EQUAL_COMPUTE, equal_compute  # pandas, SciPy
+
+    section = _section(plan)
+    classes = equal_compute(designed, lambda each: each.flops)
+    ends = [(each[0].flops, each[-1].flops) for each in classes]
+    room = [sum(1 - 2 * each.is_regnet for each in there) for there in classes]
+    grouped = any(each.group for each in designed)
+    chosen: dict[str, Contender] = {}
+    taken = {each.model for each in designed}
+    for name, job in _ranked(jobs, scores):
+        near = [
+            i
+            for i, (low, high) in enumerate(ends)
+            if low / EQUAL_COMPUTE <= job.flops <= high * EQUAL_COMPUTE
+        ]
+        place = min(near, key=lambda i: abs(math.log(job.flops**2 / ends[i][0] / ends[i][1])), default=None)
+        if job.model in taken or section.regnets == len(chosen):
+            continue
+        if section.regnets == "equal":
+            if place is None or room[place] <= 0:
+                continue
+            room[place] -= 1
+        middle = 0.0 if place is None else math.sqrt(ends[place][0] * ends[place][1])
+        group = f"{REGNET.name} near {format_count(float(f'{middle:.2g}'))}" if middle else REGNET.name
+        found = _contender(plan, name, job.model, group if grouped else "")
+        chosen.setdefault(found.model, found)
+        taken.add(job.model)
+    return list(chosen.values())
+
+
+def _ranked(jobs: Sequence[Job], scores: Mapping[str, Score]) -> Iterator[tuple[str, Job]]:
+    """Names and first trainings of derived RegNets, then of drawn ones, each the least mean error first."""
     for space in (DERIVED, REGNET.name):
-        errors: dict[int, list[float]] = {}
-        models: dict[int, str] = {}
+        errors: dict[int, list[float | None]] = {}
+        first: dict[int, Job] = {}
         for job in jobs:
-            score = scores.get(job.identity)
-            if job.space == space and score is not None and score.error is not None:
-                errors.setdefault(job.index, []).append(score.error)
-                models[job.index] = job.model
-        if errors:
-            ranked = sorted(errors, key=lambda index: (sum(errors[index]) / len(errors[index]), index))
-            name = REGNET.name if space == REGNET.name else f"{REGNET.name} {space}"
-            return _different(_contender(plan, f"{name} {index}", models[index]) for index in ranked[:count])
-    return []
+            if job.space == space and job.identity in scores:
+                errors.setdefault(job.index, []).append(scores[job.identity].error)
+                first.setdefault(job.index, job)
+        means = {index: mean_error(found) for index, found in errors.items()}
+        name = REGNET.name if space == REGNET.name else f"{REGNET.name} {space}"
+        for _, index in sorted((mean, index) for index, mean in means.items() if mean is not None):
+            yield f"{name} {index}", first[index]
+
+
+def most_contenders(plan: Plan) -> tuple[int, int]:
+    """How many will be tuned and how many go on, at most: which RegNets is not known before."""
+    section = _section(plan)
+    if section.regnets != "equal" and not any(map(is_family, section.texts)):
+        return (len(section.texts) + section.regnets,) * 2
+    designed = hand_designed(plan)
+    balance = sum(1 - 2 * each.is_regnet for each in designed)
+    more = max(0, balance) if section.regnets == "equal" else section.regnets
+    groups = len({each.group or each.model for each in designed})
+    return len(designed) + more, groups + more
 
 
 def tuning_jobs(plan: Plan, contenders: Sequence[Contender]) -> list[Job]:
@@ -140,20 +211,40 @@ def choose(tried: Iterable[tuple[Job, Score]]) -> dict[str, float]:
 
     A model of which every training failed is left out.
     """
-    errors: dict[tuple[str, float], list[float | None]] = {}
-    for job, score in tried:
-        if job.final or score.test_error is not None:
-            raise ValueError("a choice must not know the test split")
-        errors.setdefault((job.model, job.recipe.lr), []).append(score.error)
-    means = {key: mean_error(found) for key, found in errors.items()}
+    means = _means(tried)
     chosen: dict[str, float] = {}
     for _, lr, model in sorted((mean, lr, model) for (model, lr), mean in means.items() if mean is not None):
         chosen.setdefault(model, lr)
     return chosen
 
 
+def _means(tried: Iterable[tuple[Job, Score]]) -> dict[tuple[str, float], float | None]:
+    """The ``mean_error`` of every model and rate."""
+    errors: dict[tuple[str, float], list[float | None]] = {}
+    for job, score in tried:
+        if job.final or score.test_error is not None:
+            raise ValueError("a choice must not know the test split")
+        errors.setdefault((job.model, job.recipe.lr), []).append(score.error)
+    return {key: mean_error(found) for key, found in errors.items()}
+
+
+def go_on(contenders: Sequence[Contender], tried: Sequence[tuple[Job, Score]]) -> dict[str, float]:
+    """The rate of each model that goes on to final trainings: of every group the best by tuning."""
+    from regnetlab.analysis.tuned_networks import finalists  # pandas
+
+    errors = _means(tried)
+    least = {
+        model: min(
+            (mean for (of, _), mean in errors.items() if of == model and mean is not None), default=None
+        )
+        for model, _ in errors
+    }
+    ahead = finalists((each.model, each.group, each.name, least.get(each.model)) for each in contenders)
+    return {model: lr for model, lr in choose(tried).items() if model in ahead}
+
+
 def final_jobs(plan: Plan, settled: Baselines) -> list[Job]:
-    """Each contender that learned, with new seeds at the rate chosen for it."""
+    """Each contender that goes on, with new seeds at the rate chosen for it."""
     section = _section(plan)
     return [
         _job(plan, FINAL, index, seed - 1, contender, settled.chosen[contender.model], seed, final=True)
@@ -194,7 +285,7 @@ def _recipe(plan: Plan, family: str, lr: float) -> Recipe:
     return replace(plan.recipe, **dict(changes), lr=lr)
 
 
-def _contender(plan: Plan, name: str, text: str) -> Contender:
+def _contender(plan: Plan, name: str, text: str, group: str = "") -> Contender:
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.pycls_config import is_config_file
     from regnetlab.models.registry import find_model
@@ -206,7 +297,7 @@ def _contender(plan: Plan, name: str, text: str) -> Contender:
     model = settled(model, plan.template)
     counts = summarise(model, plan.template)
     family = "RegNet" if model.family == "AnyNet" else model.family
-    return Contender(name, model.text, family, counts.flops, counts.params, counts.acts)
+    return Contender(name, model.text, family, counts.flops, counts.params, counts.acts, group)
 
 
 def _different(contenders: Iterable[Contender]) -> list[Contender]:

@@ -70,6 +70,8 @@ def member(plan: Plan, text: str) -> "Model":
     spaces = {each.casefold(): each for each in (*(draw.space.name for draw in plan.draws), DERIVED)}
     if found is not None and (space := spaces.get(found["space"].casefold())) is not None:
         return model_of(_config(plan, space, int(found["index"])))
+    if (family := re.match(r"\S+@\S+: ", text)) is not None:  # as `compare-baselines` has a family's network
+        text = text[family.end() :]
     try:
         return settled(find_model(text), plan.template)
     except InputError:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
@@ -28,19 +28,26 @@ class Draw:
 class BaselinesSection:
     """``[baselines]``: which networks compete at the end of a study, and how their learning rates are chosen.
 
-    Every name in every form (see ``models.forms``), and the ``regnets`` RegNets with the least validation
-    error: derived ones, or drawn ones where none were derived. Each is trained with each ``lr``,
-    ``tuning_seeds`` times; the best on the validation split is trained ``seeds`` times more and judged on
-    the test split. ``recipes`` holds what differs for a family.
+    Every name in every form (see ``models.forms``), of a whole family near some flops
+    (``models.families``) every network, and the ``regnets`` RegNets with the least validation error: derived
+    ones, then drawn ones; ``equal`` takes as many as there are hand-designed networks at equal compute. Each
+    is trained with each ``lr``, ``tuning_seeds`` times; the best rate on the validation split, of a family
+    the best network, is trained ``seeds`` times more and judged on the test split. ``recipes`` holds what
+    differs for a family.
     """
 
     names: tuple[str, ...]
     forms: tuple[str, ...] = ("small",)
     lr: tuple[float, ...] = (0.0125, 0.05, 0.2)
     seeds: int = 3
-    regnets: int = 2
+    regnets: int | Literal["equal"] = 2
     recipes: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = ()
     tuning_seeds: int = 1
+
+    @property
+    def texts(self) -> list[str]:
+        """Every name in every form; one that has a form already keeps it."""
+        return [name if "@" in name else f"{name}@{form}" for form in self.forms for name in self.names]
 
 
 @dataclass(frozen=True, slots=True)

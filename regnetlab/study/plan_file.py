@@ -7,11 +7,12 @@ Recipe, Ranges), so a new key is one new field there.
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.models.families import is_family
 from regnetlab.spaces.custom import custom_space
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.ranges import Ranges
@@ -95,7 +96,7 @@ class _Baselines(_Section):
     lr: Annotated[tuple[float, ...], Field(min_length=1, max_length=20)] = (0.0125, 0.05, 0.2)
     tuning_seeds: Annotated[int, Field(ge=1, le=100)] = 1
     seeds: Annotated[int, Field(ge=3, le=100)] = 3
-    regnets: Annotated[int, Field(ge=0, le=100)] = 2
+    regnets: Annotated[int, Field(ge=0, le=100)] | Literal["equal"] | None = None
     recipe: dict[str, _RecipePart] = Field(default_factory=dict)
 
 
@@ -257,9 +258,11 @@ def _contest(given: _Baselines, recipe: Recipe) -> BaselinesSection:
         replace(recipe, lr=lr)
     if len(set(given.lr)) < len(given.lr):
         raise InputError(f"baselines: lr is {list(given.lr)}", "list each once")
-    return BaselinesSection(
-        given.names, given.forms, given.lr, given.seeds, given.regnets, tuple(recipes), given.tuning_seeds
+    section = BaselinesSection(
+        given.names, given.forms, given.lr, given.seeds, 2, tuple(recipes), given.tuning_seeds
     )
+    usual: Literal["equal"] | int = "equal" if any(map(is_family, section.texts)) else section.regnets
+    return replace(section, regnets=usual if given.regnets is None else given.regnets)
 
 
 def _template(given: str | _Template) -> Template:

@@ -1,6 +1,7 @@
 """What a study has earned so far, for the analyses: its trials, its steps and its margin."""
 
 from collections.abc import Container, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -104,6 +105,8 @@ def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
                             else None
                             for batch in LATENCY_BATCHES
                         },
+                        "group": contender.group,
+                        "correct": score.correct or "",
                     }
                 )
     return BASELINES.frame(rows)
@@ -112,12 +115,18 @@ def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
 def compared_with_baselines(plan: Plan) -> BaselineComparison:
     """The study's networks beside the baselines; without networks before tuning."""
     facts, stated = recorded(plan), plan.baselines
+    population = (0, 0.0)
+    with suppress(InputError):  # a contest may stand without the trainings of its populations
+        drawn = study_trials(plan).frame
+        if "seconds" in drawn:
+            population = len(drawn), float(drawn["seconds"].sum()) / 3600
     return baselines(
         study_baselines(plan),
         seeds=None if stated is None else stated.seeds,
         tuning_seeds=None if stated is None else stated.tuning_seeds,
         guess=guessing_in(facts),
         guess_test=guessing_in(facts, "test"),
+        population=population,
     )
 
 

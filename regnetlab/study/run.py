@@ -103,7 +103,11 @@ def _measure_latencies(session: Session, state: State, options: Options) -> None
     if state.missing or state.baselines.chosen is None:
         return
     known = session.store.fact("latencies")
-    missing = [each.model for each in state.baselines.contenders if each.model not in known]
+    missing = [
+        each.model
+        for each in state.baselines.contenders
+        if each.model in state.baselines.chosen and each.model not in known
+    ]
     if missing:
         session.observer.on_note("measuring the contenders' inference latency")
     device = find_device("cpu" if options.executor == "dask" else options.device)

@@ -22,8 +22,8 @@ from regnetlab.study.baselines import (
     UNSETTLED,
     Baselines,
     Basis,
-    choose,
     final_jobs,
+    go_on,
     hand_designed,
     kept_baselines,
     regnets,
@@ -78,15 +78,18 @@ def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], 
         configs = _derive(plan, population, state.scores, note)
         store.keep("derived", derived_facts(plan, population, configs, basis))
     elif plan.baselines is not None and not state.baselines.contenders:
-        contenders = (*hand_designed(plan), *regnets(plan, state.jobs, state.scores))
+        designed = hand_designed(plan)
+        contenders = (*designed, *regnets(plan, state.jobs, state.scores, designed))
         store.keep("contest", Baselines(contenders).as_dict(plan, basis))
         store.keep("latencies", {})
     elif plan.baselines is not None and state.baselines.chosen is None:
         contenders = state.baselines.contenders
-        chosen = choose([(job, state.scores[job.identity]) for job in tuning_jobs(plan, contenders)])
-        for contender in contenders:
-            if contender.model not in chosen:
-                note(f"{contender.name} failed at every learning rate; it has no final training")
+        tried = [(job, state.scores[job.identity]) for job in tuning_jobs(plan, contenders)]
+        chosen = go_on(contenders, tried)
+        ahead = {each.group or each.name for each in contenders if each.model in chosen}
+        for name in dict.fromkeys(each.group or each.name for each in contenders):
+            if name not in ahead:
+                note(f"{name} failed at every learning rate; it has no final training")
         store.keep("contest", Baselines(contenders, chosen).as_dict(plan, basis))
     else:
         return False

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from regnetlab.analysis.guessing import guessed, has_learned
+from regnetlab.study.baselines import most_contenders
 from regnetlab.study.plan import Plan
 from regnetlab.study.stages import State
 from regnetlab.training.budget import COMPLETE
@@ -75,13 +76,15 @@ def _pending(plan: Plan, state: State) -> dict[str, int]:
     if plan.baselines is None:
         pending = {}
     else:
-        known = len(state.baselines.contenders)
-        most = len(plan.baselines.names) * len(plan.baselines.forms) + plan.baselines.regnets
-        contenders = known or most
-        tuned = state.baselines.chosen is not None
+        known = state.baselines.contenders
+        tuned, ahead = 0, len({each.group or each.name for each in known})
+        if not known:
+            tuned, ahead = most_contenders(plan)
+        if state.baselines.chosen is not None:
+            ahead = 0
         pending = {
-            TUNING: 0 if known else contenders * len(plan.baselines.lr) * plan.baselines.tuning_seeds,
-            FINAL: 0 if tuned else contenders * plan.baselines.seeds,
+            TUNING: tuned * len(plan.baselines.lr) * plan.baselines.tuning_seeds,
+            FINAL: ahead * plan.baselines.seeds,
         }
     return pending | {DERIVED: 0 if state.derived else plan.derived * plan.seeds}
 

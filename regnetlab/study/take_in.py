@@ -24,8 +24,8 @@ from regnetlab.study.baselines import (
     Baselines,
     Basis,
     Contender,
-    choose,
     final_jobs,
+    go_on,
     hand_designed,
     tuning_jobs,
 )
@@ -108,7 +108,8 @@ class Tables:
             return
         drawn = [each for each in self.baselines.contenders if _is_regnet(each.name)]
         others = [each for each in self.baselines.contenders if each not in drawn]
-        if others != hand_designed(self.plan) or len(drawn) > self.plan.baselines.regnets:
+        regnets = self.plan.baselines.regnets
+        if others != hand_designed(self.plan) or (regnets != "equal" and len(drawn) > regnets):
             table = self.plan.baselines_table
             raise InputError(
                 f"study {self.plan.name}: {table.name} has final trainings, which used the test split, of"
@@ -226,12 +227,8 @@ def _read_contest(
     latencies: dict[str, dict[str, list[float]]] = {}
     for line, row in lines:
         where = f"{table.name}, line {line}"
-        each = Contender(
-            row["contender"],
-            row["model"],
-            row["family"],
-            *(int(row[name]) if math.isfinite(row[name]) else 0 for name in _COUNTS),
-        )
+        flops, params, acts = (int(row[name]) if math.isfinite(row[name]) else 0 for name in _COUNTS)
+        each = Contender(row["contender"], row["model"], row["family"], flops, params, acts, row["group"])
         named = each.model if not _is_regnet(each.name) else regnets.get(each.name)
         if contenders.setdefault(each.name, each) != each or named != each.model:
             raise InputError(f"{where}: {each.name[:60]!r} is not the network that it was", _hint(table))
@@ -249,7 +246,9 @@ def _read_contest(
             _hint(table),
         )
     if judged:
-        settled = Baselines(settled.contenders, choose((job, found[job.identity][1]) for job in jobs))
+        settled = Baselines(
+            settled.contenders, go_on(settled.contenders, [(job, found[job.identity][1]) for job in jobs])
+        )
         _take(lines, FINAL, final_jobs(plan, settled), table, found)
     for line, row in lines:
         if row["stage"] not in (TUNING, FINAL):
@@ -347,7 +346,8 @@ def _score(row: Mapping[str, Any], job: Job, where: str, path: Path) -> Score:
         wrong = "seconds and images are not all there"
     else:
         curve = _curve(row.get("curve", "[]"), where, path)
-        return Score(error, curve, row["seconds"], int(row["images"]), row["ended"], test_error)
+        correct = row.get("correct") or None
+        return Score(error, curve, row["seconds"], int(row["images"]), row["ended"], test_error, correct)
     raise InputError(f"{where}: {wrong}", _hint(path))
 
 

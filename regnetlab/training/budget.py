@@ -178,7 +178,8 @@ class CurvePoint:
 class Score:
     """What a model earned: validation error in percent (``None`` where it has none), learning curve,
     wall-clock seconds, images seen, and how it ended: ``complete`` or the reason why not.
-    ``test_error`` is there only for a final training, whose data hold the test split.
+    ``test_error`` is there only for a final training, whose data hold the test split; ``correct`` says which
+    of its images were classified correctly (``correctness``).
     """
 
     error: float | None
@@ -187,6 +188,7 @@ class Score:
     images: int
     ended: str
     test_error: float | None = None
+    correct: str | None = None
 
     @property
     def network_is_usable(self) -> bool:
@@ -194,7 +196,8 @@ class Score:
         return self.ended in (COMPLETE, INTERRUPTED) or self.ended.startswith(TIME_LIMIT)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """What a person may read of it."""
+        return {key: value for key, value in asdict(self).items() if key != "correct"}
 
 
 def mean_error(errors: Sequence[float | None]) -> float | None:

@@ -15,11 +15,13 @@ _EVALUATION_BATCH = MappingProxyType({"cpu": 256, "cuda": 2_048})
 
 
 class Judged(NamedTuple):
-    """Error in percent, mean loss, and whether every output was finite."""
+    """Error in percent, mean loss, whether every output was finite, and for each image whether its class was
+    found (n,)."""
 
     error: float
     loss: float
     finite: bool
+    correct: torch.Tensor
 
 
 def evaluate(model: nn.Module, images: Images, most: int) -> Judged:
@@ -28,7 +30,7 @@ def evaluate(model: nn.Module, images: Images, most: int) -> Judged:
     device = images.labels.device
     count = min(most, len(images))
     size = _EVALUATION_BATCH[device.type]
-    wrong = torch.zeros((), device=device, dtype=torch.int64)
+    correct = []
     loss = torch.zeros((), device=device)
     finite = torch.ones((), device=device, dtype=torch.bool)
     with torch.inference_mode():
@@ -37,10 +39,12 @@ def evaluate(model: nn.Module, images: Images, most: int) -> Judged:
             with precision(device):
                 logits = model(images.normalised(which))
             labels = images.labels[which]
-            wrong += (logits.argmax(1) != labels).sum()
+            correct.append(logits.argmax(1) == labels)
             loss += cross_entropy(logits.float(), labels, reduction="sum")
             finite &= logits.isfinite().all()
-    return Judged(100 * wrong.item() / count, loss.item() / count, bool(finite.item()))
+    found = torch.cat(correct)
+    wrong = count - int(found.sum().item())
+    return Judged(100 * wrong / count, loss.item() / count, bool(finite.item()), found)
 
 
 def recompute_norms(model: nn.Module, images: Images, budget: Budget, recipe: Recipe) -> None:

@@ -15,6 +15,7 @@ from regnetlab.models.initialisation import initialised
 from regnetlab.models.native.engine import native
 from regnetlab.training.batches import DeviceData, training_batches
 from regnetlab.training.budget import COMPLETE, INTERRUPTED, TIME_LIMIT, Budget, CurvePoint, Recipe, Score
+from regnetlab.training.correctness import pack
 from regnetlab.training.devices import AUTO, TORCH, precision
 from regnetlab.training.graphs import Gradients, graphed
 from regnetlab.training.judging import evaluate, recompute_norms
@@ -52,6 +53,7 @@ def train(
     data = data.scaled(recipe.input_scale)
     seen: list[CurvePoint] = []
     test_error: float | None = None
+    correct: str | None = None
     try:
         with torch.random.fork_rng(devices=_cuda_index(data)), _without_denormals():
             torch.manual_seed(seed)
@@ -62,7 +64,8 @@ def train(
             deadline = started + budget.time_limit
             ended = _train(model, flat, data, budget, recipe, seed, seen, deadline, told)
             if ended == COMPLETE and data.test is not None:
-                test_error = evaluate(model, data.test, len(data.test)).error
+                judged = evaluate(model, data.test, len(data.test))
+                test_error, correct = judged.error, pack(judged.correct.cpu().numpy())
     except KeyboardInterrupt:
         if watching is None:
             raise
@@ -71,7 +74,7 @@ def train(
         ended = _reason(problem)
     error = seen[-1].error if ended == COMPLETE else None
     images = seen[-1].images if seen else 0
-    return Score(error, tuple(seen), time.monotonic() - started, images, ended, test_error)
+    return Score(error, tuple(seen), time.monotonic() - started, images, ended, test_error, correct)
 
 
 def _train(

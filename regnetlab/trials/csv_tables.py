@@ -23,6 +23,7 @@ from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
 from regnetlab.spaces.ratio import parse_ratio, ratio_text
 from regnetlab.training.budget import CurvePoint
+from regnetlab.training.correctness import unpack
 
 LATENCY_BATCHES = (1, 256)
 """Batch sizes at which the inference of baselines is timed."""
@@ -33,11 +34,15 @@ _TIMES = frozenset(("seconds", "curve", *(f"latency_{batch}_ms" for batch in LAT
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How a cell is written and read, and the type of the column in a data frame."""
+    """How a cell is written and read, and the type of the column in a data frame.
+
+    An ``optional`` column is left out of a file in which all of its cells would be empty.
+    """
 
     dtype: str
     write: Callable[[Any], str] = str
     read: Callable[[str], Any] = str
+    optional: bool = False
 
 
 def _or_empty(write: Callable[[float], str]) -> Callable[[Any], str]:
@@ -46,6 +51,12 @@ def _or_empty(write: Callable[[float], str]) -> Callable[[Any], str]:
 
 def _real(text: str) -> float:
     return float(text) if text else np.nan
+
+
+def _bits(text: str) -> str:
+    if text:
+        unpack(text)
+    return text
 
 
 def _spaced(values: Iterable[Any]) -> str:
@@ -66,6 +77,9 @@ def _short(value: float) -> float:
 
 
 TEXT = Column("str")
+OPTIONAL_TEXT = Column("str", optional=True)
+BITS = Column("str", read=_bits, optional=True)
+"""Which images are classified correctly (``training.correctness``)."""
 WHOLE = Column("int64", lambda value: str(int(value)), int)
 COUNT = Column("float64", lambda value: str(int(value)), _real)
 EXACT = Column("float64", _or_empty(lambda value: repr(float(value))), _real)
@@ -95,7 +109,10 @@ class Table:
         listed = list(rows)
         return pd.DataFrame(
             {
-                name: pd.Series([row[name] for row in listed], dtype=column.dtype)
+                name: pd.Series(
+                    [row.get(name, "") if column.optional else row[name] for row in listed],
+                    dtype=column.dtype,
+                )
                 for name, column in self.columns.items()
             }
         )
@@ -104,9 +121,10 @@ class Table:
         """The rows of a data frame as the text of the file."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.columns)
-        cells = [map(column.write, frame[name].tolist()) for name, column in self.columns.items()]
-        writer.writerows(zip(*cells, strict=True))
+        cells = {name: [*map(column.write, frame[name])] for name, column in self.columns.items()}
+        kept = [name for name, column in self.columns.items() if not column.optional or any(cells[name])]
+        writer.writerow(kept)
+        writer.writerows(zip(*(cells[name] for name in kept), strict=True))
         return text.getvalue()
 
     def parse(self, text: str, source: object) -> pd.DataFrame:
@@ -117,12 +135,16 @@ class Table:
         reader = csv.DictReader(io.StringIO(text))
         try:
             for row in reader:
-                values = {name: column.read(row[name]) for name, column in self.columns.items()}
+                values = {
+                    name: column.read(row.get(name) or "" if column.optional else row[name])
+                    for name, column in self.columns.items()
+                }
                 yield reader.line_num, values
         except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
+            names = [name for name, column in self.columns.items() if not column.optional]
             raise InputError(
                 f"{source}, line {reader.line_num}: not what `regnetlab {self.command}` writes ({error})",
-                f"its columns are {', '.join(self.columns)}",
+                f"its columns are {', '.join(names)}",
             ) from None
 
     def read(self, path: Path) -> pd.DataFrame:
@@ -241,10 +263,13 @@ BASELINES = Table(
         "images": COUNT,
         "seconds": TWO_DECIMALS,
         **{f"latency_{batch}_ms": THREE_DECIMALS for batch in LATENCY_BATCHES},
+        "group": OPTIONAL_TEXT,
+        "correct": BITS,
     },
 )
 """One row a training of the comparison with the baselines, stage ``tuning`` or ``final``. ``test_error`` is
-on the test split; latencies are medians of one batch."""
+on the test split; latencies are medians of one batch. ``group`` is the family of which one network goes on,
+``correct`` says which test images a final training classifies correctly."""
 
 FIDELITY = Table(
     "fidelity.csv",

@@ -34,8 +34,8 @@ from regnetlab.trials.location import Database, Location, mask
 T = TypeVar("T")
 Row = Mapping[str, Any]
 
-SCHEMA = 3
-"""Version of the tables; 1 and 2 were Optuna's (``convert``), and a higher one is refused."""
+SCHEMA = 4
+"""Of the tables: 1 and 2 were Optuna's (``convert``), 3 had no ``correct``, higher ones are refused."""
 PATIENCE = 300.0
 """Seconds to wait for a database that went away."""
 
@@ -52,7 +52,7 @@ TRIALS = sql.Table(
     *(sql.Column(name, sql.BigInteger) for name in ("index", "seed", "flops", "params", "acts")),
     *(sql.Column(name, sql.Double) for name in ("error", "test_error", "seconds")),
     sql.Column("images", sql.BigInteger),
-    *(sql.Column(name, sql.Text) for name in ("ended", "curve", "device", "worker", "finished")),
+    *(sql.Column(name, sql.Text) for name in ("ended", "curve", "device", "worker", "finished", "correct")),
     sql.UniqueConstraint("study", "identity", "data", "device"),
 )
 _FACTS = sql.Table(
@@ -62,7 +62,7 @@ _FACTS = sql.Table(
     sql.Column("name", sql.Text, primary_key=True),
     sql.Column("value", sql.Text, nullable=False),
 )
-_SCORE = (TRIALS.c.error, TRIALS.c.seconds, TRIALS.c.images, TRIALS.c.ended, TRIALS.c.test_error)
+_SCORE = tuple(TRIALS.c[name] for name in ("error", "seconds", "images", "ended", "test_error", "correct"))
 
 
 class Store:
@@ -162,11 +162,9 @@ class Store:
         collecting = gc.isenabled()
         gc.disable()  # nothing made here is garbage: looking for it takes half of the time
         try:
-            for number, data, identity, device, curve, error, seconds, images, ended, test_error in rows:
+            for number, data, identity, device, curve, error, *others in rows:
                 points = tuple(starmap(CurvePoint, json.loads(curve)))
-                self._scores[data, device][identity] = Score(
-                    error, points, seconds, images, ended, test_error
-                )
+                self._scores[data, device][identity] = Score(error, points, *others)
                 self._last = number
         finally:
             if collecting:
@@ -264,6 +262,7 @@ def row_of(trial: Trial) -> dict[str, Any]:
         "device": trial.device,
         "worker": trial.worker,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "correct": score.correct,
     }
 
 
@@ -296,7 +295,27 @@ def _opened(engine: sql.Engine, location: Location, snapshot: bool) -> int:
     """The version of the study's tables, which are made where there are none."""
     with engine.connect() as connection:
         found = _schema(connection, study_name(location))
+    if found == 3:
+        return _widen(engine, study_name(location))
     return _make(engine, location, snapshot) if found is None else found
+
+
+def _widen(engine: sql.Engine, study: str) -> int:
+    """Give a study of schema 3 the column that its table lacks."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # a second process that does it waits
+        _add_correct(connection)
+        _keep(connection, study, "schema", {"version": SCHEMA})
+    return SCHEMA
+
+
+def _add_correct(connection: sql.Connection) -> None:
+    """Add the column to a table of schema 3; in a database any study of this version may have done so."""
+    if TRIALS.c.correct.name not in {
+        each["name"] for each in sql.inspect(connection).get_columns(TRIALS.name)
+    }:
+        connection.exec_driver_sql(f"ALTER TABLE {TRIALS.name} ADD COLUMN {TRIALS.c.correct.name} TEXT")
 
 
 def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
@@ -317,6 +336,7 @@ def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
             _back_up(location)
         for table in _TABLES.sorted_tables:
             connection.execute(sql.schema.CreateTable(table, if_not_exists=True))
+        _add_correct(connection)
         if older:
             facts, rows = read_older(connection, study)
             _add(connection, study, rows)

@@ -92,10 +92,10 @@ def test_everyone_tries_the_same_rates_and_the_final_has_new_seeds(plan: Plan, d
 def test_no_test_error_exists_before_the_choice(
     plan: Plan, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stopped(tried: object) -> dict[str, float]:
+    def stopped(contenders: object, tried: object) -> dict[str, float]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages, "choose", stopped)
+    monkeypatch.setattr(stages, "go_on", stopped)
     with pytest.raises(KeyboardInterrupt):
         ran(plan, data_dir)
     assert all(row["test_error"] is None for row in open_store(plan.store).rows())

@@ -1,18 +1,21 @@
 """Stores that earlier versions wrote, as they wrote them (``stores/``).
 
 Each has two trainings on the data ``a…``; in those of schema 2 the change to the data ``b…`` was accepted,
-and three came after: the first network once more, and the third twice.
+and three came after: the first network once more, and the third twice. That of schema 3 has the third on
+other data, with a test error.
 """
 
 import shutil
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from regnetlab.trials.convert import read_journal
 from regnetlab.trials.store import Store, open_store
-from tests.trials.trainings import CPU, DATA, OTHER_DATA
+from tests.trials.trainings import CPU, DATA, GOOD, OTHER_DATA, job, trial
 
 OLD = Path(__file__).parent / "stores"
 FIRST, SECOND, THIRD = ("7ba3ef0fb9c2e4ed29d4de13", "27b5d4d5ac8a320428d9f9ec", "d6e08ab90b58cd7d39f61a51")
@@ -42,6 +45,30 @@ def test_a_store_of_schema_1_counts_what_it_counted(tmp_path: Path) -> None:
     assert errors(store, DATA) == {FIRST: 12.5, SECOND: None, THIRD: 14.5}
     assert store.fact("changes")["began"] == {"data.checksum": DATA}
     assert store.devices(DATA) == set()
+
+
+def test_a_store_of_schema_3_gains_the_bits_of_test_images_and_loses_nothing(tmp_path: Path) -> None:
+    path = copied(tmp_path, 3)
+    with closing(sqlite3.connect(path)) as connection:
+        before = connection.execute("select * from regnetlab_trials").fetchall()
+        facts = connection.execute("select * from regnetlab_facts where name != 'schema'").fetchall()
+    store = open_store(path)
+    assert errors(store, DATA) == {job(0).identity: 12.5, job(1).identity: None}
+    store.add(trial(3, replace(GOOD, test_error=50.0, correct="2:eJwDAAAAAAE=")))
+    again = open_store(path)
+    assert [row["correct"] for row in again.rows()] == [None, None, None, "2:eJwDAAAAAAE="]
+    assert again.scores(DATA)[job(3).identity].correct == "2:eJwDAAAAAAE="
+    with closing(sqlite3.connect(path)) as connection:
+        assert [row[:-1] for row in connection.execute("select * from regnetlab_trials")][:3] == before
+        kept = "select * from regnetlab_facts where name != 'schema'"
+        assert connection.execute(kept).fetchall() == facts
+
+
+def test_a_snapshot_of_schema_3_leaves_it_as_it_is(tmp_path: Path) -> None:
+    path = copied(tmp_path, 3)
+    before = path.read_bytes()
+    assert errors(open_store(path, snapshot=True), OTHER_DATA) == {job(2).identity: 14.5}
+    assert path.read_bytes() == before
 
 
 def test_the_facts_come_along(tmp_path: Path) -> None:
