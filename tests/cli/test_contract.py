@@ -36,6 +36,10 @@ KEYS = {
         f" seed_noise spaces{{band failed incomplete learned mean{INTERVAL} median{INTERVAL} min n"
         f" q05{INTERVAL} space}}}}"
     ),
+    "bands quick": (
+        "{as_space bands{constraint high high_all informative inside inside_by_chance low low_all p property}"
+        " constraints failed inside_all level n notes share space spaces study unknown}"
+    ),
     "plan --from pilot.csv": "{margin notes power seconds seeds steps{hours n pilot step} workers}",
     "compare-baselines quick": (
         "{comparisons{a b difference flops interval tried_once verdict}"
