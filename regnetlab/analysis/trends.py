@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from regnetlab.analysis.log_linear_fit import fits_of_all
+from regnetlab.analysis.statistics.best_of_samples import band
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.analysis.statistics.partial_rank import partial_rank_correlation
 from regnetlab.spaces.arrays import Floats, Ints
@@ -32,9 +33,6 @@ PROPERTIES: Mapping[str, str] = MappingProxyType(
 """The properties of a network that errors are set against, and their titles."""
 
 TENTH = 0.1
-_SHARE = 0.25
-_RESAMPLES = 10_000
-_SEED = 20200330
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +150,7 @@ def trend(values: Floats, errors: Floats, name: str, strata: Ints, depths: Float
         return None
     equal_depth = name != "depth" and bool(np.isfinite(depths[known]).all())
     correlation = partial_rank_correlation(x, y, strata[known], depths[known] if equal_depth else None)
-    return Trend(name, len(x), correlation, _best(x, y), equal_depth)
+    return Trend(name, len(x), correlation, band(x, y), equal_depth)
 
 
 def rank_correlation(x: Floats, y: Floats) -> Interval:
@@ -169,16 +167,3 @@ def best_and_worst(networks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     ordered = networks.sort_values("error", kind="stable")
     count = min(max(3, round(TENTH * len(ordered))), len(ordered) // 2)
     return ordered.head(count), ordered.tail(count)
-
-
-def _best(x: Floats, errors: Floats) -> Interval:
-    """One Beta draw gives the rank of the best of m draws with replacement (see ``intervals``)."""
-    n = len(x)
-    m = max(1, round(_SHARE * n))
-    # Networks in a random order before they are ranked: equal errors must not favour the first.
-    random = np.random.default_rng(_SEED)
-    shuffled = random.permutation(n)
-    order = shuffled[np.argsort(errors[shuffled], kind="stable")]
-    ranks = np.minimum(random.beta(1, m, _RESAMPLES) * n, n - 1).astype(np.int64)
-    low, middle, high = np.quantile(x[order[ranks]], [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2])
-    return Interval(float(middle), float(low), float(high))

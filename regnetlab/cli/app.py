@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from regnetlab import __version__
 from regnetlab.cli import (
+    bands,
     baselines,
     compare,
     count,
@@ -60,6 +61,7 @@ app.command(name="compare-baselines")(baselines.compare_baselines)
 app.command()(fidelity.fidelity)
 app.command()(latency.latency)
 app.command(name="fit-regnet")(width_law.fit_regnet)
+app.command()(bands.bands)
 app.command()(report.report)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from regnetlab.spaces.arrays import Mask
 
-
 _MOST = 10**8
 """Bytes of bits: no test split has as many images."""
 

@@ -44,6 +44,10 @@ KEYS = {
     "plan --from pilot.csv": (
         "{margin notes power seconds seeds steps{hours n n_estimate n_range pilot step} workers}"
     ),
+    "bands quick": (
+        "{as_space bands{constraint high high_all informative inside inside_by_chance low low_all p property}"
+        " constraints failed inside_all level n notes share space spaces study unknown}"
+    ),
     "compare-baselines quick": (
         "{comparisons{a b difference flops interval tried_once verdict}"
         " contenders{acts failed family flops latency_ms{1 256} learned lr lr_at_edge model name params"

@@ -13,6 +13,7 @@ from tests.docs.blocks import Shown, commands
 COMMANDS = commands()
 _COMMITTED = {str(path) for path in committed_studies()}
 _CHEAP = (
+    "bands",
     "sample",
     "summary",
     "models",
@@ -31,7 +32,7 @@ def _named(shown: Shown) -> list[str]:
     """The studies and files that a command reads."""
     words = shown.words
     read = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--from" and words[0] != "new"]
-    takes_study = ("compare", "compare-baselines", "fit-regnet", "plan", "run")
+    takes_study = ("bands", "compare", "compare-baselines", "fit-regnet", "plan", "run")
     if words[0] in takes_study and len(words) > 1 and not words[1].startswith("-"):
         read.append(words[1])
     return read
