@@ -172,12 +172,13 @@ def _show_margin(found: "Fidelity") -> None:
 
     if not found.largest.steps:
         return
+    largest, margin = found.largest.name, points(found.margin)
     print(
-        f"\nmargin: as many standard deviations within spaces (sd) as {points(found.margin)} at"
-        f" {found.largest.name};\nnetworks a space for 80% power of the verdict at {found.largest.name} on the"
-        " step with the widest\nspread, and hours of one worker for its two spaces: rough, as any figure of so"
-        " few; p: of the\nspaces differing from each other as there; no: they seem not to, and the budget is"
-        " ruled out\n"
+        f"\nmargin: as many standard deviations within spaces (sd) as {margin} at {largest};"
+        f"\nnetworks a space for 80% power of the verdict at {largest} on the step with the widest"
+        "\nspread, and hours of one worker for its two spaces: rough, as any figure of so few;"
+        "\np: of the spaces differing from each other as there; no: they seem not to, which rules"
+        "\nthe budget out\n"
     )
     rows = (
         (
