@@ -2,9 +2,9 @@
 
 ``python tests/benchmarks/evidence.py [ROUNDS]`` (150): simulated ladders of three budgets, spaces × networks
 as named; the mean of the evidence an hour that was found, how often its 95% interval held the true one, how
-often the truly best budget was ruled out, and how many budgets could not be told apart. Then, where a step has
-the same effect at all budgets, none, or one at some of them only: how often each budget is recommended. Docs:
-fidelity.md.
+often the truly best budget was ruled out, and how many budgets could not be told apart. Then, where a step
+has the same effect at all budgets, none, or one at some of them only: how often each budget is recommended.
+Docs: fidelity.md.
 """
 
 import sys

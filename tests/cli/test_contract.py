@@ -54,7 +54,8 @@ KEYS = {
         " effects_differ{differ p unseen}"
         f" epochs evidence_an_hour{INTERVAL} failed for_margin{{hours n}} images margin_scaled may_be_best"
         f" medians{{estimate high low space}} networks_an_hour relative{INTERVAL} rung sd_within_spaces"
-        f" seconds{INTERVAL} steps validation validity{INTERVAL} within_spaces{CORRELATION}}} seeds spaces study}}"
+        f" seconds{INTERVAL} steps validation validity{INTERVAL} within_spaces{CORRELATION}}} seeds"
+        " spaces study}"
     ),
     "fit-regnet quick": (
         "{derived{acts bottleneck_ratios depths flops group_widths id model params widths} derived_reason"
