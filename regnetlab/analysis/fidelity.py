@@ -90,8 +90,8 @@ class Fidelity(Result):
             )
         if chosen is not largest and math.isfinite(chosen.unseen):
             remarks.append(
-                f"A step may change by up to {chosen.unseen:.1f} standard deviations between {chosen.name} and"
-                f" {largest.name} without this ladder showing it."
+                f"A step may change by up to {chosen.unseen:.1f} standard deviations between {chosen.name}"
+                f" and {largest.name} without this ladder showing it."
             )
         return remarks
 
