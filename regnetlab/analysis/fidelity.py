@@ -91,8 +91,8 @@ class Fidelity(Result):
             )
         if chosen is not largest and math.isfinite(chosen.unseen):
             remarks.append(
-                f"So few networks can miss that a step changes by less than {chosen.unseen:.1f} standard"
-                f" deviations between {chosen.name} and {largest.name}."
+                f"A step may change by up to {chosen.unseen:.1f} standard deviations between {chosen.name}"
+                f" and {largest.name} without this ladder showing it."
             )
         return remarks
 

@@ -2,7 +2,9 @@
 
 ``python tests/benchmarks/evidence.py [ROUNDS]`` (150): simulated ladders of three budgets, spaces × networks
 as named; the mean of the evidence an hour that was found, how often its 95% interval held the true one, how
-often the truly best budget was ruled out, and how many budgets could not be told apart. Docs: fidelity.md.
+often the truly best budget was ruled out, and how many budgets could not be told apart. Then, where a step
+has the same effect at all budgets, none, or one at some of them only: how often each budget is recommended.
+Docs: fidelity.md.
 """
 
 import sys
@@ -13,6 +15,15 @@ from regnetlab.analysis.fidelity import judge
 from regnetlab.analysis.statistics.ladder import Measured
 from regnetlab.training.budget import Budget
 from tests.analysis.statistics.test_rank_agreement import SECONDS, VALIDITY, population
+from tests.analysis.test_fidelity import stretched
+
+EFFECTS = {
+    "none": (0.0, 0.0, 0.0),
+    "1 at all": (1.0, 1.0, 1.0),
+    "1 at the largest only": (0.0, 0.0, 1.0),
+    "1 at all but the smallest": (0.0, 1.0, 1.0),
+    "1 at the smaller ones only": (1.0, 1.0, 0.0),
+}
 
 
 def main(rounds: int) -> None:
@@ -40,6 +51,16 @@ def main(rounds: int) -> None:
             f" {', '.join(f'{each:.0%}' for each in held / rounds)} | {lost / rounds:.0%}"
             f" | {open_ / rounds:.1f} of 3 |"
         )
+    print("\n| effect | networks | recommended: smallest, middle, largest |")
+    print("|---|---|---|")
+    for name, effects in EFFECTS.items():
+        for networks in (10, 20, 40):
+            random = np.random.default_rng(0)
+            counts = np.zeros(3, np.int64)
+            for _ in range(rounds):
+                result = judge(stretched(random, np.array(effects), networks), 1.0)
+                counts += [result.recommended is rung for rung in result.rungs]
+            print(f"| {name} | {networks} | {', '.join(f'{each:.0%}' for each in counts / rounds)} |")
 
 
 if __name__ == "__main__":

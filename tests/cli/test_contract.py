@@ -58,10 +58,13 @@ KEYS = {
         "{best cheapest_verdict finding incomplete largest level majority_error margin may_be_best networks"
         " not_learned recommended"
         f" rungs{{all{CORRELATION} batch_size"
-        " comparisons{a agreement b change change_interval interval median_difference verdict}"
-        f" epochs evidence_an_hour{INTERVAL} failed for_margin{{hours n}} images may_be_best"
-        f" medians{{estimate high low space}} networks_an_hour relative{INTERVAL} rung seconds{INTERVAL}"
-        f" steps validation validity{INTERVAL} within_spaces{CORRELATION}}} seeds spaces study}}"
+        f" comparisons{{a agreement b change change_interval effect{INTERVAL} effect_change{INTERVAL}"
+        f" effect_per_sqrt_hour{INTERVAL} interval median_difference verdict}}"
+        " effects_differ{differ p unseen}"
+        f" epochs evidence_an_hour{INTERVAL} failed for_margin{{hours n}} images margin_scaled may_be_best"
+        f" medians{{estimate high low space}} networks_an_hour relative{INTERVAL} rung sd_within_spaces"
+        f" seconds{INTERVAL} steps validation validity{INTERVAL} within_spaces{CORRELATION}}} seeds"
+        " spaces study}"
     ),
     "fit-regnet quick": (
         "{derived{acts bottleneck_ratios depths flops group_widths id model params widths} derived_reason"

@@ -18,7 +18,7 @@ from tests.analysis.test_latency import exact, rows, several
 from tests.report.test_page import browser as browser  # noqa: PLC0414 (a fixture)
 from tests.report.test_page import content_of, spread
 
-LADDER = judge(measured(population(0.9, np.array([4.0, -4.0, -4.0])), 2), 1.0)
+LADDER = judge(measured(population(0.9, np.array([4.0, -4.0, -4.0]), seed=1), 2), 1.0)
 
 
 @pytest.fixture
