@@ -96,7 +96,7 @@ def stops(a: Floats, b: Floats, level: float) -> dict[str, int]:
         at_look = difference(a[:n], b[:n])
         for kind in NAMES:
             factor = Course(a[:n], b[:n], (len(a), len(b)), kind).factor(level)
-            interval = at_look.interval(level) if factor is None else at_look.around(factor)
+            interval = at_look.interval(level) if factor is None else at_look.at(factor)
             found[kind] = found[kind] or n * claims(interval)
     found["end"] = len(a) * claims(at_look.interval(level))
     return found

@@ -22,6 +22,8 @@ FIXED, SEQUENTIAL, ANYTIME = "fixed", "sequential", "anytime"
 _SHARES = {MEDIAN: 0.5, Q05: 0.05}
 _FEWEST_LOOKED_AT = 10
 """Networks of each space at the first of several looks: of fewer, a standard error says little."""
+_IN_TAIL = 10
+"""Bootstrap draws beyond an end of an interval that is taken from them."""
 _SEED = 20200330
 
 
@@ -51,11 +53,24 @@ class Difference:
         if len(self.draws):
             low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
             return Interval(self.estimate, float(low), float(high))
-        return self.around(float(stats.t.ppf((1 + level) / 2, self.freedom)) if self.error else 0.0)
+        return self._around(float(stats.t.ppf((1 + level) / 2, self.freedom)))
 
-    def around(self, factor: float) -> Interval:
-        """So many standard errors to each side."""
-        reach = factor * self.error
+    def at(self, factor: float) -> Interval:
+        """For one of several looks, whose boundary is so many standard errors of a normal estimate.
+
+        It is the percentile interval with the same tails where the draws reach that far out; beyond,
+        Student's t with the networks' degrees of freedom, since a standard error of few networks is
+        uncertain itself.
+        """
+        tail = float(stats.norm.sf(factor))
+        if tail * len(self.draws) >= _IN_TAIL:
+            low, high = np.quantile(self.draws, [tail, 1 - tail])
+            return Interval(self.estimate, float(low), float(high))
+        freedom = self.freedom if math.isfinite(self.freedom) else self.n - 1
+        return self._around(float(stats.t.isf(tail, freedom)))
+
+    def _around(self, factor: float) -> Interval:
+        reach = factor * self.error if self.error else 0.0
         return Interval(self.estimate, self.estimate - reach, self.estimate + reach)
 
 
@@ -156,9 +171,9 @@ def interval_of(course: Course, level: float, statistic: str = MEDIAN, bound: fl
         return whole.interval(level)
     enough = max(_FEWEST_LOOKED_AT, fewest_for(level, whole.share))
     if course.kind == ANYTIME:
-        return whole.around(factor if whole.n >= enough else math.inf)
+        return whole.at(factor) if whole.n >= enough else Interval(whole.estimate, -math.inf, math.inf)
     found = [
-        difference(course.a[:n_a], course.b[:n_b], statistic, bound).around(factor)
+        difference(course.a[:n_a], course.b[:n_b], statistic, bound).at(factor)
         for (n_a, n_b), factor in zip(course.looks, boundaries(1 - level), strict=False)
         if min(n_a, n_b) >= enough
     ]

@@ -6,6 +6,7 @@ populations together) between the largest of the two least values and the least 
 bin with fewer than five networks of either population is left out.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,7 +62,7 @@ class Matched:
         if factor is None:
             low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
             return Interval(self.estimate, float(low), float(high))
-        reach = factor * float(np.std(self.draws))
+        reach = factor * float(np.std(self.draws)) if math.isfinite(factor) else math.inf
         return Interval(self.estimate, self.estimate - reach, self.estimate + reach)
 
 
