@@ -75,8 +75,8 @@ class Cost:
         before = ""
         if self.population_trainings:
             before = (
-                f"; before that a population of {self.population_trainings:,} trainings in"
-                f" {self.population_hours:.2f} hours, from which they come"
+                f"; the study's population before that: {self.population_trainings:,}"
+                f" training{'s' * (self.population_trainings != 1)} in {self.population_hours:.2f} hours"
             )
         return (
             f"{self.side}: {self.architectures} architecture{'s' * (self.architectures != 1)},"
@@ -332,8 +332,8 @@ def _matches(networks: Sequence[TunedNetwork], ahead: set[str]) -> tuple[list[Ma
         if any(each.learned is False for each in (a, b)):
             named = " and ".join(each.name for each in (a, b) if each.learned is False)
             withheld.append(
-                f"Nothing is claimed at {_range(flops)} flops: of the best of each side by tuning, {named}"
-                " has not clearly learned."
+                f"Nothing is claimed at {_range(flops)} flops: {named}, the best of a side by tuning, has not"
+                " clearly learned."
             )
         elif a.test is not None and b.test is not None:
             tries = tuple(_tries(each, networks, flops) for each in (HAND_DESIGNED, REGNETS))

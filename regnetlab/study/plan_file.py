@@ -9,7 +9,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import PydanticCustomError
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.models.families import is_family
@@ -87,6 +88,14 @@ class _Run(_Section):
 
 
 _Compare: Any = _section(Terms)
+
+
+def _regnets(value: Any) -> Any:
+    if value == "equal" or (type(value) is int and 0 <= value <= 100):
+        return value
+    raise PydanticCustomError("regnets", 'it must be a whole number from 0 to 100, or "equal"')
+
+
 _RecipePart: Any = _section(Recipe)
 
 
@@ -96,7 +105,7 @@ class _Baselines(_Section):
     lr: Annotated[tuple[float, ...], Field(min_length=1, max_length=20)] = (0.0125, 0.05, 0.2)
     tuning_seeds: Annotated[int, Field(ge=1, le=100)] = 1
     seeds: Annotated[int, Field(ge=3, le=100)] = 3
-    regnets: Annotated[int, Field(ge=0, le=100)] | Literal["equal"] | None = None
+    regnets: Annotated[Any, BeforeValidator(_regnets)] = None
     recipe: dict[str, _RecipePart] = Field(default_factory=dict)
 
 

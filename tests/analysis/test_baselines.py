@@ -1,12 +1,15 @@
 """Tuned networks and who wins, on made-up rows with known truth."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from regnetlab.analysis.baselines import baselines
+from regnetlab.analysis.statistics.error_difference import over_seeds_and_images
+from regnetlab.training.correctness import pack, unpack
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.csv_tables import BASELINES
 from tests.analysis.frames import baseline_rows, baselines_of
@@ -154,3 +157,139 @@ def test_a_network_is_held_to_guessing_on_the_split_that_judged_it() -> None:
     document = found.to_json()
     assert (document["majority_error"], document["majority_error_test"]) == (60.0, 79.0)
     assert document["contenders"][0]["learned"] is False
+
+
+def of_group(rows: list[dict[str, Any]], group: str, tuning: float) -> list[dict[str, Any]]:
+    """The rows of a network that competes in a group, with this least error in tuning."""
+    best = [row for row in rows if row["stage"] == "tuning" and row["error"] == 19.0]
+    best[0]["error"] = tuning
+    return [row | {"group": group, "contender": f"{group}: {row['model']}"} for row in rows]
+
+
+def bits(seed: int, *errors: float) -> list[str]:
+    """What trainings with these test errors (percent) classify correctly, of 1,000 images."""
+    random = np.random.default_rng(seed)
+    return [pack(random.permutation(1_000) >= 10 * error) for error in errors]
+
+
+def test_a_family_is_stood_for_by_its_best_in_tuning_whatever_the_final_trainings_say() -> None:
+    rows = of_group(baseline_rows("deep", "ResNet", 100, [9] * 3, [5, 5, 6]), "resnet@1MF", 14.0)
+    rows += of_group(baseline_rows("flat", "ResNet", 100, [9] * 3, [9, 9, 10]), "resnet@1MF", 12.0)
+    (match,) = baselines_of(rows, baseline_rows("r", "RegNet", 105, [8] * 3, [7, 7, 8])).matches
+    assert (match.a.name, match.a.short_name) == ("resnet@1MF: flat", "flat")
+    assert "the RegNet r beats the hand-designed flat" in match.text
+
+
+def test_equal_errors_in_tuning_are_decided_by_the_name() -> None:
+    for names in (("x", "y"), ("y", "x")):
+        rows = [row for name in names for row in of_group(baseline_rows(name, "VGG", 9, [9], [9]), "g", 12.0)]
+        (match,) = baselines_of(rows, baseline_rows("r", "RegNet", 9, [8], [8])).matches
+        assert match.a.short_name == "x"
+
+
+def test_only_what_goes_on_is_waited_for() -> None:
+    best = of_group(baseline_rows("best", "VGG", 100, [9] * 3, [9] * 3), "vgg@1MF", 12.0)
+    other = of_group(baseline_rows("other", "VGG", 100, [9] * 3, [9] * 3), "vgg@1MF", 13.0)[:3]
+    regnet = baseline_rows("r", "RegNet", 100, [8] * 3, [8] * 3)
+    found = baselines_of(best, other, regnet)
+    assert found.final
+    assert [each.test is None for each in found.networks] == [False, False, True]
+    assert not baselines_of(best[:4], other, regnet).final
+
+
+def test_each_side_says_what_it_tried_and_an_unequal_chance_is_told() -> None:
+    families = [
+        row
+        for i in range(4)
+        for row in of_group(baseline_rows(f"n{i}", "VGG", 100 + i, [9], [9]), "vgg@1MF", 12.0 + i)
+    ]
+    failed = [row | {"error": math.nan} for row in baseline_rows("never", "NiN", 101, [], [])]
+    regnets = [row for i in range(5) for row in baseline_rows(f"r{i}", "RegNet", 100 + i, [8], [8])]
+    (equal,) = baselines_of(families, failed, regnets).matches
+    assert [(t.architectures, t.rates, t.trainings) for t in equal.tries] == [(5, 3, 15), (5, 3, 15)]
+    assert equal.tried_more is None
+    assert "tried: 5 × 3 by hand, 5 × 3 RegNets" in equal.text
+    found = baselines_of(families, failed, regnets[:4])
+    (unequal,) = found.matches
+    assert unequal.tried_more == "hand-designed"
+    assert any(
+        "the hand-designed side had more trainings to choose by, 15 against 3" in r for r in found.remarks()
+    )
+    (other,) = baselines_of(families[:4], regnets).matches
+    assert other.tried_more == "RegNet"
+
+
+def test_the_hand_designed_side_wins_in_as_plain_words() -> None:
+    a, r = (
+        baseline_rows("a", "VGG", 100, [8] * 2, [8, 8.1]),
+        baseline_rows("r", "RegNet", 100, [9] * 2, [9, 9.1]),
+    )
+    (match,) = baselines_of(a, r).matches
+    assert match.verdict == "worse"
+    assert "the hand-designed a beats the RegNet r on the test split, 8.1% against 9.1%" in match.text
+    assert "RegNet − hand-designed +1.00 points" in match.text
+
+
+def test_the_interval_is_over_test_images_where_every_training_says_which_it_got_right() -> None:
+    sides = []
+    for name, family, errors in (("a", "VGG", (12, 13, 14)), ("r", "RegNet", (10, 11, 10))):
+        rows = baseline_rows(name, family, 100, list(errors), list(errors))
+        for row, text in zip(rows[3:], bits(1, *errors), strict=True):
+            row["correct"] = text
+        sides.append(rows)
+    (match,) = baselines_of(*sides).matches
+    masks = [np.array([unpack(row["correct"]) for row in rows[3:]]) for rows in sides]
+    assert match.difference == over_seeds_and_images(*masks)
+    assert match.difference.estimate == pytest.approx(-8 / 3)
+    assert "over training seeds and test images." in match.text
+    assert match.to_json()["interval_over"] == "over training seeds and test images"
+    sides[1][-1]["correct"] = ""
+    (match,) = baselines_of(*sides).matches
+    assert not match.over_images
+    assert "over training seeds only." in match.text
+
+
+def test_what_has_not_learned_in_tuning_stands_for_no_one() -> None:
+    guess = {"guess": Guessing(18.0, 18.0, 1_000), "guess_test": Guessing(18.0, 18.0, 1_000)}
+    idle = baseline_rows("idle", "NiN", 100, [18] * 3, [18] * 3)  # 19% in tuning
+    good = of_group(baseline_rows("good", "VGG", 100, [9] * 3, [9, 9, 10]), "g", 10.0)
+    regnet = of_group(baseline_rows("r", "RegNet", 100, [8] * 3, [8, 8, 9]), "h", 10.0)
+    found = baselines(BASELINES.frame([*idle, *good, *regnet]), **guess)
+    (match,) = found.matches
+    assert match.a.short_name == "good"
+    assert len(found.not_learned) == 1
+    nothing = baselines(BASELINES.frame([*idle, *regnet]), **guess)
+    assert nothing.matches == ()
+
+
+def test_a_best_in_tuning_that_learns_nothing_in_the_end_claims_nothing() -> None:
+    guess = {"guess": Guessing(90.0, 90.0, 1_000), "guess_test": Guessing(90.0, 90.0, 1_000)}
+    rows = baseline_rows("a", "VGG", 100, [90] * 3, [90] * 3) + baseline_rows(
+        "r", "RegNet", 9, [8] * 3, [8] * 3
+    )
+    rows = [row | {"flops": 100} for row in rows]
+    found = baselines(BASELINES.frame(rows), **guess)
+    assert found.matches == ()
+    assert found.reason.startswith(
+        "Nothing is claimed at 100 flops: a, the best of a side by tuning, has not"
+    )
+    assert found.remarks() == [found.reason]
+
+
+def test_a_side_costs_its_tuning_its_final_trainings_and_its_population() -> None:
+    rows = baseline_rows("a", "VGG", 100, [9], [9]) + baseline_rows("r", "RegNet", 500, [8, 8], [8, 8])
+    by_hand, regnets = baselines(BASELINES.frame(rows), population=(1_092, 1.75)).costs
+    assert (by_hand.architectures, by_hand.tuning_trainings, by_hand.final_trainings) == (1, 3, 1)
+    assert by_hand.hours == pytest.approx(4 * 2 / 3600)
+    assert by_hand.population_trainings == 0
+    assert regnets.text == (
+        "RegNet: 1 architecture, 3 tuning and 2 final trainings in 0.00 hours; the study's population before"
+        " that: 1,092 trainings in 1.75 hours."
+    )
+
+
+def test_a_failed_final_training_is_told_with_the_match() -> None:
+    a = baseline_rows("a", "VGG", 100, [9, 9, 9], [9, 9.1, 9.2])
+    a[-1] |= {"ended": "out of memory", "error": math.nan, "test_error": math.nan}
+    found = baselines_of(a, baseline_rows("r", "RegNet", 100, [8] * 3, [8, 8, 8.1]))
+    assert "a: 1 of 3 final trainings failed and are in no mean" in found.remarks()

@@ -1,6 +1,6 @@
 """How often the statistics of ``compare`` are right, on simulated populations whose truth is known.
 
-    python tests/benchmarks/calibration.py [--rounds 2000] [-o docs/calibration.md]
+    python tests/benchmarks/calibration.py [--rounds 2000] [--contests] [-o docs/calibration.md]
 
 Every cell is a share of the rounds, each a pair of populations drawn anew; its Monte-Carlo standard
 error stands in the page's head. 2,000 rounds take about a quarter of an hour on one core.
@@ -11,11 +11,15 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from regnetlab.analysis.statistics.differences import median_difference
+from regnetlab.analysis.statistics.error_difference import over_seeds, over_seeds_and_images
 from regnetlab.analysis.statistics.intervals import (
+    Interval,
     mean_interval,
     quantile_interval,
 )
@@ -23,7 +27,7 @@ from regnetlab.analysis.statistics.matching import matched
 from regnetlab.analysis.statistics.planning import networks_range
 from regnetlab.analysis.statistics.rank_tests import probability_of_superiority, rank_tests
 from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, verdict
-from regnetlab.spaces.arrays import Floats
+from regnetlab.spaces.arrays import Floats, Mask
 
 Draw = Callable[[np.random.Generator, int], Floats]
 
@@ -167,6 +171,98 @@ def planned(rounds: int) -> list[str]:
     return lines + _ABOUT_PLANS
 
 
+def trained(
+    random: np.random.Generator, seeds: tuple[int, int], images: int, spreads: tuple[float, float]
+) -> tuple[Mask, Mask]:
+    """Which test images the trainings of two networks of equal error (12%) classify correctly.
+
+    ``spreads`` are standard deviations of a network's error over its seeds, in points. Whether an image is
+    classified correctly hangs on how hard it is for all (70% of the variance), for this network (12%), and on
+    chance (18%), so seeds of one network agree more than networks do.
+    """
+    border = stats.norm.isf(0.12)
+    hard = _normal(random, 0.70, images)
+    found = []
+    for n, spread in zip(seeds, spreads, strict=True):
+        shift = spread / 100 / stats.norm.pdf(border)
+        level = hard + _normal(random, 0.12, images)
+        level = level + _normal(random, 0.18, (n, images)) + _normal(random, shift**2, (n, 1))
+        found.append(level < border * np.sqrt(1 + shift**2))
+    return found[0], found[1]
+
+
+def _normal(random: np.random.Generator, variance: float, shape: int | tuple[int, int]) -> Any:
+    return np.float32(np.sqrt(variance)) * random.standard_normal(shape, np.float32)
+
+
+def pigeonhole(random: np.random.Generator, a: Mask, b: Mask, resamples: int = 200) -> Interval:
+    """The percentile interval of the pigeonhole bootstrap (Owen 2007): seeds and images are drawn again."""
+    images = a.shape[1]
+    drawn = random.integers(images, size=(resamples, images))
+    drawn += images * np.arange(resamples)[:, None]
+    weights = np.bincount(drawn.ravel(), minlength=resamples * images).reshape(resamples, images) / images
+    means = []
+    for side in (a, b):
+        of_seeds = weights @ (100.0 * ~side.T)  # (resamples, seeds)
+        which = random.integers(len(side), size=of_seeds.shape)
+        means.append(np.take_along_axis(of_seeds, which, 1).mean(1))
+    low, high = np.quantile(means[1] - means[0], [0.025, 0.975])
+    return Interval(float(100 * (a.mean() - b.mean())), float(low), float(high))
+
+
+def contest_rates(
+    seeds: tuple[int, int],
+    images: int,
+    spreads: tuple[float, float],
+    rounds: int,
+    seed: int = 0,
+    bootstrapped: int | None = None,
+) -> dict[str, float]:
+    """Shares of rounds in which intervals of the difference of two equal networks hold 0; a half-width."""
+    random = np.random.default_rng(seed)
+    hits = dict.fromkeys(("seeds and images", "seeds only", "pigeonhole"), 0)
+    halves = []
+    few = rounds // 10 if bootstrapped is None else bootstrapped  # the bootstrap is dear
+    for i in range(rounds):
+        a, b = trained(random, seeds, images, spreads)
+        found = {
+            "seeds and images": over_seeds_and_images(a, b),
+            "seeds only": over_seeds(*(100 - 100 * each.mean(1) for each in (a, b))),
+            **({"pigeonhole": pigeonhole(random, a, b)} if i < few else {}),
+        }
+        for name, interval in found.items():
+            hits[name] += interval.low <= 0 <= interval.high
+        halves.append(found["seeds and images"].high - found["seeds and images"].estimate)
+    shares = {name: hit / max(few if name == "pigeonhole" else rounds, 1) for name, hit in hits.items()}
+    return shares | {"half-width": float(np.median(halves))}
+
+
+def contest_lines(rounds: int) -> list[str]:
+    """The table of contests."""
+    lines = [
+        "## Contests",
+        "",
+        "Two networks of 12% error, each trained with some seeds and judged on one set of test images, are",
+        "equal: how often the 95% interval of their difference holds 0. In all other rounds a winner is",
+        "claimed where there is none. *Spread*: deviation of an error over the seeds of either network,",
+        "in points. *Seeds and images*: the interval of `compare-baselines`; *±*: its median half-width, in",
+        "points. *Seeds only*: Welch's, which older studies have. *Pigeonhole*: the percentile bootstrap of",
+        "seeds and images (Owen 2007; a tenth of the rounds).",
+        "",
+        row(("seeds", "images", "spread", "seeds and images", "±", "seeds only", "pigeonhole")),
+        row(["---"] * 7),
+    ]
+    for images in (2_000, 10_000):
+        for n in (3, 5, 8, 12):
+            for spreads in ((0.3, 0.3), (0.3, 1.4), (1.4, 1.4)):
+                print("contest", n, images, spreads, file=sys.stderr)
+                found = contest_rates((n, n), images, spreads, rounds, seed=len(lines))
+                cells = [percent(found["seeds and images"]), f"{found['half-width']:.2f}"]
+                cells += [percent(found[name]) for name in ("seeds only", "pigeonhole")]
+                lines.append(row([n, f"{images:,}", " and ".join(map(str, spreads)), *cells]))
+    return lines
+
+
 def page(rounds: int) -> str:
     """The tables as Markdown."""
     error = 100 * np.sqrt(0.05 * 0.95 / rounds)
@@ -239,6 +335,7 @@ def page(rounds: int) -> str:
         found = matched_rates(n, rounds // 4)
         lines.append(row([str(n), *map(percent, found.values())]))
     lines += planned(rounds // 5)
+    lines += ["", *contest_lines(rounds)]
     return "\n".join(lines) + "\n"
 
 
@@ -254,8 +351,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2_000)
     parser.add_argument("-o", type=Path)
+    parser.add_argument("--contests", action="store_true", help="the section on contests alone")
     arguments = parser.parse_args()
-    text = page(arguments.rounds)
+    rounds = arguments.rounds
+    text = "\n".join(contest_lines(rounds)) + "\n" if arguments.contests else page(rounds)
     if arguments.o is None:
         print(text)
     else:

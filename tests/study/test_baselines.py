@@ -1,19 +1,24 @@
 """Baselines and RegNets: tuned alike on validation, judged once on the test split, never chosen by it."""
 
 import csv
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from regnetlab.analysis.baselines import baselines
 from regnetlab.errors import InputError
+from regnetlab.models.families import FAMILIES, NAMED_LIKE_A_NETWORK
+from regnetlab.models.registry import ANY_DEPTH, is_network
 from regnetlab.study import stages
 from regnetlab.study.baselines import (
     UNSETTLED,
     Basis,
     check_unchanged,
     choose,
+    go_on,
     hand_designed,
     regnets,
     tuning_jobs,
@@ -26,10 +31,11 @@ from regnetlab.study.results import compared_with_baselines
 from regnetlab.study.stages import planned_jobs, study_state
 from regnetlab.study.status import status
 from regnetlab.training.budget import Score, mean_error
-from regnetlab.trials.job import Trial
+from regnetlab.trials.csv_tables import BASELINES
+from regnetlab.trials.job import Job, Trial
 from regnetlab.trials.store import open_store
 from tests.conftest import STUDY
-from tests.study.running import ran, trainings
+from tests.study.running import Heard, ran, trainings
 
 MakeStudy = Callable[..., Path]
 DATA = "f" * 64
@@ -213,3 +219,159 @@ def test_baselines_that_can_not_be_are_refused_before_anything_is_written(
 def test_mistakes_in_the_section_are_named(make_study: MakeStudy, old: str, new: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         load_plan(make_study(STUDY + CONTEST.replace(old, new)))
+
+
+FAMILY = """
+[baselines]
+names = ["densenet_small@d@0.3MF", "densenet@0.3MF", "bn_lenet@small"]
+lr = [0.05, 0.2]
+"""
+
+
+@pytest.fixture
+def family_plan(make_study: MakeStudy) -> Plan:
+    return load_plan(make_study(STUDY.replace("n = 2\n[[", "n = 4\n[[") + FAMILY))
+
+
+def test_every_network_of_a_family_competes_within_it(family_plan: Plan) -> None:
+    found = hand_designed(family_plan)
+    groups = Counter(each.group for each in found)
+    assert groups == {"densenet_small@d@0.3MF": 3, "densenet@0.3MF": 2, "": 1}
+    assert found[0].name == f"densenet_small@d@0.3MF: {found[0].model}"
+    assert found[0].model == "densenet_small@1d@0.203x"
+    assert all(0.27e6 <= each.flops <= 0.33e6 for each in found if each.group)
+    assert member(family_plan, found[0].name).text == found[0].model
+
+
+def test_families_are_known_without_torch_as_the_registry_knows_them() -> None:
+    assert set(ANY_DEPTH) == FAMILIES
+    assert {name for name in ANY_DEPTH if is_network(name)} == NAMED_LIKE_A_NETWORK
+
+
+@pytest.mark.parametrize(
+    ("names", "line", "regnets"),
+    [
+        ('"resnet@1MF"', "", "equal"),
+        ('"bn_lenet", "resnet"', 'forms = ["1MF"]', "equal"),
+        ('"resnet@1MF"', "regnets = 3", 3),
+        ('"resnet18@1MF"', "", 2),
+        ('"resnet18@1MF"', 'regnets = "equal"', "equal"),
+    ],
+)
+def test_with_a_family_both_sides_try_as_many_networks_unless_a_number_is_given(
+    make_study: MakeStudy, names: str, line: str, regnets: object
+) -> None:
+    plan = load_plan(make_study(f"{STUDY}\n[baselines]\nnames = [{names}]\n{line}\n"))
+    assert plan.baselines is not None
+    assert plan.baselines.regnets == regnets
+    again = load_plan(make_study(plan_toml(plan), name="again"))
+    assert again.baselines == plan.baselines
+    assert UNSETTLED.as_dict(again, Basis(""))["key"] == UNSETTLED.as_dict(plan, Basis(""))["key"]
+
+
+@pytest.mark.parametrize("value", ['"same"', "-1", "1.5", "true"])
+def test_another_number_of_regnets_is_refused(make_study: MakeStudy, value: str) -> None:
+    with pytest.raises(InputError, match=r"line \d+: baselines.regnets is ") as caught:
+        load_plan(make_study(STUDY + CONTEST.replace("regnets = 1", f"regnets = {value}")))
+    assert caught.value.hint == 'it must be a whole number from 0 to 100, or "equal"'
+
+
+def scored(
+    plan: Plan, flops: int, errors: dict[str, Sequence[float | None]]
+) -> tuple[list[Job], dict[str, Score]]:
+    """The plan's networks of these spaces with these errors, and as many flops each."""
+    model = "anynet:d=1,1,1,{};w=8,8,16,16;g=8;b=1"
+    jobs = [
+        plan.job(model.format(1 + i + 10 * place), 1, space=space, index=i, flops=flops)
+        for place, space in enumerate(errors)
+        for i, _ in enumerate(errors[space])
+    ]
+    values = [error for each in errors.values() for error in each]
+    return jobs, {job.identity: Score(e, (), 1.0, 9, "x") for job, e in zip(jobs, values, strict=True)}
+
+
+def test_the_regnets_are_the_best_derived_ones_then_the_best_drawn_ones(family_plan: Plan) -> None:
+    designed = hand_designed(family_plan)
+    errors: dict[str, Sequence[float | None]] = {
+        "RegNet": [9, 8, None, 7, 6, 5, 4, 3],
+        "derived": [20, 10, None],
+    }
+    found = regnets(family_plan, *scored(family_plan, 310_000, errors), designed)
+    assert [each.name for each in found[:3]] == ["RegNet derived 1", "RegNet derived 0", "RegNet 7"]
+    assert len(found) == sum(each.flops > 240_000 for each in designed) == 6
+    assert {each.group for each in found} == {"RegNet near 320K"}
+
+
+def test_regnets_at_a_compute_where_no_one_competes_are_not_tuned_for_equality(family_plan: Plan) -> None:
+    designed = hand_designed(family_plan)
+    assert regnets(family_plan, *scored(family_plan, 90_000, {"RegNet": [9, 8]}), designed) == []
+    assert family_plan.baselines is not None
+    two = replace(family_plan, baselines=replace(family_plan.baselines, regnets=2))
+    assert len(regnets(two, *scored(two, 90_000, {"RegNet": [9, 8, 7]}), designed)) == 2
+
+
+def test_a_regnet_that_is_named_counts_for_its_side(make_study: MakeStudy) -> None:
+    named = "regnet:w0=16,wa=8,wm=2,d=4,g=8,b=1@0.3MF"
+    plan = load_plan(make_study(STUDY + FAMILY.replace('"bn_lenet@small"', f'"{named}"')))
+    designed = hand_designed(plan)
+    assert sum(each.is_regnet for each in designed) == 1
+    found = regnets(plan, *scored(plan, 310_000, {"RegNet": [9, 8, 7, 6, 5, 4]}), designed)
+    assert len(found) + 1 == len(designed) - 1 == 5
+
+
+def test_the_best_of_a_family_in_tuning_goes_on_and_a_killed_run_trains_nothing_twice(
+    family_plan: Plan, data_dir: Path
+) -> None:
+    plan, runs = family_plan, []
+    for most in (20, 12, 5, None):
+        heard = Heard(most)
+        runs.append(heard)
+        if most is None:
+            state = ran(plan, data_dir, heard)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                ran(plan, data_dir, heard)
+    trained = [identity for heard in runs for identity in heard.trained]
+    assert len(trained) == len(set(trained)) == trainings(plan)
+    assert not state.missing
+    found = compared_with_baselines(plan)
+    assert found.final
+    went = [each for each in found.networks if each.test is not None]
+    for group in {each.group for each in found.networks if each.group}:
+        rivals = [each for each in found.networks if each.group == group]
+        (champion,) = (each for each in rivals if each.test is not None)
+        assert champion.tuning_error == min(each.tuning_error for each in rivals)
+    assert all(each.correct is not None and each.correct.shape == (3, 200) for each in went)
+    for each in went:
+        assert each.test is not None
+        assert each.correct is not None
+        assert (100 - 100 * each.correct.mean(1)).tolist() == pytest.approx(each.test.errors)
+    assert status(plan, state, 0)["planned"] == status(plan, state, 0)["complete"]
+    kept = BASELINES.read(plan.baselines_table)
+    assert BASELINES.csv(kept) == plan.baselines_table.read_text()
+    assert (
+        baselines(kept, 3, 1, found.guess, found.guess_test).to_json()["comparisons"]
+        == found.to_json()["comparisons"]
+    )
+
+    assert plan.baselines is not None
+    for changes in ({"regnets": 1}, {"names": plan.baselines.names[:2]}, {"lr": (0.05,)}):
+        changed = replace(plan, baselines=replace(plan.baselines, **changes))
+        with pytest.raises(InputError, match="the test split was used already"):
+            ran(changed, data_dir)
+    more = replace(plan, draws=tuple(replace(draw, n=draw.n + 1) for draw in plan.draws))
+    assert ran(more, data_dir).baselines == state.baselines
+
+
+def test_a_family_is_chosen_by_tuning_alone_a_failed_one_never(plan: Plan) -> None:
+    contenders = [replace(each, group="g") for each in hand_designed(plan)]
+    jobs = tuning_jobs(plan, contenders)
+    for errors, model in (
+        ([20.0, 30.0, 25.0, 19.0], "vgg11@0.07x"),
+        ([20.0, 30.0, None, 21.0], "bn_lenet@small"),
+        ([20.0, 30.0, 25.0, 20.0], "bn_lenet@small"),
+        ([None, None, 90.0, None], "vgg11@0.07x"),
+    ):
+        tried = [(job, Score(error, (), 1, 1, "x")) for job, error in zip(jobs, errors, strict=True)]
+        assert list(go_on(contenders, tried)) == [model]
+    assert go_on(contenders, [(job, Score(None, (), 1, 1, "x")) for job in jobs]) == {}

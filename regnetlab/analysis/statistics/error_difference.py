@@ -24,10 +24,14 @@ def over_seeds(a: Sequence[float], b: Sequence[float]) -> Interval:
     estimate = float(np.mean(b) - np.mean(a))
     if min(len(a), len(b)) < 2:
         return Interval(estimate, -math.inf, math.inf)
-    if np.std(a) == np.std(b) == 0:
+    parts = [float(np.var(each, ddof=1)) / len(each) for each in (a, b)]
+    variance = sum(parts)
+    if not variance:
         return Interval(estimate, estimate, estimate)
-    interval = stats.ttest_ind(b, a, equal_var=False).confidence_interval(LEVEL)
-    return Interval(estimate, float(interval.low), float(interval.high))
+    shares = [part / variance for part in parts]
+    freedom = 1 / sum(share**2 / (len(each) - 1) for share, each in zip(shares, (a, b), strict=True))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
+    return Interval(estimate, estimate - half, estimate + half)
 
 
 def over_seeds_and_images(a: Mask, b: Mask) -> Interval:
@@ -55,19 +59,24 @@ def over_seeds_and_images(a: Mask, b: Mask) -> Interval:
     """
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"{a.shape[1]} and {b.shape[1]} test images")
-    wrong: list[Floats] = [np.where(each, 0.0, 100.0) for each in (a, b)]
-    seeds = over_seeds(*(each.mean(1).tolist() for each in wrong))
+    of_seeds, of_images = ([100 - 100 * each.mean(axis) for each in (a, b)] for axis in (1, 0))
+    seeds = over_seeds(*(each.tolist() for each in of_seeds))
     if not math.isfinite(seeds.high):
         return seeds
-    shared = np.var(wrong[1].mean(0) - wrong[0].mean(0), ddof=1)
-    rest = sum((_residual(each) / len(each) for each in wrong), 0.0)
-    images = stats.norm.ppf((1 + LEVEL) / 2) ** 2 * max(0.0, shared - rest) / a.shape[1]
+    shared = np.var(of_images[1] - of_images[0], ddof=1)
+    rest = sum(map(_residual, of_seeds, of_images)) / a.shape[1]
+    images = stats.norm.ppf((1 + LEVEL) / 2) ** 2 * max(0.0, shared / a.shape[1] - rest)
     half = math.sqrt((seeds.high - seeds.estimate) ** 2 + images)
     return Interval(seeds.estimate, seeds.estimate - half, seeds.estimate + half)
 
 
-def _residual(errors: Floats) -> float:
-    """The mean square of what is left of errors (seeds, images) without the means of both."""
-    seeds, images = errors.shape
-    left = errors - errors.mean(0) - errors.mean(1, keepdims=True) + errors.mean()
-    return float(np.square(left).sum() / ((seeds - 1) * (images - 1)))
+def _residual(of_seeds: Floats, of_images: Floats) -> float:
+    """What is left of a network's errors without the means of seeds and images: mean square over seeds.
+
+    Single errors are 0 or 100, so that their sum of squares follows from their mean.
+    """
+    seeds, images = len(of_seeds), len(of_images)
+    mean = of_seeds.mean()
+    total = seeds * images * mean * (100 - mean)
+    explained = images * np.square(of_seeds - mean).sum() + seeds * np.square(of_images - mean).sum()
+    return float((total - explained) / ((seeds - 1) * (images - 1)) / seeds)

@@ -1,0 +1,62 @@
+"""Differences of two networks' errors over seeds and test images, on simulated trainings with known truth."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from regnetlab.analysis.statistics.error_difference import over_seeds, over_seeds_and_images
+from tests.benchmarks.calibration import contest_rates, trained
+
+
+@pytest.mark.parametrize(("seeds", "spreads"), [(3, (0.3, 1.4)), (5, (0.3, 0.3)), (12, (1.4, 1.4))])
+def test_the_interval_covers_the_truth_and_claims_no_winner_where_there_is_none(
+    seeds: int, spreads: tuple[float, float]
+) -> None:
+    """All of 24 settings with 2,000 rounds each: docs/calibration.md."""
+    found = contest_rates((seeds, seeds), 2_000, spreads, rounds=400, bootstrapped=0)
+    assert found["seeds and images"] >= 0.93
+
+
+def test_seeds_alone_claim_winners_where_the_images_decide() -> None:
+    found = contest_rates((12, 12), 2_000, (0.3, 0.3), rounds=200, bootstrapped=0)
+    assert found["seeds only"] < 0.85
+
+
+def test_with_images_that_all_seeds_judge_alike_it_is_the_interval_of_a_paired_difference() -> None:
+    random = np.random.default_rng(1)
+    a, b = (np.repeat(random.random((1, 500)) < share, 4, axis=0) for share in (0.8, 0.9))
+    found = over_seeds_and_images(a, b)
+    paired = 100.0 * a[0] - 100.0 * b[0]
+    half = stats.norm.ppf(0.975) * paired.std(ddof=1) / math.sqrt(500)
+    assert found.estimate == pytest.approx(paired.mean())
+    assert (found.low, found.high) == pytest.approx((paired.mean() - half, paired.mean() + half))
+
+
+def test_it_is_welchs_where_images_say_nothing_of_the_difference() -> None:
+    """Which images a seed misses is independent of everything: the seeds' spread holds that already."""
+    random = np.random.default_rng(2)
+    a, b = (random.random((400, 300)) < 0.9 for _ in range(2))
+    errors = [(100 - 100 * each.mean(1)).tolist() for each in (a, b)]
+    found, welch = over_seeds_and_images(a, b), over_seeds(*errors)
+    assert found.estimate == pytest.approx(welch.estimate)
+    assert found.high - found.low == pytest.approx(welch.high - welch.low, rel=0.05)
+
+
+def test_it_is_never_narrower_than_welchs_over_seeds() -> None:
+    random = np.random.default_rng(3)
+    for _ in range(50):
+        a, b = trained(random, (3, 5), 200, (0.5, 2.0))
+        welch = over_seeds(*((100 - 100 * each.mean(1)).tolist() for each in (a, b)))
+        found = over_seeds_and_images(a, b)
+        assert found.low <= welch.low
+        assert found.high >= welch.high
+
+
+def test_one_seed_has_no_interval_and_other_images_are_refused() -> None:
+    one, two = np.ones((1, 8), bool), np.ones((2, 8), bool)
+    assert over_seeds_and_images(one, two).low == -math.inf
+    assert over_seeds_and_images(two, two).ends == [0.0, 0.0]
+    with pytest.raises(ValueError, match="8 and 4 test images"):
+        over_seeds_and_images(two, two[:, :4])
