@@ -113,7 +113,7 @@ def _several(text: str) -> tuple[str, str, str] | None:
 
     name, *forms = (each.strip() for each in text.split("@"))
     name = usual(name)
-    pixels = f"@{forms.pop()}" if forms and is_pixels(forms[-1]) else ""
+    pixels = f"@{int(forms.pop()[:-2])}px" if forms and is_pixels(forms[-1]) else ""
     any_depth = forms[:1] in (["d"], ["D"])
     if name not in ANY_DEPTH or len(forms) != 1 + any_depth or not is_flops(forms[-1]):
         return None
