@@ -76,12 +76,12 @@ class Cost:
         if self.population_trainings:
             before = (
                 f"; the study's population before that: {self.population_trainings:,}"
-                f" training{'s' * (self.population_trainings != 1)} in {self.population_hours:.2f} hours"
+                f" training{'s' * (self.population_trainings != 1)} in {_duration(self.population_hours)}"
             )
         return (
             f"{self.side}: {self.architectures} architecture{'s' * (self.architectures != 1)},"
             f" {self.tuning_trainings} tuning and {self.final_trainings} final trainings"
-            f" in {self.hours:.2f} hours{before}."
+            f" in {_duration(self.hours)}{before}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -379,6 +379,10 @@ def _rank(network: TunedNetwork) -> tuple[bool, float]:
     if network.test is not None:
         return False, network.test.mean
     return True, math.inf if network.tuning_error is None else network.tuning_error
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.2f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
 
 
 def _range(flops: tuple[int, int]) -> str:

@@ -12,6 +12,7 @@ from math import ceil, log10
 import numpy as np
 
 from regnetlab.errors import InputError
+from regnetlab.models.families import is_family
 from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.template import SMALL, Template
@@ -217,19 +218,16 @@ def _scaled(baselines: BaselinesSection, scale: float) -> Iterator[tuple[str, st
     """Each baseline with its form, and the same with the flops in its form scaled as the window was."""
     from regnetlab.models.registry import find_model  # torch
 
-    for form in baselines.forms:
-        for name in baselines.names:
-            text = name if "@" in name else f"{name}@{form}"
-            flops = find_model(text).flops
-            yield (
-                text,
-                text if flops is None else f"{text.rpartition('@')[0]}@{format_count(round(scale * flops))}F",
-            )
+    for text in baselines.texts:
+        name, _, form = text.rpartition("@")
+        flops = find_model(f"resnet18@{form}" if is_family(text) else text).flops
+        yield text, text if flops is None else f"{name}@{format_count(round(scale * flops))}F"
 
 
 def _flops(plan: Plan, baselines: BaselinesSection, text: str) -> int:
-    [contender] = hand_designed(replace(plan, baselines=replace(baselines, names=(text,), forms=("small",))))
-    return contender.flops
+    """Of a family those of its first network: all are near."""
+    alone = replace(plan, baselines=replace(baselines, names=(text,), forms=("small",)))
+    return hand_designed(alone)[0].flops
 
 
 def _listed(counts: dict[str, int]) -> str:

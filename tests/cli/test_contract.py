@@ -49,10 +49,13 @@ KEYS = {
         " constraints failed inside_all level n notes share space spaces study unknown}"
     ),
     "compare-baselines quick": (
-        "{comparisons{a b difference flops interval tried_once verdict}"
-        " contenders{acts failed family flops latency_ms{1 256} learned lr lr_at_edge model name params"
-        f" seconds test{SPREAD} tries{{lr validation_error}} validation{SPREAD}}} final majority_error"
-        " majority_error_test not_learned study tuning_seeds}"
+        "{comparisons{a b difference flops interval interval_over"
+        " tried{architectures rates side trainings} tried_more tried_once verdict}"
+        " contenders{acts failed family flops group latency_ms{1 256} learned lr lr_at_edge model name params"
+        f" seconds side test{SPREAD} tries{{lr validation_error}} tuning_error validation{SPREAD}}} final"
+        " majority_error majority_error_test not_learned"
+        " sides{architectures final_trainings hours population_hours population_trainings side"
+        " tuning_trainings} study tuning_seeds}"
     ),
     "fidelity --from studies/quick/fidelity.csv": (
         "{best cheapest_verdict finding incomplete largest level majority_error margin may_be_best networks"

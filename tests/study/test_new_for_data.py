@@ -1,5 +1,6 @@
 """What `new` chooses for a data set exists, and fits it: the plan is drawn and solved for any images."""
 
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 
@@ -124,3 +125,15 @@ def test_as_many_images_as_an_error_asks_for_are_enough(images: int, classes: in
 
 def test_sixty_images_of_two_classes_are_enough() -> None:
     check_enough(outline_of(60, 2, 3, 32, 32))
+
+
+def test_a_family_moves_with_the_window_as_a_network_does() -> None:
+    example = load_plan(examples()["quick"] / "study.toml")
+    assert example.baselines is not None
+    names = ("resnet@1MF", "resnet18@1MF", "nin@d@1MF")
+    example = replace(example, baselines=replace(example.baselines, names=names, regnets="equal"))
+    found = suited(example, outline_of(60_000, 10, 3, 64, 64)).plan
+    assert found.baselines is not None
+    family, network, *_ = found.baselines.names
+    assert family.removeprefix("resnet@") == network.removeprefix("resnet18@") != "1MF"
+    assert len([each for each in hand_designed(found) if each.group == family]) > 0
