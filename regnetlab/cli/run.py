@@ -137,7 +137,6 @@ def status(
     from regnetlab.study.stages import State, planned_jobs, study_state
     from regnetlab.study.status import LogReader
     from regnetlab.study.status import status as status_of
-    from regnetlab.study.take_in import unread_tables
     from regnetlab.training.budget import COMPLETE
     from regnetlab.trials.lease import running_models
 
@@ -145,7 +144,11 @@ def status(
     log = LogReader(plan.log)
 
     def look() -> tuple[dict[str, Any], list[str]]:
-        running, tables = running_models(plan.lock), unread_tables(plan)
+        running, tables = running_models(plan.lock), None
+        if plan.trials.exists():
+            from regnetlab.study.take_in import unread_tables  # pandas
+
+            tables = unread_tables(plan)
         if tables is not None:  # a clone: its tables say what is finished
             state = tables.state
         elif not plan.store.exists():
