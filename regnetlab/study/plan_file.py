@@ -73,6 +73,7 @@ class _Template(_Section):
 
 class _Derive(_Section):
     n: Annotated[int, Field(ge=0, le=1_000)] = 0
+    force: bool = False
 
 
 class _Run(_Section):
@@ -211,6 +212,7 @@ def _plan(
         recipe=Recipe(**values["recipe"]),
         draws=_draws(values["spaces"], ranges),
         derived=values["derive"]["n"],
+        derive_forced=values["derive"]["force"],
         margin=values["compare"]["margin"],
         running=Running(**values["run"]),
         repeated=repeated,

@@ -46,6 +46,7 @@ def study_trials(plan: Plan) -> Trials:
         template=plan.template,
         regime=plan.regime,
         ranges=plan.ranges,
+        designs={draw.space.name: draw.space for draw in plan.draws},
     )
 
 

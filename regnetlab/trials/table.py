@@ -14,7 +14,7 @@ Other columns of a file are let through as texts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ from regnetlab.files import write_atomically
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
-from regnetlab.spaces.space import REGNET
+from regnetlab.spaces.space import DesignSpace
 from regnetlab.spaces.template import Template
 from regnetlab.training.budget import Score
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.csv_tables import TRIALS
 from regnetlab.trials.foreign import INCOMPLETE
-from regnetlab.trials.job import DERIVED, FINAL, TUNING, Job
+from regnetlab.trials.job import FINAL, TUNING, Job
 
 _STAGES = ("depths", "widths", "group_widths", "bottleneck_ratios")
 NETWORK = ["space", "index"]
@@ -45,7 +45,8 @@ class Trials:
 
     ``frame`` has a row for each (columns: ``trials.table``). Of a study's, ``steps`` are the pairs of spaces
     that it compares and ``guess`` what guessing earns on the images that judge; ``template``, ``regime`` and
-    ``ranges`` are where its networks were drawn. ``notes`` say how files were read.
+    ``ranges`` are where its networks were drawn, ``designs`` its spaces by name. ``notes`` say how files were
+    read.
     """
 
     frame: pd.DataFrame
@@ -55,6 +56,7 @@ class Trials:
     template: Template | None = None
     regime: Regime | None = None
     ranges: Ranges | None = None
+    designs: Mapping[str, DesignSpace] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -207,12 +209,3 @@ def by_stages(networks: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[
 def records(networks: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows as dictionaries by column."""
     return [{str(key): value for key, value in row.items()} for row in networks.to_dict("records")]
-
-
-def without_law(networks: pd.DataFrame) -> pd.DataFrame:
-    """The networks whose widths were free: those of RegNet spaces already follow the law."""
-    follow = networks["space"].isin([REGNET.name, DERIVED])
-    if "wm" in networks:  # drawn from the law's parameters, in a custom space too
-        follow |= pd.to_numeric(networks["wm"], errors="coerce").notna()
-    free = networks[~follow]
-    return free if len(free) else networks
