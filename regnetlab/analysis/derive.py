@@ -1,19 +1,28 @@
-"""From the law of the best networks to RegNets inside a regime, as full configurations.
+"""From the width law to RegNets inside a regime, as full configurations.
 
-A derived RegNet has the law's growth in its widths and its depths, the group width and bottleneck
-ratio that the best networks have most often, and the w_0 and depth nearest to theirs with which it
-lies inside the regime.
+The law is the growth of least error with its interval, and the w_0, depth, growth of depths, group width and
+bottleneck ratio of least error (``population_law``). RegNets follow from it where it claims that widths
+*grow*, or where they are forced:
+
+* The first has the growth of least error, the second the low end of the interval, the third its high end;
+  then follow growths half way between those before, in logs (fractions 1/2, 1/4, 3/4, 1/8 … of the interval),
+  17 in all, and these again for more RegNets. A growth of less than 1 counts as 1.
+* Of every growth, candidates are w_0 (multiples of 8) and depth inside the ranges, with the group width and
+  the bottleneck ratio that are nearest to the law's in logs, its growth of depths, and widths that never
+  fall; those outside of the regime are left out. The one whose w_0 and depth are nearest to the law's, by the
+  sum of the squares of the logs of their ratios, and that was not taken before, is the next RegNet. A growth
+  without candidates is passed over.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.log_linear_fit import PopulationLaw, population_law
+from regnetlab.analysis.population_law import GROWS, PopulationLaw, population_law
 from regnetlab.analysis.space_errors import SpaceErrors
 from regnetlab.analysis.statistics.differences import median_difference
 from regnetlab.analysis.statistics.intervals import Interval
@@ -21,48 +30,62 @@ from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
 from regnetlab.analysis.statistics.verdicts import held_together, verdict
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
+from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.complexity import complexity
-from regnetlab.spaces.config import Config, Number
-from regnetlab.spaces.law import in_width_steps, log_linear_depths, log_linear_widths
+from regnetlab.spaces.config import Config
+from regnetlab.spaces.law import in_width_steps, log_linear_depths
 from regnetlab.spaces.population import Population as Columns
 from regnetlab.spaces.ranges import WIDTH_STEP, Ranges
 from regnetlab.spaces.regime import Regime, Window
 from regnetlab.spaces.space import REGNET
 from regnetlab.spaces.template import PAPER, Template
-from regnetlab.trials.table import Trials, complete, without_law
+from regnetlab.trials.table import Trials
 
 
 def derive_regnets(
-    trials: Trials, n: int, template: Template, regime: Regime, ranges: Ranges
+    trials: Trials, n: int, template: Template, regime: Regime, ranges: Ranges, force: bool = False
 ) -> list[Config]:
-    """The RegNets that follow from these trials: ``derive`` from the law of their best networks."""
-    return derive(population_law(complete(without_law(trials.frame))), n, template, regime, ranges)
+    """The RegNets that follow from these trials: ``derive`` from their law."""
+    return derive(population_law(trials), n, template, regime, ranges, force=force)
 
 
 def derive(
-    law: PopulationLaw, n: int, template: Template, regime: Regime, ranges: Ranges, se_ratio: float = 0.0
+    law: PopulationLaw,
+    n: int,
+    template: Template,
+    regime: Regime,
+    ranges: Ranges,
+    se_ratio: float = 0.0,
+    force: bool = False,
 ) -> list[Config]:
-    """At most ``n`` different RegNets of this law in this regime, the nearest to it first.
+    """At most ``n`` different RegNets over the law's interval of growth in this regime, its best growth
+    first.
 
-    Raises ``InputError`` where the law does not grow, or nothing on it lies in the regime.
+    Raises:
+        InputError: The law does not claim that widths grow, unless forced; or nothing on it lies in the
+            regime.
     """
-    growth = law.growth.estimate
-    if growth <= 1:
+    if law.claim != GROWS and not force:
         raise InputError(
-            f"the best networks' widths do not grow from stage to stage (growth {growth:.2f})",
-            "no RegNet follows from that",
+            f"the law's claim is {law.claim}" + (f": {law.reason}" if law.reason else ""),
+            "derive RegNets all the same with --force, or force = true in [derive] of a study",
         )
-    stages = len(template.strides)
-    candidates = list(dict.fromkeys(_candidates(law, stages, ranges, se_ratio)))
-    if candidates:
-        inside = regime.holds(complexity(Columns.of(candidates), template))
-        candidates = [each for each, kept in zip(candidates, inside, strict=True) if kept]
-    if not candidates:
+    queues = [iter(_on_the_law(law, growth, template, regime, ranges, se_ratio)) for growth in _growths(law)]
+    found: dict[Config, None] = {}
+    while queues and len(found) < n:
+        for queue in list(queues):
+            config = next((each for each in queue if each not in found), None)
+            if config is None:
+                queues.remove(queue)
+            elif len(found) < n:
+                found[config] = None
+    if not found:
+        low, high = max(law.growth.low, 1.0), max(law.growth.high, 1.0)
         raise InputError(
-            f"no RegNet with growth {growth:.2f} lies in the regime {regime.text or 'and ranges'}",
+            f"no RegNet with growth {low:.2f} to {high:.2f} lies in the regime {regime.text or 'and ranges'}",
             "widen its windows",
         )
-    return sorted(candidates, key=lambda config: _distance(config, law))[:n]
+    return list(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,39 +155,58 @@ def told_se_ratio(networks: pd.DataFrame) -> float:
     return told.pop() if len(told) == 1 and all(isinstance(each, float) for each in told) else 0.0
 
 
-def _candidates(law: PopulationLaw, stages: int, ranges: Ranges, se_ratio: float) -> Iterator[Config]:
-    """Networks on the law with any w_0 and depth inside the ranges."""
-    group_width = _commonest(law, "group_widths", ranges.group_width)
-    ratio = _commonest(law, "bottleneck_ratios", ranges.bottleneck_ratio)
+def _growths(law: PopulationLaw) -> list[float]:
+    """The growths over the interval, in the order in which RegNets have them."""
+    best, low, high = (max(each, 1.0) for each in (law.growth.estimate, law.growth.low, law.growth.high))
+    fractions = [0.0, 1.0, *(odd / parts for parts in (2, 4, 8, 16) for odd in range(1, parts, 2))]
+    return list(dict.fromkeys([best, *(low * (high / low) ** each for each in fractions)]))
+
+
+def _on_the_law(
+    law: PopulationLaw, growth: float, template: Template, regime: Regime, ranges: Ranges, se_ratio: float
+) -> Iterator[Config]:
+    """The networks with this growth inside ranges and regime, the nearest to the law first."""
+    for group_width, ratio in _pairs(law, ranges):
+        networks = _candidates(growth, law.depth_growth, group_width, ratio, len(template.strides), ranges)
+        if networks is None:
+            continue
+        networks = networks.take(regime.holds(complexity(networks, template, se_ratio)))
+        away = np.log(networks.widths[:, 0] / law.w0.estimate) ** 2
+        away += np.log(networks.depths.sum(axis=1) / law.depth) ** 2
+        for place in np.argsort(away, kind="stable"):
+            row = networks.config(int(place))
+            yield Config.compatible(row.depths, row.widths, [group_width], [ratio], se_ratio)
+
+
+def _pairs(law: PopulationLaw, ranges: Ranges) -> list[tuple[int, float]]:
+    """Group widths and bottleneck ratios, the nearest to the law's in logs first, the smaller of equals."""
+
+    def away(pair: tuple[int, float]) -> tuple[float, tuple[int, float]]:
+        known = ((pair[0], law.group_width), (pair[1], law.bottleneck_ratio))
+        return sum(math.log(a / b) ** 2 for a, b in known if not math.isnan(b)), pair
+
+    return sorted(product(ranges.group_width, ranges.bottleneck_ratio), key=away)
+
+
+def _candidates(
+    growth: float, depth_growth: float, group_width: int, ratio: float, stages: int, ranges: Ranges
+) -> Columns | None:
+    """All networks of this shape inside the ranges; ``None`` where there are none."""
     first = -(-ranges.width[0] // WIDTH_STEP) * WIDTH_STEP
-    for w0 in range(first, ranges.width[1] + 1, WIDTH_STEP):
-        widths = in_width_steps(log_linear_widths(w0, law.growth.estimate, stages)).tolist()
-        if widths[-1] > 4 * ranges.width[1]:
-            return
-        for depth in range(stages, stages * ranges.depth[1] + 1):
-            depths = log_linear_depths(depth, law.depth_growth, stages)
-            config = Config.compatible(depths, widths, [group_width], [ratio], se_ratio)
-            rising = all(np.diff(config.widths) >= 0)
-            if rising and _inside(config, ranges) and len(set(config.group_widths)) == 1:
-                yield config
-
-
-def _inside(config: Config, ranges: Ranges) -> bool:
-    return (
-        ranges.width[0] <= min(config.widths)
-        and max(config.widths) <= ranges.width[1]
-        and ranges.depth[0] <= min(config.depths)
-        and max(config.depths) <= ranges.depth[1]
+    starts = np.arange(first, ranges.width[1] + 1, WIDTH_STEP)
+    wanted = in_width_steps(starts[:, None] * growth ** np.arange(stages))
+    wanted = wanted[wanted[:, -1] <= 4 * ranges.width[1]]
+    widths, groups = make_compatible(
+        wanted, np.full_like(wanted, group_width), np.full(wanted.shape, ratio, np.float64)
     )
-
-
-def _commonest(law: PopulationLaw, column: str, allowed: tuple[Number, ...]) -> Number:
-    """The allowed value that the best networks' stages have most often; the smaller of equals."""
-    counts = Counter(value for stages in law.best[column] if stages for value in stages)
-    return min(allowed, key=lambda value: (-counts[value], value))
-
-
-def _distance(config: Config, law: PopulationLaw) -> tuple[float, str]:
-    """How far w_0 and depth are from the best networks', in logs; the text breaks ties."""
-    away = math.log(config.widths[0] / law.w0.estimate) ** 2 + math.log(config.depth / law.depth) ** 2
-    return away, config.text
+    fits = ((widths >= ranges.width[0]) & (widths <= ranges.width[1])).all(axis=1)
+    fits &= (np.diff(widths, axis=1) >= 0).all(axis=1) & (groups == group_width).all(axis=1)
+    widths = widths[fits]
+    totals = range(stages * ranges.depth[0], stages * ranges.depth[1] + 1)
+    depths = np.array([log_linear_depths(total, depth_growth, stages) for total in totals], np.int64)
+    depths = depths[((depths >= ranges.depth[0]) & (depths <= ranges.depth[1])).all(axis=1)]
+    if not len(widths) or not len(depths):
+        return None
+    wide, deep = (each.ravel() for each in np.indices((len(widths), len(depths))))
+    shape = (len(wide), stages)
+    return Columns(depths[deep], widths[wide], np.full(shape, group_width), np.full(shape, float(ratio)))

@@ -1,27 +1,22 @@
-"""The log-linear law of one network, the one that the best of a population share, and whether it holds.
+"""The log-linear law of one network, and whether a line describes the widths of several.
 
-The law itself is in ``regnetlab.spaces.law``. A fit is over stages; e_fit is the paper's mean over blocks of
-|log(predicted width / observed width)| (Radosavovic et al. 2020, section 3.3).
+The law itself is in ``regnetlab.spaces.law``; how the widths of good networks grow in ``population_law``. A
+fit is over stages; e_fit is the paper's mean over blocks of |log(predicted width / observed width)|
+(Radosavovic et al. 2020, section 3.3).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.statistics.intervals import Interval, best_mean
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.law import fit_line
 from regnetlab.trials.table import by_stages
 
-BEST_SHARE = 0.25
-"""The share of a population whose law is fitted: its best quarter."""
 ONE_STAGE = "one stage has no growth; a width law needs two stages or more"
-FEWEST = 12
-"""Networks that a population needs for a law: fewer leave less than three in its best quarter."""
 HOLDS, FREE, OPEN = "holds", "free", "open"
 _CLEAR = 2.0
 """Smaller differences of the criterion are hardly evidence (Kass & Raftery 1995)."""
@@ -53,29 +48,6 @@ class LawEvidence:
     @property
     def answer(self) -> str:
         return HOLDS if self.gain < -_CLEAR else FREE if self.gain > _CLEAR else OPEN
-
-
-@dataclass(frozen=True, slots=True)
-class PopulationLaw:
-    """The law of the ``n_best`` best of ``n`` networks.
-
-    ``w0`` and ``growth`` are geometric means over those networks, with bootstrap intervals in which
-    the best are chosen again each time; ``r2`` is the share of the variance of all their
-    log widths that the one common line explains, ``median_r2`` the median of the networks' own.
-    ``depth_growth`` is the same for stage depths, ``depth`` the median number of blocks. ``evidence`` is
-    ``None`` with two stages or too few networks.
-    """
-
-    n: int
-    n_best: int
-    w0: Interval
-    growth: Interval
-    r2: float
-    median_r2: float
-    depth_growth: float
-    depth: float
-    best: pd.DataFrame
-    evidence: LawEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,49 +93,6 @@ def fits_of_all(networks: pd.DataFrame) -> LogLinearFits:
     return LogLinearFits(*columns)
 
 
-def population_law(networks: pd.DataFrame) -> PopulationLaw:
-    """The law of the best quarter of these networks, all with errors and of two stages or more.
-
-    Raises ``InputError`` that says why where they can't carry one.
-    """
-    n = len(networks)
-    if n < FEWEST:
-        raise InputError(
-            f"{n} networks with errors are too few for a law of the best quarter", f"it needs {FEWEST}"
-        )
-    stages = networks["widths"].map(len)
-    if stages.min() < 2 or stages.nunique() > 1:
-        raise InputError(
-            f"the networks have {stages.min()} to {stages.max()} stages",
-            "a law over a population needs the same number in each, two or more",
-        )
-    widths = np.log(np.array(networks["widths"].tolist(), np.float64))  # (n, stages)
-    depths = np.log(np.array(networks["depths"].tolist(), np.float64))
-    if np.ptp(widths, axis=1).max() == 0:
-        raise InputError("every network has equal widths in all its stages", "there is no growth to fit")
-    errors = networks["error"].to_numpy(np.float64)
-    starts, slopes = fit_line(widths)
-    chosen = np.argsort(errors, kind="stable")[: _count_best(n)]
-    best = networks.iloc[chosen]
-
-    predicted = starts[chosen].mean() + slopes[chosen].mean() * np.arange(widths.shape[1])
-    observed = widths[chosen]
-    spread = ((observed - observed.mean()) ** 2).sum()
-    own = fit_log_linears(np.exp(observed), np.exp(depths[chosen]))
-    return PopulationLaw(
-        n=n,
-        n_best=len(chosen),
-        w0=_exponential(best_mean(errors, starts, len(chosen))),
-        growth=_exponential(best_mean(errors, slopes, len(chosen))),
-        r2=float(1 - ((observed - predicted) ** 2).sum() / spread) if spread > 0 else math.nan,
-        median_r2=float(np.nanmedian(own.r2)),
-        depth_growth=math.exp(float(fit_line(depths[chosen])[1].mean())),
-        depth=float(np.median(np.exp(depths[chosen]).round().sum(axis=1))),
-        best=best,
-        evidence=law_evidence(best),
-    )
-
-
 def law_evidence(best: pd.DataFrame) -> LawEvidence | None:
     """The evidence in these networks; ``None`` with fewer than three stages or too few networks.
 
@@ -188,11 +117,3 @@ def law_evidence(best: pd.DataFrame) -> LawEvidence | None:
     start, slope = fit_line(means[None])
     away = np.abs(means - start - slope * np.arange(stages))
     return LawEvidence(n, float(gain), float(np.exp(away.max())))
-
-
-def _count_best(n: int) -> int:
-    return max(3, round(BEST_SHARE * n))
-
-
-def _exponential(interval: Interval) -> Interval:
-    return Interval(*(math.exp(each) for each in (interval.estimate, interval.low, interval.high)))

@@ -1,11 +1,11 @@
-"""The width law of networks: each one's own, the one that the best of them share, and RegNets from it.
+"""The width law of networks: each one's own, how those of good networks grow, and RegNets from it.
 
 The law forwards, and its two notations, are in ``regnetlab.spaces.law``; the fits of one network in
 ``log_linear_fit`` and ``quantized_fit``.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,9 +18,17 @@ from regnetlab.analysis.log_linear_fit import (
     HOLDS,
     ONE_STAGE,
     LawEvidence,
-    PopulationLaw,
     fits_of_all,
+)
+from regnetlab.analysis.population_law import (
+    GROWS,
+    NO_EVIDENCE,
+    Claim,
+    PopulationLaw,
+    SpaceGrowth,
+    carrying,
     population_law,
+    space_growths,
 )
 from regnetlab.analysis.quantized_fit import fit_quantized
 from regnetlab.analysis.result import Result
@@ -29,6 +37,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
 from regnetlab.spaces.regime import Regime, parse_window
+from regnetlab.spaces.space import SPACES
 from regnetlab.spaces.template import Template
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.networks import Network
@@ -40,7 +49,6 @@ from regnetlab.trials.table import (
     records,
     spaces_of,
     with_widths,
-    without_law,
 )
 
 Notation = Literal["log-linear", "quantized"]
@@ -55,17 +63,19 @@ class WidthLaw(Result):
     """What the widths of trained networks follow.
 
     ``fits`` has a row for each network: name, space, error, depths, widths and the parameters of its law in
-    this ``notation`` (log-linear: ``w0, growth, r2, e_fit``; quantized: ``w0, wa, wm, e_fit`` and
-    the ``fitted_depths`` and ``fitted_widths`` that the law gives), NaN for a log-linear fit of one stage.
-    ``population`` is the log-linear law of the best of the ``scored`` networks, which have an error and
-    widths that were drawn freely; where there is none, ``reason`` says why. ``failed`` and ``incomplete``
-    networks have no error. ``networks`` are the trainings behind all that, ``drawn`` where they come from.
+    this ``notation`` (log-linear: ``w0, growth, r2, e_fit``; quantized: ``w0, wa, wm, e_fit`` and the
+    ``fitted_depths`` and ``fitted_widths`` that the law gives), NaN for a log-linear fit of one stage.
+    ``population`` is the growth of least error over the ``scored`` networks, which have an error and are of a
+    space that leaves the widths free; where there is none, ``reason`` says why. ``spaces`` are all spaces,
+    each with the growth of its best quarter and of all its networks. ``failed`` and ``incomplete`` networks
+    have no error. ``networks`` are the trainings behind all that, ``drawn`` where they come from.
     """
 
     notation: Notation
     fits: pd.DataFrame
     population: PopulationLaw | None
     reason: InputError | None
+    spaces: tuple[SpaceGrowth, ...]
     scored: int
     failed: int
     incomplete: int
@@ -76,14 +86,23 @@ class WidthLaw(Result):
 
     def __repr__(self) -> str:
         law = self.population
-        found = f"no law: {self.reason}" if law is None else f"w_i ≈ {self.formula}, best {law.n_best}"
-        return f"WidthLaw({found} of {self.scored} networks)" if law else f"WidthLaw({found})"
+        if law is None:
+            return f"WidthLaw({self.claim}: {self.reason})"
+        found = f"w_i ≈ {self.formula}" if self.formula else str(law.reason)
+        return f"WidthLaw({self.claim}: {found}; {law.n} networks)"
+
+    @property
+    def claim(self) -> Claim:
+        """Whether the widths of good networks grow: ``grows``, ``does not grow`` or ``no evidence``."""
+        return NO_EVIDENCE if self.population is None else self.population.claim
 
     @property
     def formula(self) -> str:
-        """The law of the best, as in ``11.9 · 1.67^i``; empty where there is none."""
+        """The law of least error, as in ``11.9 · 1.67^i``; empty where no optimum is shown."""
         law = self.population
-        return "" if law is None else f"{law.w0.estimate:.1f} · {law.growth.estimate:.2f}^i"
+        if law is None or not law.inside:
+            return ""
+        return f"{law.w0.estimate:.1f} · {law.growth.estimate:.2f}^i"
 
     @property
     def unfitted(self) -> list[str]:
@@ -117,8 +136,9 @@ class WidthLaw(Result):
         template: Template | None = None,
         ranges: Ranges | None = None,
         se_ratio: float | None = None,
+        force: bool = False,
     ) -> list[Network]:
-        """RegNets that have the law of the best networks, the nearest to it first.
+        """RegNets over the law's interval of growth, the growth of least error first (``analysis.derive``).
 
         Args:
             n: How many at most.
@@ -128,14 +148,15 @@ class WidthLaw(Result):
             ranges: Of widths, depths, group widths and bottleneck ratios; by default the study's, or the
                 paper's.
             se_ratio: Of squeeze and excitation; by default that of all networks, if they share one.
+            force: Derive although the law does not claim that widths grow.
 
         Raises:
-            InputError: There is no law, it does not grow, or no RegNet on it lies in the window.
+            InputError: There is no law, it does not claim growth, or no RegNet on it lies in the window.
         """
         if n < 1:
             raise InputError(f"n is {n}", "derive one RegNet at least")
         if self.population is None:
-            raise self.reason or InputError("there is no law of the best networks")
+            raise self.reason or InputError("there is no law of good networks")
         shape = self.template if template is None else template
         if flops is not None:
             regime = Regime(flops=parse_window("flops", flops))
@@ -144,40 +165,46 @@ class WidthLaw(Result):
             regime = told_regime(self.networks) if known is None else known
         own = None if self.drawn is None else self.drawn.ranges
         squeeze = told_se_ratio(self.networks) if se_ratio is None else se_ratio
-        configs = derive(self.population, n, shape, regime, ranges or own or PAPER_RANGES, squeeze)
+        configs = derive(self.population, n, shape, regime, ranges or own or PAPER_RANGES, squeeze, force)
         return [
             Network(config.text, shape, **config_complexity(config, shape), config=config)
             for config in configs
         ]
 
     def remarks(self) -> list[str]:
-        """The law of the best in sentences, and whether a line describes their widths."""
+        """The claim in sentences, what it rests on, and whether a line describes the best widths."""
         law = self.population
         if law is None:
-            return [f"No width law: {self.reason}."]
-        grows = (
-            "grow from stage to stage"
-            if law.growth.low > 1
-            else "fall from stage to stage"
-            if law.growth.high < 1
-            else "may grow or fall"
-        )
-        lost = f" ({self.failed} more failed)" if self.failed else ""
+            return [f"No evidence of a width law: {self.reason}."]
         growth, low, high = law.growth.estimate, law.growth.low, law.growth.high
-        sentence = (
-            f"The widths of the best {law.n_best} of {law.n} freely drawn networks{lost} {grows}:"
-            f" by a factor of {growth:.2f} a stage (95% interval {low:.2f} to {high:.2f})."
-            f" One line explains {_percent(law.r2)} of the variance of their log widths, a line of its own"
-            f" {_percent(law.median_r2)} of a typical network's."
-        )
-        return [sentence] if law.evidence is None else [sentence, _evidence_sentence(law.evidence)]
+        if law.claim == NO_EVIDENCE:
+            claim = f"No evidence that good widths grow: {law.reason}."
+            if not law.inside:
+                claim += f" The best growth may be any from {low:.2f} to {high:.2f} (95%)."
+        else:
+            claim = (
+                f"Good widths {'grow' if law.claim == GROWS else 'do not grow'}: at equal depth, error is"
+                f" least where they grow by a factor of {growth:.2f} a stage"
+                f" (95% interval {low:.2f} to {high:.2f})."
+            )
+        lost = f"; {self.failed} more failed" if self.failed else ""
+        sentences = [f"{claim} These are {law.n} networks of spaces that leave the widths free{lost}."]
+        if np.isfinite(law.r2):
+            sentences.append(
+                f"Of the log widths of their best {law.n_best}, one line explains {_percent(law.r2)} of the"
+                f" variance, a line of its own {_percent(law.median_r2)} of a typical network's."
+            )
+        return sentences if law.evidence is None else [*sentences, _evidence_sentence(law.evidence)]
 
     def to_pandas(self) -> pd.DataFrame:
         """A copy of ``fits``."""
         return self.fits.copy()
 
     def to_json(
-        self, template: Template | None = None, derived: Sequence[Network] = (), reason: str | None = None
+        self,
+        template: Template | None = None,
+        derived: Sequence[Network] = (),
+        reason: str | None = None,
     ) -> dict[str, Any]:
         """The document of ``fit-regnet``.
 
@@ -193,7 +220,7 @@ class WidthLaw(Result):
             "incomplete": self.incomplete,
             "population": self._population(),
             "template": None if template is None else asdict(template) | {"input": template.input},
-            "derived": [each.to_json() for each in derived],
+            "derived": [each.to_json() | {"forced": self.claim != GROWS} for each in derived],
             "derived_reason": reason,
             "failed": self.failed,
             "notes": list(self.notes),
@@ -201,29 +228,63 @@ class WidthLaw(Result):
 
     def _population(self) -> dict[str, Any] | None:
         law = self.population
+        if law is None and not self.scored and not self.failed:
+            return None
+        spaces = [_space(each) for each in self.spaces]
         if law is None:
-            keys = ("w0", "growth", "growth_interval", "r2", "median_r2")
-            empty = {"n": self.scored, "n_best": 0, **dict.fromkeys(keys), "reason": str(self.reason)}
-            return empty if self.scored else None
+            keys = (
+                "growth",
+                "growth_interval",
+                "w0",
+                "w0_interval",
+                "r2",
+                "median_r2",
+                "depth_growth",
+                "depth",
+            )
+            return {
+                "claim": NO_EVIDENCE,
+                "reason": str(self.reason),
+                "n": self.scored,
+                "n_best": 0,
+                **dict.fromkeys(keys),
+                "spaces": spaces,
+            }
         return {
+            "claim": law.claim,
+            "reason": law.reason,
             "n": law.n,
             "n_best": law.n_best,
+            "growth": law.growth.estimate if law.inside else None,
+            "growth_interval": law.growth.ends,
             "w0": law.w0.estimate,
-            "w0_interval": [law.w0.low, law.w0.high],
-            "growth": law.growth.estimate,
-            "growth_interval": [law.growth.low, law.growth.high],
+            "w0_interval": law.w0.ends,
             "r2": law.r2,
             "median_r2": law.median_r2,
             "depth_growth": law.depth_growth,
             "depth": law.depth,
+            "spaces": spaces,
         }
 
 
+def _space(found: SpaceGrowth) -> dict[str, Any]:
+    return {
+        "space": found.space,
+        "n": found.n,
+        "growth_best": found.growth_best,
+        "growth_all": found.growth_all,
+        "difference": found.difference.estimate,
+        "interval": found.difference.ends,
+        "p": found.p,
+        "carries": found.carries,
+    }
+
+
 def fit_law(trials: Trials, notation: Notation = LOG_LINEAR) -> WidthLaw:
-    """Fit the width law to every network, and to the best of those whose widths were drawn freely.
+    """Fit the width law to every network, and find the growth of least error where widths were drawn freely.
 
     Args:
-        trials: Trained networks, or networks without errors, which have fits and no law of the best.
+        trials: Trained networks, or networks without errors, which have fits alone.
         notation: Of each network's own fit: ``log-linear`` or ``quantized``.
 
     Returns:
@@ -231,29 +292,37 @@ def fit_law(trials: Trials, notation: Notation = LOG_LINEAR) -> WidthLaw:
         can't carry one; ``reason`` says why.
     """
     every, reason, law = trials.frame, None, None
+    spaces: tuple[SpaceGrowth, ...] = ()
+    carriers: list[str] = []
     try:
         networks = with_widths(every)
     except InputError as error:
         networks, reason = every.head(0), error
-    scored = complete(without_law(networks))
-    if reason is None and not len(scored):
-        reason = InputError("no network has an error, so there are no best ones")
     if reason is None:
+        known = replace(trials, frame=networks)
+        carriers, spaces = carrying(known), space_growths(known)
         try:
-            law = population_law(scored)
+            law = population_law(known)
         except InputError as error:
             reason = error
     unfinished = len(incomplete(every))
+    unknown = [each for each in carriers if each not in trials.designs and each not in SPACES]
+    judged = [
+        f"the constraints of {space} are not known; its widths rise and fall, so they count as free"
+        for space in unknown
+        if any(each.space == space for each in spaces)
+    ]
     return WidthLaw(
         notation=notation,
         fits=_fits(notation, networks_of(networks)),
         population=law,
         reason=reason,
-        scored=len(scored),
+        spaces=spaces,
+        scored=int(complete(networks)["space"].isin(carriers).sum()),
         failed=len(networks_of(every)) - len(complete(every)) - unfinished,
         incomplete=unfinished,
         guess=trials.guess,
-        notes=trials.notes,
+        notes=(*trials.notes, *judged),
         networks=networks,
         drawn=trials,
     )

@@ -1,5 +1,6 @@
 """``regnetlab fit-regnet``."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +16,7 @@ from regnetlab.cli.output import (
     print_json,
     print_notes,
     print_table,
+    signed,
     stages,
 )
 from regnetlab.cli.sample import Classes, Input, TemplateName, WindowText
@@ -40,10 +42,14 @@ def fit_regnet(
     input: Input = None,
     classes: Classes = None,
     errors: Errors = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Derive RegNets although no growth is claimed.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Fit the width law to networks, and derive RegNets from their best."""
+    """Fit the width law to networks, and derive RegNets where good widths grow."""
     trials, plan = trials_of(study, from_, errors)
+    from regnetlab.analysis.population_law import GROWS
     from regnetlab.analysis.width_law import DERIVED_NETWORKS, fit_law  # SciPy
     from regnetlab.spaces.regime import parse_window
     from regnetlab.spaces.template import template_named
@@ -63,7 +69,7 @@ def fit_regnet(
         shape = shape.changed(input, classes)
         wanted = n or (DERIVED_NETWORKS if plan is None else plan.derived or DERIVED_NETWORKS)
         try:
-            networks = found.derive(wanted, flops=flops, template=shape)
+            networks = found.derive(wanted, flops=flops, template=shape, force=force)
         except InputError as error:
             reason = error
     print_notes(found.notes)
@@ -74,11 +80,12 @@ def fit_regnet(
     if found.incomplete:
         print(f"\n{found.incomplete} incomplete, stopped before the last epoch: they have no error")
     print_guessing(**found.guessing)
+    _print_spaces(found)
     print(f"\nw_i ≈ {found.formula}" if found.formula else "")
     for sentence in found.remarks():
         print(filled(sentence))
     if shape is not None and networks:
-        _print_derived(shape, networks)
+        _print_derived(shape, networks, forced=found.claim != GROWS)
     elif reason is not None and reason is not found.reason:
         print(f"\nno RegNets derived: {reason}")
 
@@ -108,10 +115,33 @@ def _print_fits(found: "WidthLaw") -> None:
         print(f"{name}: {ONE_STAGE}")
 
 
-def _print_derived(shape: "Template", networks: "Sequence[Network]") -> None:
+def _print_spaces(found: "WidthLaw") -> None:
+    if not found.spaces:
+        return
+    rows = (
+        (
+            each.space,
+            str(each.n),
+            f"{each.growth_best:.2f}",
+            f"{each.growth_all:.2f}",
+            signed(each.difference.estimate),
+            f"{signed(each.difference.low)} to {signed(each.difference.high)}"
+            if math.isfinite(each.difference.low)
+            else "",
+            number(each.p, 4),
+            "free" if each.carries else "constrained",
+        )
+        for each in found.spaces
+    )
+    print("\ngrowth of widths a stage, of the best quarter and of all networks of a space:\n")
+    print_table(("space", "n", "best", "all", "difference", "95% interval", "p", "widths"), rows, "lrrrrrrl")
+
+
+def _print_derived(shape: "Template", networks: "Sequence[Network]", forced: bool) -> None:
     print(
-        f"\nRegNets derived from it, nearest first, at {shape.input}, {shape.classes:,} classes,"
-        f"\nstem {shape.stem_width}/{shape.stem_stride}, strides {', '.join(map(str, shape.strides))}:\n"
+        f"\nRegNets {'forced from it although no growth is claimed' if forced else 'derived from it'},"
+        f" the growth of least error\nfirst, at {shape.input}, {shape.classes:,} classes,"
+        f" stem {shape.stem_width}/{shape.stem_stride}, strides {', '.join(map(str, shape.strides))}:\n"
     )
     rows = (
         (each.text, *(count(getattr(each, key)) for key in ("flops", "params", "acts"))) for each in networks

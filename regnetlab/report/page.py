@@ -32,7 +32,7 @@ from regnetlab.report.search import search_findings, searches_figure
 from regnetlab.report.style import MOST_LINES, as_json, style, title
 from regnetlab.report.tables import derived_rows, failure_rows, machine, network_columns, space_rows
 from regnetlab.report.trends import property_figure, stages_figure, trend_row
-from regnetlab.report.width_law import derived_findings, law_figure, law_finding
+from regnetlab.report.width_law import derived_findings, growth_rows, law_figure, law_finding
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_text import plan_toml
 
@@ -159,6 +159,7 @@ def page(content: Content) -> str:
         equal_depth=EQUAL_DEPTH,
         steps=step_findings(content.comparison, custom),
         law=law_finding(content.law),
+        growth_rows=growth_rows(content.law),
         beyond=beyond(content.networks.frame["error"]),
         derived=derived_findings(content.derived),
         baselines=baseline_findings(content.baselines),

@@ -1,11 +1,14 @@
 """The report's part on the width law: its figure, what is found, and how RegNets derived from it do."""
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from regnetlab.analysis.derive import DerivedErrors
+from regnetlab.analysis.population_law import NO_EVIDENCE
 from regnetlab.analysis.statistics.verdicts import UNDECIDED
 from regnetlab.analysis.width_law import WidthLaw
 from regnetlab.report.findings import Finding
@@ -17,7 +20,7 @@ _LAW = "#d6006c"
 
 
 def law_figure(found: WidthLaw, numbers: Mapping[tuple[str, int], int] | None = None) -> go.Figure:
-    """Widths over stages of the best networks, with the line that they share.
+    """Widths over stages of the best networks, with the line of least error where an optimum is shown.
 
     Args:
         found: A law with a ``population``.
@@ -49,16 +52,16 @@ def law_figure(found: WidthLaw, numbers: Mapping[tuple[str, int], int] | None = 
             hovertemplate=f"<b>{title(str(space))}</b><br>stage %{{x}}: width %{{y}}<extra></extra>",
             meta={"space": str(space)},
         )
-    line = log_linear_widths(law.w0.estimate, law.growth.estimate, len(stages))
     means = np.exp(np.log(np.array(law.best["widths"].tolist(), np.float64)).mean(axis=0))
-    figure.add_scatter(
-        x=(stages + 1).tolist(),
-        y=line.tolist(),
-        mode="lines",
-        name=found.formula,
-        line={"width": 4, "color": _LAW},
-        hovertemplate="law, stage %{x}: %{y:.0f}<extra></extra>",
-    )
+    if law.inside:
+        figure.add_scatter(
+            x=(stages + 1).tolist(),
+            y=log_linear_widths(law.w0.estimate, law.growth.estimate, len(stages)).tolist(),
+            mode="lines",
+            name=found.formula,
+            line={"width": 4, "color": _LAW},
+            hovertemplate="law, stage %{x}: %{y:.0f}<extra></extra>",
+        )
     figure.add_scatter(
         x=(stages + 1).tolist(),
         y=means.tolist(),
@@ -79,9 +82,28 @@ def law_figure(found: WidthLaw, numbers: Mapping[tuple[str, int], int] | None = 
 
 
 def law_finding(found: WidthLaw) -> Finding:
-    """The width law of the best networks, and whether it describes them."""
+    """What is claimed of the widths of good networks, and what it rests on."""
     sentence, *more = found.remarks()
-    return Finding(UNDECIDED if found.population is None else "measured", sentence, tuple(more))
+    return Finding(UNDECIDED if found.claim == NO_EVIDENCE else "measured", sentence, tuple(more))
+
+
+def growth_rows(found: WidthLaw) -> list[dict[str, Any]]:
+    """A row for each space of the table of growths."""
+    return [
+        {
+            "name": title(each.space),
+            "n": each.n,
+            "best": f"{each.growth_best:.2f}",
+            "all": f"{each.growth_all:.2f}",
+            "difference": _signed(each.difference.estimate),
+            "interval": f"{_signed(each.difference.low)} to {_signed(each.difference.high)}"
+            if math.isfinite(each.difference.low)
+            else "–",
+            "p": f"{each.p:.4f}" if math.isfinite(each.p) else "–",
+            "widths": "free" if each.carries else "constrained",
+        }
+        for each in found.spaces
+    ]
 
 
 def derived_findings(found: DerivedErrors | None) -> list[Finding]:
@@ -102,3 +124,7 @@ def derived_findings(found: DerivedErrors | None) -> list[Finding]:
             for space, chance in found.at_random.items()
         ),
     ]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")

@@ -74,12 +74,12 @@ class Running:
 class Plan:
     """Everything that a study file says, with its defaults filled in.
 
-    ``seeds`` trainings of each network, or of the share ``repeated`` of every space's networks and one
-    of the others; ``derived`` RegNets from the law of the best networks; ``terms`` on which the
-    steps between spaces are judged; ``reading`` says how a folder's images are read.
-    Unless ``images_stated``, the budget's images are the default, or all that there are: a run finds out and
-    records it (``provenance.as_recorded``). An ``adhoc`` plan has no study file: trainings of any
-    protocol share its store.
+    ``seeds`` trainings of each network, or of the share ``repeated`` of every space's networks and one of the
+    others; ``derived`` RegNets from the width law where it claims growth, or in any case if
+    ``derive_forced``; ``terms`` on which the steps between spaces are judged; ``reading`` says how a
+    folder's images are read. Unless ``images_stated``, the budget's images are the default, or all that
+    there are: a run finds out and records it (``provenance.as_recorded``). An ``adhoc`` plan has no study
+    file: trainings of any protocol share its store.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Plan:
     draws: tuple[Draw, ...]
     derived: int
     terms: Terms = field(default_factory=Terms)
+    derive_forced: bool = False
     baselines: BaselinesSection | None = None
     running: Running = field(default_factory=Running)
     repeated: float = 1.0

@@ -75,6 +75,7 @@ class _Template(_Section):
 
 class _Derive(_Section):
     n: Annotated[int, Field(ge=0, le=1_000)] = 0
+    force: bool = False
 
 
 class _Run(_Section):
@@ -219,6 +220,7 @@ def _plan(
         draws=_draws(values["spaces"], ranges),
         derived=values["derive"]["n"],
         terms=Terms(**values["compare"]),
+        derive_forced=values["derive"]["force"],
         running=Running(**values["run"]),
         repeated=repeated,
         reading=_reading(values),

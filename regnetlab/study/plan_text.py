@@ -34,7 +34,7 @@ def plan_toml(plan: Plan) -> str:
         "ranges": _fields(plan.ranges),
         "budget": {**_fields(plan.budget), "seeds": plan.seeds, "repeated": plan.repeated},
         "recipe": _fields(plan.recipe),
-        "derive": {"n": plan.derived},
+        "derive": {"n": plan.derived, "force": plan.derive_forced},
         "compare": _fields(plan.terms),
         "run": _told(plan.running),
     }

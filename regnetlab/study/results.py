@@ -56,6 +56,7 @@ def study_trials(plan: Plan) -> Trials:
         planned={draw.space.name: draw.n for draw in plan.draws},
         extended=extended_spaces(facts),
         terms=plan.terms,
+        designs={draw.space.name: draw.space for draw in plan.draws},
     )
 
 

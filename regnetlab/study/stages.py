@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -180,8 +180,11 @@ def _derive(
     from regnetlab.trials.table import trials_of
 
     try:
-        trials = trials_of(population, scores)
-        found = derive_regnets(trials, plan.derived, plan.template, plan.regime, plan.ranges)
+        designs = {draw.space.name: draw.space for draw in plan.draws}
+        trials = replace(trials_of(population, scores), template=plan.template, designs=designs)
+        found = derive_regnets(
+            trials, plan.derived, plan.template, plan.regime, plan.ranges, force=plan.derive_forced
+        )
     except InputError as error:
         note(f"no RegNets derived: {error}")
         return []
@@ -194,6 +197,7 @@ def _derive_inputs(plan: Plan, population: Sequence[Job], basis: Basis) -> str:
     """What the derived RegNets follow from: which trainings, on which data, how many are asked for, and where
     they may lie."""
     facts = [_hash(population), *basis, plan.derived, plan.regime.text, plan.ranges.text]
+    facts += ["forced"] * plan.derive_forced
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 

@@ -26,13 +26,13 @@ from regnetlab.files import write_atomically
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
-from regnetlab.spaces.space import REGNET
+from regnetlab.spaces.space import DesignSpace
 from regnetlab.spaces.template import Template
 from regnetlab.training.budget import WORST, Score
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.csv_tables import TRIALS
 from regnetlab.trials.foreign import INCOMPLETE
-from regnetlab.trials.job import CHOSEN, DERIVED, Job
+from regnetlab.trials.job import CHOSEN, Job
 from regnetlab.trials.terms import Terms
 
 _STAGES = ("depths", "widths", "group_widths", "bottleneck_ratios")
@@ -46,9 +46,9 @@ class Trials:
 
     ``frame`` has a row for each (columns: ``trials.table``). Of a study's, ``steps`` are the pairs of spaces
     that it compares and ``guess`` what guessing earns on the images that judge; ``template``, ``regime`` and
-    ``ranges`` are where its networks were drawn. ``planned`` networks of each space are to be trained, and
-    ``extended`` are the spaces whose number changed after errors were known; ``terms`` are what the study
-    states of its comparisons. ``notes`` say how files were read.
+    ``ranges`` are where its networks were drawn, ``designs`` its spaces by name. ``planned`` networks of
+    each space are to be trained, and ``extended`` are the spaces whose number changed after errors were
+    known; ``terms`` are what the study states of its comparisons. ``notes`` say how files were read.
     """
 
     frame: pd.DataFrame
@@ -61,6 +61,7 @@ class Trials:
     planned: Mapping[str, int] = field(default_factory=dict)
     extended: frozenset[str] = frozenset()
     terms: Terms | None = None
+    designs: Mapping[str, DesignSpace] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -215,12 +216,3 @@ def by_stages(networks: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[
 def records(networks: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows as dictionaries by column."""
     return [{str(key): value for key, value in row.items()} for row in networks.to_dict("records")]
-
-
-def without_law(networks: pd.DataFrame) -> pd.DataFrame:
-    """The networks whose widths were free: those of RegNet spaces already follow the law."""
-    follow = networks["space"].isin([REGNET.name, DERIVED])
-    if "wm" in networks:  # drawn from the law's parameters, in a custom space too
-        follow |= pd.to_numeric(networks["wm"], errors="coerce").notna()
-    free = networks[~follow]
-    return free if len(free) else networks

@@ -1,0 +1,330 @@
+"""How the widths of good networks grow: the growth of least error, and whether the data show it.
+
+That the widths of the best networks grow says nothing where all widths drawn do: a window of flops alone
+makes AnyNetA's grow by 1.3 a stage, and AnyNetD's must. So the law is carried only by spaces whose
+constraints leave the widths free (``regnetlab.spaces.free_widths``), and is asked for within them: which
+growth has the least error, at equal depth and flops (``statistics.optimum``)? Beside it stands, for every
+space, whether its best quarter grows more than all its networks do.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from regnetlab.analysis.log_linear_fit import LawEvidence, fit_log_linears, fits_of_all, law_evidence
+from regnetlab.analysis.statistics.best_quarter import BestQuarter, best_count, best_quarter
+from regnetlab.analysis.statistics.intervals import Interval
+from regnetlab.analysis.statistics.optimum import Optimum, optimum
+from regnetlab.errors import InputError
+from regnetlab.spaces.arrays import Floats, Ints
+from regnetlab.spaces.free_widths import leaves_widths_free
+from regnetlab.spaces.law import fit_line
+from regnetlab.spaces.space import SPACES
+from regnetlab.spaces.template import PAPER
+from regnetlab.trials.job import DERIVED
+from regnetlab.trials.table import Trials, complete, networks_of, spaces_of
+
+Claim = Literal["grows", "does not grow", "no evidence"]
+GROWS: Claim = "grows"
+DOES_NOT_GROW: Claim = "does not grow"
+NO_EVIDENCE: Claim = "no evidence"
+ABOUT_ONE = 1.1
+"""Widths that certainly grow by less than this a stage do not grow."""
+FEWEST = 12
+"""Networks that a population needs for a law."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceGrowth:
+    """How the best quarter of the ``n`` networks of a space grow, and how all do.
+
+    ``growth_best`` and ``growth_all`` are geometric means, ``difference`` the first minus the second, with an
+    interval that is infinite for few networks; ``p`` is what chance makes of it, NaN for fewer than
+    four networks. A space that ``carries`` the law leaves the widths free.
+    """
+
+    space: str
+    n: int
+    growth_best: float
+    growth_all: float
+    difference: Interval
+    p: float
+    carries: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PopulationLaw:
+    """The growth of least error over ``n`` networks of the spaces that leave the widths free.
+
+    ``claim`` is *grows* where an optimum is shown inside what was drawn (``optimum.inside``) and the interval
+    of ``growth`` lies above 1, *does not grow* where it is shown and the interval lies below ``ABOUT_ONE``,
+    else *no evidence*, for this ``reason``. ``growth`` always lies inside what was drawn.
+
+    ``w0``, ``depth``, ``depth_growth``, ``group_width`` and ``bottleneck_ratio`` are, in the same way, where
+    error is least, ``depth`` in blocks and ``w0`` beside networks of the same growth and depth; an end of
+    what was drawn where error falls to that end; NaN where they are not known or all equal. ``best`` are the
+    ``n_best`` networks of the spaces' best quarters: ``r2`` is the share of the variance of all their log
+    widths that one common line explains, ``median_r2`` the median of the networks' own, ``evidence`` whether
+    a line describes them, ``None`` with two stages or too few networks.
+    """
+
+    n: int
+    n_best: int
+    claim: Claim
+    reason: str | None
+    growth: Interval
+    inside: bool
+    w0: Interval
+    depth: float
+    depth_growth: float
+    group_width: float
+    bottleneck_ratio: float
+    r2: float
+    median_r2: float
+    best: pd.DataFrame
+    evidence: LawEvidence | None = None
+
+
+def space_growths(trials: Trials) -> tuple[SpaceGrowth, ...]:
+    """Every space with errors and networks of two stages or more, derived RegNets apart."""
+    scored = complete(trials.frame)
+    carriers = carrying(trials)
+    found = []
+    for space in spaces_of(scored):
+        networks = scored[scored["space"] == space]
+        growths = np.log(fits_of_all(networks).growth)
+        known = np.isfinite(growths)
+        if space != DERIVED and known.any():
+            errors = networks["error"].to_numpy(np.float64)[known]
+            best = best_quarter(errors, growths[known])
+            found.append(_space_growth(space, int(known.sum()), best, space in carriers))
+    return tuple(found)
+
+
+def _space_growth(space: str, n: int, best: BestQuarter, carries: bool) -> SpaceGrowth:
+    return SpaceGrowth(
+        space, n, math.exp(best.mean), math.exp(best.mean_of_all), best.difference, best.p, carries
+    )
+
+
+def carrying(trials: Trials) -> list[str]:
+    """The spaces whose constraints leave the widths free, in their order.
+
+    They are those of a study's own spaces and of the paper's, by name. Of a space that is known by its name
+    alone, the networks decide: it carries the law unless some were drawn from the law, or none of their
+    widths fall from one stage to the next, or none rise.
+    """
+    template = trials.template or PAPER
+    carriers = []
+    for space in spaces_of(trials.frame):
+        design = trials.designs.get(space) or SPACES.get(space)
+        if space == DERIVED:
+            continue
+        if design is None:
+            rows = networks_of(trials.frame[trials.frame["space"] == space])
+            carries = _look_free(rows)
+        else:
+            carries = leaves_widths_free(design, template)
+        carriers += [space] * carries
+    return carriers
+
+
+def _look_free(networks: pd.DataFrame) -> bool:
+    """Whether widths both rise and fall among these networks, and none was drawn from the law."""
+    if "wm" in networks and pd.to_numeric(networks["wm"], errors="coerce").notna().any():
+        return False
+    known = [widths for widths in networks["widths"] if isinstance(widths, tuple)]
+    steps = [b - a for widths in known for a, b in pairwise(widths)]
+    return min(steps, default=0) < 0 < max(steps, default=0) or not any(steps)
+
+
+def population_law(trials: Trials) -> PopulationLaw:
+    """The growth of least error over the networks of these trials.
+
+    Networks that failed have no error and are left out.
+
+    Raises:
+        InputError: They can't carry a law, and why.
+    """
+    scored = complete(trials.frame)
+    if not len(scored):
+        raise InputError("no network has an error, so there are no best ones")
+    carriers = carrying(trials)
+    if not carriers:
+        raise InputError(
+            f"no space leaves the widths free ({', '.join(spaces_of(scored))}), and no other can carry a law",
+            "draw networks of AnyNetA, AnyNetB or AnyNetC too",
+        )
+    networks = scored[scored["space"].isin(carriers)].reset_index(drop=True)
+    _check(networks)
+    widths = np.log(np.array(networks["widths"].tolist(), np.float64))  # (n, stages)
+    depths = np.log(np.array(networks["depths"].tolist(), np.float64))
+    starts, slopes = fit_line(widths)
+    errors = networks["error"].to_numpy(np.float64)
+    places = pd.factorize(networks["space"])[0].astype(np.int64)
+    regression = _Regression(
+        errors, places, slopes, np.log(np.exp(depths).sum(axis=1)), _logs(networks, "flops")
+    )
+    found = regression.best(slopes, "growth")
+    if found is None:
+        raise InputError(
+            f"{len(networks)} networks of {len(carriers)} spaces are too few for a regression",
+            "train more of each space",
+        )
+    claim, reason = _claimed(found)
+    depth = _at(regression.best(regression.depth, "depth"), regression.depth).estimate
+    best = _best(errors, places)
+    own = fit_log_linears(np.exp(widths[best]), np.exp(depths[best]))
+    return PopulationLaw(
+        n=len(networks),
+        n_best=len(best),
+        claim=claim,
+        reason=reason,
+        growth=_exponential(found.at),
+        inside=found.inside,
+        w0=regression.best_given(starts, found.at.estimate, math.log(depth)),
+        depth=depth,
+        depth_growth=_at(regression.best(fit_line(depths)[1]), fit_line(depths)[1]).estimate,
+        group_width=_of_stages(regression, networks, "group_widths"),
+        bottleneck_ratio=_of_stages(regression, networks, "bottleneck_ratios"),
+        r2=_common_r2(widths[best], starts[best].mean(), slopes[best].mean()),
+        median_r2=float(np.nanmedian(own.r2)) if np.isfinite(own.r2).any() else math.nan,
+        best=networks.iloc[best],
+        evidence=law_evidence(networks.iloc[best]),
+    )
+
+
+def _check(networks: pd.DataFrame) -> None:
+    """Refuse networks that can't carry a law."""
+    if len(networks) < FEWEST:
+        raise InputError(
+            f"{len(networks)} networks with errors and free widths are too few for a law",
+            f"it needs {FEWEST}",
+        )
+    stages = networks["widths"].map(len)
+    if stages.min() < 2 or stages.nunique() > 1:
+        raise InputError(
+            f"the networks have {stages.min()} to {stages.max()} stages",
+            "a law over a population needs the same number in each, two or more",
+        )
+    if networks["error"].nunique() == 1:
+        raise InputError(
+            f"all {len(networks)} networks have the same error", "there is no best growth to find"
+        )
+    if all(len(set(widths)) == 1 for widths in networks["widths"]):
+        raise InputError("every network has equal widths in all its stages", "there is no growth to fit")
+
+
+@dataclass(frozen=True, slots=True)
+class _Regression:
+    """Errors of n networks, and what they are compared at: space, growth and depth (logs, and their squares),
+    and
+    log flops where these are known. All of shape (n,)."""
+
+    errors: Floats
+    spaces: Ints
+    growth: Floats
+    depth: Floats
+    flops: Floats | None
+
+    def best(self, x: Floats, name: str = "") -> Optimum | None:
+        """Where error is least in x, the rest being equal; ``name`` is x's own among the rest."""
+        rest = {"growth": self.growth, "depth": self.depth}
+        columns = [] if self.flops is None else [self.flops - self.flops.mean()]
+        for key, values in rest.items():
+            if key != name:
+                columns += _square(values, values)
+        return optimum(x, self.errors, self.spaces, np.column_stack(columns))
+
+    def best_given(self, x: Floats, growth: float, depth: float) -> Interval:
+        """The same of what of x doesn't follow from growth and depth, and then x with this growth and depth.
+
+        In a regime a network of large growth has a small w_0: only beside those of its growth is it large or
+        small.
+        """
+        model = np.column_stack(
+            [np.ones(len(x)), *_square(self.growth, self.growth), *_square(self.depth, self.depth)]
+        )
+        point = np.column_stack(
+            [np.ones(1), *_square(np.array([growth]), self.growth), *_square(np.array([depth]), self.depth)]
+        )
+        fitted = np.linalg.lstsq(model, x, rcond=None)[0]
+        away = x - model @ fitted
+        found = self.best(away)
+        usual = float((point @ fitted)[0])
+        ends = (0.0, 0.0, 0.0) if found is None else (found.at.estimate, found.at.low, found.at.high)
+        return _exponential(Interval(*(usual + each for each in ends)))
+
+
+def _square(values: Floats, of: Floats) -> list[Floats]:
+    """The values about the mean ``of`` all networks, and their squares."""
+    centred = values - of.mean()
+    return [centred, centred**2]
+
+
+def _claimed(found: Optimum) -> tuple[Claim, str | None]:
+    low, high = math.exp(found.at.low), math.exp(found.at.high)
+    least, most = (math.exp(end) for end in found.drawn)
+    if found.inside:
+        if low > 1:
+            return GROWS, None
+        if high < ABOUT_ONE:
+            return DOES_NOT_GROW, None
+        return NO_EVIDENCE, f"growths on both sides of 1 may be best ({low:.2f} to {high:.2f})"
+    if found.below:
+        why = f"error may fall up to the largest growth drawn, {most:.2f}"
+    elif found.above:
+        why = f"error may fall down to the least growth drawn, {least:.2f}"
+    else:
+        why = f"no growth from {least:.2f} to {most:.2f} is clearly better than the ends"
+    return NO_EVIDENCE, f"no optimum is shown inside what was drawn, {why}"
+
+
+def _best(errors: Floats, spaces: Ints) -> Ints:
+    """The places of the best quarter of each space, the least errors first."""
+    chosen = []
+    for space in np.unique(spaces):
+        members = np.flatnonzero(spaces == space)
+        order = np.argsort(errors[members], kind="stable")
+        chosen.append(members[order[: best_count(len(members))]])
+    found = np.concatenate(chosen)
+    return np.asarray(found[np.argsort(errors[found], kind="stable")])
+
+
+def _logs(networks: pd.DataFrame, column: str) -> Floats | None:
+    """The logs of a column of numbers, ``None`` unless all are known and above 0."""
+    if column not in networks:
+        return None
+    values = pd.to_numeric(networks[column], errors="coerce").to_numpy(np.float64)
+    return np.log(values) if (values > 0).all() else None
+
+
+def _of_stages(regression: _Regression, networks: pd.DataFrame, column: str) -> float:
+    """Where error is least in the geometric mean over stages of that column."""
+    if column not in networks or not all(isinstance(each, tuple) for each in networks[column]):
+        return math.nan
+    means = np.log(np.array(networks[column].tolist(), np.float64)).mean(axis=1)
+    return _at(regression.best(means), means).estimate
+
+
+def _at(found: Optimum | None, values: Floats) -> Interval:
+    """The optimum of these logs; their common value where all are equal."""
+    if found is not None:
+        return _exponential(found.at)
+    middle = math.exp(float(values.mean()))
+    return Interval(middle, math.exp(float(values.min())), math.exp(float(values.max())))
+
+
+def _common_r2(widths: Floats, start: float, slope: float) -> float:
+    """The share of the variance of log widths of shape (n, stages) that this line explains."""
+    spread = ((widths - widths.mean()) ** 2).sum()
+    away = ((widths - start - slope * np.arange(widths.shape[1])) ** 2).sum()
+    return float(1 - away / spread) if spread > 0 else math.nan
+
+
+def _exponential(interval: Interval) -> Interval:
+    return Interval(*(math.exp(each) for each in (interval.estimate, interval.low, interval.high)))
