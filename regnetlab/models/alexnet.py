@@ -12,8 +12,8 @@ from regnetlab.models.scale import ORIGINAL, Scale
 from regnetlab.models.shapes import Shape
 from regnetlab.spaces.template import Template
 
-# Width, kernel, stride and padding of a convolution, and whether a pooling follows: the first two; behind them
-# all but the last; the last.
+# Width, kernel, stride and padding of a convolution, and whether a pooling follows: the first two, then those
+# of the third group but its last, and that.
 _FIRST = ((96, 11, 4, 1, True), (256, 5, 1, 2, True))
 _INNER = (384, 3, 1, 1, False)
 _LAST = (256, 3, 1, 1, True)

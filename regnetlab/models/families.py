@@ -40,7 +40,7 @@ FAMILIES = frozenset(("resnet", "resnet_bottleneck", "resnext", "vgg", "vgg_bn",
 """Their names, as in ``registry.ANY_DEPTH``, which needs torch: plans are read without."""
 _NEAR = re.compile(
     r"\s*(?P<name>\w+)(?P<depths>\s*@\s*d)?\s*@\s*(?P<flops>\d{1,9}(?:\.\d{1,9})?[kmg]f?)\s*"
-    r"(?:(?P<pixels>@\s*[0-9]{1,9}px)\s*)?"
+    r"(?:@\s*(?P<pixels>[0-9]{1,9})px\s*)?"
 )
 _DEPTH = re.compile(r"-?[0-9]*(?:\.[0-9]*)?d", re.IGNORECASE)
 
@@ -122,4 +122,5 @@ def _several(text: str) -> tuple[str, str, str] | None:
         return None
     if not match["depths"] and match["name"] in NAMED_LIKE_A_NETWORK:
         return None
-    return match["name"], match["flops"], match["pixels"] or ""
+    pixels = f"@{int(match['pixels'])}px" if match["pixels"] else ""
+    return match["name"], match["flops"], pixels

@@ -198,7 +198,7 @@ def _flops_by_step(model: Model, template: Template) -> Callable[[int], int]:
     """
     recorded = _Recorded(1.0)
     with torch.device("meta"):
-        fitted(f"{model.text}@small", model.network, template, recorded)
+        fitted(f"{model.text}@1x", model.network, template, recorded)
     known: dict[tuple[int, ...], int] = {}
 
     def count(step: int) -> int:

@@ -62,7 +62,8 @@ def test_models_that_can_not_be_are_refused(
 
 
 def test_models_are_listed(capsys: Capture) -> None:
-    models = answer(capsys, "models")["models"]
+    listed = answer(capsys, "models")
+    models = listed["models"]
     assert {
         "name",
         "family",
@@ -77,6 +78,7 @@ def test_models_are_listed(capsys: Capture) -> None:
     } == set(models[0])
     assert {"regnetx_200mf", "regnety_32gf", "alexnet", "densenet201"} <= {m["name"] for m in models}
     assert not any(m["reason"] for m in models)
+    assert {"name": "resnet", "family": "ResNet"} in listed["families"]
 
 
 def test_models_at_one_input_are_counted_as_summary_counts_them(capsys: Capture) -> None:
@@ -100,6 +102,14 @@ def test_models_at_one_input_are_counted_as_summary_counts_them(capsys: Capture)
         "10",
     ]
     assert any("`nin` needs 1×67×67" in line for line in lines)
+    assert any(line.startswith("Families of any depth: bn_lenet, alexnet, vgg, vgg_bn") for line in lines)
+
+
+def test_a_network_of_a_family_is_shown_and_the_family_is_refused(capsys: Capture) -> None:
+    shown = answer(capsys, "summary", "resnet@1d@1MF", "--template", "small")
+    assert (shown["model"], shown["flops"]) == ("resnet@1d@0.141x", 1_050_864)
+    assert "as in resnet@1d@1MF" in complaint(capsys, ("summary", "resnet@1MF", "--template", "small"))
+    assert "as in resnet@2d" in complaint(capsys, ("summary", "resnet", "--study", "quick"))
 
 
 SWEPT = Path(__file__).parents[1] / "models" / "pycls" / "sweep_job.yaml"

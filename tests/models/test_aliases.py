@@ -46,7 +46,9 @@ def test_a_regnet_of_another_kind_is_refused(name: str) -> None:
         find_model(name)
 
 
-@pytest.mark.parametrize("name", ["resnext50_32x4d", "resnext101_32x8d", "resnet50", "densenet161", "vgg16"])
+@pytest.mark.parametrize(
+    "name", ["resnext50_32x4d", "resnext101_32x8d", "resnet50", "densenet161", "vgg16", "vgg16_bn"]
+)
 def test_names_that_are_the_same_there_are_the_same_networks(name: str) -> None:
     model = find_model(name)
     assert summarise(model, model.template).params == COUNTS[name]

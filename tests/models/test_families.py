@@ -130,6 +130,10 @@ def test_the_written_out_batch_norm_is_torchs(shape: tuple[int, ...]) -> None:
         ("vgg13", 133_047_848),
         ("vgg16", 138_357_544),
         ("vgg19", 143_667_240),
+        ("vgg11_bn", 132_868_840),
+        ("vgg13_bn", 133_053_736),
+        ("vgg16_bn", 138_365_992),
+        ("vgg19_bn", 143_678_248),
         ("resnet18", 11_689_512),
         ("resnet34", 21_797_672),
         ("resnet50", 25_557_032),
@@ -170,6 +174,8 @@ def resnet_keys(own: nn.Module, theirs: nn.Module) -> dict[str, torch.Tensor]:
     ("name", "keys"),
     [
         ("vgg11", by_position),
+        ("vgg11_bn", by_position),
+        ("vgg16_bn", by_position),
         ("resnet18", resnet_keys),
         ("resnet50", resnet_keys),
         ("resnext50_32x4d", resnet_keys),
@@ -188,7 +194,7 @@ def test_with_torchvisions_weights_the_logits_are_torchvisions(
         assert torch.allclose(own(image), theirs(image), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["bn_lenet", "googlenet", "resnet18", "densenet_small"])
+@pytest.mark.parametrize("name", ["bn_lenet", "googlenet", "resnet18", "densenet_small", "vgg11_bn"])
 def test_the_summary_counts_what_fvcore_counts(name: str) -> None:
     template = PAPER.changed("3x64x64", 10)
     model = find_model(name)
