@@ -23,7 +23,7 @@ KEYS = {
         "{acts classes flops input"
         " layers{acts flops name output params part receptive_field share type} model params}"
     ),
-    "models": "{models{acts classes family flops input name paper params reason year}}",
+    "models": "{families{family name} models{acts classes family flops input name paper params reason year}}",
     "status quick": (
         "{complete failed majority_error not_learned planned running"
         " spaces{complete failed learned median min planned space} study workers}"

@@ -389,7 +389,7 @@ def test_a_match_is_told_with_its_interval() -> None:
     rows += baseline_rows("r", "RegNet", 100, [12.0, 12.5, 12.1], [12.0, 12.5, 12.1])
     (finding,) = baseline_findings(baselines_of(rows))
     assert finding.chip == "worse"
-    assert "a beats r on the test split, 9.2% against 12.2%" in finding.text
+    assert "the hand-designed a beats the RegNet r on the test split, 9.2% against 12.2%" in finding.text
     assert "95% interval" in finding.text
 
 
