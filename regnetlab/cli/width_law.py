@@ -69,7 +69,8 @@ def fit_regnet(
         shape = shape.changed(input, classes)
         wanted = n or (DERIVED_NETWORKS if plan is None else plan.derived or DERIVED_NETWORKS)
         try:
-            networks = found.derive(wanted, flops=flops, template=shape, force=force)
+            forced = force or (plan is not None and plan.derive_forced)
+            networks = found.derive(wanted, flops=flops, template=shape, force=forced)
         except InputError as error:
             reason = error
     print_notes(found.notes)
