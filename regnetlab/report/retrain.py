@@ -4,7 +4,6 @@ import math
 
 from regnetlab.analysis.retrain import Retraining
 from regnetlab.report.findings import Finding
-from regnetlab.report.style import title
 
 
 def retrain_findings(found: Retraining) -> list[Finding]:
@@ -18,7 +17,7 @@ def retrained_rows(found: Retraining) -> list[dict[str, str]]:
     """Cells of the table, a row a network."""
     return [
         {
-            "space": f"{title(each.space)} {each.index}",
+            "space": f"{each.space} {each.index}",
             "model": each.model,
             "rank": f"{each.rank} of {each.of:,}",
             "first": f"{each.first:.2f}",

@@ -121,20 +121,17 @@ def run_fidelity(
     from regnetlab.study.session import open_session, prepare  # torch
     from regnetlab.training.batches import check_budget
 
-    state = ladder(plan, budgets, networks)
-    if state.missing:
-        prepared = prepared or prepare(plan, options)
-        for budget in budgets:
-            check_budget(prepared.data, budget)
-        with open_session(prepared, options, observer) as session:
-            try:
-                session.observer.on_begin(state.jobs, state.scores)
-                session.train(state.jobs)
-            finally:
-                state = ladder(prepared.plan, budgets, networks)
-                _write(plan, state, observer)
-    else:
-        _write(plan, state, observer)
+    prepared = prepared or prepare(plan, options)
+    for budget in budgets:
+        check_budget(prepared.data, budget)
+    with open_session(prepared, options, observer) as session:  # also notices what changed
+        state = ladder(prepared.plan, budgets, networks)
+        try:
+            session.observer.on_begin(state.jobs, state.scores)
+            session.train(state.jobs)
+        finally:
+            state = ladder(prepared.plan, budgets, networks)
+            _write(plan, state, observer)
     return state
 
 

@@ -1,10 +1,12 @@
 """The ladder of budgets: trained once, resumed, and never part of a population."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from regnetlab.errors import InputError
@@ -15,6 +17,7 @@ from regnetlab.study.plan_file import load_plan
 from regnetlab.study.results import stated_terms, study_trials
 from regnetlab.training.budget import Budget
 from regnetlab.trials.terms import Terms
+from tests.conftest import write_idx
 from tests.study.running import Heard, ran, trainings
 from tests.study.running import inline as options
 
@@ -64,6 +67,16 @@ def test_a_ladder_says_what_differs_from_the_studys_own_budget() -> None:
     ]
     assert found[1] == own
     assert [b.time_limit for b in found] == [10, 10, 20, 80]
+
+
+def test_a_ladder_that_is_finished_notices_other_data_too(plan: Plan, data_dir: Path, tmp_path: Path) -> None:
+    climb(plan, data_dir)
+    before = plan.fidelity.read_bytes()
+    other = Path(shutil.copytree(data_dir, tmp_path / "other"))
+    write_idx(other / "train-labels-idx1-ubyte.gz", np.arange(1_200, dtype=np.uint8) % 10)
+    with pytest.raises(InputError, match=r"data\.checksum was"):
+        climb(plan, other)
+    assert plan.fidelity.read_bytes() == before
 
 
 @pytest.mark.parametrize(
