@@ -1,6 +1,6 @@
-"""How often the statistics of ``compare`` are right, on simulated populations whose truth is known.
+"""How often the statistics of ``compare`` and ``fit-regnet`` are right, on simulated truth.
 
-    python tests/benchmarks/calibration.py [--rounds 2000] [-o docs/calibration.md]
+    python tests/benchmarks/calibration.py [--rounds 2000] [-o docs/calibration.md] [--only law]
 
 Every cell is a share of the rounds, each a pair of populations drawn anew; its Monte-Carlo standard
 error stands in the page's head. 2,000 rounds take about a quarter of an hour on one core.
@@ -24,6 +24,7 @@ from regnetlab.analysis.statistics.matching import matched
 from regnetlab.analysis.statistics.rank_tests import probability_of_superiority, rank_tests
 from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, networks_needed, verdict
 from regnetlab.spaces.arrays import Floats
+from tests.benchmarks import law
 
 Draw = Callable[[np.random.Generator, int], Floats]
 
@@ -207,7 +208,7 @@ def page(rounds: int) -> str:
     for name, draw in POPULATIONS.items():
         n_asked, no_worse, better = power_reached(draw, rounds // 4)
         lines.append(_row([name, f"{n_asked:.0f}", _percent(no_worse), _percent(better)]))
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *law.section(max(rounds // 5, 1))]) + "\n"
 
 
 def _row(cells: object) -> str:
@@ -222,8 +223,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2_000)
     parser.add_argument("-o", type=Path)
+    parser.add_argument("--only", choices=["law"], help="this section alone, with so many rounds a row")
     arguments = parser.parse_args()
-    text = page(arguments.rounds)
+    rounds = arguments.rounds
+    text = "\n".join(law.section(rounds)) + "\n" if arguments.only else page(rounds)
     if arguments.o is None:
         print(text)
     else:
