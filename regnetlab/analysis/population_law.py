@@ -8,6 +8,7 @@ space, whether its best quarter grows more than all its networks do.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -166,17 +167,20 @@ def population_law(trials: Trials) -> PopulationLaw:
     starts, slopes = fit_line(widths)
     errors = networks["error"].to_numpy(np.float64)
     places = pd.factorize(networks["space"])[0].astype(np.int64)
-    regression = _Regression(
-        errors, places, slopes, np.log(np.exp(depths).sum(axis=1)), _logs(networks, "flops")
-    )
-    found = regression.best(slopes, "growth")
+    logs = {"growth": slopes, "depth": np.log(np.exp(depths).sum(axis=1)), "w0": starts}
+    logs["depth growth"] = fit_line(depths)[1]
+    shape = {name: _means(networks, name) for name in ("group_widths", "bottleneck_ratios")}
+    logs |= {name: values for name, values in shape.items() if values is not None}
+    regression = Regression(errors, places, logs, _logs(networks, "flops"))
+    found = regression.growth()
     if found is None:
         raise InputError(
             f"{len(networks)} networks of {len(carriers)} spaces are too few for a regression",
             "train more of each space",
         )
-    claim, reason = _claimed(found)
-    depth = _at(regression.best(regression.depth, "depth"), regression.depth).estimate
+    claim, reason = claim_of(found)
+    others = {name: regression.least(name) for name in logs if name not in ("growth", "w0")}
+    depth = others["depth"].estimate
     best = _best(errors, places)
     own = fit_log_linears(np.exp(widths[best]), np.exp(depths[best]))
     return PopulationLaw(
@@ -186,11 +190,13 @@ def population_law(trials: Trials) -> PopulationLaw:
         reason=reason,
         growth=_exponential(found.at),
         inside=found.inside,
-        w0=regression.best_given(starts, found.at.estimate, math.log(depth)),
-        depth=depth,
-        depth_growth=_at(regression.best(fit_line(depths)[1]), fit_line(depths)[1]).estimate,
-        group_width=_of_stages(regression, networks, "group_widths"),
-        bottleneck_ratio=_of_stages(regression, networks, "bottleneck_ratios"),
+        w0=_exponential(regression.w0(found.at.estimate, depth)),
+        depth=math.exp(depth),
+        depth_growth=math.exp(others["depth growth"].estimate),
+        group_width=math.exp(others["group_widths"].estimate) if "group_widths" in others else math.nan,
+        bottleneck_ratio=math.exp(others["bottleneck_ratios"].estimate)
+        if "bottleneck_ratios" in others
+        else math.nan,
         r2=_common_r2(widths[best], starts[best].mean(), slopes[best].mean()),
         median_r2=float(np.nanmedian(own.r2)) if np.isfinite(own.r2).any() else math.nan,
         best=networks.iloc[best],
@@ -220,44 +226,54 @@ def _check(networks: pd.DataFrame) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Regression:
-    """Errors of n networks, and what they are compared at: space, growth and depth (logs, and their squares),
-    and
-    log flops where these are known. All of shape (n,)."""
+class Regression:
+    """Errors of n networks and what they are set against.
+
+    ``logs`` has *growth*, *depth* and others that are known, by name; ``spaces`` and log ``flops``, where
+    these are known, are always controlled for. All arrays have shape (n,).
+    """
 
     errors: Floats
     spaces: Ints
-    growth: Floats
-    depth: Floats
+    logs: Mapping[str, Floats]
     flops: Floats | None
 
-    def best(self, x: Floats, name: str = "") -> Optimum | None:
-        """Where error is least in x, the rest being equal; ``name`` is x's own among the rest."""
-        rest = {"growth": self.growth, "depth": self.depth}
-        columns = [] if self.flops is None else [self.flops - self.flops.mean()]
-        for key, values in rest.items():
-            if key != name:
-                columns += _square(values, values)
-        return optimum(x, self.errors, self.spaces, np.column_stack(columns))
+    def growth(self) -> Optimum | None:
+        """Where error is least in growth at equal depth; ``None`` where too few networks are left to tell."""
+        return self.best(self.logs["growth"], ("depth",))
 
-    def best_given(self, x: Floats, growth: float, depth: float) -> Interval:
-        """The same of what of x doesn't follow from growth and depth, and then x with this growth and depth.
+    def least(self, name: str) -> Interval:
+        """Where error is least in ``name``, given all others but w_0, which follows from them in a regime."""
+        values = self.logs[name]
+        given = tuple(each for each in self.logs if each not in (name, "w0"))
+        found = self.best(values, given) or self.best(values, ("growth",))
+        return Interval(*(float(values.mean()),) * 3) if found is None else found.at
 
-        In a regime a network of large growth has a small w_0: only beside those of its growth is it large or
-        small.
+    def w0(self, growth: float, depth: float) -> Interval:
+        """Where error is least in log w_0 for networks of this growth and depth, given as logs.
+
+        A network of large growth has a small w_0, or it leaves the regime: only beside others of its growth
+        and depth is a w_0 large or small.
         """
+        values, known = self.logs["w0"], (self.logs["growth"], self.logs["depth"])
         model = np.column_stack(
-            [np.ones(len(x)), *_square(self.growth, self.growth), *_square(self.depth, self.depth)]
+            [np.ones(len(values)), *(part for each in known for part in _square(each, each))]
         )
-        point = np.column_stack(
-            [np.ones(1), *_square(np.array([growth]), self.growth), *_square(np.array([depth]), self.depth)]
-        )
-        fitted = np.linalg.lstsq(model, x, rcond=None)[0]
-        away = x - model @ fitted
-        found = self.best(away)
-        usual = float((point @ fitted)[0])
+        fitted = np.linalg.lstsq(model, values, rcond=None)[0]
+        point = [1.0]
+        for value, each in zip((growth, depth), known, strict=True):
+            point += [float(part[0]) for part in _square(np.array([value]), each)]
+        usual = float(np.array(point) @ fitted)
+        found = self.best(values - model @ fitted, ("growth", "depth"))
         ends = (0.0, 0.0, 0.0) if found is None else (found.at.estimate, found.at.low, found.at.high)
-        return _exponential(Interval(*(usual + each for each in ends)))
+        return Interval(*(usual + each for each in ends))
+
+    def best(self, x: Floats, given: Sequence[str]) -> Optimum | None:
+        """Where error is least in x, given the logs of these names and their squares."""
+        columns = [] if self.flops is None else [self.flops - self.flops.mean()]
+        for name in given:
+            columns += _square(self.logs[name], self.logs[name])
+        return optimum(x, self.errors, self.spaces, np.column_stack(columns))
 
 
 def _square(values: Floats, of: Floats) -> list[Floats]:
@@ -266,7 +282,8 @@ def _square(values: Floats, of: Floats) -> list[Floats]:
     return [centred, centred**2]
 
 
-def _claimed(found: Optimum) -> tuple[Claim, str | None]:
+def claim_of(found: Optimum) -> tuple[Claim, str | None]:
+    """What an optimum of log growth claims, and why it claims no more."""
     low, high = math.exp(found.at.low), math.exp(found.at.high)
     least, most = (math.exp(end) for end in found.drawn)
     if found.inside:
@@ -303,20 +320,11 @@ def _logs(networks: pd.DataFrame, column: str) -> Floats | None:
     return np.log(values) if (values > 0).all() else None
 
 
-def _of_stages(regression: _Regression, networks: pd.DataFrame, column: str) -> float:
-    """Where error is least in the geometric mean over stages of that column."""
+def _means(networks: pd.DataFrame, column: str) -> Floats | None:
+    """The mean log over stages of that column; ``None`` unless all are known."""
     if column not in networks or not all(isinstance(each, tuple) for each in networks[column]):
-        return math.nan
-    means = np.log(np.array(networks[column].tolist(), np.float64)).mean(axis=1)
-    return _at(regression.best(means), means).estimate
-
-
-def _at(found: Optimum | None, values: Floats) -> Interval:
-    """The optimum of these logs; their common value where all are equal."""
-    if found is not None:
-        return _exponential(found.at)
-    middle = math.exp(float(values.mean()))
-    return Interval(middle, math.exp(float(values.min())), math.exp(float(values.max())))
+        return None
+    return np.asarray(np.log(np.array(networks[column].tolist(), np.float64)).mean(axis=1))
 
 
 def _common_r2(widths: Floats, start: float, slope: float) -> float:

@@ -184,8 +184,8 @@ class WidthLaw(Result):
         else:
             claim = (
                 f"Good widths {'grow' if law.claim == GROWS else 'do not grow'}: at equal depth, error is"
-                f" least where they grow by a factor of {growth:.2f} a stage"
-                f" (95% interval {low:.2f} to {high:.2f})."
+                f" least where they grow by a factor of {growth:.2f} a stage (95% interval {low:.2f} to"
+                f" {high:.2f})."
             )
         lost = f"; {self.failed} more failed" if self.failed else ""
         sentences = [f"{claim} These are {law.n} networks of spaces that leave the widths free{lost}."]
@@ -226,10 +226,8 @@ class WidthLaw(Result):
             "notes": list(self.notes),
         }
 
-    def _population(self) -> dict[str, Any] | None:
+    def _population(self) -> dict[str, Any]:
         law = self.population
-        if law is None and not self.scored and not self.failed:
-            return None
         spaces = [_space(each) for each in self.spaces]
         if law is None:
             keys = (

@@ -1,32 +1,57 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from regnetlab.analysis.derive import derive
-from regnetlab.analysis.log_linear_fit import PopulationLaw, fit_log_linear
+from regnetlab.analysis.log_linear_fit import fit_log_linear
+from regnetlab.analysis.population_law import DOES_NOT_GROW, GROWS, NO_EVIDENCE, Claim, PopulationLaw
 from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config
+from regnetlab.spaces.constraints import RISING_DEPTHS, RISING_WIDTHS
 from regnetlab.spaces.law import log_linear_depths
 from regnetlab.spaces.population import Population
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime, Window
-from regnetlab.spaces.sampler import sample
-from regnetlab.spaces.space import ANYNET_E, RISING_DEPTHS, RISING_WIDTHS
 from regnetlab.spaces.template import SMALL
-from tests.analysis.frames import networks
 
 RANGES = Ranges(depth=(1, 12), width=(8, 256))
 REGIME = Regime(flops=Window(0.8e6, 1.2e6))
 
 
-def law(growth: float, w0: float = 16.0, depth: float = 10.0) -> PopulationLaw:
-    configs = list(sample(ANYNET_E.within(RANGES), 8, SMALL, REGIME).population.configs())
-    exactly = lambda x: Interval(x, x, x)  # noqa: E731
-    best = networks(configs, np.arange(8.0))
-    return PopulationLaw(32, 8, exactly(w0), exactly(growth), 0.9, 0.95, 1.3, depth, best)
+def law(
+    growth: float,
+    ends: tuple[float, float] | None = None,
+    w0: float = 16.0,
+    depth: float = 10.0,
+    claim: Claim = GROWS,
+    group_width: float = 8.0,
+    ratio: float = 1.0,
+) -> PopulationLaw:
+    low, high = ends or (growth, growth)
+    return PopulationLaw(
+        n=32,
+        n_best=8,
+        claim=claim,
+        reason="it bends nowhere" if claim == NO_EVIDENCE else None,
+        growth=Interval(growth, low, high),
+        inside=claim != NO_EVIDENCE,
+        w0=Interval(w0, w0, w0),
+        depth=depth,
+        depth_growth=1.3,
+        group_width=group_width,
+        bottleneck_ratio=ratio,
+        r2=0.9,
+        median_r2=0.95,
+        best=pd.DataFrame(),
+    )
+
+
+def growth_of(config: Config) -> float:
+    return fit_log_linear(config.widths, config.depths).growth
 
 
 @pytest.mark.parametrize("growth", [1.3, 1.8, 2.4])
@@ -42,26 +67,54 @@ def test_derived_regnets_are_on_the_law_inside_regime_and_ranges(growth: float) 
         assert max(config.depths) <= 12
         assert len(set(config.group_widths)) == len(set(config.bottleneck_ratios)) == 1
         # widths are multiples of 8 and of the group width, so the growth is met as nearly as they allow
-        assert fit_log_linear(config.widths, config.depths).growth == pytest.approx(growth, rel=0.3)
+        assert growth_of(config) == pytest.approx(growth, rel=0.3)
 
 
-def test_the_nearest_to_the_best_comes_first() -> None:
+def test_they_cover_the_interval_of_growth_its_estimate_first() -> None:
+    shape = law(1.9, (1.4, 2.6), group_width=1.0)
+    growths = [growth_of(each) for each in derive(shape, 8, SMALL, REGIME, RANGES)]
+    assert growths[:3] == pytest.approx([1.9, 1.4, 2.6], rel=0.1)
+    assert sorted(growths) == pytest.approx(
+        sorted([1.9, *(1.4 * (2.6 / 1.4) ** each for each in (0, 1, 1 / 2, 1 / 4, 3 / 4, 1 / 8, 3 / 8))]),
+        rel=0.1,
+    )
+
+
+@pytest.mark.parametrize("n", [1, 3, 8, 20, 60])
+def test_asking_for_more_keeps_what_came_first(n: int) -> None:
+    shape = law(1.9, (1.4, 2.6))
+    found = derive(shape, n, SMALL, REGIME, RANGES)
+    assert found == derive(shape, 60, SMALL, REGIME, RANGES)[:n]
+    assert len(set(found)) == n
+
+
+def test_the_nearest_to_the_laws_depth_comes_first() -> None:
     first = derive(law(1.8, depth=6), 1, SMALL, REGIME, RANGES)[0]
     last = derive(law(1.8, depth=30), 1, SMALL, REGIME, RANGES)[0]
     assert first.depth < last.depth
 
 
-def test_asking_for_more_keeps_what_came_first() -> None:
-    assert derive(law(1.8), 8, SMALL, REGIME, RANGES)[:3] == derive(law(1.8), 3, SMALL, REGIME, RANGES)
+def test_nearness_is_of_the_first_width_and_the_depth_in_logs() -> None:
+    only = Ranges(depth=(1, 12), width=(8, 256), group_width=(8,), bottleneck_ratio=(1,))
+    for w0, depth in ((16.0, 9.0), (40.0, 20.0)):
+        found = derive(law(1.8, w0=w0, depth=depth), 40, SMALL, REGIME, only)
+        away = [math.log(c.widths[0] / w0) ** 2 + math.log(c.depth / depth) ** 2 for c in found]
+        assert away == sorted(away)
 
 
-def test_a_law_that_does_not_grow_gives_no_regnet() -> None:
-    with pytest.raises(InputError, match=r"do not grow from stage to stage \(growth 0.90\)"):
-        derive(law(0.9), 3, SMALL, REGIME, RANGES)
+@pytest.mark.parametrize("claim", [NO_EVIDENCE, DOES_NOT_GROW])
+def test_only_a_law_that_claims_growth_gives_regnets_unless_forced(claim: Claim) -> None:
+    shape = law(1.8, (0.8, 2.2), claim=claim)
+    with pytest.raises(InputError, match=f"the law's claim is {claim}"):
+        derive(shape, 3, SMALL, REGIME, RANGES)
+    growths = [growth_of(each) for each in derive(shape, 9, SMALL, REGIME, RANGES, force=True)]
+    assert min(growths) >= 1  # a RegNet's widths never fall
 
 
 def test_a_regime_off_the_law_says_so() -> None:
-    with pytest.raises(InputError, match=r"no RegNet with growth 1\.80 lies in the regime flops 1:2"):
+    with pytest.raises(
+        InputError, match=r"no RegNet with growth 1\.80 to 1\.80 lies in the regime flops 1:2"
+    ):
         derive(law(1.8), 3, SMALL, Regime(flops=Window(1, 2)), RANGES)
 
 
@@ -84,24 +137,20 @@ def test_every_regnet_on_the_law_inside_the_ranges_is_found_once() -> None:
     assert {max(each.depths) for each in found} == {4}
 
 
-def test_nearness_is_of_the_first_width_and_the_depth_in_logs() -> None:
-    for w0, depth in ((16.0, 9.0), (40.0, 20.0)):
-        found = derive(law(1.8, w0=w0, depth=depth), 40, SMALL, REGIME, RANGES)
-        away = [math.log(c.widths[0] / w0) ** 2 + math.log(c.depth / depth) ** 2 for c in found]
-        assert away == sorted(away)
+@pytest.mark.parametrize(("group_width", "ratio", "pair"), [(3.5, 1.9, (4, 2)), (1.2, 4.0, (1, 4))])
+def test_group_width_and_bottleneck_ratio_are_the_nearest_allowed(
+    group_width: float, ratio: float, pair: tuple[int, int]
+) -> None:
+    for config in derive(law(1.8, group_width=group_width, ratio=ratio), 5, SMALL, REGIME, RANGES):
+        assert (set(config.group_widths), set(config.bottleneck_ratios)) == ({pair[0]}, {pair[1]})
 
 
-def test_group_width_and_bottleneck_ratio_are_the_commonest_of_the_best() -> None:
-    shape = law(1.8)
-    for column, values in (
-        ("group_widths", [(4,) * 4] * 5 + [(8,) * 4] * 3),
-        ("bottleneck_ratios", [(2,) * 4] * 8),
-    ):
-        shape.best[column] = values
-    for config in derive(shape, 5, SMALL, REGIME, RANGES):
-        assert (set(config.group_widths), set(config.bottleneck_ratios)) == ({4}, {2})
+def test_a_group_width_that_does_not_fit_gives_way_to_the_next() -> None:
+    (config,) = derive(law(2.2, group_width=32.0), 1, SMALL, REGIME, RANGES)
+    assert config.group_widths[0] < 32
+    assert config.group_widths[0] == config.group_widths[-1]
 
 
-def test_a_growth_of_one_is_no_growth() -> None:
-    with pytest.raises(InputError, match=r"do not grow from stage to stage \(growth 1\.00\)"):
-        derive(law(1.0), 3, SMALL, REGIME, RANGES)
+def test_widths_alone_are_enough_for_a_law() -> None:
+    assert derive(law(1.8, group_width=math.nan, ratio=math.nan), 2, SMALL, REGIME, RANGES)
+    assert np.isfinite(law(1.8).depth)

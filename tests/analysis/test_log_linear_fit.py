@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regnetlab.analysis.log_linear_fit import fit_log_linear, fits_of_all, population_law
+from regnetlab.analysis.log_linear_fit import fit_log_linear, fits_of_all
 from regnetlab.analysis.quantized_fit import fit_quantized
 from regnetlab.errors import InputError
 from regnetlab.models.published import PUBLISHED
@@ -14,7 +14,6 @@ from regnetlab.spaces.law import RegNetLaw
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import ANYNET_A, REGNET
 from regnetlab.spaces.template import PAPER
-from tests.analysis.frames import networks
 
 published = pytest.mark.parametrize("name", PUBLISHED)
 
@@ -103,59 +102,3 @@ def test_equal_widths_have_growth_one_and_no_r2() -> None:
     fit = fit_log_linear([64, 64, 64], [1, 2, 3])
     assert (fit.growth, fit.w0) == (pytest.approx(1), pytest.approx(64))
     assert math.isnan(fit.r2)
-
-
-def test_the_law_of_a_population_is_that_of_its_best() -> None:
-    """Networks whose error is their distance from growth 2: the law of the best is growth 2."""
-    configs = list(sample(ANYNET_A, 400, PAPER, seed=4).population.configs())
-    growths = np.array([fit_log_linear(c.widths, c.depths).growth for c in configs])
-    law = population_law(networks(configs, 10 + np.abs(np.log(growths / 2.0))))
-    assert law.n_best == 100
-    assert law.growth.low < 2 < law.growth.high
-    assert law.growth.high - law.growth.low < 0.3
-    assert law.growth.estimate == pytest.approx(2, abs=0.1)
-
-
-def test_the_laws_r2_is_of_the_best_networks_widths_about_one_line() -> None:
-    """By hand: the mean line of the best, and the variance of their log widths about their mean."""
-    configs = list(sample(ANYNET_A, 40, PAPER, seed=6).population.configs())
-    law = population_law(networks(configs, np.arange(40.0)))
-    best = np.log([c.widths for c in configs[:10]])
-    line = np.mean([np.polyval(np.polyfit(range(4), row, 1), range(4)) for row in best], axis=0)
-    assert (law.n, law.n_best) == (40, 10)
-    assert law.r2 == pytest.approx(1 - ((best - line) ** 2).sum() / ((best - best.mean()) ** 2).sum())
-    assert law.median_r2 == pytest.approx(
-        np.median([fit_log_linear(c.widths, c.depths).r2 for c in configs[:10]])
-    )
-    assert law.depth == np.median([c.depth for c in configs[:10]])
-    slopes = [np.polyfit(range(4), np.log(c.depths), 1)[0] for c in configs[:10]]
-    assert law.depth_growth == pytest.approx(np.exp(np.mean(slopes)))
-
-
-def test_errors_that_say_nothing_give_an_interval_that_holds_the_whole_populations_growth() -> None:
-    random = np.random.default_rng(0)
-    configs = list(sample(ANYNET_A, 120, PAPER, seed=5).population.configs())
-    mean = np.exp(np.mean([np.log(fit_log_linear(c.widths, c.depths).growth) for c in configs]))
-    laws = [population_law(networks(configs, random.random(120))).growth for _ in range(40)]
-    assert np.mean([law.low <= mean <= law.high for law in laws]) > 0.85
-
-
-@pytest.mark.parametrize(
-    ("widths", "part"),
-    [
-        ([(8, 16)] * 5, "5 networks with errors are too few"),
-        ([(8,)] * 20, "1 to 1 stages"),
-        ([(8, 16)] * 10 + [(8, 16, 24)] * 10, "2 to 3 stages"),
-        ([(16, 16)] * 20, "equal widths in all its stages"),
-    ],
-)
-def test_a_population_that_cannot_carry_a_law_says_why(widths: list[tuple[int, ...]], part: str) -> None:
-    frame = pd.DataFrame(
-        {
-            "widths": widths,
-            "depths": [tuple(1 for _ in w) for w in widths],
-            "error": 1.0 * np.arange(len(widths)),
-        }
-    )
-    with pytest.raises(InputError, match=part):
-        population_law(frame)

@@ -16,27 +16,78 @@ QUICK = Path("studies/quick/trials.csv")
 
 
 @pytest.fixture(scope="module")
+def large() -> Trials:
+    return read_trials([Path("studies/fashion-mnist/trials.csv")])
+
+
+@pytest.fixture(scope="module")
 def trials() -> Trials:
     return read_trials([QUICK])
 
 
-def test_a_law_says_the_same_in_words_and_numbers(trials: Trials) -> None:
-    law = fit_law(trials)
+def test_a_law_says_the_same_in_words_and_numbers(large: Trials) -> None:
+    law = fit_law(large)
     population = law.to_json()["population"]
     assert law.population is not None
+    assert population["claim"] == law.claim == "grows"
     assert population["growth"] == law.population.growth.estimate
+    assert population["growth_interval"][0] > 1
+    assert law.remarks()[0].startswith("Good widths grow")
     assert f"by a factor of {population['growth']:.2f} a stage" in law.remarks()[0]
     assert law.formula in repr(law)
-    assert "BIC" in law.remarks()[1]
+    assert "BIC" in law.remarks()[2]
 
 
-def test_regnets_are_derived_where_they_are_asked_for(trials: Trials) -> None:
+def test_the_spaces_are_told_apart_in_the_document(large: Trials) -> None:
+    rows = {each["space"]: each for each in fit_law(large).to_json()["population"]["spaces"]}
+    assert [name for name, row in rows.items() if row["carries"]] == ["AnyNetA", "AnyNetB", "AnyNetC"]
+    assert set(rows) == {"AnyNetA", "AnyNetB", "AnyNetC", "AnyNetD", "AnyNetE", "RegNet"}
+    for row in rows.values():
+        assert row["interval"][0] <= row["difference"] <= row["interval"][1]
+        assert row["difference"] == pytest.approx(row["growth_best"] - row["growth_all"])
+        assert 0 < row["p"] <= 1
+
+
+def test_no_evidence_says_so_and_keeps_the_interval(trials: Trials) -> None:
     law = fit_law(trials)
+    population = law.to_json()["population"]
+    assert population["claim"] == law.claim == "no evidence"
+    assert population["growth"] is None and not law.formula
+    assert population["growth_interval"][0] > 1
+    assert population["reason"] in law.remarks()[0]
+    assert law.remarks()[0].startswith("No evidence that good widths grow")
+
+
+def test_regnets_are_derived_where_growth_is_claimed(large: Trials) -> None:
+    law = fit_law(large)
     derived = law.derive(3, template=SMALL, flops="0.8M:1.2M")
     assert len(derived) == 3
-    assert law.to_json(SMALL, derived)["derived"][0]["model"] == derived[0].text
+    document = law.to_json(SMALL, derived)["derived"]
+    assert (document[0]["model"], document[0]["forced"]) == (derived[0].text, False)
     with pytest.raises(InputError, match="lies in the regime"):
         law.derive(3, template=SMALL, flops="1:2")
+
+
+def test_regnets_are_forced_and_marked_where_it_is_not(trials: Trials) -> None:
+    law = fit_law(trials)
+    with pytest.raises(InputError, match="the law's claim is no evidence"):
+        law.derive(3, template=SMALL, flops="0.8M:1.2M")
+    derived = law.derive(3, template=SMALL, flops="0.8M:1.2M", force=True)
+    assert [each["forced"] for each in law.to_json(SMALL, derived)["derived"]] == [True] * 3
+
+
+def test_a_study_of_constrained_widths_has_fits_and_no_evidence(large: Trials) -> None:
+    law = fit_law(Trials(large.frame[large.frame["space"].isin(["AnyNetD", "AnyNetE"])]))
+    population = law.to_json()["population"]
+    assert (population["claim"], population["growth"], len(law.fits)) == ("no evidence", None, 300)
+    assert "no space leaves the widths free (AnyNetD, AnyNetE)" in population["reason"]
+    assert [each["space"] for each in population["spaces"]] == ["AnyNetD", "AnyNetE"]
+
+
+def test_a_space_known_by_its_name_alone_is_noted(large: Trials) -> None:
+    law = fit_law(Trials(large.frame.replace({"space": {"AnyNetA": "mine"}})))
+    assert [note for note in law.notes if "the constraints of mine are not known" in note]
+    assert law.claim == "grows"
 
 
 def test_both_notations_have_a_row_for_every_network(trials: Trials) -> None:
@@ -51,11 +102,12 @@ def test_both_notations_have_a_row_for_every_network(trials: Trials) -> None:
 def test_trials_that_carry_no_law_say_why(tmp_path: Path) -> None:
     few = fit_law(Trials(read_trials([QUICK]).frame.head(5)))
     assert few.population is None
-    assert few.remarks() == [f"No width law: {few.reason}."]
+    assert few.remarks() == [f"No evidence of a width law: {few.reason}."]
     with pytest.raises(InputError, match="too few"):
         few.derive()
     unknown = read_trials([pilot(tmp_path)]).frame.assign(widths=None)
     assert "needs the depths and widths" in str(fit_law(Trials(unknown)).reason)
     untrained = fit_law(Trials(read_trials([QUICK]).frame.assign(error=np.nan)))
-    assert untrained.to_json()["population"] is None
+    population = untrained.to_json()["population"]
+    assert (population["claim"], population["n"], population["spaces"]) == ("no evidence", 0, [])
     assert "no best ones" in str(untrained.reason)

@@ -1,6 +1,7 @@
-"""How often the statistics of ``compare`` are right, on simulated populations whose truth is known.
+"""How often the statistics of ``compare`` and ``fit-regnet`` are right, on simulated truth.
 
-    python tests/benchmarks/calibration.py [--rounds 2000] [--contests] [-o docs/calibration.md]
+    python tests/benchmarks/calibration.py [--rounds 2000] [-o docs/calibration.md]
+    python tests/benchmarks/calibration.py --only law|contests|verdicts --rounds 400
 
 Every cell is a share of the rounds, each a pair of populations drawn anew; its Monte-Carlo standard
 error stands in the page's head. 2,000 rounds take about a quarter of an hour on one core.
@@ -8,7 +9,7 @@ error stands in the page's head. 2,000 rounds take about a quarter of an hour on
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -335,8 +336,22 @@ def page(rounds: int) -> str:
         found = matched_rates(n, rounds // 4)
         lines.append(row([str(n), *map(percent, found.values())]))
     lines += planned(rounds // 5)
-    lines += ["", *contest_lines(rounds)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *sections(rounds)]) + "\n"
+
+
+def sections(rounds: int, only: str = "") -> Iterator[str]:
+    """The lines of the other sections, or of one of them."""
+    from tests.benchmarks import calibration_verdicts, law  # which import this file
+
+    found: dict[str, tuple[Callable[[int], Iterable[str]], int]] = {
+        "verdicts": (calibration_verdicts.tables, 2),
+        "contests": (contest_lines, 1),
+        "law": (law.section, 5),
+    }
+    for name, (make, dearer) in found.items():
+        if only in ("", name):
+            yield ""
+            yield from make(rounds if only else max(rounds // dearer, 1))
 
 
 def row(cells: object) -> str:
@@ -351,10 +366,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2_000)
     parser.add_argument("-o", type=Path)
-    parser.add_argument("--contests", action="store_true", help="the section on contests alone")
+    parser.add_argument("--only", choices=["law", "contests", "verdicts"], help="this section alone")
     arguments = parser.parse_args()
     rounds = arguments.rounds
-    text = "\n".join(contest_lines(rounds)) + "\n" if arguments.contests else page(rounds)
+    text = "\n".join(sections(rounds, arguments.only)) + "\n" if arguments.only else page(rounds)
     if arguments.o is None:
         print(text)
     else:

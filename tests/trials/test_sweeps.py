@@ -17,6 +17,7 @@ import pytest
 
 from regnetlab.analysis.compare import compare
 from regnetlab.analysis.derive import told_template
+from regnetlab.analysis.population_law import carrying
 from regnetlab.analysis.space_errors import space_errors
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
@@ -26,7 +27,7 @@ from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config, parse_anynet
 from regnetlab.spaces.template import Template
 from regnetlab.trials.files import read_trials
-from regnetlab.trials.table import complete, incomplete, without_law
+from regnetlab.trials.table import complete, incomplete
 from tests.cli.asked import answer
 
 SWEEP = Path(__file__).parent / "sweeps" / "cifar_regnet" / "sweep.json"
@@ -41,6 +42,15 @@ def written(path: Path, document: object) -> Path:
 
 def jobs() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = json.loads(SWEEP.read_text())
+    return found
+
+
+def free_jobs() -> list[dict[str, Any]]:
+    """The same as networks of free widths: every other one falls."""
+    found = jobs()
+    for place, job in enumerate(found):
+        job["cfg"]["DESC"] = "ANYNET.WIDTHS [8, 16]"
+        job["cfg"]["ANYNET"]["WIDTHS"] = job["cfg"]["ANYNET"]["WIDTHS"][:: 1 if place % 2 else -1]
     return found
 
 
@@ -120,10 +130,10 @@ def test_stages_and_template_of_a_job_give_the_params_and_acts_that_pycls_counte
         assert 0.99 < counts["flops"] / row["flops"] <= 1  # pycls counts biases
 
 
-def test_derived_regnets_are_counted_where_the_sweep_was_trained() -> None:
-    law = fit_law(read_trials([SWEEP]))
+def test_derived_regnets_are_counted_where_the_sweep_was_trained(tmp_path: Path) -> None:
+    law = fit_law(read_trials([written(tmp_path / "free.json", free_jobs())]))
     low, high = (law.networks["flops"].agg(each) for each in ("min", "max"))
-    derived = law.derive()
+    derived = law.derive(force=True)
     assert derived
     for each in derived:
         assert each.config is not None and len(each.config.depths) == 2
@@ -132,8 +142,10 @@ def test_derived_regnets_are_counted_where_the_sweep_was_trained() -> None:
         assert each.text.endswith(";se=0.25")
 
 
-def test_a_template_or_an_input_that_is_given_wins(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("fit-regnet", "--from", str(SWEEP))
+def test_a_template_or_an_input_that_is_given_wins(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    words = ("fit-regnet", "--force", "--from", str(written(tmp_path / "free.json", free_jobs())))
     assert answer(capsys, *words)["template"]["input"] == "3x32x32"
     named = answer(capsys, *words, "--template", "small", "--input", "3x28x28")
     assert named["template"]["strides"] == [1, 2, 2, 2]
@@ -148,12 +160,12 @@ def test_a_template_or_an_input_that_is_given_wins(capsys: pytest.CaptureFixture
 def test_no_regnet_is_derived_for_a_stem_or_a_size_that_is_not_one(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    stem, sizes = jobs(), jobs()
+    stem, sizes = free_jobs(), free_jobs()
     for job in stem:
         job["cfg"]["ANYNET"]["STEM_TYPE"] = "res_stem_in"
     sizes[0]["cfg"]["TRAIN"]["IM_SIZE"] = 64
     for document, part in ((stem, "'res_stem_in'"), (sizes, "2 different templates (3x32x32, 3x64x64)")):
-        words = ("fit-regnet", "--from", str(written(tmp_path / "x.json", document)))
+        words = ("fit-regnet", "--force", "--from", str(written(tmp_path / "x.json", document)))
         found = answer(capsys, *words)
         assert found["derived"] == []
         assert part in found["derived_reason"]
@@ -164,9 +176,8 @@ def test_no_regnet_is_derived_for_a_stem_or_a_size_that_is_not_one(
 def test_a_sampled_regnet_does_not_vouch_for_its_law_though_it_is_written_as_an_anynet(
     tmp_path: Path,
 ) -> None:
-    free = [job | {"cfg": job["cfg"] | {"DESC": "ANYNET.WIDTHS [8, 16]"}} for job in jobs()]
-    networks = read_trials([SWEEP, written(tmp_path / "anynet.json", free)]).frame
-    assert set(without_law(networks)["space"]) == {"anynet"}
+    trials = read_trials([SWEEP, written(tmp_path / "anynet.json", free_jobs())])
+    assert carrying(trials) == ["anynet"]
 
 
 def test_a_sweep_over_seeds_trains_networks_more_than_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from regnetlab.analysis.space_errors import space_errors
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.trials.files import parse_trials, read_trials
-from regnetlab.trials.table import complete, without_law
+from regnetlab.trials.table import complete
 
 PUBLISHED = """name,se,w0,depth,group_width,depths,widths,flops,params,acts,top1_err
 RegNetX-200MF,0,24,13,8,1 1 4 7,24 56 152 368,199040872,2684792,2164056,31.088
@@ -218,17 +218,11 @@ def test_networks_are_judged_by_as_many_seeds_as_all_of_them_have() -> None:
     assert space_errors(networks)[0].failed == 1
 
 
-def test_regnets_do_not_vouch_for_their_own_law() -> None:
-    text = "space,depths,widths\nAnyNetA,1,8\nRegNet,1,8\nderived,1,8\n"
-    assert without_law(parse_trials(text, "here").frame)["space"].tolist() == ["AnyNetA"]
-    assert len(without_law(parse_trials("space,depths,widths\nRegNet,1,8\n", "here").frame)) == 1
-
-
 def test_a_file_of_networks_is_fitted(tmp_path: Path) -> None:
     path = tmp_path / "published.csv"
     path.write_text(PUBLISHED)
     document = fit_law(read_trials([path]), "quantized").to_json()
     assert [model["e_fit"] for model in document["models"]] == [0, 0]
     assert document["population"]["growth"] is None
-    assert "too few" in document["population"]["reason"]
+    assert "no space leaves the widths free" in document["population"]["reason"]
     assert document["derived"] == []

@@ -17,7 +17,6 @@ LEVEL = 0.95
 FEWEST = 6
 """Networks without which no median has a 95% interval: 2 · ½ⁿ > 5% below (the sign test's)."""
 
-_RESAMPLES = 2_000
 _DRAWS = 20_000
 _SEED = 20200330
 
@@ -111,32 +110,6 @@ def median_scale_draws(errors: Floats, random: np.random.Generator, draws: int =
     n = len(errors)
     _, spacings = _window(n)
     return median_scale(errors) * spacings / (n + 1) / random.beta(spacings, n + 1 - spacings, draws)
-
-
-def best_mean(errors: Floats, values: Floats, best: int) -> Interval:
-    """The mean value of the ``best`` networks with the least errors, percentile bootstrap over networks.
-
-    The choice of the best is made again in every resample, without making one: of n draws the ``best``-th
-    least is at place U_(best), and those before it are drawn from the places below (David & Nagaraja
-    2003, section 2.5).
-    """
-    n = len(errors)
-    random = np.random.default_rng(_SEED)
-    order = np.argsort(errors, kind="stable")
-    ranked, ordered = errors[order], values[order]
-    means = np.empty(_RESAMPLES)
-    for resample, last in enumerate(random.beta(best, n + 1 - best, _RESAMPLES)):
-        places = np.append(random.random(best - 1) * last, last)
-        chosen = np.minimum(places * n, n - 1).astype(np.int64)
-        # Of networks as bad as the last that is taken, any may be.
-        first, end = (np.searchsorted(ranked, ranked[chosen[-1]], side) for side in ("left", "right"))
-        if end - first > 1:
-            tied = np.flatnonzero(chosen >= first)
-            chosen[tied] = random.integers(first, end, len(tied))
-        means[resample] = ordered.take(chosen).mean()
-    estimate = ordered[:best].mean()
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(estimate), float(low), float(high))
 
 
 def _window(n: int) -> tuple[int, int]:

@@ -1,19 +1,20 @@
 """Where a quantity is best: the x at which errors are least, with an interval, from a regression.
 
-A quadratic is the usual model of such a curve, and a wrong one gives confident nonsense: it bends because the
-curve flattens, and its vertex is off where the two sides differ (Simonsohn 2018). Here error falls up to θ
-and rises from it, as a power of the distance:
+A quadratic is the usual model, and a wrong one misleads: it bends because the curve flattens, and its vertex
+is off where the two sides differ (Simonsohn 2018). Here error falls up to θ and rises from it, as a power of
+the distance:
 
     y = controls + a · (θ − x)₊^p + b · (x − θ)₊^p,  a, b ≥ 0,  p one of 1, 1.5, 2, 3
 
-(the broken line of Hinkley 1971 has p = 1; the quadratic a = b and p = 2). T(θ) is n · log of the least
-residual sum of squares of all forms with this θ, plus what each costs beyond the quadratic. Those θ whose T
-is near the least form the interval, as with any profile likelihood; it needs no vertex to exist, and its ends
-are those of what was drawn where the curve doesn't tell. An optimum lies inside what was drawn if both ends
-are worse, each at 5% one-sided: the test of a U-shape of Lind & Mehlum (2010), after Sasabuchi (1980).
+The quadratic has a = b and p = 2, the broken line p = 1 (Hinkley 1971). T(θ) is n · log of the least residual
+sum of squares of all forms with this θ, plus what each costs beyond the quadratic. The θ whose T is near the
+least form the interval, as with any profile likelihood: it needs no vertex to exist, and where the curve
+doesn't tell, it reaches to the end of what was drawn. An optimum lies inside what was drawn if both ends are
+worse, each at 5% one-sided: the test of a U-shape of Lind & Mehlum (2010), after Sasabuchi (1980), for these
+forms.
 
-The costs, the critical value and the rest were chosen by simulation; tests/benchmarks/law_calibration.py
-compares with the quadratic's vertex by bootstrap, and docs/calibration.md has the figures.
+Costs and critical values were chosen by simulation: docs/calibration.md has the coverage beside that of the
+quadratic's vertex with its bootstrap interval, which a V halves and less.
 """
 
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ _END = 2.71
 """T of the ends above its least where an optimum lies inside: one-sided 5%."""
 _ROBUST = 4.0
 """Residuals beyond so many standard deviations count as so many: one broken training may not bend a curve."""
+_BEYOND, _SHARE_BEYOND = 5, 0.025
+"""Networks, and their share, on either side of θ, without which both sides have one slope."""
 _UNEQUAL = 0.01
 """The p below which the spread counts as depending on x."""
 _COARSE, _FINE = 61, 81
@@ -176,6 +179,11 @@ def _profile(x: Floats, values: Floats, fixed: Floats, weights: Floats, places: 
     def free(columns: Floats) -> Floats:
         return np.asarray(columns - basis @ (basis.T @ columns))
 
+    beyond = np.sort(x)
+    fewest = max(_BEYOND, _SHARE_BEYOND * n)
+    ahead, behind = (np.searchsorted(beyond, places, side) for side in ("left", "right"))
+    told = np.minimum(ahead, n - behind) >= fewest
+    told |= (places <= beyond[0]) | (places >= beyond[-1])
     y = free(values)
     total = float(y @ y)
     away = x[:, None] - places
@@ -187,7 +195,8 @@ def _profile(x: Floats, values: Floats, fixed: Floats, weights: Floats, places: 
         equal, unequal = _gains(before, after, y)
         for gain, more in ((equal, 0.0), (unequal, _COST_OF_SIDES)):
             rest = np.maximum(total - gain, 1e-12 * total)
-            best = np.minimum(best, n * np.log(rest / total) + cost + more)
+            judged = n * np.log(rest / total) + cost + more
+            best = np.minimum(best, np.where(told | (more == 0), judged, np.inf))
     return best
 
 

@@ -9,7 +9,6 @@ from scipy import stats
 
 from regnetlab.analysis.statistics.differences import median_difference
 from regnetlab.analysis.statistics.intervals import (
-    best_mean,
     mean_interval,
     median_scale,
     quantile_interval,
@@ -111,17 +110,3 @@ def test_the_means_interval_covers_it() -> None:
 def test_one_error_has_a_mean_and_no_interval() -> None:
     interval = mean_interval(np.array([7.0]))
     assert (interval.estimate, interval.low, interval.high) == (7, -np.inf, np.inf)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_the_mean_of_the_best_has_the_interval_that_resampling_finds(ties: bool) -> None:
-    random = np.random.default_rng(3)
-    errors = random.normal(25, 4, 60)
-    errors = np.round(errors / 4) if ties else errors
-    values = 0.1 * errors + random.normal(0, 1, 60)
-    found = best_mean(errors, values, 15)
-    assert found.estimate == pytest.approx(values[np.argsort(errors, kind="stable")[:15]].mean())
-    rows = random.integers(60, size=(20_000, 60))
-    best = np.argsort(errors[rows], axis=1, kind="stable")[:, :15]
-    means = values[np.take_along_axis(rows, best, axis=1)].mean(axis=1)
-    assert [found.low, found.high] == pytest.approx(np.quantile(means, [0.025, 0.975]).tolist(), abs=0.06)
