@@ -7,16 +7,17 @@ bottleneck ratio of least error (``population_law``). RegNets follow from it whe
 * The first has the growth of least error, the second the low end of the interval, the third its high end;
   then follow growths half way between those before, in logs (fractions 1/2, 1/4, 3/4, 1/8 … of the interval),
   17 in all, and these again for more RegNets. A growth of less than 1 counts as 1.
-* Of every growth, candidates are w_0 (multiples of 8) and depth inside the ranges, with the group width and
-  the bottleneck ratio that are nearest to the law's in logs, its growth of depths, and widths that never
-  fall; those outside of the regime are left out. The one whose w_0 and depth are nearest to the law's, by the
-  sum of the squares of the logs of their ratios, and that was not taken before, is the next RegNet. A growth
-  without candidates is passed over.
+* Of every growth, candidates are w_0 (multiples of 8), depth, group width and bottleneck ratio inside the
+  ranges, with the law's growth of depths and widths that never fall; those outside of the regime are left
+  out. The one nearest to the law's w_0, depth, group width and bottleneck ratio, by the sum of the squares of
+  the logs of their ratios, that was not taken before is the next RegNet. A growth without candidates is
+  passed over.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import product
 
 import numpy as np
@@ -32,7 +33,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.complexity import complexity
-from regnetlab.spaces.config import Config
+from regnetlab.spaces.config import Config, Number
 from regnetlab.spaces.law import in_width_steps, log_linear_depths
 from regnetlab.spaces.population import Population as Columns
 from regnetlab.spaces.ranges import WIDTH_STEP, Ranges
@@ -166,26 +167,24 @@ def _on_the_law(
     law: PopulationLaw, growth: float, template: Template, regime: Regime, ranges: Ranges, se_ratio: float
 ) -> Iterator[Config]:
     """The networks with this growth inside ranges and regime, the nearest to the law first."""
-    for group_width, ratio in _pairs(law, ranges):
+
+    def ranked(group_width: int, ratio: Number) -> Iterator[tuple[float, str, Config]]:
         networks = _candidates(growth, law.depth_growth, group_width, ratio, len(template.strides), ranges)
         if networks is None:
-            continue
+            return
         networks = networks.take(regime.holds(complexity(networks, template, se_ratio)))
         away = np.log(networks.widths[:, 0] / law.w0.estimate) ** 2
         away += np.log(networks.depths.sum(axis=1) / law.depth) ** 2
-        for place in np.argsort(away, kind="stable"):
-            row = networks.config(int(place))
-            yield Config.compatible(row.depths, row.widths, [group_width], [ratio], se_ratio)
+        known = ((group_width, law.group_width), (ratio, law.bottleneck_ratio))
+        away += sum(math.log(a / b) ** 2 for a, b in known if not math.isnan(b))
+        for place in np.argsort(away, kind="stable").tolist():
+            row = networks.config(place)
+            config = Config.compatible(row.depths, row.widths, [group_width], [ratio], se_ratio)
+            yield float(away[place]), config.text, config
 
-
-def _pairs(law: PopulationLaw, ranges: Ranges) -> list[tuple[int, float]]:
-    """Group widths and bottleneck ratios, the nearest to the law's in logs first, the smaller of equals."""
-
-    def away(pair: tuple[int, float]) -> tuple[float, tuple[int, float]]:
-        known = ((pair[0], law.group_width), (pair[1], law.bottleneck_ratio))
-        return sum(math.log(a / b) ** 2 for a, b in known if not math.isnan(b)), pair
-
-    return sorted(product(ranges.group_width, ranges.bottleneck_ratio), key=away)
+    shapes = product(ranges.group_width, ranges.bottleneck_ratio)
+    every = merge(*(ranked(*shape) for shape in shapes), key=lambda found: found[:2])
+    return (config for _, _, config in every)
 
 
 def _candidates(
