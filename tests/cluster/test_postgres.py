@@ -4,13 +4,16 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from sqlalchemy.pool import NullPool
 
+from regnetlab.training.correctness import pack
 from regnetlab.trials.copy import check_store, content_of, copy_content
 from regnetlab.trials.location import Database
 from regnetlab.trials.store import open_store
@@ -19,10 +22,10 @@ from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import COMMAND, SMALL, environment
 from tests.trials.test_convert import OLD
-from tests.trials.trainings import CPU, DATA, OTHER_DATA, job, trial
+from tests.trials.trainings import CPU, DATA, GOOD, OTHER_DATA, job, trial
 
 MakeStudy = Callable[..., Path]
-pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'regnetlab[postgres]'")
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'regnetlab[postgres]'")
 pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=postgres.missing() or "")
 
 
@@ -152,3 +155,18 @@ def test_a_study_of_an_earlier_version_is_converted_beside_its_tables(
     assert there.facts() == here.facts()
     assert there.devices(OTHER_DATA) == {CPU}
     assert len(optuna.load_study(study_name="old", storage=storage).trials) == 5
+
+
+def test_studies_of_schema_3_gain_their_column_one_after_another(server: postgres.Server) -> None:
+    third, other, new = (Database(server.url, name) for name in ("third", "other", "new"))
+    for each in (third, other):
+        open_store(each).add(trial(0))
+        open_store(each).keep("schema", {"version": 3})
+    with psycopg.connect(server.url) as connection:
+        connection.execute("ALTER TABLE regnetlab_trials DROP COLUMN correct")
+    final = replace(GOOD, test_error=50.0, correct=pack(np.array([True, False])))
+    open_store(new).add(trial(1, final))  # in the tables of the others
+    for each in (third, other):
+        store = open_store(each)
+        store.add(trial(1, final))
+        assert open_store(each).scores(DATA) == {job(0).identity: GOOD, job(1).identity: final}
