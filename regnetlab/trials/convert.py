@@ -20,7 +20,7 @@ _NAME = "regnetlab"  # of the study in a file
 _CHECKSUM = "data.checksum"
 _COPIED = (
     *("identity", "space", "index", "model", "seed", "flops", "params", "acts", "recipe"),
-    *("error", "test_error", "ended", "seconds", "images", "curve"),
+    *("error", "test_error", "ended", "seconds", "images", "curve", "correct"),
 )
 _TABLES = (
     *("trial_user_attributes", "trial_system_attributes", "trial_params", "trial_values"),
