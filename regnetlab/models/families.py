@@ -33,6 +33,15 @@ DEEPEST = 64
 """The largest depth that can be written."""
 DEPTHS = range(1, 17)
 """The depths of a grid."""
+NAMED_LIKE_A_NETWORK = frozenset(("densenet_small", "alexnet", "nin", "googlenet", "bn_lenet"))
+FAMILIES = frozenset(("resnet", "resnet_bottleneck", "resnext", "vgg", "vgg_bn", "densenet")) | (
+    NAMED_LIKE_A_NETWORK
+)
+"""Their names, as in ``registry.ANY_DEPTH``, which needs torch: plans are read without."""
+_NEAR = re.compile(
+    r"\s*(?P<name>\w+)(?P<depths>\s*@\s*d)?\s*@\s*(?P<flops>\d{1,9}(?:\.\d{1,9})?[kmg]f?)\s*"
+    r"(?:@\s*(?P<pixels>[0-9]{1,9})px\s*)?"
+)
 _DEPTH = re.compile(r"-?[0-9]*(?:\.[0-9]*)?d", re.IGNORECASE)
 
 
@@ -107,14 +116,11 @@ def family_grid(text: str, template: Template) -> tuple[str, ...]:
 
 
 def _several(text: str) -> tuple[str, str, str] | None:
-    """Name, flops and pixels (with their @, or empty) of a whole family near some flops."""
-    from regnetlab.models.forms import is_flops, is_pixels  # torch
-    from regnetlab.models.registry import ANY_DEPTH, is_network, usual
-
-    name, *forms = (each.strip() for each in text.split("@"))
-    name = usual(name)
-    pixels = f"@{int(forms.pop()[:-2])}px" if forms and is_pixels(forms[-1]) else ""
-    any_depth = forms[:1] in (["d"], ["D"])
-    if name not in ANY_DEPTH or len(forms) != 1 + any_depth or not is_flops(forms[-1]):
+    """Name, flops and pixels (with their @, or empty) of a whole family near some flops. Needs no torch."""
+    match = _NEAR.fullmatch(text.lower().replace("-", "_"))
+    if match is None or match["name"] not in FAMILIES:
         return None
-    return (name, forms[-1], pixels) if any_depth or not is_network(name) else None
+    if not match["depths"] and match["name"] in NAMED_LIKE_A_NETWORK:
+        return None
+    pixels = f"@{int(match['pixels'])}px" if match["pixels"] else ""
+    return match["name"], match["flops"], pixels

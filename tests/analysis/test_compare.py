@@ -202,7 +202,7 @@ def test_a_study_whose_number_of_networks_was_changed_has_wider_intervals() -> N
 def test_an_undecided_step_says_how_many_networks_would_decide_it() -> None:
     found = step_of(0.5, A=normal(0, 30, 12), B=normal(1, 29.4, 12))
     assert found.verdict == "undecided"
-    assert all(n > 12 for n in found.to_decide.values())
+    assert all(each.estimate > 12 for each in found.to_decide.values())
     assert any("would decide it" in each for each in found.remarks())
     few = step_of(0.5, A=normal(0, 30, 4), B=normal(1, 29, 12))
     assert few.verdict == "undecided"

@@ -199,7 +199,7 @@ def test_a_line_is_fitted_pasted_drawn_from_and_confirmed(
         ("fidelity STUDY --ladder 64", "own budget alone"),
         ("fidelity STUDY --ladder 32@1", "batch_size is 1"),
         ("fidelity STUDY --networks 2", "3 of each space"),
-        ("fidelity STUDY --margin -1", "0 to 100"),
+        ("fidelity STUDY --margin -1", "it must be above 0"),
         ("fidelity STUDY --executor cloud", "executor 'cloud'"),
         ("fidelity STUDY --ladder 99999", "to train on"),
         ("latency", "MODEL"),
