@@ -78,9 +78,10 @@ batch_size = 32
 validation = 100
 [derive]
 n = 2
+force = true
 [[spaces]]
 space = "AnyNetA"
-n = 6
+n = 12
 [[spaces]]
 space = "AnyNetE"
 n = 6

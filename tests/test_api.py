@@ -220,6 +220,6 @@ def test_results_draw_themselves_and_trials_are_drawn(monkeypatch: pytest.Monkey
     ):
         assert len(figure.data) >= 3
     assert comparison.to_pandas()["b"].tolist() == ["AnyNetB", "AnyNetC", "AnyNetD", "AnyNetE", "RegNet"]
-    derived = law.derive(n=2, flops="0.8M:1.2M")
+    derived = law.derive(n=2, flops="0.8M:1.2M", force=True)
     assert all(0.8e6 <= network.flops <= 1.2e6 for network in derived)
     assert derived[0].build() is not None

@@ -305,11 +305,10 @@ def fit_law(trials: Trials, notation: Notation = LOG_LINEAR) -> WidthLaw:
             reason = error
     unfinished = len(incomplete(every))
     unknown = [each for each in carriers if each not in trials.designs and each not in SPACES]
-    judged = [
-        f"the constraints of {space} are not known; its widths rise and fall, so they count as free"
-        for space in unknown
-        if any(each.space == space for each in spaces)
-    ]
+    named = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
+    judged = (
+        f"the constraints of {named} are not known; the widths rise and fall there, so they count as free"
+    )
     return WidthLaw(
         notation=notation,
         fits=_fits(notation, networks_of(networks)),
@@ -320,7 +319,7 @@ def fit_law(trials: Trials, notation: Notation = LOG_LINEAR) -> WidthLaw:
         failed=len(networks_of(every)) - len(complete(every)) - unfinished,
         incomplete=unfinished,
         guess=trials.guess,
-        notes=(*trials.notes, *judged),
+        notes=(*trials.notes, *([judged] if unknown else [])),
         networks=networks,
         drawn=trials,
     )

@@ -88,7 +88,7 @@ def fit_regnet(
     if shape is not None and networks:
         _print_derived(shape, networks, forced=found.claim != GROWS)
     elif reason is not None and reason is not found.reason:
-        print(f"\nno RegNets derived: {reason}")
+        print("\n" + filled(f"no RegNets derived: {reason}"))
 
 
 def _print_fits(found: "WidthLaw") -> None:

@@ -241,7 +241,7 @@ def _variants() -> Iterator[tuple[str, Truth]]:
     for noise in NOISES:
         if noise != "gamma":
             yield noise, Truth(noise=noise)
-    yield "depth: 3 · |log depth − 2.5|", Truth(depth="bent")
+    yield "depth: 3 · abs(log depth − 2.5)", Truth(depth="bent")
     yield "10% fail", Truth(failing=0.1)
     yield "2.4 to 3.6 MF", Truth(regime="3 MF")
 

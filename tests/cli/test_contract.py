@@ -69,11 +69,13 @@ KEYS = {
         f" seconds{INTERVAL} steps validation validity{INTERVAL} within_spaces{CORRELATION}}} seeds"
         " spaces study}"
     ),
-    "fit-regnet quick": (
-        "{derived{acts bottleneck_ratios depths flops group_widths id model params widths} derived_reason"
-        " failed incomplete law majority_error models{depths e_fit error growth name r2 space w0 widths}"
+    "fit-regnet quick --force": (
+        "{derived{acts bottleneck_ratios depths flops forced group_widths id model params widths}"
+        " derived_reason failed incomplete law majority_error"
+        " models{depths e_fit error growth name r2 space w0 widths}"
         " not_learned notes"
-        " population{depth depth_growth growth growth_interval median_r2 n n_best r2 w0 w0_interval}"
+        " population{claim depth depth_growth growth growth_interval median_r2 n n_best r2 reason"
+        " spaces{carries difference growth_all growth_best interval n p space} w0 w0_interval}"
         " template{channels classes height input name stem_stride stem_width strides width}}"
     ),
 }

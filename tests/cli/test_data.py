@@ -15,7 +15,9 @@ from tests.training.sources.test_cifar import write_cifar_10
 Capture = pytest.CaptureFixture[str]
 MakeStudy = Callable[..., Path]
 TRAIN = ("train", NETWORK, "--images", "320", "--epochs", "2", "--batch-size", "32", "--device", "cpu")
-SHORT = STUDY.replace("[derive]\nn = 2\n", "").replace("n = 6", "n = 2")
+SHORT = (
+    STUDY.replace("[derive]\nn = 2\nforce = true\n", "").replace("n = 6", "n = 2").replace("n = 12", "n = 2")
+)
 COLOUR = 'template = { input = "3x32x32", classes = 10 }'
 
 

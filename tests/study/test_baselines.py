@@ -68,7 +68,7 @@ def test_everyone_tries_the_same_rates_and_the_final_has_new_seeds(plan: Plan, d
     state = ran(plan, data_dir)
     assert not state.missing
     after = status(plan, state, 0)
-    assert before["planned"] == after["planned"] == after["complete"] == 6 + 6 + 2 + 2 + 6 + 9
+    assert before["planned"] == after["planned"] == after["complete"] == 12 + 6 + 2 + 2 + 6 + 9
 
     rows = list(csv.DictReader(plan.baselines_table.read_text().splitlines()))
     tuning, final = ([row for row in rows if row["stage"] == stage] for stage in ("tuning", "final"))

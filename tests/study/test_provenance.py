@@ -17,7 +17,7 @@ from regnetlab.trials.store import open_store
 from tests.conftest import STUDY
 from tests.study.running import Heard, MakeStudy, inline, ran
 
-DEFAULT_IMAGES = STUDY.replace("images = 128\n", "").replace("n = 6", "n = 2")
+DEFAULT_IMAGES = STUDY.replace("images = 128\n", "").replace("n = 6", "n = 2").replace("n = 12", "n = 2")
 
 
 def heard_of(study: Path, data_dir: Path) -> Heard:

@@ -33,14 +33,13 @@ def test_a_run_trains_everything_once_and_a_second_run_nothing(make_study: MakeS
     first, second = Heard(), Heard()
     state = ran(plan, data_dir, first)
     assert not state.missing
-    assert len(state.jobs) == 16
-    # One derived network is among the drawn ones: it counts twice and is trained once.
-    assert len(first.trained) == len({job.identity for job in state.jobs}) == 15
+    assert len(state.jobs) == 22
+    assert sorted(first.trained) == sorted({job.identity for job in state.jobs})
     again = ran(plan, data_dir, second)
     assert second.trained == []
     assert trials_of(again.jobs, again.scores).to_csv() == trials_of(state.jobs, state.scores).to_csv()
     document = status(plan, again, running=0)
-    assert (document["planned"], document["complete"], document["failed"]) == (16, 16, 0)
+    assert (document["planned"], document["complete"], document["failed"]) == (22, 22, 0)
     assert [each["space"] for each in document["spaces"]] == ["AnyNetA", "AnyNetE", "RegNet", "derived"]
 
 
@@ -57,11 +56,12 @@ def test_trials_are_sorted_and_complete(make_study: MakeStudy, data_dir: Path) -
 
 def test_a_larger_plan_trains_only_what_is_new(make_study: MakeStudy, data_dir: Path) -> None:
     plan = load_plan(make_study())
-    ran(plan, data_dir, Heard())
+    before = {job.identity for job in ran(plan, data_dir, Heard()).jobs}
     larger = replace(plan, draws=tuple(replace(draw, n=draw.n + 1) for draw in plan.draws))
     progress = Heard()
-    ran(larger, data_dir, progress)
-    assert len(progress.trained) == 3
+    after = {job.identity for job in ran(larger, data_dir, progress).jobs}
+    assert sorted(progress.trained) == sorted(after - before)
+    assert 3 <= len(progress.trained) <= 5  # one of each space; the law may derive others
 
 
 def arguments(study: Path, data_dir: Path) -> list[str]:
@@ -116,7 +116,7 @@ def test_killed_and_run_again_a_study_yields_the_same_trials(make_study: MakeStu
     assert done.returncode == 0, done.stderr
     texts = [(study.parent / "trials.csv").read_text() for study in (disturbed, calm)]
     assert without_seconds(texts[0]) == without_seconds(texts[1])
-    assert len(without_seconds(texts[0])) == 16
+    assert len(without_seconds(texts[0])) == 22
     identities = identities_of(disturbed)
     assert len(identities) == len(set(identities))
 
