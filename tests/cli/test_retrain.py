@@ -24,7 +24,7 @@ def test_the_best_are_trained_again_and_shown(capsys: Capture, make_study: MakeS
     )
     assert document["study"] == "tiny"
     assert [each["space"] for each in document["retrained"]] == ["AnyNetA", "AnyNetE", "RegNet", "derived"]
-    assert [each["of"] for each in document["retrained"]] == [6, 6, 2, 2]
+    assert [each["of"] for each in document["retrained"]] == [12, 6, 2, 2]
     first = document["retrained"][0]
     assert first["interval"][0] <= first["again"]["mean"] <= first["interval"][1]
     capsys.readouterr()

@@ -178,7 +178,7 @@ def test_a_study_that_grew_chooses_again_and_an_accepted_change_puts_the_table_a
     study.write_text(study.read_text().replace("n = 6", "n = 9", 1))
     larger = load_plan(study)
     ran(larger, data_dir)
-    assert [each.of for each in again(larger, data_dir, top=1).networks][:2] == [9, 6]
+    assert [each.of for each in again(larger, data_dir, top=1).networks][:2] == [12, 9]
     heard = Heard()
     ran(larger, data_dir, heard, kernels="torch", accept_change=True)
     assert not larger.retrained.exists()

@@ -165,7 +165,9 @@ def test_the_end_state_records_versions_machine_git_and_data(make_study: MakeStu
 def test_planned_looks_end_the_populations_where_every_step_has_a_verdict(
     make_study: MakeStudy, data_dir: Path
 ) -> None:
-    text = STUDY.rpartition("[[spaces]]")[0].replace("n = 6", "n = 25")  # AnyNetA and E alone
+    text = (
+        STUDY.rpartition("[[spaces]]")[0].replace("n = 6", "n = 25").replace("n = 12", "n = 25")
+    )  # AnyNetA and E alone
     plan = load_plan(make_study(text + "[compare]\nmargin = 99.0\nsequential = true\n"))
     state = ran(plan, data_dir, heard := Heard())
     assert not state.missing
