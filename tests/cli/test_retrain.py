@@ -30,12 +30,12 @@ def test_the_best_are_trained_again_and_shown(capsys: Capture, make_study: MakeS
     capsys.readouterr()
     assert main(["retrain", study, *where, "--top", "1", "--seeds", "2"]) == 0
     text = capsys.readouterr().out
-    assert "1 of 6" in text
+    assert "1 of 12" in text
     assert "On average the" in text
     assert f"next: regnetlab report {study}" in text
     assert max(len(line) for line in text.splitlines() if not line.startswith(("wrote", "next"))) <= 80
     page = Path(answer(capsys, "report", study)["report"]).read_text()
-    sentence = f"Best of 6 of AnyNetA: {first['first']:.2f} in its study, {first['again']['mean']:.2f} ± "
+    sentence = f"Best of 12 of AnyNetA: {first['first']:.2f} in its study, {first['again']['mean']:.2f} ± "
     assert sentence in page
     assert '<a href="#again">Trained again</a>' in page
     (study_db := Path(study).with_name("study.db")).unlink()

@@ -16,12 +16,19 @@ from regnetlab.study.run import run_study
 from regnetlab.study.search.definition import RANDOM, TPE, Search
 from regnetlab.study.search.run import run_search
 from regnetlab.study.session import Options, prepare
-from regnetlab.study.stages import State, basis_of, kept_regnets, study_state
+from regnetlab.study.stages import (
+    State,
+    _derive_inputs,
+    basis_of,
+    kept_regnets,
+    planned_jobs,
+    study_state,
+)
 from regnetlab.study.status import status
 from regnetlab.trials.csv_tables import FIDELITY
 from regnetlab.trials.store import open_store
 from tests.conftest import STUDY, refusal
-from tests.study.running import MakeStudy, inline, ran, scores_of, trainings
+from tests.study.running import Heard, MakeStudy, inline, ran, scores_of, trainings
 
 Capture = pytest.CaptureFixture[str]
 FEW = """
@@ -166,6 +173,34 @@ def test_as_many_regnets_are_derived_as_the_file_asks_for_now(
     assert state.jobs == ran(load_plan(fresh), data_dir).jobs
     derived = {row["space"]: row for row in status(plan, state, 0)["spaces"]}["derived"]
     assert derived["planned"] == derived["complete"] == count
+
+
+def test_a_study_derives_nothing_where_no_growth_is_shown_and_says_why(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    plan, heard = load_plan(make_study(SMALL_STUDY.replace("force = true\n", ""))), Heard()
+    state = ran(plan, data_dir, heard)
+    assert state.derived
+    assert not state.missing
+    assert {job.space for job in state.jobs} == {"AnyNetA", "AnyNetE", "RegNet"}
+    (note,) = [each for each in heard.notes if each.startswith("no RegNets derived: ")]
+    assert "the law's claim is no evidence" in note
+    assert "force = true in [derive]" in note
+
+
+def test_regnets_that_were_derived_before_the_law_had_a_claim_stay(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    """What is kept depends on the populations, and not on how a law follows from them."""
+    study = make_study(SMALL_STUDY)
+    before = ran(load_plan(study), data_dir)
+    plan = load_plan(make_study(SMALL_STUDY.replace("force = true\n", "")))
+    store = open_store(plan.store)
+    population = planned_jobs(plan)
+    configs = [job.config.text for job in before.jobs if job.space == "derived" and job.config]
+    store.keep("derived", {"inputs": _derive_inputs(plan, population, basis_of(store)), "configs": configs})
+    after = ran(plan, data_dir)
+    assert [job.identity for job in after.jobs] == [job.identity for job in before.jobs]
 
 
 LATENCY = '[latency]\nbase = 0.1\nflop = 1e-7\nact = 2e-6\nbatch = 8\nprocessor = "x"\n[ranges]'

@@ -10,10 +10,10 @@ from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.spaces.arrays import Floats
 
 BEST_SHARE = 0.25
-_RESAMPLES = 1_000
+_RESAMPLES, _FEWER_RESAMPLES = 1_000, 200
 _PERMUTATIONS = 4_999
 _MOST = 1_000
-"""Networks above which permutations follow the normal law nearly enough."""
+"""Networks above which permutations follow the normal law nearly enough, and fewer resamples do."""
 _NUMBERS = 2_000_000
 """Random numbers that are held at a time."""
 _SEED = 20200330
@@ -57,7 +57,7 @@ def best_quarter(errors: Floats, logs: Floats) -> BestQuarter:
     random = np.random.default_rng(_SEED)
     if n >= _FEWEST:
         draws = []
-        for size in _sizes(_RESAMPLES, n):
+        for size in _sizes(_RESAMPLES if n <= _MOST else _FEWER_RESAMPLES, n):
             counts = random.multinomial(n, np.full(n, 1 / n), size).astype(np.float64)
             sums = np.add.reduceat(counts * values, firsts, axis=1)
             shares = _shares(np.add.reduceat(counts, firsts, axis=1), best)
