@@ -391,15 +391,15 @@ def compare(
 
 @takes(law=TEXT)
 def fit_law(trials: "Trials", *, law: Literal["log-linear", "quantized"] = "log-linear") -> "WidthLaw":
-    """Fit the width law to networks, and to the best of those whose widths were drawn freely.
+    """Fit the width law to networks, and find the growth of least error in spaces that leave widths free.
 
     Args:
-        trials: Networks with depths and widths; with errors where a law of the best is meant.
+        trials: Networks with depths and widths; with errors where the growth of good widths is asked for.
         law: The notation of each network's own fit.
 
     Returns:
-        The law: ``to_pandas()``, ``remarks()``, ``plot()``, and ``derive(n)`` for RegNets that follow it.
-        Where there is none, ``reason`` says why.
+        The law: ``to_pandas()``, ``remarks()``, ``plot()``, and ``derive(n)`` for RegNets where
+        it claims that good widths grow. Where there is none, ``reason`` says why.
     """
     _load_figures()
     from regnetlab.analysis.width_law import NOTATIONS

@@ -37,7 +37,7 @@ from regnetlab.errors import InputError, unknown
 from regnetlab.training.budget import WORST
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.table import Trials
-from regnetlab.trials.terms import AREA, MEAN, MEDIAN, NO_MATCHING, Q05, Terms
+from regnetlab.trials.terms import AREA, LOOKS, MEAN, MEDIAN, NO_MATCHING, Q05, Terms
 
 EQUAL_DEPTH = (
     "Networks of equal depth show whether a space is better for another reason than its depths. Where a"
@@ -222,7 +222,7 @@ class StepComparison:
             text = "{} and {} of {} and {} planned networks are trained".format(*self.trained, *self.planned)
             found.append(f"provisional: {text}" if self.provisional else text)
         if self.course.kind == SEQUENTIAL:
-            found.append(f"planned looks so far: {len(self.course.looks)} of 10")
+            found.append(f"planned looks so far: {len(self.course.looks)} of {len(LOOKS)}")
         if self.course.kind == ANYTIME:
             found.append(
                 "the number of networks was changed after errors were known, so the interval is one that"
@@ -483,8 +483,8 @@ def _course(
         kind = ANYTIME
     else:
         kind = SEQUENTIAL if terms.sequential and planned is not None else FIXED
-    if kind == SEQUENTIAL:
-        return Course(a.as_drawn, b.as_drawn, planned or (0, 0), kind), planned
+    if kind == SEQUENTIAL and planned is not None:
+        return Course(a.as_drawn, b.as_drawn, planned, kind), planned
     trained = len(a.with_failures), len(b.with_failures)
     return Course(a.with_failures, b.with_failures, planned or trained, kind), planned
 

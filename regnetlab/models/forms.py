@@ -117,12 +117,6 @@ def formed(model: Model, form: str) -> Model:
     )
 
 
-def is_flops(form: str) -> bool:
-    """Whether this form says about how many flops the network has."""
-    match = _FORM.fullmatch(form.lower())
-    return match is not None and match["unit"] is not None
-
-
 def is_pixels(form: str) -> bool:
     """Whether this form says how many pixels a side the network sees."""
     return _PIXELS.fullmatch(form) is not None

@@ -1,4 +1,4 @@
-"""On what terms spaces are compared: stated by whoever trains, before the first error is known."""
+"""On what terms spaces are compared: what a study states before its first error is known."""
 
 import math
 from dataclasses import dataclass
