@@ -372,17 +372,19 @@ def compare(
         A verdict and an interval for every step: ``to_pandas()``, ``remarks()``, ``plot()``.
 
     Raises:
-        InputError: The margin, the statistic, the matching or a space can't be.
+        InputError: The margin, the statistic, the matching or a space can't be, or the study's were changed
+            after its first training.
     """
     _load_figures()
     from regnetlab.analysis.compare import compare as compared
     from regnetlab.trials.table import as_trials
-    from regnetlab.trials.terms import Terms
+    from regnetlab.trials.terms import Terms, unchanged
 
     known = as_trials(trials)
     given = {"margin": margin, "statistic": statistic, "matched": matched}
     own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    found = compared(known, replace(known.terms or Terms(), **own), pairs)
+    terms = unchanged(known.terms or Terms(), known.began, own)
+    found = compared(known, replace(terms, **own), pairs, known.terms)
     if not found.steps:
         names = ", ".join(each.space for each in found.spaces) or "none"
         raise InputError(f"there are errors of {names} alone", "a comparison needs two spaces")

@@ -21,10 +21,8 @@ from regnetlab.spaces.arrays import Floats, Mask
 from regnetlab.spaces.expression import COUNTS
 from regnetlab.spaces.ranges import WIDTH_STEP
 from regnetlab.spaces.space import REGNET
-from regnetlab.training.budget import WORST
-from regnetlab.trials.foreign import INCOMPLETE
 from regnetlab.trials.job import DERIVED
-from regnetlab.trials.table import NETWORK, Trials, counted, networks_of
+from regnetlab.trials.table import Trials, judged
 
 RATIO = "w[-1] / w[1]"
 """The last width over the first, as all properties here in the language of constraints (docs/spaces.md)."""
@@ -183,8 +181,8 @@ def bands(trials: Trials, space: str | None = None) -> Bands:
     name = _default(spaces) if space is None else space
     if name not in spaces:
         raise unknown("space", name, spaces)
-    networks = _with_errors(trials.frame[trials.frame["space"] == name])
-    if not (networks["error"] < WORST).any():
+    networks = judged(trials.frame[trials.frame["space"] == name])
+    if not networks["earned"].any():
         raise InputError(f"no network of {name} has an error", "there is no best among them")
     known = networks[["depths", "widths"]].map(lambda each: isinstance(each, tuple)).all(axis=1)
     count = len(networks)
@@ -203,10 +201,10 @@ def bands(trials: Trials, space: str | None = None) -> Bands:
             "bands are of depths, widths, flops, params and acts",
         )
     errors, columns = networks["error"].to_numpy(np.float64), values.to_numpy(np.float64)
-    judged = zip(map(str, values), columns.T, narrowness(columns, errors), strict=True)
+    named = zip(map(str, values), columns.T, narrowness(columns, errors), strict=True)
     return Bands(
         space=name,
-        bands=tuple(_band(*each, errors) for each in judged),
+        bands=tuple(_band(*each, errors) for each in named),
         values=values,
         failed=int(networks["failed"].sum()),
         unknown=count - len(networks),
@@ -251,20 +249,6 @@ def _default(spaces: Iterable[str]) -> str:
     names = list(spaces)
     free = [name for name in names if name not in (REGNET.name, DERIVED)]
     return (free or names)[-1]
-
-
-def _with_errors(trainings: pd.DataFrame) -> pd.DataFrame:
-    """A row for each network with its mean error, a failed training at the worst, and whether one ``failed``.
-
-    Trainings that were stopped before their end have not failed and are left out.
-    """
-    rows = counted(trainings)
-    failed = rows["error"].isna()
-    stopped = failed & rows["ended"].astype(str).str.startswith(INCOMPLETE)
-    rows = rows.assign(error=rows["error"].fillna(WORST), failed=failed)[~stopped]
-    groups = rows.groupby(NETWORK, sort=False)
-    earned = {"error": groups["error"].mean(), "failed": groups["failed"].any()}
-    return networks_of(rows).set_index(NETWORK).assign(**earned).reset_index()
 
 
 def _band(name: str, values: Floats, narrow: Narrowness, errors: Floats) -> Band:

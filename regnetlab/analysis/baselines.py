@@ -6,8 +6,7 @@ then comes from the test split alone. A network that has not learned stands for 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -24,7 +23,8 @@ from regnetlab.training.guessing import Guessing
 T = TypeVar("T")
 
 EQUAL_COMPUTE = 1.25
-"""Networks have equal compute where flops rise from each to the next by at most this factor."""
+"""Networks have equal compute where flops rise from each to the next by at most this factor, and in all by at
+most its square."""
 EQUAL_TRIES = 1.1
 """Sides had equal chances where one has at most this factor of the other's tuning trainings."""
 
@@ -45,12 +45,7 @@ class Tries:
     trainings: int
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "side": self.side,
-            "architectures": self.architectures,
-            "rates": self.rates,
-            "trainings": self.trainings,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +80,7 @@ class Cost:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "side": self.side,
-            "architectures": self.architectures,
-            "tuning_trainings": self.tuning_trainings,
-            "final_trainings": self.final_trainings,
-            "hours": self.hours,
-            "population_trainings": self.population_trainings,
-            "population_hours": self.population_hours,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +124,14 @@ class Match:
     @property
     def text(self) -> str:
         """Who wins, with the interval, and what either side tried."""
-        names = {
-            id(self.a): f"the hand-designed {self.a.short_name}",
-            id(
-                self.b
-            ): f"{'' if self.b.short_name.startswith('RegNet') else 'the RegNet '}{self.b.short_name}",
-        }
-        first, second = (self.a, self.b) if self.verdict == WORSE else (self.b, self.a)
-        if self.verdict == UNDECIDED:
-            what = f"{names[id(first)]} against {names[id(second)]} is undecided"
-        else:
-            what = f"{names[id(first)]} beats {names[id(second)]}"
-        errors = " against ".join(f"{side.test.mean:.1f}%" for side in (first, second) if side.test)
+        regnet = f"{'' if self.b.short_name.startswith('RegNet') else 'the RegNet '}{self.b.short_name}"
+        sides = [(regnet, self.b), (f"the hand-designed {self.a.short_name}", self.a)]
+        if self.verdict == WORSE:
+            sides.reverse()
+        (first, _), (second, _) = sides
+        undecided = self.verdict == UNDECIDED
+        what = f"{first} against {second} is undecided" if undecided else f"{first} beats {second}"
+        errors = " against ".join(f"{side.test.mean:.1f}%" for _, side in sides if side.test)
         known = math.isfinite(self.difference.low)
         by_hand, regnets = (f"{side.architectures} × {side.rates}" for side in self.tries)
         return (
@@ -165,13 +148,13 @@ class Match:
             numbers = {side.side: side.trainings for side in self.tries}
             found.append(
                 f"at {_range(self.flops)} flops the {self.tried_more} side had more trainings to choose by,"
-                f" {max(numbers.values())} against {min(numbers.values())}: who tries more finds more"
+                f" {max(numbers.values())} against {min(numbers.values())}: more tries favour that side"
             )
         for each in (self.a, self.b):
             if each.failed:
                 found.append(
                     f"{each.name}: {each.failed} of {each.final_trainings} final trainings failed and"
-                    " are in no mean"
+                    f" count{'s' * (each.failed == 1)} as 100%"
                 )
         return found
 
@@ -215,8 +198,12 @@ class BaselineComparison(Result):
 
     @property
     def not_learned(self) -> list[str]:
-        """A sentence on every network that is not clearly better than guessing."""
-        return [sentence for each in self.networks if (sentence := each.not_learned)]
+        """A sentence on every network that is not clearly better than guessing.
+
+        Those that their family left behind in tuning are not among them.
+        """
+        ahead = (each for each in self.networks if each.test is not None or not each.group)
+        return [sentence for each in ahead if (sentence := each.not_learned)]
 
     @property
     def reason(self) -> str:
@@ -309,11 +296,19 @@ def baselines(
 
 
 def equal_compute(networks: Sequence[T], flops: Callable[[T], int]) -> list[list[T]]:
-    """The networks by classes of equal compute, the smallest first."""
-    ordered = sorted(networks, key=flops)
-    classes = [ordered[:1]] if ordered else []
-    for before, network in pairwise(ordered):
-        if flops(network) > EQUAL_COMPUTE * flops(before):
+    """The networks by classes of equal compute, the smallest first.
+
+    A class ends where flops rise by more than a factor of ``EQUAL_COMPUTE`` from one network to the next, or
+    by more than its square from the first.
+    """
+    classes: list[list[T]] = []
+    for network in sorted(networks, key=flops):
+        here = flops(network)
+        if (
+            not classes
+            or here > EQUAL_COMPUTE * flops(classes[-1][-1])
+            or here > EQUAL_COMPUTE**2 * flops(classes[-1][0])
+        ):
             classes.append([])
         classes[-1].append(network)
     return classes
@@ -334,6 +329,12 @@ def _matches(networks: Sequence[TunedNetwork], ahead: set[str]) -> tuple[list[Ma
             withheld.append(
                 f"Nothing is claimed at {_range(flops)} flops: {named}, the best of a side by tuning, has not"
                 " clearly learned."
+            )
+        elif any(each.failed and each.test is None for each in (a, b)):
+            named = " and ".join(each.name for each in (a, b) if each.failed and each.test is None)
+            withheld.append(
+                f"Nothing is claimed at {_range(flops)} flops: {named}, the best of a side by tuning, failed"
+                " in all its final trainings."
             )
         elif a.test is not None and b.test is not None:
             tries = tuple(_tries(each, networks, flops) for each in (HAND_DESIGNED, REGNETS))

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
+from scipy import stats
 
 from regnetlab.analysis.guessing import NEITHER, majority_error, not_learned
 from regnetlab.analysis.result import Result
@@ -27,7 +28,7 @@ from regnetlab.analysis.statistics.differences import (
     median_difference,
 )
 from regnetlab.analysis.statistics.dominance import Dominance, dominance
-from regnetlab.analysis.statistics.intervals import LEVEL, Interval
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval, median_scale
 from regnetlab.analysis.statistics.matching import Matched, matched
 from regnetlab.analysis.statistics.planning import Range, networks_to_decide_ranges
 from regnetlab.analysis.statistics.rank_tests import RankTests, holm, rank_tests
@@ -37,7 +38,7 @@ from regnetlab.errors import InputError, unknown
 from regnetlab.training.budget import WORST
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.table import Trials
-from regnetlab.trials.terms import AREA, LOOKS, MEAN, MEDIAN, NO_MATCHING, Q05, Terms
+from regnetlab.trials.terms import AREA, LOOKS, MEAN, MEDIAN, NO_MATCHING, Q05, Terms, verdicts_on
 
 EQUAL_DEPTH = (
     "Networks of equal depth show whether a space is better for another reason than its depths. Where a"
@@ -45,9 +46,7 @@ EQUAL_DEPTH = (
 )
 """What a comparison at equal depth means, and what it does not."""
 
-STATISTICS = MappingProxyType(
-    {MEDIAN: "median", Q05: "5% quantile", MEAN: "mean", AREA: "area between the distributions"}
-)
+STATISTICS = MappingProxyType({MEDIAN: "median", Q05: "5% quantile", MEAN: "mean", AREA: "signed area"})
 """What verdicts may be on, in words."""
 
 
@@ -62,8 +61,8 @@ class StepComparison:
     differences at equal flops, params, acts and depth; the ``primary`` one, if any, has a verdict.
     ``course`` says how many networks were planned and what the intervals hold for. ``to_decide`` says,
     for an undecided step, how many networks in each space every verdict would need that is true if the
-    difference is what it is here, with a range. ``neither_learned``: neither space is clearly better than
-    guessing.
+    difference is what it is here, with a range. ``fewest`` networks of each space have an interval at all.
+    ``neither_learned``: neither space is clearly better than guessing.
     """
 
     a: SpaceErrors
@@ -82,6 +81,7 @@ class StepComparison:
     course: Course
     planned: tuple[int, int] | None
     to_decide: Mapping[str, Range]
+    fewest: int
     neither_learned: bool = False
 
     @property
@@ -197,6 +197,9 @@ class StepComparison:
                     "median_difference": found.difference.estimate,
                     "interval": found.difference.ends,
                     "verdict": (self.claim_matched or None) if name == self.terms.matched else None,
+                    "corrected": None
+                    if self.primary is None or name != self.terms.matched
+                    else self.primary.ends,
                 }
                 for name, found in self.matched.items()
             },
@@ -212,7 +215,7 @@ class StepComparison:
         if self.dominance.space:
             found.append(
                 f"{self.dominance.space} has the larger share of networks below every error from"
-                f" {self.dominance.low:.1f} to {self.dominance.high:.1f}%"
+                f" {self.dominance.low:.1f} to {self.dominance.high:.1f}% (95%, for all steps together)"
             )
         return found
 
@@ -246,7 +249,9 @@ class StepComparison:
                 f"networks in each space that would decide it (80% range): {' or '.join(numbers)}",
             ]
         if self.verdict == UNDECIDED and not math.isfinite(self.corrected.low):
-            return ["too few networks for an interval that holds for all steps"]
+            if self.course.kind == SEQUENTIAL and not self.course.looks:
+                return ["no planned look has come yet, at which a verdict would be made"]
+            return [f"too few networks for an interval: {self.fewest} of each space are the least"]
         return []
 
 
@@ -257,7 +262,8 @@ class SpaceComparison(Result):
     ``spaces`` are those with errors, ``summaries`` the same in numbers;
     ``missing`` those of the steps, or of the trials, that have none yet.
     ``level`` is that of the corrected intervals, of ``verdicts`` verdicts in all.
-    ``stated`` are the terms that a study states, ``noise`` how far seeds of one network differ.
+    ``stated`` are the terms that a study states, ``chosen_now`` says in which these are others; ``noise`` is
+    how far seeds of one network differ.
     """
 
     terms: Terms
@@ -278,6 +284,15 @@ class SpaceComparison(Result):
         return [s for e in self.spaces if (s := not_learned(e.space, e.with_failures, self.guess))]
 
     @property
+    def chosen_now(self) -> str:
+        """A sentence where the terms are not those that the study states; else empty."""
+        if self.stated is None:
+            return ""
+        pairs = [(name, now, getattr(self.stated, name)) for name, now in asdict(self.terms).items()]
+        changed = [f"{name} {now} (the study states {then})" for name, now, then in pairs if now != then]
+        return f"chosen now, when the errors are known: {', '.join(changed)}" if changed else ""
+
+    @property
     def compared(self) -> str:
         """What the verdicts are on, in words."""
         return STATISTICS[self.terms.statistic]
@@ -295,6 +310,7 @@ class SpaceComparison(Result):
         return {
             "margin": self.terms.margin,
             "margin_stated": None if self.stated is None else self.stated.margin,
+            "stated": None if self.stated is None else asdict(self.stated),
             "statistic": self.terms.statistic,
             "matched": self.terms.matched,
             "sequential": self.terms.sequential,
@@ -370,7 +386,7 @@ def compare(
     _check_matching(terms, chosen)
     summaries = tuple(summary(each, trials.guess) for each in found)
     learned = {each.space: each.learned for each in summaries}
-    verdicts = max(len(chosen), len(trials.steps), 1) * (1 if terms.matched == NO_MATCHING else 2)
+    verdicts = verdicts_on(max(len(chosen), len(trials.steps or paired(found, ()))), terms)
     level = held_together(verdicts)
     tests = [rank_tests(a.with_failures, b.with_failures) for a, b in chosen]
     ks = holm([each.ks_p for each in tests])
@@ -402,13 +418,21 @@ def compare(
 
 
 def at_equal(found: SpaceComparison) -> list[str]:
-    """The verdicts on the matching that was named beforehand, a sentence for each step."""
+    """The verdicts on the matching that the terms name, a sentence for each step."""
     name = found.terms.matched
-    return [
-        f"{step.name} at equal {name}, named beforehand: {step.claim_matched}, {step.matched[name].text}"
-        for step in found.steps
-        if name in step.matched
-    ]
+    return (
+        []
+        if name == NO_MATCHING
+        else [f"{step.name} at equal {name}: {_matched(step)}" for step in found.steps]
+    )
+
+
+def _matched(step: StepComparison) -> str:
+    if step.primary is None:
+        return f"no verdict, since the two have too few networks of about the same {step.terms.matched}"
+    low, high = (f"{end:+.2f}".replace("-", "−") for end in step.primary.ends)
+    used = "{} and {}".format(*step.matched[step.terms.matched].used)
+    return f"{step.claim_matched} ({low} to {high}, for all verdicts together; {used} networks)"
 
 
 def _check_matching(terms: Terms, chosen: Sequence[tuple[SpaceErrors, SpaceErrors]]) -> None:
@@ -450,8 +474,12 @@ def _step(
         verdict(corrected, terms.margin) == UNDECIDED
         and terms.statistic == MEDIAN
         and math.isfinite(corrected.low)
+        and all(median_scale(each) > 0 for each in errors)
     ):
-        to_decide = networks_to_decide_ranges(*errors, terms.margin, level=level)
+        # Of an interval that holds at any time, what counts is how wide it is now.
+        factor = course.factor(level) if course.kind == ANYTIME else None
+        width = level if factor is None else 1 - 2 * float(stats.norm.sf(factor))
+        to_decide = networks_to_decide_ranges(*errors, terms.margin, level=width)
     return StepComparison(
         a=a,
         b=b,
@@ -464,11 +492,12 @@ def _step(
         mann_whitney_holm=tests[2],
         without_failures=median_difference(a.errors, b.errors) if a.failed or b.failed else None,
         matched=kept,
-        primary=None if primary is None else primary.interval(course, level),
+        primary=None if primary is None else course.interval(primary.of_medians, level),
         dominance=dominance(*errors, (a.space, b.space), level),
         course=course,
         planned=planned,
         to_decide=to_decide,
+        fewest=course.fewest(level, terms.statistic),
         neither_learned=neither_learned,
     )
 
@@ -483,10 +512,9 @@ def _course(
         kind = ANYTIME
     else:
         kind = SEQUENTIAL if terms.sequential and planned is not None else FIXED
-    if kind == SEQUENTIAL and planned is not None:
-        return Course(a.as_drawn, b.as_drawn, planned, kind), planned
-    trained = len(a.with_failures), len(b.with_failures)
-    return Course(a.with_failures, b.with_failures, planned or trained, kind), planned
+    errors = a.with_failures, b.with_failures
+    in_order = (a.as_drawn, b.as_drawn) if kind == SEQUENTIAL else None
+    return Course(*errors, planned or (len(errors[0]), len(errors[1])), kind, in_order), planned
 
 
 def _document(difference: Interval, margin: float) -> dict[str, Any]:

@@ -83,8 +83,9 @@ def derive(
     if not found:
         low, high = max(law.growth.low, 1.0), max(law.growth.high, 1.0)
         raise InputError(
-            f"no RegNet with growth {low:.2f} to {high:.2f} lies in the regime {regime.text or 'and ranges'}",
-            "widen its windows",
+            f"no RegNet with growth {low:.2f} to {high:.2f} lies in the regime {regime.text or 'and ranges'}"
+            f" at {template.input}",
+            "widen its windows, or derive on the template that the networks were trained on",
         )
     return list(found)
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.guessing import guessed
@@ -197,7 +196,7 @@ def judge(
         seeds=ladder.errors.shape[-1],
         margin=margin,
         rungs=rungs,
-        errors={space: means[~np.isnan(means)] for space, means in ends.items()},
+        errors=ends,
         best=best,
         recommended=recommended,
         guess=guess if same else None,

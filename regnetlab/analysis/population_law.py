@@ -66,11 +66,12 @@ class PopulationLaw:
     else *no evidence*, for this ``reason``. ``growth`` always lies inside what was drawn.
 
     ``w0``, ``depth``, ``depth_growth``, ``group_width`` and ``bottleneck_ratio`` are, in the same way, where
-    error is least, ``depth`` in blocks and ``w0`` beside networks of the same growth and depth; an end of
-    what was drawn where error falls to that end; NaN where they are not known or all equal. ``best`` are the
-    ``n_best`` networks of the spaces' best quarters: ``r2`` is the share of the variance of all their log
-    widths that one common line explains, ``median_r2`` the median of the networks' own, ``evidence`` whether
-    a line describes them, ``None`` with two stages or too few networks.
+    error is least (the mean where all are equal), ``depth`` in blocks and ``w0`` beside networks of the
+    same growth and depth; an end of what was drawn where error falls to that end (of w_0 unless
+    ``w0_inside``); NaN where they are not known. ``best`` are the ``n_best`` networks of the spaces' best
+    quarters: ``growth_best`` is their mean growth, ``r2`` the share of the variance of all their log
+    widths that the line of their means explains, ``median_r2`` the median of the networks' own,
+    ``evidence`` whether a line describes them, ``None`` with two stages or too few networks.
     """
 
     n: int
@@ -80,10 +81,12 @@ class PopulationLaw:
     growth: Interval
     inside: bool
     w0: Interval
+    w0_inside: bool
     depth: float
     depth_growth: float
     group_width: float
     bottleneck_ratio: float
+    growth_best: float
     r2: float
     median_r2: float
     best: pd.DataFrame
@@ -181,6 +184,7 @@ def population_law(trials: Trials) -> PopulationLaw:
     claim, reason = claim_of(found)
     others = {name: regression.least(name) for name in logs if name not in ("growth", "w0")}
     depth = others["depth"].estimate
+    w0, w0_inside = regression.w0(found.at.estimate, depth)
     best = _best(errors, places)
     own = fit_log_linears(np.exp(widths[best]), np.exp(depths[best]))
     return PopulationLaw(
@@ -190,13 +194,15 @@ def population_law(trials: Trials) -> PopulationLaw:
         reason=reason,
         growth=_exponential(found.at),
         inside=found.inside,
-        w0=_exponential(regression.w0(found.at.estimate, depth)),
+        w0=_exponential(w0),
+        w0_inside=w0_inside,
         depth=math.exp(depth),
         depth_growth=math.exp(others["depth growth"].estimate),
         group_width=math.exp(others["group_widths"].estimate) if "group_widths" in others else math.nan,
         bottleneck_ratio=math.exp(others["bottleneck_ratios"].estimate)
         if "bottleneck_ratios" in others
         else math.nan,
+        growth_best=math.exp(slopes[best].mean()),
         r2=_common_r2(widths[best], starts[best].mean(), slopes[best].mean()),
         median_r2=float(np.nanmedian(own.r2)) if np.isfinite(own.r2).any() else math.nan,
         best=networks.iloc[best],
@@ -223,6 +229,12 @@ def _check(networks: pd.DataFrame) -> None:
         )
     if all(len(set(widths)) == 1 for widths in networks["widths"]):
         raise InputError("every network has equal widths in all its stages", "there is no growth to fit")
+    slopes = fit_line(np.log(np.array(networks["widths"].tolist(), np.float64)))[1]
+    if np.ptp(slopes) <= 1e-9:
+        raise InputError(
+            f"the widths of every network grow by the same factor, {math.exp(slopes[0]):.2f}",
+            "there is none to choose from",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +261,8 @@ class Regression:
         found = self.best(values, given) or self.best(values, ("growth",))
         return Interval(*(float(values.mean()),) * 3) if found is None else found.at
 
-    def w0(self, growth: float, depth: float) -> Interval:
-        """Where error is least in log w_0 for networks of this growth and depth, given as logs.
+    def w0(self, growth: float, depth: float) -> tuple[Interval, bool]:
+        """Where error is least in log w_0 for networks of this growth and depth, given as logs; if inside.
 
         A network of large growth has a small w_0, or it leaves the regime: only beside others of its growth
         and depth is a w_0 large or small.
@@ -265,8 +277,9 @@ class Regression:
             point += [float(part[0]) for part in _square(np.array([value]), each)]
         usual = float(np.array(point) @ fitted)
         found = self.best(values - model @ fitted, ("growth", "depth"))
-        ends = (0.0, 0.0, 0.0) if found is None else (found.at.estimate, found.at.low, found.at.high)
-        return Interval(*(usual + each for each in ends))
+        if found is None:
+            return Interval(usual, usual, usual), False
+        return Interval(*(usual + each for each in (found.at.estimate, *found.at.ends))), found.inside
 
     def best(self, x: Floats, given: Sequence[str]) -> Optimum | None:
         """Where error is least in x, given the logs of these names and their squares."""

@@ -79,32 +79,38 @@ class Retraining:
     def more(self) -> Interval | None:
         """How much more error the networks have again, in points: the mean over them, each once, with
         Student's t interval; ``None`` of fewer than two."""
-        differences = {each.model: each.again.estimate - each.first for each in self.networks}
-        return mean_interval(np.array(list(differences.values()))) if len(differences) > 1 else None
+        again = {each.model: each.again.estimate for each in self.networks}
+        more = []
+        for model, mean in again.items():  # a network may be chosen more than once
+            more.append(mean - float(np.mean([each.first for each in self.networks if each.model == model])))
+        return mean_interval(np.array(more)) if len(more) > 1 else None
 
     def remarks(self) -> list[str]:
         """What the trainings say together; empty without any."""
         if not self.networks:
             return []
         remarks = []
+        count = len({each.model for each in self.networks})
         if (more := self.more) is not None:
             ends = f"95% interval {more.low:+.2f} to {more.high:+.2f}".replace("-", "−")
-            count = len({each.model for each in self.networks})
             changed = "worse" if more.estimate >= 0 else "better"
-            why = (
-                "part of the least errors of many is luck, which does not come again (regression to the mean)"
-                if more.low > 0
-                else "these can't tell how much of their low errors was luck"
-            )
+            why = "these can't tell how much of their low errors was luck"
+            if more.low > 0:
+                why = (
+                    "part of the least errors of many is luck, which does not come again (regression to the"
+                    " mean)"
+                )
+            elif more.high < 0:
+                why = "their low errors were no luck"
             remarks.append(
                 f"On average the {count} best were {abs(more.estimate):.2f} points {changed} again than in"
                 f" their study ({ends}): {why}."
             )
         least = min(self.networks, key=lambda each: each.again.estimate)
-        if len(self.networks) > 1:
+        if count > 1:
             remarks.append(
-                f"Best again: {least.space} {least.index} ({least.model}), {least.spread}; it is the best of"
-                f" {len(self.networks)} once more, and so may be a little lucky again."
+                f"Lowest again: {least.space} {least.index} ({least.model}), {least.spread}; as the lowest of"
+                f" {count} it may still be a little lucky."
             )
         failed = sum(error is None for each in self.networks for error in each.errors)
         if failed:

@@ -14,7 +14,7 @@ from regnetlab.analysis.statistics.planning import RANGE, Range, networks_range,
 from regnetlab.analysis.statistics.verdicts import POWER, held_together, networks_needed, points
 from regnetlab.errors import InputError
 from regnetlab.trials.table import Trials
-from regnetlab.trials.terms import MARGIN, check_margin
+from regnetlab.trials.terms import MARGIN, MEDIAN, Terms, check_margin, verdicts_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ class SampleSize:
         """What the numbers promise, and what they rest on."""
         margin = points(self.margin)
         found = [
-            f"so many give a chance of {self.power:.0%} or more to find the second space no worse within"
-            f" {margin} if both are equal, or better if its median is lower by {margin}"
+            f"these numbers give a chance of {self.power:.0%} or more to find the second space no worse"
+            f" within {margin} if both are equal, or better if its median is lower by {margin}"
         ]
         if any(each.n_range for each in self.steps):
             found.append(
@@ -126,6 +126,9 @@ def sample_size(
     check_margin(margin)
     if isinstance(pilot, Trials):
         needed, seconds, notes = _of_trials(pilot, margin, power), _seconds(pilot.frame), pilot.notes
+        if pilot.terms is not None and pilot.terms.statistic != MEDIAN:
+            named = f"the study's verdicts are on another statistic ({pilot.terms.statistic})"
+            notes = (*notes, f"these numbers are for verdicts on the median; {named}")
     else:
         needed, seconds, notes = _of_spread(pilot, margin, power), None, ()
     steps = []
@@ -155,7 +158,7 @@ def _of_trials(trials: Trials, margin: float, power: float) -> _Needed:
                 "they can't say how far a median varies: train them for more steps, or give --spread SD",
             )
     needed = []
-    level = held_together(max(len(pairs), len(trials.steps)))
+    level = held_together(verdicts_on(max(len(pairs), len(trials.steps)), trials.terms or Terms()))
     for a, b in pairs:
         errors = a.with_failures, b.with_failures
         numbers = networks_range(*errors, margin, power, level)

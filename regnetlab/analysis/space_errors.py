@@ -15,7 +15,7 @@ from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.training.budget import WORST
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.job import DERIVED
-from regnetlab.trials.table import complete, incomplete, networks_of, spaces_of
+from regnetlab.trials.table import incomplete, judged, spaces_of
 
 COMPLEXITIES = ("flops", "params", "acts", "depth")
 """What spaces are compared at equal values of. Depth is the number of blocks, on which errors depend most
@@ -88,9 +88,9 @@ class SpaceSummary:
 
 def space_errors(networks: pd.DataFrame) -> list[SpaceErrors]:
     """The errors of every space in these trainings, in the order of the spaces; not of derived RegNets."""
-    scored, stopped = complete(networks), incomplete(networks)
+    found, stopped = judged(networks), incomplete(networks)
     return [
-        _space_errors(space, networks_of(networks[networks["space"] == space]), scored, stopped)
+        _space_errors(space, found[found["space"] == space], int((stopped["space"] == space).sum()))
         for space in spaces_of(networks)
         if space != DERIVED
     ]
@@ -124,21 +124,18 @@ def paired(
     return [(by_name[a], by_name[b]) for a, b in named if a in by_name and b in by_name]
 
 
-def _space_errors(
-    space: str, networks: pd.DataFrame, scored: pd.DataFrame, incomplete: pd.DataFrame
-) -> SpaceErrors:
-    own = scored[scored["space"] == space]
-    stopped = incomplete.loc[incomplete["space"] == space, "index"]
-    failed = networks[~networks["index"].isin([*own["index"], *stopped])]
-    every = pd.concat([own, failed]) if len(failed) else own
+def _space_errors(space: str, networks: pd.DataFrame, stopped: int) -> SpaceErrors:
+    """``networks`` of the space as they are judged, and how many more were ``stopped``."""
+    earned = networks["earned"].to_numpy(bool)
+    every = pd.concat([networks[earned], networks[~earned]])
     depths = every["depths"].map(lambda each: sum(each) if isinstance(each, tuple) else np.nan)
     every = every.assign(depth=depths.astype(np.float64))
-    known = [name for name in COMPLEXITIES if len(own) and every[name].notna().all()]
+    known = [name for name in COMPLEXITIES if earned.any() and every[name].notna().all()]
     return SpaceErrors(
         space,
-        own["error"].to_numpy(np.float64),
-        len(failed),
+        networks.loc[earned, "error"].to_numpy(np.float64),
+        int((~earned).sum()),
         {name: every[name].to_numpy(np.float64) for name in known},
         every["index"].to_numpy(np.int64),
-        len(stopped),
+        stopped,
     )

@@ -13,7 +13,7 @@ import pandas as pd
 
 from regnetlab.analysis.guessing import LEARNED, learning, not_learned
 from regnetlab.spaces.arrays import Mask
-from regnetlab.training.budget import COMPLETE, mean_error
+from regnetlab.training.budget import COMPLETE, WORST, mean_error
 from regnetlab.training.correctness import unpack
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.csv_tables import LATENCY_BATCHES
@@ -42,11 +42,11 @@ class TunedNetwork:
     ``group`` is the family that it competes in first; empty where it stands for itself. ``tries`` are
     learning rates with their mean validation errors (``None``: failed), ``lr`` that of its final trainings,
     ``tuning_seeds`` with how many trainings each was tried. ``validation`` and ``test`` are of the final
-    trainings, ``failed`` of which earned no error; ``correct`` says which test images each of the others
-    classifies correctly, of shape (trainings, images), where that is known of all. ``seconds`` is the median
-    of the final trainings, ``latencies`` are milliseconds by batch size; ``tuning_trainings``,
-    ``final_trainings`` and ``hours`` are what it cost. ``guess`` and ``guess_test`` are what guessing earns
-    on either split.
+    trainings, ``failed`` of which earned no error and count as 100%, ``None`` where all failed; ``correct``
+    says which test images each classifies correctly, of shape (trainings, images), where that is known.
+    ``seconds`` is the median of the final trainings, ``latencies`` are milliseconds by batch size;
+    ``tuning_trainings``, ``final_trainings`` and ``hours`` are what it cost. ``guess`` and ``guess_test`` are
+    what guessing earns on either split.
     """
 
     name: str
@@ -172,6 +172,7 @@ def _network(rows: pd.DataFrame, guess: Guessing | None, guess_test: Guessing | 
     first = rows.iloc[0]
     finals, tuning = rows[rows["stage"] == FINAL], rows[rows["stage"] == TUNING]
     done = finals[finals["ended"] == COMPLETE]
+    failed = len(finals) - len(done)
     tries = {
         float(lr): [
             None if math.isnan(error) else error for error in tuning["error"][tuning["lr"] == lr].tolist()
@@ -189,9 +190,9 @@ def _network(rows: pd.DataFrame, guess: Guessing | None, guess_test: Guessing | 
         tries=tuple((lr, mean_error(errors)) for lr, errors in tries.items()),
         tuning_seeds=tuning["seed"].nunique(),
         lr=float(finals["lr"].iloc[0]) if len(finals) else None,
-        validation=_spread(done["error"].tolist()),
-        test=_spread(done["test_error"].tolist()),
-        failed=len(finals) - len(done),
+        validation=_spread(done["error"].tolist(), failed),
+        test=_spread(done["test_error"].tolist(), failed),
+        failed=failed,
         seconds=float(finals["seconds"].median()) if len(finals) else math.nan,
         latencies={batch: value for batch, value in latencies.items() if not math.isnan(value)},
         guess=guess,
@@ -200,19 +201,23 @@ def _network(rows: pd.DataFrame, guess: Guessing | None, guess_test: Guessing | 
         tuning_trainings=len(tuning),
         final_trainings=len(finals),
         hours=float(rows["seconds"].sum()) / 3600,
-        correct=_correct(done["correct"].tolist()),
+        correct=_correct(done["correct"].tolist(), failed),
     )
 
 
-def _correct(texts: Sequence[str]) -> Mask | None:
-    """The bits of all trainings; ``None`` where one has none, or they are of different numbers of images."""
+def _correct(texts: Sequence[str], failed: int) -> Mask | None:
+    """The bits of all trainings, those of failed ones all 0; ``None`` where one has none, or their numbers
+    differ.
+    """
     bits = [unpack(text) for text in texts if text]
-    known = len(bits) == len(texts) and len({len(each) for each in bits}) == 1
-    return np.array(bits) if known else None
-
-
-def _spread(errors: Sequence[float]) -> Spread | None:
-    if not errors:
+    if len(bits) < len(texts) or len({len(each) for each in bits}) != 1:
         return None
+    return np.vstack([*bits, *[np.zeros_like(bits[0])] * failed])
+
+
+def _spread(earned: Sequence[float], failed: int) -> Spread | None:
+    if not earned:
+        return None
+    errors = (*earned, *[WORST] * failed)
     sd = float(np.std(errors, ddof=1)) if len(errors) > 1 else math.nan
-    return Spread(float(np.mean(errors)), sd, tuple(errors))
+    return Spread(float(np.mean(errors)), sd, errors)

@@ -98,11 +98,15 @@ class WidthLaw(Result):
 
     @property
     def formula(self) -> str:
-        """The law of least error, as in ``11.9 · 1.67^i``; empty where no optimum is shown."""
+        """The law of least error, as in ``11.9 · 1.67^i``; empty where no optimum is shown.
+
+        It has ``w_0`` for a number where that of least error is not shown to lie inside what was drawn.
+        """
         law = self.population
         if law is None or not law.inside:
             return ""
-        return f"{law.w0.estimate:.1f} · {law.growth.estimate:.2f}^i"
+        w0 = f"{law.w0.estimate:.1f}" if law.w0_inside else "w_0"
+        return f"{w0} · {law.growth.estimate:.2f}^i"
 
     @property
     def unfitted(self) -> list[str]:
@@ -178,7 +182,7 @@ class WidthLaw(Result):
             return [f"No evidence of a width law: {self.reason}."]
         growth, low, high = law.growth.estimate, law.growth.low, law.growth.high
         if law.claim == NO_EVIDENCE:
-            claim = f"No evidence that good widths grow: {law.reason}."
+            claim = f"No evidence of a width law: {law.reason}."
             if not law.inside:
                 claim += f" The best growth may be any from {low:.2f} to {high:.2f} (95%)."
         else:
@@ -189,10 +193,13 @@ class WidthLaw(Result):
             )
         lost = f"; {self.failed} more failed" if self.failed else ""
         sentences = [f"{claim} These are {law.n} networks of spaces that leave the widths free{lost}."]
+        if law.inside:
+            sentences.append(_w0_sentence(law))
         if np.isfinite(law.r2):
             sentences.append(
-                f"Of the log widths of their best {law.n_best}, one line explains {_percent(law.r2)} of the"
-                f" variance, a line of its own {_percent(law.median_r2)} of a typical network's."
+                f"The widths of their best {law.n_best} grow by {law.growth_best:.2f} on average, pulled"
+                f" towards the growth of all networks; that line explains {_percent(law.r2)} of the"
+                f" variance of their log widths, each network's own line typically {_percent(law.median_r2)}."
             )
         return sentences if law.evidence is None else [*sentences, _evidence_sentence(law.evidence)]
 
@@ -235,6 +242,7 @@ class WidthLaw(Result):
                 "growth_interval",
                 "w0",
                 "w0_interval",
+                "w0_inside",
                 "r2",
                 "median_r2",
                 "depth_growth",
@@ -257,6 +265,7 @@ class WidthLaw(Result):
             "growth_interval": law.growth.ends,
             "w0": law.w0.estimate,
             "w0_interval": law.w0.ends,
+            "w0_inside": law.w0_inside,
             "r2": law.r2,
             "median_r2": law.median_r2,
             "depth_growth": law.depth_growth,
@@ -348,6 +357,19 @@ def _model(row: dict[str, Any]) -> dict[str, Any]:
     if "growth" in row and len(row["widths"]) < 2:
         return row | dict.fromkeys(("w0", "growth", "r2", "e_fit")) | {"reason": ONE_STAGE}
     return row
+
+
+def _w0_sentence(law: PopulationLaw) -> str:
+    low, high = law.w0.ends
+    if law.w0_inside:
+        return (
+            f"At that growth and depth, error is least at w_0 = {law.w0.estimate:.1f}"
+            f" (95% interval {low:.1f} to {high:.1f})."
+        )
+    return (
+        f"Which w_0 is best at that growth and depth is not shown: any from {low:.1f} to {high:.1f} may be"
+        " (95%)."
+    )
 
 
 def _evidence_sentence(found: LawEvidence) -> str:

@@ -53,7 +53,7 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
 
 def _row(each: "TunedNetwork") -> tuple[str, ...]:
     return (
-        each.name,
+        each.short_name,
         _spread(each.test),
         number(each.tuning_error),
         "–" if each.best_rate is None else f"{each.best_rate:g}{'*' if each.at_edge else ''}",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from regnetlab.analysis.statistics.matching import Matched
 
 
+_MORE = "intervals for more networks than were planned are those of a study that was extended"
+
+
 def compare(
     study: StudyOrNewest = None,
     from_: From = None,
@@ -50,7 +53,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare the error distributions of spaces, step by step, with verdicts."""
-    pairs = [_pair(each) for each in pair or ()]
+    pairs = list(dict.fromkeys(map(_pair, pair or ())))
     if from_ is None and (sequential or planned):
         raise InputError(
             "--sequential and --planned are for --from FILE",
@@ -60,6 +63,7 @@ def compare(
         raise InputError("--sequential needs --planned N", "looks are planned at every tenth of N")
     trials, plan = trials_of(study, from_, errors)
     from regnetlab.analysis.compare import compare  # pandas, SciPy
+    from regnetlab.analysis.space_errors import space_errors
     from regnetlab.study.results import stated_terms
     from regnetlab.trials.terms import Terms
 
@@ -67,10 +71,15 @@ def compare(
     own = {name: value for name, value in given.items() if value is not None}
     terms = Terms(sequential=sequential) if plan is None else stated_terms(plan, own)
     if planned is not None:
+        for each in space_errors(trials.frame):
+            if planned < (there := len(each.with_failures)):
+                raise InputError(f"--planned is {planned}, and there are {there} of {each.space}", _MORE)
         trials = replace(trials, planned=dict.fromkeys(trials.spaces, planned))
     found = compare(trials, replace(terms, **own), pairs, None if plan is None else plan.terms)
     if found.missing:
-        raise InputError(f"no network of {found.missing[0]} has an error", "there is nothing to compare")
+        raise InputError(
+            f"no network of {found.missing[0]} has an error", "compare the other spaces with --pair A:B"
+        )
     if not found.steps:
         only = found.spaces[0].space if found.spaces else "none"
         raise InputError(f"there is only one space ({only})", "a comparison needs two, in the column space")
@@ -191,6 +200,8 @@ def _print_steps(found: "SpaceComparison") -> None:
     if any(each.provisional for each in found.steps):
         note += " * provisional: planned networks are missing."
     print(f"\n{filled(note)}")
+    if found.chosen_now:
+        print(filled(found.chosen_now))
     for remark in found.remarks():
         print(filled(remark))
 
@@ -203,7 +214,7 @@ def _print_matched(found: "SpaceComparison") -> None:
     if not names:
         return
     print("\ndifference of medians at equal flops, params, acts and depth, and the networks of both")
-    print("spaces that it is of; no verdict, unless one was named beforehand\n")
+    print("spaces that it is of; no verdict, unless one is named\n")
     rows = [
         (each.name, *(_matched(each.matched[name]) if name in each.matched else "–" for name in names))
         for each in found.steps

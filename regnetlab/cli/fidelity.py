@@ -185,8 +185,8 @@ def _show_margin(found: "Fidelity") -> None:
     note = (
         f"margin: as many standard deviations within spaces (sd) as {points(found.margin)} at {largest};"
         f" networks a space for 80% power of the verdict at {largest} on the step with the widest spread, and"
-        " hours of one worker for its two spaces: rough, as any figure of so few; p: of the spaces differing"
-        " from each other as there; no: they seem not to, and the budget is ruled out"
+        " hours of one worker for its two spaces: rough, as any figure of so few; p: test of the spaces"
+        f" differing as they do at {largest}; no: rejected, so the budget is ruled out"
     )
     print(f"\n{filled(note)}\n")
     rows = (

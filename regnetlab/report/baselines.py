@@ -110,8 +110,8 @@ def baseline_rows(networks: Iterable[TunedNetwork]) -> list[dict[str, Any]]:
     """Cells of a table, each a text and the number that it is sorted by (``None``: last)."""
     return [
         {
-            "name": each.name,
-            "model": each.model if each.model != each.name else "",
+            "name": each.short_name,
+            "model": each.model if each.model != each.short_name else "",
             "family": each.family,
             "cells": [
                 _spread(each.test),
@@ -137,7 +137,7 @@ def baseline_tables(found: BaselineComparison) -> list[tuple[str, list[dict[str,
     apart = [each for each in found.networks if each.learned is False]
     tables = (
         ("", tested),
-        ("Tuned, and not trained for the test split" if tested else "", left),
+        ("Left behind by tuning: not judged on the test split" if tested else "", left),
         ("Not clearly better than guessing, and so in no comparison", apart),
     )
     return [(caption, baseline_rows(networks)) for caption, networks in tables if networks]
@@ -182,8 +182,8 @@ def _add_front(figure: go.Figure, scored: pd.DataFrame, shown: Sequence[TunedNet
     )
 
 
-def _label(standing: TunedNetwork) -> str:
-    name = without_forms(standing.name)
+def _label(network: TunedNetwork) -> str:
+    name = without_forms(network.name)
     short = name.removeprefix("RegNet ")
     return name if short.isdigit() else short
 

@@ -29,7 +29,7 @@ def _at_equal(step: StepComparison) -> list[str]:
     named = step.terms.matched
     return [
         f"median at equal {name}: {each.text}"
-        + (f"; named beforehand: {step.claim_matched}" if name == named else "")
+        + (f"; the matching with a verdict: {step.claim_matched}" if name == named else "")
         for name, each in step.matched.items()
     ]
 

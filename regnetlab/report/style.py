@@ -86,6 +86,8 @@ def faint(colour: str, opacity: float = 0.16) -> str:
 
 def as_json(figure: go.Figure) -> dict[str, Any]:
     """A figure as plain lists and numbers, without Plotly's default template."""
-    figure.update_layout(template="none", margin={"l": 60, "r": 16, "t": 16, "b": 56})
+    figure.update_layout(
+        template="none", margin={"l": 60, "r": 16, "t": 32 if figure.layout.annotations else 16, "b": 56}
+    )
     plain: dict[str, Any] = figure.to_plotly_json()
     return plain

@@ -13,14 +13,13 @@ from regnetlab.analysis.statistics.verdicts import UNDECIDED
 from regnetlab.analysis.width_law import WidthLaw
 from regnetlab.report.findings import Finding
 from regnetlab.report.style import WIDTH_TICKS, at_most, joined, style, title
-from regnetlab.spaces.law import log_linear_widths
 
 _LAW = "#d6006c"
 """Of the law and of the means that it goes through: no space has this colour."""
 
 
 def law_figure(found: WidthLaw, numbers: Mapping[tuple[str, int], int] | None = None) -> go.Figure:
-    """Widths over stages of the best networks, with the line of least error where an optimum is shown.
+    """Widths over stages of the best networks, with the growth of least error where an optimum is shown.
 
     Args:
         found: A law with a ``population``.
@@ -52,19 +51,19 @@ def law_figure(found: WidthLaw, numbers: Mapping[tuple[str, int], int] | None = 
             hovertemplate=f"<b>{title(str(space))}</b><br>stage %{{x}}: width %{{y}}<extra></extra>",
             meta={"space": str(space)},
         )
-    means = np.exp(np.log(np.array(law.best["widths"].tolist(), np.float64)).mean(axis=0))
+    means = np.log(np.array(law.best["widths"].tolist(), np.float64)).mean(axis=0)
     if law.inside:
         figure.add_scatter(
             x=(stages + 1).tolist(),
-            y=log_linear_widths(law.w0.estimate, law.growth.estimate, len(stages)).tolist(),
+            y=np.exp(means.mean() + math.log(law.growth.estimate) * (stages - stages.mean())).tolist(),
             mode="lines",
             name=found.formula,
             line={"width": 4, "color": _LAW},
-            hovertemplate="law, stage %{x}: %{y:.0f}<extra></extra>",
+            hovertemplate="growth of least error, stage %{x}: %{y:.0f}<extra></extra>",
         )
     figure.add_scatter(
         x=(stages + 1).tolist(),
-        y=means.tolist(),
+        y=np.exp(means).tolist(),
         mode="markers",
         name="geometric mean of the best",
         marker={"size": 12, "symbol": "diamond", "color": _LAW, "line": {"width": 2, "color": "white"}},

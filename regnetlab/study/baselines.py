@@ -127,7 +127,13 @@ def _designed(plan: Plan, texts: tuple[str, ...]) -> tuple[Contender, ...]:
             found += [_contender(plan, f"{text}: {each}", each, text) for each in grid]
         else:
             found.append(_contender(plan, text, text))
-    return tuple(_different(found))
+    different = tuple(_different(found))
+    built: dict[tuple[str, int, int, int], Contender] = {}
+    for each in different:
+        same = built.setdefault((each.family, each.flops, each.params, each.acts), each)
+        if same is not each:
+            raise InputError(f"{each.name} is the network {same.name}", "name one of them")
+    return different
 
 
 def regnets(

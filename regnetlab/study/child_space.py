@@ -65,16 +65,15 @@ def add_space(path: Path, child: ChildSpace, comment: str) -> None:
     mode = path.stat().st_mode
     if not (mode & 0o222 and os.access(path, os.W_OK)):
         raise InputError(f"{path} can't be written: it is read-only", "make it writable; nothing is written")
-    text = read_text(path)
-    newline = "\r\n" if b"\r\n" in path.read_bytes() else "\n"
-    separator = "\n" if text.endswith("\n") else "\n\n"
-    whole = f"{text}{separator}{_block(child, comment)}"
+    text, there = read_text(path), path.read_bytes()
+    newline = "\r\n" if there.endswith(b"\r\n") else "\n"
+    more = ("\n" if text.endswith("\n") else "\n\n") + _block(child, comment)
     try:
-        parse_plan(whole, path)
+        parse_plan(text + more, path)
     except InputError as error:
         hint = f"its spaces must be tables under [[spaces]], for one more to stand at its end ({error.what})"
         raise InputError(f"{path}: a space can't be added", hint) from None
-    write_atomically(path, whole.replace("\n", newline).encode())
+    write_atomically(path, there + more.replace("\n", newline).encode())
     path.chmod(mode)
 
 

@@ -267,7 +267,7 @@ def _contest(given: _Baselines, recipe: Recipe) -> BaselinesSection:
         recipes.append((family, tuple(changes.items())))
     for lr in given.lr:
         replace(recipe, lr=lr)
-    if len(set(given.lr)) < len(given.lr):
+    if len({f"{lr:g}" for lr in given.lr}) < len(given.lr):  # as baselines.csv has them
         raise InputError(f"baselines: lr is {list(given.lr)}", "list each once")
     section = BaselinesSection(
         given.names, given.forms, given.lr, given.seeds, 2, tuple(recipes), given.tuning_seeds

@@ -1,6 +1,6 @@
 """What a study has earned so far, for the analyses: its trials, its steps and its margin."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
@@ -16,38 +16,55 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import extended_spaces, guessing_in, recorded
 from regnetlab.study.search.definition import protocol
 from regnetlab.study.stages import State, study_state
+from regnetlab.study.take_in import read_tables
 from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, RETRAINED, SEARCHES
-from regnetlab.trials.files import read_trials
 from regnetlab.trials.job import FINAL, TUNING
 from regnetlab.trials.table import Trials, trials_of
-from regnetlab.trials.terms import Terms
+from regnetlab.trials.terms import Terms, unchanged
+
+_Latencies = Mapping[str, Mapping[str, Sequence[float]]]
+"""Medians (and quartiles) in milliseconds by model and batch size."""
+
+
+def study_so_far(plan: Plan) -> tuple[State, _Latencies]:
+    """Where a study stands: by its store or, where that has no training of the plan, by its tables.
+
+    Raises:
+        InputError: A row of a table is no training that the plan asks for (``take_in.read_tables``).
+    """
+    state, latencies = State((), {}), {}
+    if plan.store.exists():
+        from regnetlab.trials.store import open_store  # SQLAlchemy
+
+        store = open_store(plan.store)
+        state, latencies = study_state(plan, store), store.fact("latencies")
+    if not state.scores and plan.trials.exists():
+        tables = read_tables(plan)
+        return tables.state, tables.latencies
+    return state, latencies
 
 
 def study_trials(plan: Plan) -> Trials:
-    """The trainings that a study has finished: from its store, or from trials.csv where that has none.
+    """The trainings of populations and derived RegNets that a study has finished (``study_so_far``).
 
     Rows are in the order of the study's spaces, derived RegNets last.
 
     Raises:
-        InputError: There are none yet.
+        InputError: There are none yet, or a table is not the plan's.
     """
-    found = None
-    if plan.store.exists():
-        from regnetlab.trials.store import open_store  # SQLAlchemy
-
-        state = study_state(plan, open_store(plan.store))
-        found = trials_of(state.jobs, state.scores)
-    if not found and plan.trials.exists():
-        found = read_trials([plan.trials], "percent")
+    state, _ = study_so_far(plan)
+    found = trials_of(state.jobs, state.scores)
     if not found:
         raise InputError(f"study {plan.name} has no trainings yet", f"begin with: regnetlab run {plan.name}")
     facts = recorded(plan)
+    unknown = "nothing records the terms of [compare] that the study began with: provenance.json is missing"
     order = {name: place for place, name in enumerate(draw.space.name for draw in plan.draws)}
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))
     frame = found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True)
     return replace(
         found,
         frame=frame,
+        notes=() if "margin" in facts else (unknown,),
         steps=tuple(study_steps(plan)),
         guess=guessing_in(facts),
         template=plan.template,
@@ -56,23 +73,18 @@ def study_trials(plan: Plan) -> Trials:
         planned={draw.space.name: draw.n for draw in plan.draws},
         extended=extended_spaces(facts),
         terms=plan.terms,
+        began=_began(facts),
         designs={draw.space.name: draw.space for draw in plan.draws},
     )
 
 
 def study_baselines(plan: Plan) -> pd.DataFrame:
     """The trainings of the comparison with the baselines (``csv_tables.BASELINES``); empty before tuning."""
-    if plan.store.exists():
-        from regnetlab.trials.store import open_store  # SQLAlchemy
-
-        store = open_store(plan.store)
-        state = study_state(plan, store)
-        if state.baselines.contenders:
-            return baselines_frame(state, store.fact("latencies"))
-    return BASELINES.read(plan.baselines_table) if plan.baselines_table.exists() else BASELINES.frame(())
+    state, latencies = study_so_far(plan)
+    return baselines_frame(state, latencies)
 
 
-def baselines_frame(state: State, latencies: Mapping[str, Any]) -> pd.DataFrame:
+def baselines_frame(state: State, latencies: _Latencies) -> pd.DataFrame:
     """The finished trainings of tuning and final stage, tuning first, contenders in the plan's order.
 
     ``latencies`` are medians and quartiles in milliseconds by model and batch size.
@@ -185,19 +197,11 @@ def stated_terms(plan: Plan, given: Container[str] = ()) -> Terms:
 
     Those ``given`` by name elsewhere are not looked at.
     """
-    facts = recorded(plan)
+    return unchanged(plan.terms, _began(recorded(plan)), given, f"study {plan.name}")
+
+
+def _began(facts: Mapping[str, Any]) -> Terms | None:
+    """The terms that a study stated when its first training began; ``None`` before that."""
     if "margin" not in facts:
-        return plan.terms
-    for name, usual in asdict(Terms()).items():
-        began, now = facts.get(name, usual), getattr(plan.terms, name)
-        if name not in given and began != now:
-            raise InputError(
-                f"study {plan.name} began with {name} {_said(began)} and now states {_said(now)}",
-                f"what is chosen after the errors are known proves nothing: put {_said(began)} back"
-                + ("" if name == "sequential" else f", or give --{name}"),
-            )
-    return plan.terms
-
-
-def _said(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+        return None
+    return Terms(**{name: facts.get(name, usual) for name, usual in asdict(Terms()).items()})

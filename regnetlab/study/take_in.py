@@ -18,7 +18,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.law import parse_config
-from regnetlab.spaces.space import REGNET
+from regnetlab.spaces.space import REGNET, SPACES
 from regnetlab.study.baselines import (
     UNSETTLED,
     Baselines,
@@ -266,6 +266,17 @@ def _read_retrained(plan: Plan, found: dict[str, tuple[Job, Score]]) -> None:
             counts: Mapping[str, Any] = config_complexity(config, plan.template)
         except InputError as error:
             raise error.at(where) from None
+        if not (0 <= row["first"] <= WORST and 1 <= row["rank"] <= row["of"]):
+            raise InputError(
+                f"{where}: number {row['rank']} of {row['of']} with error {row['first']:g} can't be",
+                _hint(table),
+            )
+        if row["space"].partition(", ")[0] not in {
+            DERIVED,
+            *SPACES,
+            *(draw.space.name for draw in plan.draws),
+        }:
+            raise InputError(f"{where}: the study has no space {row['space'][:60]!r}", _hint(table))
         if row["seed"] not in islice(fresh_seeds(plan.seed, model), 2 * MOST_AGAIN):
             raise InputError(
                 f"{where}: {row['seed']} is no seed to train that network again with", _hint(table)
@@ -341,8 +352,8 @@ def _score(row: Mapping[str, Any], job: Job, where: str, path: Path) -> Score:
     elif complete != (error is not None) or (complete and job.final) != (test_error is not None):
         wrong = f"ended is {row['ended'][:40]!r}, which does not go with its errors"
     elif not all(0 <= each <= WORST for each in errors):
-        wrong = f"error is {max(errors, key=abs):g}"
-    elif not (row["seconds"] >= 0 and row["images"] >= 0):
+        wrong = f"error is {next(each for each in errors if not 0 <= each <= WORST):g}"
+    elif not (0 <= row["seconds"] < math.inf and 0 <= row["images"] < math.inf):
         wrong = "seconds and images are not all there"
     else:
         curve = _curve(row.get("curve", "[]"), where, path)

@@ -50,6 +50,8 @@ def _or_empty(write: Callable[[float], str]) -> Callable[[Any], str]:
 
 
 def _real(text: str) -> float:
+    if "_" in text:  # which float() takes for nothing
+        raise ValueError(text)
     return float(text) if text else np.nan
 
 
@@ -135,6 +137,8 @@ class Table:
         reader = csv.DictReader(io.StringIO(text))
         try:
             for row in reader:
+                if any(row[name] is None for name, column in self.columns.items() if not column.optional):
+                    raise ValueError("the row ends too soon")
                 values = {
                     name: column.read(row.get(name) or "" if column.optional else row[name])
                     for name, column in self.columns.items()
@@ -185,7 +189,7 @@ class Table:
         try:
             if path.stat().st_size > _MOST_BYTES:
                 raise InputError(f"{path} is over 1 GiB", f"it is no {self.name}: move it away")
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} can't be read: {error}") from error
 

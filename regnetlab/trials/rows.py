@@ -135,7 +135,7 @@ def _real(row: Row, column: str, low: float, high: float) -> float:
     if text.lower() in EMPTY:
         return math.nan
     try:
-        value = float(text)
+        value = math.inf if "_" in text else float(text)  # float() takes 3_0 for 30
     except ValueError:
         value = math.inf
     if not low <= value <= high:

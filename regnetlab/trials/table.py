@@ -48,7 +48,8 @@ class Trials:
     that it compares and ``guess`` what guessing earns on the images that judge; ``template``, ``regime`` and
     ``ranges`` are where its networks were drawn, ``designs`` its spaces by name. ``planned`` networks of
     each space are to be trained, and ``extended`` are the spaces whose number changed after errors were
-    known; ``terms`` are what the study states of its comparisons. ``notes`` say how files were read.
+    known; ``terms`` are what the study states of its comparisons, ``began`` what it did before its first
+    training. ``notes`` say how files were read.
     """
 
     frame: pd.DataFrame
@@ -61,6 +62,7 @@ class Trials:
     planned: Mapping[str, int] = field(default_factory=dict)
     extended: frozenset[str] = frozenset()
     terms: Terms | None = None
+    began: Terms | None = None
     designs: Mapping[str, DesignSpace] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -163,27 +165,40 @@ def counted(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def incomplete(networks: pd.DataFrame) -> pd.DataFrame:
-    """The networks that earned no error yet, because a training was stopped before its end."""
-    stopped = networks[networks["ended"].astype(str).str.startswith(INCOMPLETE)].drop_duplicates(NETWORK)
-    keys = [pd.MultiIndex.from_frame(each[NETWORK]) for each in (stopped, complete(networks))]
+    """The networks of which every training was stopped before its end; they have not failed."""
+    stopped = networks[_stopped(networks)].drop_duplicates(NETWORK)
+    keys = [pd.MultiIndex.from_frame(each[NETWORK]) for each in (stopped, judged(networks))]
     return stopped[~keys[0].isin(keys[1])]
 
 
-def complete(networks: pd.DataFrame) -> pd.DataFrame:
-    """The networks that earned an error, several seeds of one network averaged into one row.
+def judged(networks: pd.DataFrame) -> pd.DataFrame:
+    """A row for each network of which a training came to its end, with its mean error over seeds.
 
-    A seed that failed counts as the worst error in that mean, so such a network is not judged by its better
-    half; one that was stopped before its end doesn't count. A network of which every seed failed is not here.
+    A seed that failed counts as the worst error, so a network is not judged by its better half. ``failed``
+    tells whether one did, ``earned`` whether one did not. What else a row has is of the first seed with an
+    error.
     """
-    trainings = counted(networks)
-    scored = trainings[trainings["error"].notna()]
-    if not scored.duplicated(NETWORK).any() and len(trainings) == len(networks_of(trainings)):
-        return scored.reset_index(drop=True)
-    stopped = trainings["ended"].astype(str).str.startswith(INCOMPLETE)
-    errors = trainings["error"].fillna(WORST).where(trainings["error"].notna() | ~stopped)
-    means = trainings.assign(error=errors).groupby(NETWORK, sort=False)["error"].mean()
-    firsts = scored.drop_duplicates(NETWORK).set_index(NETWORK)
-    return firsts.assign(error=means.loc[firsts.index]).reset_index()
+    rows = counted(networks)
+    lost = rows["error"].isna()
+    rows = rows.assign(error=rows["error"].fillna(WORST), failed=lost, earned=~lost)[~_stopped(rows)]
+    if rows.duplicated(NETWORK).any():
+        groups = rows.groupby(NETWORK, sort=False)
+        facts = {name: groups[name].any() for name in ("failed", "earned")}
+        facts["error"] = groups["error"].mean()
+        firsts = rows.sort_values("earned", ascending=False, kind="stable").drop_duplicates(NETWORK)
+        rows = firsts.set_index(NETWORK).loc[facts["error"].index].assign(**facts).reset_index()
+    return rows.reset_index(drop=True)
+
+
+def complete(networks: pd.DataFrame) -> pd.DataFrame:
+    """The networks that earned an error, as they are ``judged``."""
+    found = judged(networks)
+    return found[found["earned"]].drop(columns=["failed", "earned"]).reset_index(drop=True)
+
+
+def _stopped(trainings: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trainings were stopped before their end, so that they have no error."""
+    return trainings["error"].isna() & trainings["ended"].astype(str).str.startswith(INCOMPLETE)
 
 
 def networks_of(networks: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """On what terms spaces are compared: what a study states before its first error is known."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import asdict, dataclass
 from typing import Literal, get_args
 
 from regnetlab.errors import InputError, unknown
@@ -40,6 +41,34 @@ class Terms:
             raise unknown("statistic", str(self.statistic), get_args(Statistic))
         if self.matched not in get_args(Matching):
             raise unknown("matched", str(self.matched), get_args(Matching))
+
+
+def unchanged(
+    terms: Terms, began: Terms | None, given: Container[str] = (), whose: str = "the study"
+) -> Terms:
+    """These terms; raises ``InputError`` where they are not those that ``whose`` first training ``began``
+    with.
+
+    Those ``given`` by name elsewhere are not looked at.
+    """
+    for name, then in {} if began is None else asdict(began).items():
+        now = getattr(terms, name)
+        if name not in given and then != now:
+            raise InputError(
+                f"{whose} began with {name} {_said(then)} and now states {_said(now)}",
+                f"what is chosen after the errors are known proves nothing: put {_said(then)} back"
+                + ("" if name == "sequential" else f", or give --{name}"),
+            )
+    return terms
+
+
+def _said(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
+def verdicts_on(steps: int, terms: Terms) -> int:
+    """How many verdicts hold together over so many steps: two of each where a matching is named."""
+    return max(steps, 1) * (1 if terms.matched == NO_MATCHING else 2)
 
 
 def look_size(planned: int, share: float) -> int:

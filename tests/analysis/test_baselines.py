@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from regnetlab.analysis.baselines import baselines
+from regnetlab.analysis.baselines import EQUAL_COMPUTE, baselines, equal_compute
 from regnetlab.analysis.statistics.error_difference import over_seeds_and_images
 from regnetlab.training.correctness import pack, unpack
 from regnetlab.training.guessing import Guessing
@@ -69,7 +69,7 @@ def test_a_network_repeats_what_its_rows_say() -> None:
     assert (found.name, found.model, found.flops, found.params, found.acts) == ("a", "m", 100, 7, 9)
     assert (found.lr, found.failed, found.seconds) == (0.2, 1, 2.0)
     assert found.test is not None
-    assert found.test.errors == (11, 12)
+    assert found.test.errors == (11, 12, 100)
     (untrained,) = baselines_of(rows[:3]).networks
     assert (untrained.lr, untrained.test, untrained.validation) == (None, None, None)
     assert math.isnan(untrained.seconds)
@@ -97,20 +97,12 @@ def test_the_difference_allows_for_unequal_spreads_and_numbers_of_seeds() -> Non
     assert (match.difference.low, match.difference.high) == pytest.approx((mean - half, mean + half))
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "low", "high"),
-    [
-        ([9.0], [8.0, 7.0], -math.inf, math.inf),
-        ([9.0, 9.0], [8.0, 8.0], -1.0, -1.0),
-    ],
-)
-def test_too_few_seeds_have_no_interval_and_equal_ones_no_width(
-    a: list[float], b: list[float], low: float, high: float
-) -> None:
+@pytest.mark.parametrize(("a", "b"), [([9.0], [8.0, 7.0]), ([9.0, 9.0], [8.0, 8.0])])
+def test_too_few_seeds_and_a_few_equal_ones_have_no_interval(a: list[float], b: list[float]) -> None:
     table = baseline_rows("a", "VGG", 100, a, a) + baseline_rows("r", "RegNet", 100, b, b)
     difference = baselines_of(table).matches[0].difference
     assert difference.estimate == pytest.approx(np.mean(b) - np.mean(a))
-    assert (difference.low, difference.high) == (low, high)
+    assert (difference.low, difference.high) == (-math.inf, math.inf)
 
 
 def test_two_seeds_have_an_interval() -> None:
@@ -288,8 +280,23 @@ def test_a_side_costs_its_tuning_its_final_trainings_and_its_population() -> Non
     )
 
 
+def test_equal_compute_does_not_chain_on_and_on() -> None:
+    flops = [round(100 * 1.24**i) for i in range(12)]
+    classes = equal_compute(flops, int)
+    assert [each for one in classes for each in one] == flops
+    assert all(one[-1] <= EQUAL_COMPUTE**2 * one[0] for one in classes)
+
+
+def test_a_champion_that_failed_in_all_its_final_trainings_stands_for_no_one() -> None:
+    a = baseline_rows("a", "VGG", 100, [9] * 3, [9, 9.1, 9.2])
+    for row in a[-3:]:
+        row |= {"ended": "out of memory", "error": math.nan, "test_error": math.nan}
+    found = baselines_of(a, baseline_rows("r", "RegNet", 100, [8] * 3, [8, 8, 8.1]))
+    assert not found.matches and "a, the best of a side by tuning, failed in all" in found.reason
+
+
 def test_a_failed_final_training_is_told_with_the_match() -> None:
     a = baseline_rows("a", "VGG", 100, [9, 9, 9], [9, 9.1, 9.2])
     a[-1] |= {"ended": "out of memory", "error": math.nan, "test_error": math.nan}
     found = baselines_of(a, baseline_rows("r", "RegNet", 100, [8] * 3, [8, 8, 8.1]))
-    assert "a: 1 of 3 final trainings failed and are in no mean" in found.remarks()
+    assert "a: 1 of 3 final trainings failed and counts as 100%" in found.remarks()

@@ -1,5 +1,6 @@
 """The law of a set of trials as one result."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
+from regnetlab.spaces.law import log_linear_fit
 from regnetlab.spaces.template import SMALL
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.table import Trials
@@ -35,7 +37,23 @@ def test_a_law_says_the_same_in_words_and_numbers(large: Trials) -> None:
     assert law.remarks()[0].startswith("Good widths grow")
     assert f"by a factor of {population['growth']:.2f} a stage" in law.remarks()[0]
     assert law.formula in repr(law)
-    assert "BIC" in law.remarks()[2]
+    assert "BIC" in law.remarks()[3]
+
+
+@pytest.mark.parametrize("best", [None, 16.0])
+def test_the_law_names_a_first_width_only_where_one_is_shown_to_be_best(
+    large: Trials, best: float | None
+) -> None:
+    frame = large.frame
+    if best is not None:  # errors that a first width of 16 makes least
+        starts = log_linear_fit(np.array(frame["widths"].tolist()))[0]
+        frame = frame.assign(error=frame["error"] + 8 * np.log(starts / best) ** 2)
+    law = fit_law(replace(large, frame=frame))
+    assert law.population is not None and law.population.inside
+    assert law.population.w0_inside == (best is not None) == law.formula[0].isdigit()
+    low, high = law.to_json()["population"]["w0_interval"]
+    sentence = next(each for each in law.remarks() if "w_0" in each)
+    assert f"{low:.1f} to {high:.1f}" in sentence and ("is not shown" in sentence) == (best is None)
 
 
 def test_the_spaces_are_told_apart_in_the_document(large: Trials) -> None:
@@ -55,7 +73,7 @@ def test_no_evidence_says_so_and_keeps_the_interval(trials: Trials) -> None:
     assert population["growth"] is None and not law.formula
     assert population["growth_interval"][0] > 1
     assert population["reason"] in law.remarks()[0]
-    assert law.remarks()[0].startswith("No evidence that good widths grow")
+    assert law.remarks()[0].startswith("No evidence of a width law")
 
 
 def test_regnets_are_derived_where_growth_is_claimed(large: Trials) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regnetlab.analysis.statistics.budget_effects import Effects, effects_of
-from regnetlab.analysis.statistics.differences import median_difference
+from regnetlab.analysis.statistics.differences import difference
 from regnetlab.analysis.statistics.intervals import (
     FEWEST,
     LEVEL,
@@ -26,9 +26,16 @@ from regnetlab.analysis.statistics.rank_agreement import (
     resampled,
     resampled_agreement,
 )
-from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, UNDECIDED, networks_needed, verdict
+from regnetlab.analysis.statistics.verdicts import (
+    BETTER,
+    NO_WORSE,
+    UNDECIDED,
+    held_together,
+    networks_needed,
+    verdict,
+)
 from regnetlab.spaces.arrays import Floats, Ints, Mask
-from regnetlab.training.budget import WORST, Budget
+from regnetlab.training.budget import Budget
 
 AGREES, CONTRADICTS = "agrees", "contradicts"
 
@@ -45,13 +52,14 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class BudgetStep:
-    """Space ``b`` against ``a`` at one budget: median(b) − median(a) in points.
+    """Space ``b`` against ``a`` at one budget: median(b) − median(a) in points, failed networks at 100%.
 
     ``change`` is that difference less the one at the largest budget, over the same networks.
-    ``verdict`` has the budget's own margin. ``agreement`` of the two verdicts: *contradicts* where one says
-    worse and the other not, *undecided* where one of them is. ``effect`` is mean(b) − mean(a) over the
-    standard deviation of single trainings within the two, ``effect_per_sqrt_hour`` that times √networks an
-    hour, by which a z statistic grows, and ``effect_change`` the effect less the one at the largest budget.
+    ``verdict`` has the budget's own margin, and holds together with those on all other steps.
+    ``agreement`` of the two verdicts: *contradicts* where one says worse and the other not, *undecided* where
+    one of them is. ``effect`` is mean(b) − mean(a) over the standard deviation of single trainings within the
+    two, ``effect_per_sqrt_hour`` that times √networks an hour, by which a z statistic grows, and
+    ``effect_change`` the effect less the one at the largest budget.
     """
 
     a: str
@@ -188,18 +196,18 @@ def _steps(
     resampled_means = means[rows]  # (resamples, n, R)
     found: list[list[BudgetStep]] = [[] for _ in measured.budgets]
     rates = tuple(np.sqrt(3600 / each) for each in seconds)  # (R,) and (resamples, R)
+    level = held_together(len(pairs))
     for k, (a, b) in enumerate(pairs):
         sides = [measured.strata == measured.spaces.index(name) for name in (a, b)]
         few = min(int(side.sum()) for side in sides) < FEWEST
         differences = [
-            median_difference(_earned(means[sides[0], r]), _earned(means[sides[1], r]))
-            for r in range(len(measured.budgets))
+            difference(means[sides[0], r], means[sides[1], r]) for r in range(len(measured.budgets))
         ]
         verdicts = [
-            verdict(each, own) if np.isfinite(own) else UNDECIDED
+            verdict(each.interval(level), own) if np.isfinite(own) else UNDECIDED
             for each, own in zip(differences, margins, strict=True)
         ]
-        medians = [np.nanmedian(resampled_means[:, side], axis=1) for side in sides]
+        medians = [np.median(resampled_means[:, side], axis=1) for side in sides]
         drawn = medians[1] - medians[0]
         for r, steps in enumerate(found):
             change = differences[r].estimate - differences[-1].estimate
@@ -213,7 +221,8 @@ def _steps(
                 (effect[r] - effect[-1], samples[:, r] - samples[:, -1]),
             )
             standard = (_interval(*each, -np.inf, np.inf) for each in in_sd)
-            steps.append(BudgetStep(a, b, differences[r], verdicts[r], interval, agrees, *standard))
+            found_here = differences[r].interval(LEVEL)
+            steps.append(BudgetStep(a, b, found_here, verdicts[r], interval, agrees, *standard))
     return found
 
 
@@ -221,10 +230,11 @@ def _needed(measured: Measured, margin: float, pairs: Sequence[tuple[str, str]])
     """Networks of each space for a verdict on every step at the largest budget (``networks_needed``)."""
     scales = {}
     for place, space in enumerate(measured.spaces):
-        errors = _earned(measured.errors[measured.strata == place, -1, 0])
+        errors = measured.with_failures[measured.strata == place, -1, 0]
         scale = median_scale(errors) if len(errors) >= FEWEST else math.nan
         scales[space] = scale if scale > 0 else math.nan  # of errors mostly equal: it is not known
-    needed = [networks_needed((scales[a], scales[b]), margin) for a, b in pairs]
+    level = held_together(len(pairs))
+    needed = [networks_needed((scales[a], scales[b]), margin, level=level) for a, b in pairs]
     return max(needed) if needed and np.isfinite(needed).all() else math.nan
 
 
@@ -236,13 +246,7 @@ def _agreement(here: str, there: str) -> str:
 
 
 def _median(measured: Measured, rung: int, space: int) -> Interval:
-    return quantile_interval(_earned(measured.means[measured.strata == space, rung]))
-
-
-def _earned(errors: Floats) -> Floats:
-    """Without the networks that have none; all of them at 100% where none has one."""
-    kept = errors[~np.isnan(errors)]
-    return kept if len(kept) else np.full(len(errors), WORST)
+    return quantile_interval(measured.means[measured.strata == space, rung])
 
 
 def _correlation(found: Agreement, drawn: Agreement, rung: int) -> Correlation:

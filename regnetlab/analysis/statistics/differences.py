@@ -50,48 +50,48 @@ class Difference:
         """
         if self.n < fewest_for(level, self.share):
             return Interval(self.estimate, -math.inf, math.inf)
-        if len(self.draws):
-            low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
-            return Interval(self.estimate, float(low), float(high))
-        return self._around(float(stats.t.ppf((1 + level) / 2, self.freedom)))
+        return self._with_tails((1 - level) / 2)
 
     def at(self, factor: float) -> Interval:
-        """For one of several looks, whose boundary is so many standard errors of a normal estimate.
+        """For one of several looks, whose boundary is so many standard errors of a normal estimate."""
+        return self._with_tails(float(stats.norm.sf(factor)))
 
-        It is the percentile interval with the same tails where the draws reach that far out; beyond,
-        Student's t with the networks' degrees of freedom, since a standard error of few networks is
-        uncertain itself.
+    def _with_tails(self, tail: float) -> Interval:
+        """The percentile interval where the draws reach that far out; beyond, Student's t with the networks'
+        degrees of freedom, since a standard error of few networks is uncertain itself.
         """
-        tail = float(stats.norm.sf(factor))
         if tail * len(self.draws) >= _IN_TAIL:
             low, high = np.quantile(self.draws, [tail, 1 - tail])
             return Interval(self.estimate, float(low), float(high))
+        if tail == 0:
+            return Interval(self.estimate, -math.inf, math.inf)
         freedom = self.freedom if math.isfinite(self.freedom) else self.n - 1
-        return self._around(float(stats.t.isf(tail, freedom)))
-
-    def _around(self, factor: float) -> Interval:
-        reach = factor * self.error if self.error else 0.0
+        reach = float(stats.t.isf(tail, freedom)) * self.error
         return Interval(self.estimate, self.estimate - reach, self.estimate + reach)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Course:
-    """The errors of two spaces in the order in which their networks were drawn, failed ones at the worst.
+    """The errors of two spaces, failed networks at the worst, and what an interval of them has to hold for.
 
-    ``planned`` are the networks of each that are to be trained, ``kind`` what intervals have to hold for.
+    ``planned`` are the networks of each that are to be trained; ``in_order`` the errors of both in the order
+    of drawing up to the first network that is missing, which planned looks are at: by default ``a`` and
+    ``b``.
     """
 
     a: Floats
     b: Floats
     planned: tuple[int, int]
     kind: str = FIXED
+    in_order: tuple[Floats, Floats] | None = None
 
     @property
     def looks(self) -> list[tuple[int, int]]:
         """Networks of both at each planned look that has come."""
         n_a, n_b = self.planned
         sizes = [(look_size(n_a, share), look_size(n_b, share)) for share in LOOKS]
-        return [(a, b) for a, b in sizes if a <= len(self.a) and b <= len(self.b)]
+        here_a, here_b = map(len, self.in_order or (self.a, self.b))
+        return [(a, b) for a, b in sizes if a <= here_a and b <= here_b]
 
     def factor(self, level: float) -> float | None:
         """How many standard errors an interval of all networks so far takes to each side; ``None`` for
@@ -106,6 +106,20 @@ class Course:
         done = len(self.looks)
         return boundaries(1 - level)[done - 1] if done else math.inf
 
+    def interval(self, found: Difference, level: float) -> Interval:
+        """The interval of a difference of all networks so far; the whole line where they are too few."""
+        factor = self.factor(level)
+        if factor is None:
+            return found.interval(level)
+        if found.n < max(_FEWEST_LOOKED_AT, fewest_for(level, found.share)):
+            return Interval(found.estimate, -math.inf, math.inf)
+        return found.at(factor)
+
+    def fewest(self, level: float, statistic: str) -> int:
+        """The networks of each space without which there is no interval."""
+        least = fewest_for(level, _SHARES.get(statistic, 0.5))
+        return least if self.kind == FIXED else max(_FEWEST_LOOKED_AT, least)
+
 
 def difference(
     a: Floats, b: Floats, statistic: str = MEDIAN, bound: float = WORST, seed: int = _SEED
@@ -116,7 +130,7 @@ def difference(
         a: Errors of the first space, failed networks at the worst.
         b: Of the second.
         statistic: ``median``, ``q05`` (the error that the best twentieth does not exceed), ``mean``, or
-            ``area`` between the two distribution functions up to ``bound``.
+            ``area`` between the two distribution functions up to ``bound``, signed.
         bound: An error beyond which all are alike, such as that of guessing. Up to it the area between the
             functions is the difference of the restricted means (as of survival times; Royston & Parmar 2013).
         seed: Of the bootstrap.
@@ -163,22 +177,20 @@ def quantile(ordered: Floats, share: float) -> float:
 def interval_of(course: Course, level: float, statistic: str = MEDIAN, bound: float = WORST) -> Interval:
     """The interval of the difference that holds for what the course is.
 
-    At planned looks it is what the intervals of all looks so far have in common, for they hold together.
+    At planned looks it is what the intervals of all looks so far have in common, for they hold together;
+    a look that contradicts the ones before, which is one of the cases in 20, changes nothing: a verdict
+    is final.
     """
     whole = difference(course.a, course.b, statistic, bound)
-    factor = course.factor(level)
-    if factor is None:
-        return whole.interval(level)
+    if course.kind != SEQUENTIAL:
+        return course.interval(whole, level)
+    a, b = course.in_order or (course.a, course.b)
     enough = max(_FEWEST_LOOKED_AT, fewest_for(level, whole.share))
-    if course.kind == ANYTIME:
-        return whole.at(factor) if whole.n >= enough else Interval(whole.estimate, -math.inf, math.inf)
-    found = [
-        difference(course.a[:n_a], course.b[:n_b], statistic, bound).at(factor)
-        for (n_a, n_b), factor in zip(course.looks, boundaries(1 - level), strict=False)
-        if min(n_a, n_b) >= enough
-    ]
-    if not found:
-        return Interval(whole.estimate, -math.inf, math.inf)
-    low, high = max(each.low for each in found), min(each.high for each in found)
-    last = found[-1]
-    return Interval(whole.estimate, *((low, high) if low <= high else (last.low, last.high)))
+    low, high = -math.inf, math.inf
+    for (n_a, n_b), factor in zip(course.looks, boundaries(1 - level), strict=False):
+        if min(n_a, n_b) >= enough:
+            found = difference(a[:n_a], b[:n_b], statistic, bound).at(factor)
+            if max(low, found.low) > min(high, found.high):
+                break
+            low, high = max(low, found.low), min(high, found.high)
+    return Interval(whole.estimate, low, high)

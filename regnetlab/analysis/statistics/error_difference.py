@@ -17,21 +17,29 @@ from regnetlab.spaces.arrays import Floats, Mask
 def over_seeds(a: Sequence[float], b: Sequence[float]) -> Interval:
     """b − a in mean error with Welch's t interval (1947); an infinite one below two seeds a side.
 
+    It is infinite, too, where the errors of both sides are all equal: errors come in steps, and a few equal
+    ones tell no spread.
+
     Args:
         a: Errors in percent, one a training.
         b: Likewise.
     """
     estimate = float(np.mean(b) - np.mean(a))
+    half = _half_width(a, b) or math.inf
+    return Interval(estimate, estimate - half, estimate + half)
+
+
+def _half_width(a: Sequence[float], b: Sequence[float]) -> float:
+    """Of Welch's interval; 0 where the errors of both sides are all equal."""
     if min(len(a), len(b)) < 2:
-        return Interval(estimate, -math.inf, math.inf)
+        return math.inf
     parts = [float(np.var(each, ddof=1)) / len(each) for each in (a, b)]
     variance = sum(parts)
     if not variance:
-        return Interval(estimate, estimate, estimate)
+        return 0.0
     shares = [part / variance for part in parts]
     freedom = 1 / sum(share**2 / (len(each) - 1) for share, each in zip(shares, (a, b), strict=True))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
-    return Interval(estimate, estimate - half, estimate + half)
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
 
 
 def over_seeds_and_images(a: Mask, b: Mask) -> Interval:
@@ -60,14 +68,15 @@ def over_seeds_and_images(a: Mask, b: Mask) -> Interval:
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"{a.shape[1]} and {b.shape[1]} test images")
     of_seeds, of_images = ([100 - 100 * each.mean(axis) for each in (a, b)] for axis in (1, 0))
-    seeds = over_seeds(*(each.tolist() for each in of_seeds))
-    if not math.isfinite(seeds.high):
-        return seeds
+    seeds = _half_width(*(each.tolist() for each in of_seeds))
+    estimate = float(of_seeds[1].mean() - of_seeds[0].mean())
+    if not math.isfinite(seeds):
+        return Interval(estimate, -math.inf, math.inf)
     shared = np.var(of_images[1] - of_images[0], ddof=1)
     rest = sum(map(_residual, of_seeds, of_images)) / a.shape[1]
     images = stats.norm.ppf((1 + LEVEL) / 2) ** 2 * max(0.0, shared / a.shape[1] - rest)
-    half = math.sqrt((seeds.high - seeds.estimate) ** 2 + images)
-    return Interval(seeds.estimate, seeds.estimate - half, seeds.estimate + half)
+    half = math.sqrt(seeds**2 + images)
+    return Interval(estimate, estimate - half, estimate + half)
 
 
 def _residual(of_seeds: Floats, of_images: Floats) -> float:

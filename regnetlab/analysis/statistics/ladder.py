@@ -59,11 +59,8 @@ class Measured:
 
     @property
     def means(self) -> Floats:
-        """Each network's mean error over its seeds, shape (n, R); NaN where all of them failed."""
-        earned = ~np.isnan(self.errors)
-        count = earned.sum(-1)
-        sums = np.where(earned, self.errors, 0.0).sum(-1)
-        return np.where(count > 0, sums / np.maximum(count, 1), np.nan)
+        """Each network's mean error over its seeds, failed ones at the worst, shape (n, R)."""
+        return np.asarray(self.with_failures.mean(-1))
 
 
 def measured(trainings: pd.DataFrame) -> Measured:
@@ -78,6 +75,10 @@ def measured(trainings: pd.DataFrame) -> Measured:
     seconds = trainings["seconds"].to_numpy(np.float64)
     for place in np.flatnonzero(~np.isfinite(numbers).all(1) | (numbers % 1 != 0).any(1)):
         raise InputError(f"a training has the budget {numbers[place].tolist()}", "write whole numbers")
+    for place in np.flatnonzero((trainings["ended"] == COMPLETE) & np.isnan(errors)):
+        raise InputError(
+            f"training {place + 1} is complete and has no error", "one that failed says how it ended"
+        )
     for place in np.flatnonzero((errors < 0) | (errors > WORST) | ~((seconds >= 0) & (seconds < math.inf))):
         raise InputError(
             f"a training has error {errors[place]:g} and seconds {seconds[place]:g}",

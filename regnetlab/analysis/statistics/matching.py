@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regnetlab.analysis.statistics.differences import Course
+from regnetlab.analysis.statistics.differences import Difference
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.spaces.arrays import Floats, Ints
 
@@ -40,10 +40,14 @@ class Matched:
     draws: Floats
 
     @property
+    def of_medians(self) -> Difference:
+        """The difference, for whatever interval; of as many networks as the smaller side has in the bins."""
+        return Difference(self.estimate, float(np.std(self.draws)), self.draws, math.inf, min(self.used), 0.5)
+
+    @property
     def difference(self) -> Interval:
         """The estimate with its 95% interval."""
-        low, high = np.quantile(self.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return Interval(self.estimate, float(low), float(high))
+        return self.of_medians.interval(LEVEL)
 
     @property
     def little_overlap(self) -> bool:
@@ -55,15 +59,6 @@ class Matched:
         """The difference in words, with how many networks it is of."""
         few = "; little overlap: less than half of a space" if self.little_overlap else ""
         return f"{self.difference.points}, {self.used[0]} and {self.used[1]} networks{few}"
-
-    def interval(self, course: Course, level: float) -> Interval:
-        """The interval that holds for what the course is."""
-        factor = course.factor(level)
-        if factor is None:
-            low, high = np.quantile(self.draws, [(1 - level) / 2, (1 + level) / 2])
-            return Interval(self.estimate, float(low), float(high))
-        reach = factor * float(np.std(self.draws)) if math.isfinite(factor) else math.inf
-        return Interval(self.estimate, self.estimate - reach, self.estimate + reach)
 
 
 def matched(errors: tuple[Floats, Floats], complexity: tuple[Floats, Floats]) -> Matched | None:
