@@ -413,8 +413,11 @@ def compare(
         verdicts=verdicts,
         guess=trials.guess,
         stated=stated,
-        notes=trials.notes,
+        notes=trials.notes if trials.terms is None or trials.began else (*trials.notes, _UNRECORDED),
     )
+
+
+_UNRECORDED = "nothing records on what terms the study began: provenance.json does not say its margin"
 
 
 def at_equal(found: SpaceComparison) -> list[str]:

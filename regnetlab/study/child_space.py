@@ -66,7 +66,7 @@ def add_space(path: Path, child: ChildSpace, comment: str) -> None:
     if not (mode & 0o222 and os.access(path, os.W_OK)):
         raise InputError(f"{path} can't be written: it is read-only", "make it writable; nothing is written")
     text, there = read_text(path), path.read_bytes()
-    newline = "\r\n" if there.endswith(b"\r\n") else "\n"
+    newline = "\r\n" if b"\r\n" in there else "\n"
     more = ("\n" if text.endswith("\n") else "\n\n") + _block(child, comment)
     try:
         parse_plan(text + more, path)

@@ -57,14 +57,12 @@ def study_trials(plan: Plan) -> Trials:
     if not found:
         raise InputError(f"study {plan.name} has no trainings yet", f"begin with: regnetlab run {plan.name}")
     facts = recorded(plan)
-    unknown = "nothing records the terms of [compare] that the study began with: provenance.json is missing"
     order = {name: place for place, name in enumerate(draw.space.name for draw in plan.draws)}
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))
     frame = found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True)
     return replace(
         found,
         frame=frame,
-        notes=() if "margin" in facts else (unknown,),
         steps=tuple(study_steps(plan)),
         guess=guessing_in(facts),
         template=plan.template,

@@ -207,7 +207,7 @@ def test_an_undecided_step_says_how_many_networks_would_decide_it() -> None:
     few = step_of(0.5, A=normal(0, 30, 4), B=normal(1, 29, 12))
     assert few.verdict == "undecided"
     assert not few.to_decide
-    assert "too few networks for an interval that holds for all steps" in few.remarks()
+    assert "too few networks for an interval: 6 of each space are the least" in few.remarks()
 
 
 def test_complexity_is_matched_where_both_spaces_have_it_without_a_verdict() -> None:

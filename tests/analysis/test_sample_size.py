@@ -11,6 +11,9 @@ from regnetlab.analysis.sample_size import sample_size
 from regnetlab.errors import InputError
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.results import study_trials
+from regnetlab.study.stages import planned_jobs
+from regnetlab.training.budget import Score
+from regnetlab.trials.table import trials_of as table
 from tests.analysis.frames import normal, trials_of
 
 ORDERED = """
@@ -65,13 +68,11 @@ def test_the_steps_of_the_trials_are_answered_not_their_order_in_the_table() -> 
 def test_a_study_is_asked_of_its_own_steps(make_study: Callable[..., Path]) -> None:
     """Its trials.csv is sorted by the alphabet, and a custom space is compared with its parent."""
     plan = load_plan(make_study(ORDERED))
-    names = {"AnyNetE": normal(0, 30, 6), "RegNet": normal(1, 25, 6), "narrow": normal(2, 27, 6)}
-    frame = trials_of(**names).frame
-    columns = {"replicate": 0, "id": "x", "w0": "", "wa": "", "wm": "", "seed": 0, "images": 128, "epochs": 1}
-    columns |= {"batch_size": 32, "seconds": 1.0, "curve": "", "params": "", "acts": ""}
-    frame.assign(depths="1 1", widths="8 16", group_widths="8 8", bottleneck_ratios="1 1", **columns).drop(
-        columns="name"
-    ).to_csv(plan.trials, index=False)
+    jobs, errors = planned_jobs(plan), normal(0, 100)
+    budget = plan.budget
+    seen = budget.epochs * (budget.complete_steps * budget.images_per_step + budget.incomplete)
+    scores = {job.identity: Score(errors[i], (), 1.0, seen, "complete") for i, job in enumerate(jobs)}
+    table(jobs, scores).to_csv(plan.trials)
     assert [each.name for each in sample_size(study_trials(plan)).steps] == [
         "RegNet → AnyNetE",
         "RegNet → narrow",

@@ -11,7 +11,7 @@ from tests.committed import copy_committed_studies
 INTERVAL = "{estimate high low}"
 CORRELATION = f"{{capped corrected{INTERVAL} raw{INTERVAL} reliability{INTERVAL}}}"
 SPREAD = "{errors mean sd}"
-MATCHED = "{bins interval little_overlap median_difference n_a n_b verdict}"
+MATCHED = "{bins corrected interval little_overlap median_difference n_a n_b verdict}"
 WITH_VERDICT = "{interval median_difference verdict}"
 KEYS = {
     "sample --space RegNet --n 2": (
@@ -39,7 +39,7 @@ KEYS = {
         " level"
         " level_corrected majority_error margin margin_stated matched not_learned notes seed_noise sequential"
         f" spaces{{band failed incomplete learned mean{INTERVAL} median{INTERVAL} min n q05{INTERVAL} space}}"
-        " statistic verdicts}"
+        " stated statistic verdicts}"
     ),
     "plan --from pilot.csv": (
         "{margin notes power seconds seeds steps{hours n n_estimate n_range pilot step} workers}"
@@ -75,7 +75,7 @@ KEYS = {
         " models{depths e_fit error growth name r2 space w0 widths}"
         " not_learned notes"
         " population{claim depth depth_growth growth growth_interval median_r2 n n_best r2 reason"
-        " spaces{carries difference growth_all growth_best interval n p space} w0 w0_interval}"
+        " spaces{carries difference growth_all growth_best interval n p space} w0 w0_inside w0_interval}"
         " template{channels classes height input name stem_stride stem_width strides width}}"
     ),
 }
