@@ -142,7 +142,7 @@ class Bands:
         if self.constraints:
             found.append(
                 f"As constraints: {', '.join(self.constraints)}. {self.inside_all} of the {self.n} networks"
-                " satisfy all of them. Whether a space of such networks is better, new networks have to show."
+                " satisfy all of them. Only new networks can show whether such a space is better."
             )
         return found
 

@@ -52,8 +52,8 @@ class Tries:
 class Cost:
     """What a side cost in all.
 
-    ``hours`` are of tuning and final trainings. The population is what the study drew and derived before: the
-    law and the choice of RegNets follow from it.
+    ``hours`` are of tuning and final trainings, ``tuning_hours`` of the former. The population is what
+    the study drew and derived before: the law and the choice of RegNets follow from it.
     """
 
     side: str
@@ -61,6 +61,7 @@ class Cost:
     tuning_trainings: int
     final_trainings: int
     hours: float
+    tuning_hours: float
     population_trainings: int = 0
     population_hours: float = 0.0
 
@@ -75,8 +76,8 @@ class Cost:
             )
         return (
             f"{self.side}: {self.architectures} architecture{'s' * (self.architectures != 1)},"
-            f" {self.tuning_trainings} tuning and {self.final_trainings} final trainings"
-            f" in {_duration(self.hours)}{before}."
+            f" {self.tuning_trainings} tuning trainings in {_duration(self.tuning_hours)} and"
+            f" {self.final_trainings} final ones in {_duration(self.hours - self.tuning_hours)}{before}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -132,6 +133,7 @@ class Match:
         undecided = self.verdict == UNDECIDED
         what = f"{first} against {second} is undecided" if undecided else f"{first} beats {second}"
         errors = " against ".join(f"{side.test.mean:.1f}%" for _, side in sides if side.test)
+        errors += f" with {_flops(sides[0][1].flops)} and {_flops(sides[1][1].flops)} flops"
         known = math.isfinite(self.difference.low)
         by_hand, regnets = (f"{side.architectures} × {side.rates}" for side in self.tries)
         return (
@@ -368,6 +370,7 @@ def _costs(networks: Sequence[TunedNetwork], population: tuple[int, float]) -> l
             sum(each.tuning_trainings for each in there),
             sum(each.final_trainings for each in there),
             sum(each.hours for each in there),
+            sum(each.tuning_hours for each in there),
             *(population if side == REGNETS else ()),
         )
         for side in (HAND_DESIGNED, REGNETS)
@@ -387,5 +390,9 @@ def _duration(hours: float) -> str:
 
 
 def _range(flops: tuple[int, int]) -> str:
-    low, high = (format_count(float(f"{end:.3g}")) for end in flops)
+    low, high = map(_flops, flops)
     return low if low == high else f"{low} to {high}"
+
+
+def _flops(flops: int) -> str:
+    return format_count(float(f"{flops:.3g}"))

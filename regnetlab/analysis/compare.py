@@ -37,6 +37,7 @@ from regnetlab.analysis.statistics.verdicts import POWER, UNDECIDED, held_togeth
 from regnetlab.errors import InputError, unknown
 from regnetlab.training.budget import WORST
 from regnetlab.training.guessing import Guessing
+from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import Trials
 from regnetlab.trials.terms import AREA, LOOKS, MEAN, MEDIAN, NO_MATCHING, Q05, Terms, verdicts_on
 
@@ -239,7 +240,7 @@ class StepComparison:
         claim = verdict(self.without_failures, self.terms.margin)
         return [
             f"{self.a.failed} and {self.b.failed} failed and count as 100%; without them"
-            f" {self.without_failures.points}, alone {claim}"
+            f" {self.without_failures.points}, by itself {claim}"
         ]
 
     def _on_numbers(self) -> list[str]:
@@ -408,7 +409,7 @@ def compare(
             for i, ((a, b), test) in enumerate(zip(chosen, tests, strict=True))
         ),
         missing=() if pairs else tuple(name for name in expected if name not in earned),
-        noise=seed_noise(trials.frame),
+        noise=seed_noise(trials.frame[trials.frame["space"] != DERIVED]),
         level=level,
         verdicts=verdicts,
         guess=trials.guess,

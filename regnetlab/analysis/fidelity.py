@@ -84,9 +84,9 @@ class Fidelity(Result):
         if cheaper:
             chances = _listed([f"{each.p:.2g}" for each in cheaper if not math.isnan(each.p)], "and")
             remarks.append(
-                f"{_listed([each.name for each in cheaper], 'and')} would take fewer hours, but the spaces"
-                f" seem to differ from each other otherwise there (p {chances or 'not known'}; ruled out"
-                f" below {LENIENT:g})."
+                f"{_listed([each.name for each in cheaper], 'and')} would take fewer hours, but the"
+                f" differences between spaces there don't match those at {largest.name} (p"
+                f" {chances or 'not known'}; ruled out below {LENIENT:g})."
             )
         if chosen is not largest and math.isfinite(chosen.unseen):
             remarks.append(
@@ -138,7 +138,7 @@ class Fidelity(Result):
         elif others:
             text = f"It gives the verdicts of {largest.name} for the fewest hours"
         else:
-            text = "At every smaller budget the spaces seem to differ from each other otherwise"
+            text = f"At no smaller budget do the differences between spaces match those at {largest.name}"
         if self.cheapest is None:
             return text
         text += (

@@ -60,8 +60,8 @@ class RetrainedNetwork:
     def sentence(self) -> str:
         """What it was chosen for, and what it has again."""
         place = _ORDINALS[self.rank - 1] if self.rank <= len(_ORDINALS) else f"number {self.rank}"
-        kind = "derived RegNets" if self.space == DERIVED else f"of {self.space}"
-        return f"{place} of {self.of:,} {kind}: {self.first:.2f} in its study, {self.spread} again"
+        kind = "derived RegNets" if self.space == DERIVED else f"networks of {self.space}"
+        return f"{place} of {self.of:,} {kind}: {self.first:.2f}% in its study, {self.spread}% again"
 
     def to_json(self) -> dict[str, Any]:
         names = ("space", "index", "rank", "of", "model", "first")

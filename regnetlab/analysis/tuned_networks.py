@@ -45,8 +45,8 @@ class TunedNetwork:
     trainings, ``failed`` of which earned no error and count as 100%, ``None`` where all failed; ``correct``
     says which test images each classifies correctly, of shape (trainings, images), where that is known.
     ``seconds`` is the median of the final trainings, ``latencies`` are milliseconds by batch size;
-    ``tuning_trainings``, ``final_trainings`` and ``hours`` are what it cost. ``guess`` and ``guess_test`` are
-    what guessing earns on either split.
+    ``tuning_trainings``, ``final_trainings``, ``hours`` and ``tuning_hours`` are what it cost. ``guess``
+    and ``guess_test`` are what guessing earns on either split.
     """
 
     name: str
@@ -69,6 +69,7 @@ class TunedNetwork:
     tuning_trainings: int = 0
     final_trainings: int = 0
     hours: float = 0.0
+    tuning_hours: float = 0.0
     correct: Mask | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -201,6 +202,7 @@ def _network(rows: pd.DataFrame, guess: Guessing | None, guess_test: Guessing | 
         tuning_trainings=len(tuning),
         final_trainings=len(finals),
         hours=float(rows["seconds"].sum()) / 3600,
+        tuning_hours=float(tuning["seconds"].sum()) / 3600,
         correct=_correct(done["correct"].tolist(), failed),
     )
 

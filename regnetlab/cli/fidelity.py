@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.options import Margin
+from regnetlab.cli.options import LocalExecutor, Margin, Workers
 from regnetlab.cli.output import (
     COLUMNS,
     Json,
@@ -47,10 +47,8 @@ def fidelity(
     ] = None,
     networks: Annotated[int | None, typer.Option(help="Of each space, its first; 10 by default.")] = None,
     margin: Margin = None,
-    executor: Annotated[str, typer.Option(help="local (processes) or inline.")] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
-    ] = None,
+    executor: LocalExecutor = "local",
+    workers: Workers = None,
     device: Device = "auto",
     kernels: Kernels = "auto",
     data_dir: DataDir = None,

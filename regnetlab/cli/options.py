@@ -1,4 +1,4 @@
-"""What the commands that ask a question of trials share: their options, and the trials that these mean."""
+"""What several commands share: options, and the trials that these mean."""
 
 import sys
 from pathlib import Path
@@ -24,6 +24,17 @@ Errors = Annotated[
 ]
 Margin = Annotated[
     float | None, typer.Option(help="Points of error that still count as no worse; the study's by default.")
+]
+
+Executor = Annotated[
+    str | None, typer.Option(help="local (processes), inline or dask; else the study's, or local.")
+]
+LocalExecutor = Annotated[str, typer.Option(help="local (processes) or inline.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler, or local, ssh, slurm, …")
 ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
+from regnetlab.cli.options import Executor, Scheduler, Workers
 from regnetlab.cli.output import Json, filled, print_json, print_next, print_table
 from regnetlab.cli.run import Storage, StudyText
 from regnetlab.cli.summary import DataDir, Device, Kernels
@@ -19,18 +20,12 @@ def retrain(
     study: StudyText,
     top: Annotated[int, typer.Option(help="Networks of each space and each search, the best first.")] = 3,
     seeds: Annotated[int, typer.Option(help="Fresh trainings of each.")] = 5,
-    executor: Annotated[
-        str | None, typer.Option(help="local (processes), inline or dask; else the study's, or local.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
-    ] = None,
+    executor: Executor = None,
+    workers: Workers = None,
     device: Device = "auto",
     kernels: Kernels = "auto",
     data_dir: DataDir = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler, or local, ssh, slurm, …")
-    ] = None,
+    scheduler: Scheduler = None,
     storage: Storage = None,
     skip_unreadable: SkipUnreadable = False,
     json: Json = False,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
+from regnetlab.cli.options import Executor, Scheduler, Workers
 from regnetlab.cli.output import Json, number, print_guessing, print_json, print_next, print_table
 from regnetlab.cli.sample import study_names
 from regnetlab.cli.summary import DataDir, Device, Kernels
@@ -31,18 +32,12 @@ Storage = Annotated[
 
 def run(
     study: StudyText,
-    executor: Annotated[
-        str | None, typer.Option(help="local (processes), inline or dask; else the study's, or local.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
-    ] = None,
+    executor: Executor = None,
+    workers: Workers = None,
     device: Device = "auto",
     kernels: Kernels = "auto",
     data_dir: DataDir = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler, or local, ssh, slurm, …")
-    ] = None,
+    scheduler: Scheduler = None,
     storage: Storage = None,
     send_data: Annotated[
         bool, typer.Option("--send-data", help="Send the data to workers that have none (dask).")

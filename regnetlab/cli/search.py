@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
+from regnetlab.cli.options import LocalExecutor, Workers
 from regnetlab.cli.output import Json, Seed, count, filled, number, print_guessing, print_json, print_table
 from regnetlab.cli.sample import WindowText
 from regnetlab.cli.summary import DataDir, Device, Kernels
@@ -43,10 +44,8 @@ def search(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of a search without a study: searches.")
     ] = None,
-    executor: Annotated[str, typer.Option(help="local (processes) or inline.")] = "local",
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
-    ] = None,
+    executor: LocalExecutor = "local",
+    workers: Workers = None,
     device: Device = "auto",
     kernels: Kernels = "auto",
     data_dir: DataDir = None,

@@ -200,7 +200,7 @@ def put_aside(path: Path) -> str:
         backup = path.rename(_backup_name(path))
     except OSError as error:
         raise InputError(f"{path} can't be put aside: {error.strerror or error}") from error
-    return f"{path.name} is of before: kept as {backup.name}"
+    return f"{path.name} was written before this change: kept as {backup.name}"
 
 
 def _backup_name(path: Path) -> Path:

@@ -67,6 +67,8 @@ class ErrorReading:
             value = float(text[:-1]) * self.most / 100 if text.endswith("%") else float(text)
         except ValueError:
             value = math.inf
+        if "_" in text:  # which float() takes for nothing
+            value = math.inf
         if not 0 <= value <= self.most:
             raise InputError(
                 f"{self.label} is {text[:40]!r}", f"it must be a number of 0 to {self.most}, {self.otherwise}"

@@ -275,8 +275,8 @@ def test_a_side_costs_its_tuning_its_final_trainings_and_its_population() -> Non
     assert by_hand.hours == pytest.approx(4 * 2 / 3600)
     assert by_hand.population_trainings == 0
     assert regnets.text == (
-        "RegNet: 1 architecture, 3 tuning and 2 final trainings in 0.2 minutes; the study's population before"
-        " that: 1,092 trainings in 1.75 hours."
+        "RegNet: 1 architecture, 3 tuning trainings in 0.1 minutes and 2 final ones in 0.1 minutes; the"
+        " study's population before that: 1,092 trainings in 1.75 hours."
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regnetlab.analysis.compare import StepComparison, compare
+from regnetlab.analysis.compare import StepComparison, at_equal, compare
 from regnetlab.analysis.space_errors import space_errors, summary
 from regnetlab.errors import InputError
 from regnetlab.training.guessing import Guessing
@@ -66,7 +66,7 @@ def test_failed_networks_count_as_the_worst_error() -> None:
     assert found.without_failures.high < 0
     (remark,) = (each for each in found.remarks() if "failed" in each)
     assert remark.startswith("0 and 40 failed and count as 100%; without them −")
-    assert remark.endswith("alone better")
+    assert remark.endswith("by itself better")
 
 
 def test_a_space_whose_worst_networks_fail_is_not_better_for_it() -> None:
@@ -276,3 +276,65 @@ def test_a_space_without_errors_is_named() -> None:
     assert compare(trials).missing == ("B",)
     with pytest.raises(InputError, match="no network of B has an error"):
         compare(trials, pairs=[("A", "B")])
+
+
+def test_a_sequential_study_of_which_the_first_network_is_still_trained_has_no_verdict_yet() -> None:
+    text = trials_of(A=normal(0, 30, 20), B=normal(1, 20, 20)).frame
+    trials = planned(Trials(text[text["index"] > 0]), 20)
+    (step,) = compare(trials, Terms(sequential=True)).steps
+    assert (step.verdict, step.provisional) == ("undecided", True)
+    assert step.single.estimate < 0
+    assert "no planned look has come yet, at which a verdict would be made" in step.remarks()
+
+
+def test_no_number_is_promised_where_most_networks_have_one_error() -> None:
+    lower = np.array([90.0] * 15 + [50, 40, 30, 20, 10])
+    trials = trials_of(**{name: lower + i * (lower < 90) for i, name in enumerate("ABCDEF")})
+    for step in compare(trials, Terms(matched="flops")).steps:
+        assert step.verdict == "undecided" and not step.to_decide
+
+
+def test_a_changed_study_needs_more_networks_to_decide_than_an_unchanged_one() -> None:
+    trials = planned(trials_of(A=normal(0, 30), B=normal(1, 30.5)), 60)
+    steps = (compare(each).steps[0] for each in (trials, replace(trials, extended=frozenset({"B"}))))
+    fixed, changed = (next(iter(each.to_decide.values())) for each in steps)
+    assert changed.estimate > 1.3 * fixed.estimate
+
+
+def test_a_matching_of_few_networks_claims_nothing() -> None:
+    text = "space,depths,widths,error,flops\n"
+    text += "".join(f"A,1 1,8 8,{30 + i / 9},{1000 + 100 * i}\n" for i in range(60))
+    text += "".join(f"A,1 1,8 8,{37 + i / 9},6953\n" for i in range(6))
+    text += "".join(f"B,1 1,8 8,{10 + i / 9},{6920 + i}\n" for i in range(30))
+    text += "".join(f"B,1 1,8 8,{13 + i / 9},{6953 + 10 * (i > 9)}\n" for i in range(30))
+    (step,) = compare(parse_trials(text, "test"), Terms(matched="flops")).steps
+    assert step.matched["flops"].used[0] == 6
+    assert step.matched["flops"].estimate < -15
+    assert step.claim_matched == "undecided"
+
+
+def test_a_matching_without_common_networks_is_said() -> None:
+    text = "space,depths,widths,error,flops\n"
+    text += "".join(f"A,1 1,8 8,{30 + i / 9},{1000 + i}\n" for i in range(30))
+    text += "".join(f"B,1 1,8 8,{10 + i / 9},{9000 + i}\n" for i in range(30))
+    (sentence,) = at_equal(compare(parse_trials(text, "test"), Terms(matched="flops")))
+    assert (
+        sentence
+        == "A → B at equal flops: no verdict, since the two have too few networks of about the same flops"
+    )
+
+
+def test_terms_that_are_not_the_studys_are_said_to_be_chosen_now() -> None:
+    trials = trials_of(A=normal(0, 30), B=normal(1, 25))
+    found = compare(trials, Terms(2.0, "mean"), stated=Terms())
+    assert found.chosen_now == (
+        "chosen now, when the errors are known: margin 2.0 (the study states 1.0), statistic mean (the study"
+        " states median)"
+    )
+    assert found.to_json()["stated"]["statistic"] == "median"
+    assert compare(trials, stated=Terms()).chosen_now == ""
+
+
+def test_a_pair_of_a_file_is_corrected_as_if_all_its_steps_were_asked_for() -> None:
+    trials = trials_of(A=normal(0, 30), B=normal(1, 25), C=normal(2, 20))
+    assert compare(trials, pairs=[("A", "B")]).verdicts == compare(trials).verdicts == 2

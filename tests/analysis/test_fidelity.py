@@ -75,7 +75,7 @@ def test_the_best_budget_is_the_recommended_one_where_spaces_differ_alike() -> N
     assert found.rungs[1].validity.estimate == 1  # capped
     assert found.rungs[0].evidence.estimate > found.rungs[1].evidence.estimate
     assert found.best is found.recommended is found.rungs[1]
-    assert "seem to differ" not in " ".join(found.remarks())
+    assert "don't match" not in " ".join(found.remarks())
 
 
 def test_a_good_ranking_does_not_vouch_for_the_spaces() -> None:
@@ -93,7 +93,7 @@ def test_a_good_ranking_does_not_vouch_for_the_spaces() -> None:
     assert found.recommended is found.rungs[1]
     text = " ".join(found.remarks())
     assert text.count("Recommended:") == 1
-    assert "400 would take fewer hours, but the spaces seem to differ" in text
+    assert "400 would take fewer hours, but the differences between spaces there don't match" in text
 
 
 def stretched(random: np.random.Generator, effects: Floats, networks: int) -> Measured:
@@ -333,3 +333,13 @@ def test_a_result_has_a_row_for_every_budget_and_says_which_it_recommends() -> N
     found = judge(measured(population(0.97, np.full(3, -2.0)), 2), 1.0)
     assert found.to_pandas()["rung"].tolist() == ["400", "1,600", "6,400"]
     assert "recommended: 400" in repr(found)
+
+
+def test_failed_networks_count_as_the_worst_in_verdicts() -> None:
+    """As in ``compare``: a space does not look better for losing its worst networks."""
+    errors = population(0.97, np.full(3, -3.0), networks=60)
+    failing = errors.copy()
+    failing[60:][np.argsort(errors[60:, -1, 0])[-29:]] = np.nan
+    sound, broken = (judge(measured(each, 2), 1.0).largest.steps[0] for each in (errors, failing))
+    assert sound.verdict == "better"
+    assert broken.verdict != "better"

@@ -198,3 +198,10 @@ def test_what_can_carry_no_law_says_why() -> None:
     ):
         with pytest.raises(InputError, match=part.replace("(", r"\(").replace(")", r"\)")):
             laws_of(networks)
+
+
+def test_networks_that_all_grow_alike_carry_no_law() -> None:
+    trials = scored(about(1.76))
+    widths = [tuple(8 * 2**i for i in range(len(each))) for each in trials.frame["widths"]]
+    with pytest.raises(InputError, match=r"grow by the same factor, 2\.00"):
+        population_law(Trials(trials.frame.assign(widths=widths)))

@@ -53,14 +53,16 @@ def test_networks_that_were_not_chosen_by_luck_show_none() -> None:
 def test_a_network_says_what_it_was_chosen_for_and_what_it_has_again() -> None:
     errors = (13.0, 13.5, 13.58)
     found = RetrainedNetwork("AnyNetB", 7, 1, 150, "anynet:d=1;w=8", 12.48, errors)
-    assert found.sentence == "best of 150 of AnyNetB: 12.48 in its study, 13.36 ± 0.31 again"
+    assert found.sentence == "best of 150 networks of AnyNetB: 12.48% in its study, 13.36 ± 0.31% again"
     assert found.again.estimate == pytest.approx(np.mean(errors))
     # Student's t with two degrees of freedom: 4.303 standard errors.
     half = 4.303 * np.std(errors, ddof=1) / np.sqrt(3)
     assert found.again.ends == pytest.approx([np.mean(errors) - half, np.mean(errors) + half], abs=1e-3)
     second = RetrainedNetwork("derived", 0, 2, 6, "anynet:d=1;w=8", 12.5, errors)
     assert second.sentence.startswith("second best of 6 derived RegNets: 12.50")
-    assert RetrainedNetwork("A", 0, 4, 6, "m", 12.5, errors).sentence.startswith("number 4 of 6 of A")
+    assert RetrainedNetwork("A", 0, 4, 6, "m", 12.5, errors).sentence.startswith(
+        "number 4 of 6 networks of A"
+    )
 
 
 def test_a_failed_training_counts_as_the_worst_and_is_named() -> None:
@@ -101,3 +103,20 @@ def test_the_table_is_read_as_it_was_written() -> None:
         (4, 1, (11.25, None)),
         (0, 2, (11.25, None)),
     ]
+
+
+def test_a_network_that_was_chosen_twice_counts_once_with_what_it_was_chosen_by_on_average() -> None:
+    errors = (13.0, 13.2)
+    chosen = [
+        RetrainedNetwork(*place, 9, "m", first, errors)
+        for place, first in ((("A", 0, 1), 12.0), (("B", 0, 1), 14.0))
+    ]
+    other = RetrainedNetwork("B", 1, 2, 9, "n", 12.1, errors)
+    more = Retraining([*chosen, other]).more
+    assert more is not None and more.estimate == pytest.approx(((13.1 - 13.0) + (13.1 - 12.1)) / 2)
+    assert "as the lowest of 2" in " ".join(Retraining([*chosen, other]).remarks())
+
+
+def test_networks_that_are_better_again_were_not_lucky() -> None:
+    networks = [RetrainedNetwork("A", i, 1, 9, f"m{i}", 15.0, (10.0 + i / 50, 10.1)) for i in range(6)]
+    assert "no luck" in Retraining(networks).remarks()[0]

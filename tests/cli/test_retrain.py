@@ -35,7 +35,9 @@ def test_the_best_are_trained_again_and_shown(capsys: Capture, make_study: MakeS
     assert f"next: regnetlab report {study}" in text
     assert max(len(line) for line in text.splitlines() if not line.startswith(("wrote", "next"))) <= 80
     page = Path(answer(capsys, "report", study)["report"]).read_text()
-    sentence = f"Best of 12 of AnyNetA: {first['first']:.2f} in its study, {first['again']['mean']:.2f} ± "
+    sentence = (
+        f"Best of 12 networks of AnyNetA: {first['first']:.2f}% in its study, {first['again']['mean']:.2f} ± "
+    )
     assert sentence in page
     assert '<a href="#again">Trained again</a>' in page
     (study_db := Path(study).with_name("study.db")).unlink()

@@ -375,3 +375,10 @@ def test_a_family_is_chosen_by_tuning_alone_a_failed_one_never(plan: Plan) -> No
         tried = [(job, Score(error, (), 1, 1, "x")) for job, error in zip(jobs, errors, strict=True)]
         assert list(go_on(contenders, tried)) == [model]
     assert go_on(contenders, [(job, Score(None, (), 1, 1, "x")) for job in jobs]) == {}
+
+
+def test_a_network_that_competes_under_two_names_is_refused(make_study: Callable[..., Path]) -> None:
+    names = 'names = ["resnet@1MF", "resnet18@1MF"]\nlr = [0.1]\n'
+    plan = load_plan(make_study('[[spaces]]\nspace = "RegNet"\nn = 6\n[baselines]\n' + names))
+    with pytest.raises(InputError, match="resnet18@1MF is the network resnet@1MF: resnet@2d@"):
+        hand_designed(plan)

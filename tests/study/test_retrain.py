@@ -182,7 +182,9 @@ def test_a_study_that_grew_chooses_again_and_an_accepted_change_puts_the_table_a
     heard = Heard()
     ran(larger, data_dir, heard, kernels="torch", accept_change=True)
     assert not larger.retrained.exists()
-    assert any(note.startswith("retrained.csv is of before: kept as") for note in heard.notes)
+    assert any(
+        note.startswith("retrained.csv was written before this change: kept as") for note in heard.notes
+    )
 
 
 @pytest.mark.parametrize(

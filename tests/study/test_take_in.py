@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from regnetlab.api import compare
 from regnetlab.errors import InputError
+from regnetlab.report.content import study_content
 from regnetlab.study.plan_file import load_plan
+from regnetlab.study.results import compared_with_baselines, study_baselines, study_trials
 from regnetlab.study.search.definition import RANDOM, Search
 from regnetlab.study.search.run import run_search
 from regnetlab.study.session import prepare
@@ -164,6 +167,60 @@ def test_a_row_that_is_no_training_of_the_plan_is_refused_and_nothing_written(
         ran(plan, data_dir)
     assert refused.value.hint.startswith("put study.toml and ")
     assert {path: path.read_bytes() for path in study.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("trials.csv", ",complete,", ",late,", "ended is 'late', which does not go with its errors"),
+        ("trials.csv", "\nAnyNetA,0,0", "\nAnyNetA,0,1", "of 'AnyNetA' with replicate 1"),
+        ("study.toml", "images = 128", "images = 160", "images is 128, study.toml asks for 160"),
+        ("study.toml", "seed = 3", "seed = 4", "line 2: id is '[0-9a-f]+', study.toml asks for"),
+        ("baselines.csv", "final,bn_lenet", "finale,bn_lenet", "stage is 'finale'"),
+        ("baselines.csv", "tuning,RegNet derived", "tuning,RegNet derives", "is not the network that it was"),
+        ("trials.csv", "space,", "\ufeffspace,", ""),
+    ],
+)
+def test_whoever_answers_from_tables_checks_them(
+    clone: Clone, whole: Path, file: str, old: str, new: str, expected: str
+) -> None:
+    plan = load_plan(clone(file, old, new))
+    answers = (study_trials, study_baselines, compared_with_baselines, study_content)
+    if not expected:  # a byte order mark, as some programs write it
+        assert len(study_trials(plan)) == len(study_trials(load_plan(whole / "study.toml")))
+        return
+    for answer in answers:
+        with pytest.raises(InputError, match=expected):
+            answer(plan)
+
+
+def test_a_row_that_ends_too_soon_is_named(clone: Clone) -> None:
+    plan = load_plan(clone())
+    text = plan.trials.read_text()
+    plan.trials.write_text(text[: len(text) // 2].rstrip(",")[:-3])
+    with pytest.raises(InputError, match=r"trials\.csv, line [0-9]+: "):
+        study_trials(plan)
+
+
+@pytest.mark.parametrize("terms", ["margin = 2.0", 'statistic = "mean"', "sequential = true"])
+def test_terms_changed_after_the_first_training_are_refused(clone: Clone, data_dir: Path, terms: str) -> None:
+    study = clone()
+    text = study.read_text()
+    text = (
+        text.replace("[compare]", f"[compare]\n{terms}")
+        if "[compare]" in text
+        else f"{text}\n[compare]\n{terms}\n"
+    )
+    study.write_text(text)
+    plan, before = load_plan(study), sorted(study.parent.iterdir())
+    for answer in (
+        lambda: ran(plan, data_dir),
+        lambda: study_content(plan),
+        lambda: compare(study_trials(plan)),
+    ):
+        with pytest.raises(InputError, match=r"began with .* and now states"):
+            answer()
+    assert sorted(study.parent.iterdir()) == before
 
 
 def test_rows_of_another_device_are_never_mixed_with_new_ones(

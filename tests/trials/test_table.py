@@ -10,7 +10,7 @@ from regnetlab.analysis.space_errors import space_errors
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.trials.files import parse_trials, read_trials
-from regnetlab.trials.table import complete
+from regnetlab.trials.table import complete, incomplete, judged
 
 PUBLISHED = """name,se,w0,depth,group_width,depths,widths,flops,params,acts,top1_err
 RegNetX-200MF,0,24,13,8,1 1 4 7,24 56 152 368,199040872,2684792,2164056,31.088
@@ -226,3 +226,20 @@ def test_a_file_of_networks_is_fitted(tmp_path: Path) -> None:
     assert document["population"]["growth"] is None
     assert "no space leaves the widths free" in document["population"]["reason"]
     assert document["derived"] == []
+
+
+def test_a_network_of_which_one_seed_failed_and_one_was_stopped_has_failed() -> None:
+    rows = [f"A,{i},1 1,8 16,{seed},20,complete" for i in range(3) for seed in (1, 2)]
+    rows += ["A,3,1 1,8 16,1,,diverged", "A,3,1 1,8 16,2,,stopped in epoch 3 of 5"]
+    rows += [f"A,4,1 1,8 16,{seed},,stopped in epoch 3 of 5" for seed in (1, 2)]
+    frame = parse_trials("\n".join(["space,index,depths,widths,seed,error,ended", *rows, ""]), "test").frame
+    bad = judged(frame).set_index("index").loc[3]
+    assert (bad["error"], bad["failed"], bad["earned"]) == (100, True, False)
+    assert incomplete(frame)["index"].tolist() == [4]
+    assert len(complete(frame)) == 3
+
+
+@pytest.mark.parametrize("error", ["3_0", "1_2.5"])
+def test_an_underscore_is_no_part_of_a_number(error: str) -> None:
+    with pytest.raises(InputError, match="line 2"):
+        parse_trials(f"space,depths,widths,error\nA,1 1,8 16,{error}\n", "test")

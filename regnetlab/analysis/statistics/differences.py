@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from regnetlab.analysis.statistics.intervals import LEVEL, Interval, fewest_for, quantile_draws
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval, fewest_for, quantile_draws, welch
 from regnetlab.analysis.statistics.sequential import anytime_factor, boundaries
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
@@ -142,17 +142,9 @@ def difference(
     if statistic in (MEAN, AREA):
         if statistic == AREA:
             first, second = np.minimum(first, bound), np.minimum(second, bound)
-        parts = [np.var(each, ddof=1) / len(each) if len(each) > 1 else 0.0 for each in (first, second)]
-        total = float(sum(parts))
-        freedom = (
-            total**2
-            / sum(part**2 / max(len(each) - 1, 1) for part, each in zip(parts, (first, second), strict=True))
-            if total
-            else 1.0
-        )
-        return Difference(
-            float(second.mean() - first.mean()), math.sqrt(total), np.empty(0), float(freedom), few, 0.5
-        )
+        estimate = float(second.mean() - first.mean())
+        error, freedom = welch(first, second)
+        return Difference(estimate, error, np.empty(0), freedom, few, 0.5)
     share = _SHARES[statistic]
     random = np.random.default_rng(seed)
     draws = quantile_draws(second, share, random) - quantile_draws(first, share, random)

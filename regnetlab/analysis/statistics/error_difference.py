@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from regnetlab.analysis.statistics.intervals import LEVEL, Interval
+from regnetlab.analysis.statistics.intervals import LEVEL, Interval, welch
 from regnetlab.spaces.arrays import Floats, Mask
 
 
@@ -33,13 +33,8 @@ def _half_width(a: Sequence[float], b: Sequence[float]) -> float:
     """Of Welch's interval; 0 where the errors of both sides are all equal."""
     if min(len(a), len(b)) < 2:
         return math.inf
-    parts = [float(np.var(each, ddof=1)) / len(each) for each in (a, b)]
-    variance = sum(parts)
-    if not variance:
-        return 0.0
-    shares = [part / variance for part in parts]
-    freedom = 1 / sum(share**2 / (len(each) - 1) for share, each in zip(shares, (a, b), strict=True))
-    return float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
+    error, freedom = welch(np.asarray(a, np.float64), np.asarray(b, np.float64))
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
 
 
 def over_seeds_and_images(a: Mask, b: Mask) -> Interval:

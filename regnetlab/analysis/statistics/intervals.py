@@ -82,6 +82,21 @@ def mean_interval(errors: Floats) -> Interval:
     return Interval(float(values.mean()), float(found.low), float(found.high))
 
 
+def welch(a: Floats, b: Floats) -> tuple[float, float]:
+    """The standard error of mean(b) − mean(a), and its degrees of freedom (Welch 1947).
+
+    A single value has no spread; where nothing varies the error is 0.
+    """
+    parts = [float(np.var(each, ddof=1)) / len(each) if len(each) > 1 else 0.0 for each in (a, b)]
+    variance = sum(parts)
+    if not variance:
+        return 0.0, 1.0
+    shares = [
+        (part / variance) ** 2 / max(len(each) - 1, 1) for part, each in zip(parts, (a, b), strict=True)
+    ]
+    return math.sqrt(variance), 1 / sum(shares)
+
+
 def median_scale(errors: Floats) -> float:
     """√n times the standard error of the median of n networks: what is left of n in it.
 

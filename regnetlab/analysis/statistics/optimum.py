@@ -68,8 +68,8 @@ def optimum(x: Floats, y: Floats, strata: Ints, controls: Floats) -> Optimum | N
 
     Args:
         x: Shape (n,). y: The errors, shape (n,). strata: Which group each belongs to, each with its own mean,
-        shape (n,). controls: Further columns, linear in the regression, shape (n, k); columns that say
-        nothing are let be.
+        shape (n,). controls: Further columns, linear in the regression, shape (n, k); redundant ones
+        are dropped.
 
     Returns:
         The optimum; ``None`` where x or y are all equal, or too few are left to tell.

@@ -72,9 +72,14 @@ class AtRandom:
         """What a random search finds, and how often it is as good."""
         good = self.as_good
         chance = "under 1%" if good < 0.01 else "over 99%" if good > 0.99 else f"{100 * good:.0f}%"
+        least = (
+            f", the least that {self.n} networks can show"
+            if good <= self.k / (self.n + self.k) + 1e-9
+            else ""
+        )
         return (
             f"{self.expected:.2f}% on average (95% of such draws: {self.low:.2f} to {self.high:.2f});"
-            f" another random search of {self.k} is as good with a chance of {chance}."
+            f" by ranks, another random search of {self.k} is as good with a chance of {chance}{least}."
         )
 
 

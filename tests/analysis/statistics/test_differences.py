@@ -71,3 +71,11 @@ def test_who_looks_ten_times_at_equal_spaces_is_seldom_wrong(kind: str) -> None:
 def test_looks_are_at_every_tenth_of_what_is_planned() -> None:
     errors = np.arange(100.0)
     assert Course(errors[:34], errors[:70], (100, 200), SEQUENTIAL).looks == [(10, 20), (20, 40), (30, 60)]
+
+
+def test_a_verdict_at_a_look_is_final() -> None:
+    """Later looks narrow the interval or, where they contradict it, leave it as it is."""
+    a, b = np.linspace(20, 22, 100), np.r_[np.linspace(26, 28, 30), np.linspace(10, 12, 70)]
+    early, late = (interval_of(Course(a[:n], b[:n], (100, 100), SEQUENTIAL), 0.95) for n in (30, 100))
+    assert 0 < early.low <= late.low < late.high <= early.high
+    assert late.estimate < 0
