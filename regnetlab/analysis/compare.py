@@ -112,11 +112,10 @@ class StepComparison:
     @property
     def points(self) -> str:
         """The difference in words, with the interval that holds together with those of all other steps."""
-        low, high = self.corrected.ends
-        if not math.isfinite(low):
+        if not math.isfinite(self.corrected.low):
             return self.corrected.points
-        text = f"{self.single.estimate:+.2f} points ({low:+.2f} to {high:+.2f}, for all steps together)"
-        return text.replace("-", "−")
+        ends = self.corrected.text("+.2f")
+        return f"{self.single.estimate:+.2f} points ({ends}, for all steps together)".replace("-", "−")
 
     @property
     def trained(self) -> tuple[int, int]:
@@ -212,7 +211,9 @@ class StepComparison:
     def _on_the_claim(self) -> list[str]:
         found = []
         if self.verdict_single != self.verdict:
-            found.append(f"{self.verdict_single} if it were the only step, {_ends(self.single)}")
+            found.append(
+                f"{self.verdict_single} if it were the only step, 95% interval {self.single.text('+.2f')}"
+            )
         if self.dominance.space:
             found.append(
                 f"{self.dominance.space} has the larger share of networks below every error from"
@@ -434,9 +435,8 @@ def at_equal(found: SpaceComparison) -> list[str]:
 def _matched(step: StepComparison) -> str:
     if step.primary is None:
         return f"no verdict, since the two have too few networks of about the same {step.terms.matched}"
-    low, high = (f"{end:+.2f}".replace("-", "−") for end in step.primary.ends)
     used = "{} and {}".format(*step.matched[step.terms.matched].used)
-    return f"{step.claim_matched} ({low} to {high}, for all verdicts together; {used} networks)"
+    return f"{step.claim_matched} ({step.primary.text('+.2f')}, for all verdicts together; {used} networks)"
 
 
 def _check_matching(terms: Terms, chosen: Sequence[tuple[SpaceErrors, SpaceErrors]]) -> None:
@@ -527,7 +527,3 @@ def _document(difference: Interval, margin: float) -> dict[str, Any]:
         "interval": difference.ends,
         "verdict": verdict(difference, margin),
     }
-
-
-def _ends(interval: Interval) -> str:
-    return f"95% interval {interval.low:+.2f} to {interval.high:+.2f}".replace("-", "−")

@@ -92,7 +92,7 @@ class Retraining:
         remarks = []
         count = len({each.model for each in self.networks})
         if (more := self.more) is not None:
-            ends = f"95% interval {more.low:+.2f} to {more.high:+.2f}".replace("-", "−")
+            ends = f"95% interval {more.text('+.2f')}"
             changed = "worse" if more.estimate >= 0 else "better"
             why = "these can't tell how much of their low errors was luck"
             if more.low > 0:

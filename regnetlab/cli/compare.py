@@ -77,8 +77,10 @@ def compare(
         trials = replace(trials, planned=dict.fromkeys(trials.spaces, planned))
     found = compare(trials, replace(terms, **own), pairs, None if plan is None else plan.terms)
     if found.missing:
+        others = "compare the other spaces with --pair A:B"
         raise InputError(
-            f"no network of {found.missing[0]} has an error", "compare the other spaces with --pair A:B"
+            f"no network of {found.missing[0]} has an error",
+            others if len(found.spaces) > 1 else "there is nothing to compare",
         )
     if not found.steps:
         only = found.spaces[0].space if found.spaces else "none"

@@ -1,6 +1,5 @@
 """``regnetlab retrain``."""
 
-import math
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,7 +65,5 @@ def retrain(
 
 
 def _row(each: "RetrainedNetwork") -> tuple[str, ...]:
-    again = each.again
-    interval = f"{again.low:.2f} to {again.high:.2f}" if math.isfinite(again.low) else "–"
-    numbers = (f"{each.rank} of {each.of}", f"{each.first:.2f}", each.spread, interval, str(len(each.errors)))
-    return f"{each.space} {each.index}", *numbers
+    rank, first = f"{each.rank} of {each.of}", f"{each.first:.2f}"
+    return f"{each.space} {each.index}", rank, first, each.spread, each.again.text(), str(len(each.errors))

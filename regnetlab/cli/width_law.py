@@ -1,6 +1,5 @@
 """``regnetlab fit-regnet``."""
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -126,9 +125,7 @@ def _print_spaces(found: "WidthLaw") -> None:
             f"{each.growth_best:.2f}",
             f"{each.growth_all:.2f}",
             signed(each.difference.estimate),
-            f"{signed(each.difference.low)} to {signed(each.difference.high)}"
-            if math.isfinite(each.difference.low)
-            else "",
+            each.difference.text("+.2f"),
             number(each.p, 4),
             "free" if each.carries else "constrained",
         )

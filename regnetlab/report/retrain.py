@@ -1,7 +1,5 @@
 """The report's part on the best networks trained again."""
 
-import math
-
 from regnetlab.analysis.retrain import Retraining
 from regnetlab.report.findings import Finding
 
@@ -22,9 +20,7 @@ def retrained_rows(found: Retraining) -> list[dict[str, str]]:
             "rank": f"{each.rank} of {each.of:,}",
             "first": f"{each.first:.2f}",
             "again": each.spread,
-            "interval": f"{each.again.low:.2f} to {each.again.high:.2f}"
-            if math.isfinite(each.again.low)
-            else "–",
+            "interval": each.again.text(),
             "n": str(len(each.errors)),
         }
         for each in found.networks

@@ -122,7 +122,7 @@ def trend_row(found: Trend) -> Mapping[str, str]:
         "name": found.name,
         "title": PROPERTIES[found.name],
         "correlation": "–" if rho is None else f"{rho.estimate:+.2f}".replace("-", "−"),
-        "interval": "–" if rho is None else f"{rho.low:+.2f} to {rho.high:+.2f}".replace("-", "−"),
+        "interval": "–" if rho is None else rho.text("+.2f"),
         "best": f"{_number(best.estimate)} ({_number(best.low)} to {_number(best.high)})",
     }
 

@@ -95,9 +95,7 @@ def growth_rows(found: WidthLaw) -> list[dict[str, Any]]:
             "best": f"{each.growth_best:.2f}",
             "all": f"{each.growth_all:.2f}",
             "difference": _signed(each.difference.estimate),
-            "interval": f"{_signed(each.difference.low)} to {_signed(each.difference.high)}"
-            if math.isfinite(each.difference.low)
-            else "–",
+            "interval": each.difference.text("+.2f"),
             "p": f"{each.p:.4f}" if math.isfinite(each.p) else "–",
             "widths": "free" if each.carries else "constrained",
         }

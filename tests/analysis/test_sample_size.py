@@ -68,7 +68,7 @@ def test_the_steps_of_the_trials_are_answered_not_their_order_in_the_table() -> 
 def test_a_study_is_asked_of_its_own_steps(make_study: Callable[..., Path]) -> None:
     """Its trials.csv is sorted by the alphabet, and a custom space is compared with its parent."""
     plan = load_plan(make_study(ORDERED))
-    jobs, errors = planned_jobs(plan), normal(0, 100)
+    jobs, errors = planned_jobs(plan), normal(0, 30)
     budget = plan.budget
     seen = budget.epochs * (budget.complete_steps * budget.images_per_step + budget.incomplete)
     scores = {job.identity: Score(errors[i], (), 1.0, seen, "complete") for i, job in enumerate(jobs)}

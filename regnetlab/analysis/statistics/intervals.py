@@ -40,13 +40,21 @@ class Interval:
     def to_json(self) -> dict[str, float]:
         return {"estimate": self.estimate, "low": self.low, "high": self.high}
 
+    def text(self, form: str = ".2f") -> str:
+        """Its ends in words, such as ``12.40 to 13.90``; a dash where it has none."""
+        if not math.isfinite(self.low):
+            return "–"
+        return f"{self.low:{form}} to {self.high:{form}}".replace("-", "−")
+
     @property
     def points(self) -> str:
         """A difference of errors in words, such as ``−1.20 points (95% interval −2.00 to −0.40)``."""
-        text = f"{self.estimate:+.2f} points (95% interval {self.low:+.2f} to {self.high:+.2f})"
-        if not math.isfinite(self.low):
-            text = f"{self.estimate:+.2f} points (too few networks for an interval)"
-        return text.replace("-", "−")
+        known = (
+            f"95% interval {self.text('+.2f')}"
+            if math.isfinite(self.low)
+            else "too few networks for an interval"
+        )
+        return f"{self.estimate:+.2f} points ({known})".replace("-", "−")
 
 
 def quantile_interval(errors: Floats, share: float = 0.5) -> Interval:
