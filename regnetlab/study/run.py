@@ -10,7 +10,7 @@ from regnetlab.study.changes import record_planned
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import provenance_json
-from regnetlab.study.results import baselines_frame, stated_terms, study_trials
+from regnetlab.study.results import baselines_frame, study_trials
 from regnetlab.study.session import Options, Session, open_session, prepare
 from regnetlab.study.stages import (
     State,
@@ -38,7 +38,6 @@ def run_study(plan: Plan, options: Options, observer: Observer) -> State:
         InputError: Before anything is trained: the plan does not fit the data, the device or the executor is
             not there, the study is being run already, or it changed.
     """
-    stated_terms(plan)  # refuses terms of comparison that were changed since the first training
     prepared = prepare(plan, options)
     hand_designed(prepared.plan)  # refuses a baseline that is not known or can't be had
     with open_session(prepared, options, observer, test_split=True) as session:

@@ -203,7 +203,7 @@ def test_a_row_that_ends_too_soon_is_named(clone: Clone) -> None:
 
 
 @pytest.mark.parametrize("terms", ["margin = 2.0", 'statistic = "mean"', "sequential = true"])
-def test_terms_changed_after_the_first_training_are_refused(clone: Clone, data_dir: Path, terms: str) -> None:
+def test_terms_changed_after_the_first_training_get_no_verdict(clone: Clone, terms: str) -> None:
     study = clone()
     text = study.read_text()
     text = (
@@ -213,11 +213,7 @@ def test_terms_changed_after_the_first_training_are_refused(clone: Clone, data_d
     )
     study.write_text(text)
     plan, before = load_plan(study), sorted(study.parent.iterdir())
-    for answer in (
-        lambda: ran(plan, data_dir),
-        lambda: study_content(plan),
-        lambda: compare(study_trials(plan)),
-    ):
+    for answer in (lambda: study_content(plan), lambda: compare(study_trials(plan))):
         with pytest.raises(InputError, match=r"began with .* and now states"):
             answer()
     assert sorted(study.parent.iterdir()) == before
