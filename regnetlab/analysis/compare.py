@@ -23,6 +23,7 @@ from regnetlab.analysis.statistics.differences import (
     ANYTIME,
     FIXED,
     SEQUENTIAL,
+    SHARES,
     Course,
     interval_of,
     median_difference,
@@ -49,6 +50,7 @@ EQUAL_DEPTH = (
 
 STATISTICS = MappingProxyType({MEDIAN: "median", Q05: "5% quantile", MEAN: "mean", AREA: "signed area"})
 """What verdicts may be on, in words."""
+_UNRECORDED = "nothing records on what terms the study began: provenance.json does not say its margin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,17 +421,12 @@ def compare(
     )
 
 
-_UNRECORDED = "nothing records on what terms the study began: provenance.json does not say its margin"
-
-
 def at_equal(found: SpaceComparison) -> list[str]:
     """The verdicts on the matching that the terms name, a sentence for each step."""
     name = found.terms.matched
-    return (
-        []
-        if name == NO_MATCHING
-        else [f"{step.name} at equal {name}: {_matched(step)}" for step in found.steps]
-    )
+    if name == NO_MATCHING:
+        return []
+    return [f"{step.name} at equal {name}: {_matched(step)}" for step in found.steps]
 
 
 def _matched(step: StepComparison) -> str:
@@ -501,7 +498,7 @@ def _step(
         course=course,
         planned=planned,
         to_decide=to_decide,
-        fewest=course.fewest(level, terms.statistic),
+        fewest=course.fewest(level, SHARES[terms.statistic]),
         neither_learned=neither_learned,
     )
 

@@ -19,7 +19,7 @@ import pandas as pd
 from regnetlab.analysis.log_linear_fit import LawEvidence, fit_log_linears, fits_of_all, law_evidence
 from regnetlab.analysis.statistics.best_quarter import BestQuarter, best_count, best_quarter
 from regnetlab.analysis.statistics.intervals import Interval
-from regnetlab.analysis.statistics.optimum import Optimum, optimum
+from regnetlab.analysis.statistics.optimum import ROUNDING, Optimum, optimum
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.spaces.free_widths import leaves_widths_free
@@ -230,7 +230,7 @@ def _check(networks: pd.DataFrame) -> None:
     if all(len(set(widths)) == 1 for widths in networks["widths"]):
         raise InputError("every network has equal widths in all its stages", "there is no growth to fit")
     slopes = fit_line(np.log(np.array(networks["widths"].tolist(), np.float64)))[1]
-    if np.ptp(slopes) <= 1e-9:
+    if np.ptp(slopes) <= ROUNDING:
         raise InputError(
             f"the widths of every network grow by the same factor, {math.exp(slopes[0]):.2f}",
             "there is none to choose from",

@@ -19,7 +19,8 @@ from regnetlab.trials.terms import AREA, LOOKS, MEAN, MEDIAN, Q05, look_size
 FIXED, SEQUENTIAL, ANYTIME = "fixed", "sequential", "anytime"
 """What an interval holds for: one look, planned looks, any time."""
 
-_SHARES = {MEDIAN: 0.5, Q05: 0.05}
+SHARES = {MEDIAN: 0.5, Q05: 0.05, MEAN: 0.5, AREA: 0.5}
+"""Which quantile a statistic is; a half for means."""
 _FEWEST_LOOKED_AT = 10
 """Networks of each space at the first of several looks: of fewer, a standard error says little."""
 _IN_TAIL = 10
@@ -111,13 +112,13 @@ class Course:
         factor = self.factor(level)
         if factor is None:
             return found.interval(level)
-        if found.n < max(_FEWEST_LOOKED_AT, fewest_for(level, found.share)):
+        if found.n < self.fewest(level, found.share):
             return Interval(found.estimate, -math.inf, math.inf)
         return found.at(factor)
 
-    def fewest(self, level: float, statistic: str) -> int:
-        """The networks of each space without which there is no interval."""
-        least = fewest_for(level, _SHARES.get(statistic, 0.5))
+    def fewest(self, level: float, share: float) -> int:
+        """The networks of each space without which this quantile has no interval."""
+        least = fewest_for(level, share)
         return least if self.kind == FIXED else max(_FEWEST_LOOKED_AT, least)
 
 
@@ -144,8 +145,8 @@ def difference(
             first, second = np.minimum(first, bound), np.minimum(second, bound)
         estimate = float(second.mean() - first.mean())
         error, freedom = welch(first, second)
-        return Difference(estimate, error, np.empty(0), freedom, few, 0.5)
-    share = _SHARES[statistic]
+        return Difference(estimate, error, np.empty(0), freedom, few, SHARES[statistic])
+    share = SHARES[statistic]
     random = np.random.default_rng(seed)
     draws = quantile_draws(second, share, random) - quantile_draws(first, share, random)
     estimate = quantile(second, share) - quantile(first, share)
@@ -177,7 +178,7 @@ def interval_of(course: Course, level: float, statistic: str = MEDIAN, bound: fl
     if course.kind != SEQUENTIAL:
         return course.interval(whole, level)
     a, b = course.in_order or (course.a, course.b)
-    enough = max(_FEWEST_LOOKED_AT, fewest_for(level, whole.share))
+    enough = course.fewest(level, whole.share)
     low, high = -math.inf, math.inf
     for (n_a, n_b), factor in zip(course.looks, boundaries(1 - level), strict=False):
         if min(n_a, n_b) >= enough:

@@ -41,7 +41,7 @@ _BEYOND, _SHARE_BEYOND = 5, 0.025
 _UNEQUAL = 0.01
 """The p below which the spread counts as depending on x."""
 _COARSE, _FINE = 61, 81
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 """Values, of logs, no farther apart than this are equal."""
 
 
@@ -74,7 +74,7 @@ def optimum(x: Floats, y: Floats, strata: Ints, controls: Floats) -> Optimum | N
     Returns:
         The optimum; ``None`` where x or y are all equal, or too few are left to tell.
     """
-    if not len(x) or np.ptp(x) <= _ROUNDING or np.ptp(y) == 0:
+    if not len(x) or np.ptp(x) <= ROUNDING or np.ptp(y) == 0:
         return None
     groups = (strata[:, None] == np.unique(strata)).astype(np.float64)
     fixed = _independent(np.column_stack([groups, controls]))
@@ -113,7 +113,7 @@ _FEWEST_LEFT = 6
 def _independent(columns: Floats) -> Floats:
     """An orthonormal basis of what these columns span, shape (n, rank)."""
     sizes = np.linalg.norm(columns, axis=0)
-    known = columns[:, sizes > _ROUNDING] / sizes[sizes > _ROUNDING]
+    known = columns[:, sizes > ROUNDING] / sizes[sizes > ROUNDING]
     basis, strength, _ = np.linalg.svd(known, full_matrices=False)
     return np.asarray(basis[:, strength > 1e-9 * strength[0]])
 
