@@ -181,7 +181,7 @@ class BaselineComparison(Result):
 
     ``final`` says whether every network that goes on has all of its final trainings; ``guess`` and
     ``guess_test`` are what guessing earns on either split. ``withheld`` says why nothing is claimed at a
-    compute at which both sides have networks; ``costs`` are the sides'.
+    compute at which both sides have networks; ``costs`` are the sides', ``notes`` what to know of names.
     """
 
     networks: tuple[TunedNetwork, ...]
@@ -192,6 +192,7 @@ class BaselineComparison(Result):
     guess_test: Guessing | None = None
     withheld: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def grouped(self) -> bool:
@@ -227,6 +228,7 @@ class BaselineComparison(Result):
         if self.matches:
             found += dict.fromkeys(remark for each in self.matches for remark in each.remarks())
             found += self.withheld
+        found += self.notes
         return [each for each in found if each]
 
     def to_json(self) -> dict[str, Any]:
@@ -239,6 +241,7 @@ class BaselineComparison(Result):
             "contenders": [each.to_json() for each in self.networks],
             "tuning_seeds": self.tuning_seeds,
             "comparisons": [each.to_json() for each in self.matches],
+            "notes": list(self.notes),
             "sides": [each.to_json() for each in self.costs],
         }
 
@@ -268,6 +271,7 @@ def baselines(
     guess: Guessing | None = None,
     guess_test: Guessing | None = None,
     population: tuple[int, float] = (0, 0.0),
+    notes: Sequence[str] = (),
 ) -> BaselineComparison:
     """Compare tuned networks.
 
@@ -278,6 +282,7 @@ def baselines(
         guess: What guessing earns on the validation images.
         guess_test: What it earns on the test images.
         population: Trainings and hours of the population that the RegNets come from.
+        notes: What to know of the networks' names.
     """
     found = tuned_networks(rows, guess, guess_test)
     ahead = finalists((each.model, each.group, each.name, each.tuning_error) for each in found)
@@ -294,6 +299,7 @@ def baselines(
         guess_test=guess_test,
         withheld=tuple(withheld),
         costs=tuple(_costs(found, population)),
+        notes=tuple(notes),
     )
 
 

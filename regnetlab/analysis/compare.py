@@ -7,7 +7,6 @@ from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
 from regnetlab.analysis.guessing import NEITHER, majority_error, not_learned
 from regnetlab.analysis.result import Result
@@ -31,7 +30,7 @@ from regnetlab.analysis.statistics.differences import (
 from regnetlab.analysis.statistics.dominance import Dominance, dominance
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval, median_scale
 from regnetlab.analysis.statistics.matching import Matched, matched
-from regnetlab.analysis.statistics.planning import Range, networks_to_decide_ranges
+from regnetlab.analysis.statistics.planning import Range, added, networks_to_decide_ranges
 from regnetlab.analysis.statistics.rank_tests import RankTests, holm, rank_tests
 from regnetlab.analysis.statistics.seed_noise import SeedNoise, seed_noise
 from regnetlab.analysis.statistics.verdicts import POWER, UNDECIDED, held_together, is_alike, verdict
@@ -248,10 +247,8 @@ class StepComparison:
 
     def _on_numbers(self) -> list[str]:
         if self.to_decide:
-            numbers = (f"{each.words} for “{claim}”" for claim, each in self.to_decide.items())
-            return [
-                f"networks in each space that would decide it (80% range): {' or '.join(numbers)}",
-            ]
+            numbers = (f"“{claim}” with {each.words}" for claim, each in self.to_decide.items())
+            return [f"would be {' or '.join(numbers)} networks in each space"]
         if self.verdict == UNDECIDED and not math.isfinite(self.corrected.low):
             if self.course.kind == SEQUENTIAL and not self.course.looks:
                 return ["no planned look has come yet, at which a verdict would be made"]
@@ -302,12 +299,33 @@ class SpaceComparison(Result):
         return STATISTICS[self.terms.statistic]
 
     def remarks(self) -> list[str]:
-        """What qualifies the verdicts, each with the step that it is of."""
-        return [
+        """What qualifies the verdicts, each with the step that it is of, and what numbers to decide mean."""
+        found = [
             f"{step.name}: {remark}"
             for step in self.steps
             for remark in ([NEITHER] if step.neither_learned else []) + step.remarks()
         ]
+        return [*found, *self._on_deciding()]
+
+    def _on_deciding(self) -> list[str]:
+        """For whom the numbers that would decide a step hold, and what it costs to add networks instead."""
+        undecided = [step for step in self.steps if step.to_decide]
+        if not undecided:
+            return []
+        found = (
+            f"Numbers of networks have 80% ranges in brackets and give a verdict with {POWER:.0%}, if the"
+            " true difference is the one found here (`plan` takes one of the margin)."
+        )
+        fresh = [step for step in undecided if step.course.kind != ANYTIME]
+        numbers = [each.estimate for step in fresh for each in step.to_decide.values()]
+        prices = sorted(f"{added(n, self.level) / n:.1f}" for n in numbers if math.isfinite(n))
+        if prices:
+            times = " to ".join(dict.fromkeys((prices[0], prices[-1])))
+            found += (
+                " They are of a new study that plans them. Added to this one, whose errors are known, it"
+                f" takes about {times} times as many: its intervals must then hold at any number, and are wider."
+            )
+        return [found]
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``regnetlab compare --json``."""
@@ -433,6 +451,8 @@ def _matched(step: StepComparison) -> str:
     if step.primary is None:
         return f"no verdict, since the two have too few networks of about the same {step.terms.matched}"
     used = "{} and {}".format(*step.matched[step.terms.matched].used)
+    if not math.isfinite(step.primary.low):
+        return f"no verdict, too few networks for an interval ({used})"
     return f"{step.claim_matched} ({step.primary.text('+.2f')}, for all verdicts together; {used} networks)"
 
 
@@ -477,10 +497,9 @@ def _step(
         and math.isfinite(corrected.low)
         and all(median_scale(each) > 0 for each in errors)
     ):
-        # Of an interval that holds at any time, what counts is how wide it is now.
-        factor = course.factor(level) if course.kind == ANYTIME else None
-        width = level if factor is None else 1 - 2 * float(stats.norm.sf(factor))
-        to_decide = networks_to_decide_ranges(*errors, terms.margin, level=width)
+        to_decide = networks_to_decide_ranges(*errors, terms.margin, level=level)
+        if course.kind == ANYTIME:
+            to_decide = {claim: each.added(level) for claim, each in to_decide.items()}
     return StepComparison(
         a=a,
         b=b,

@@ -31,6 +31,10 @@ class Spread:
     sd: float
     errors: tuple[float, ...]
 
+    @property
+    def text(self) -> str:
+        return f"{self.mean:.2f} ± {self.sd:.2f}" if math.isfinite(self.sd) else f"{self.mean:.2f} ± –"
+
     def to_json(self) -> dict[str, Any]:
         return {"mean": self.mean, "sd": self.sd, "errors": self.errors}
 

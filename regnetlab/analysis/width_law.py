@@ -97,6 +97,11 @@ class WidthLaw(Result):
         return NO_EVIDENCE if self.population is None else self.population.claim
 
     @property
+    def forced(self) -> bool:
+        """Whether RegNets can be derived by force alone, since no growth is claimed."""
+        return self.claim != GROWS
+
+    @property
     def formula(self) -> str:
         """The law of least error, as in ``11.9 · 1.67^i``; empty where no optimum is shown.
 
@@ -227,7 +232,7 @@ class WidthLaw(Result):
             "incomplete": self.incomplete,
             "population": self._population(),
             "template": None if template is None else asdict(template) | {"input": template.input},
-            "derived": [each.to_json() | {"forced": self.claim != GROWS} for each in derived],
+            "derived": [each.to_json() | {"forced": self.forced} for each in derived],
             "derived_reason": reason,
             "failed": self.failed,
             "notes": list(self.notes),

@@ -64,4 +64,4 @@ def _row(each: "TunedNetwork") -> tuple[str, ...]:
 
 
 def _spread(spread: "Spread | None") -> str:
-    return "–" if spread is None else f"{spread.mean:.2f} ± {number(spread.sd)}"
+    return "–" if spread is None else spread.text

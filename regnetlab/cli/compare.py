@@ -182,6 +182,7 @@ def _print_spaces(found: "SpaceComparison") -> None:
 
 def _print_steps(found: "SpaceComparison") -> None:
     from regnetlab.analysis.statistics.verdicts import points
+    from regnetlab.trials.terms import NO_MATCHING
 
     rows = [
         (
@@ -199,6 +200,10 @@ def _print_steps(found: "SpaceComparison") -> None:
         f"Intervals and verdicts hold for all {found.verdicts} together with 95%. P(b<a) is the chance that a"
         " network of the second space beats one of the first. Alike: equal within the margin on both sides."
     )
+    if found.terms.matched != NO_MATCHING:
+        note += (
+            f" Half of them are those at equal {found.terms.matched}: more verdicts make all intervals wider."
+        )
     if any(each.provisional for each in found.steps):
         note += " * provisional: planned networks are missing."
     print(f"\n{filled(note)}")
@@ -211,12 +216,21 @@ def _print_steps(found: "SpaceComparison") -> None:
 def _print_matched(found: "SpaceComparison") -> None:
     """The differences at equal complexity beside each other, one step a row."""
     from regnetlab.analysis.compare import EQUAL_DEPTH, at_equal
+    from regnetlab.trials.terms import NO_MATCHING
 
     names = list(dict.fromkeys(name for each in found.steps for name in each.matched))
     if not names:
         return
-    print("\ndifference of medians at equal flops, params, acts and depth, and the networks of both")
-    print("spaces that it is of; no verdict, unless one is named\n")
+    named = found.terms.matched
+    which = "without verdicts" if named == NO_MATCHING else f"verdicts at equal {named} follow below"
+    print(
+        "\n"
+        + filled(
+            "difference of medians at equal flops, params, acts and depth, and the networks of both spaces"
+            f" that it is of; {which}"
+        )
+        + "\n"
+    )
     rows = [
         (each.name, *(_matched(each.matched[name]) if name in each.matched else "–" for name in names))
         for each in found.steps

@@ -48,7 +48,6 @@ def fit_regnet(
 ) -> None:
     """Fit the width law to networks, and derive RegNets where good widths grow."""
     trials, plan = trials_of(study, from_, errors)
-    from regnetlab.analysis.population_law import GROWS
     from regnetlab.analysis.width_law import DERIVED_NETWORKS, fit_law  # SciPy
     from regnetlab.spaces.regime import parse_window
     from regnetlab.spaces.template import template_named
@@ -85,7 +84,7 @@ def fit_regnet(
     for sentence in found.remarks():
         print(filled(sentence))
     if shape is not None and networks:
-        _print_derived(shape, networks, forced=found.claim != GROWS)
+        _print_derived(shape, networks, forced=found.forced)
     elif reason is not None and reason is not found.reason:
         print("\n" + filled(f"no RegNets derived: {reason}"))
 
@@ -142,6 +141,7 @@ def _print_derived(shape: "Template", networks: "Sequence[Network]", forced: boo
         f" stem {shape.stem_width}/{shape.stem_stride}, strides {', '.join(map(str, shape.strides))}:\n"
     )
     rows = (
-        (each.text, *(count(getattr(each, key)) for key in ("flops", "params", "acts"))) for each in networks
+        (f"derived{index}", each.text, *(count(getattr(each, key)) for key in ("flops", "params", "acts")))
+        for index, each in enumerate(networks)
     )
-    print_table(("model", "flops", "params", "acts"), rows, "lrrr")
+    print_table(("network", "model", "flops", "params", "acts"), rows, "llrrr")

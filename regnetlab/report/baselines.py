@@ -42,11 +42,13 @@ _FRONT = "#AA4499"
 
 def baseline_findings(found: BaselineComparison) -> list[Finding]:
     """Who wins at which compute, with the interval, or why nothing is compared."""
+    notes = [Finding("measured", note) for note in found.notes]
     if found.reason:
-        return [Finding(UNDECIDED, found.reason)]
+        return [Finding(UNDECIDED, found.reason), *notes]
     return [
         *(Finding(each.verdict, each.text, tuple(each.remarks())) for each in found.matches),
         *(Finding(UNDECIDED, sentence) for sentence in found.withheld),
+        *notes,
     ]
 
 
@@ -160,8 +162,9 @@ def _add_networks(
         textfont={"size": 11},
         marker={"color": colour, "symbol": symbol, "size": 11},
         hovertext=[
-            f"<b>{each.name}</b> {mean:.2f} ± {sd:.2f}%<br>{_count(each.flops)} flops"
-            for each, mean, sd in zip(side, means, sds, strict=True)
+            f"<b>{each.name}</b> {spread.text}%<br>{_count(each.flops)} flops"
+            for each in side
+            if (spread := each.validation) is not None
         ],
         hovertemplate="%{hovertext}<extra></extra>",
     )
@@ -191,7 +194,7 @@ def _label(network: TunedNetwork) -> str:
 def _spread(spread: Spread | None) -> dict[str, Any]:
     if spread is None:
         return {"text": "–", "value": None}
-    return {"text": f"{spread.mean:.2f} ± {spread.sd:.2f}", "value": spread.mean}
+    return {"text": spread.text, "value": spread.mean}
 
 
 def _number(value: float) -> dict[str, Any]:

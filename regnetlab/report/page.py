@@ -30,9 +30,16 @@ from regnetlab.report.latency import latency_figure, latency_rows
 from regnetlab.report.retrain import retrain_findings, retrained_rows
 from regnetlab.report.search import search_findings, searches_figure
 from regnetlab.report.style import MOST_LINES, as_json, style, title
-from regnetlab.report.tables import derived_rows, failure_rows, machine, network_columns, space_rows
+from regnetlab.report.tables import (
+    best_derived,
+    derived_rows,
+    failure_rows,
+    machine,
+    network_columns,
+    space_rows,
+)
 from regnetlab.report.trends import property_figure, stages_figure, trend_row
-from regnetlab.report.width_law import derived_findings, growth_rows, law_figure, law_finding
+from regnetlab.report.width_law import FORCED, derived_findings, growth_rows, law_figure, law_finding
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_text import plan_toml
 
@@ -178,7 +185,8 @@ def page(content: Content) -> str:
             for i, space in enumerate(content.networks.spaces)
         ],
         space_rows=space_rows(content),
-        best_derived=derived[0] if derived else None,
+        best_derived=best_derived(content, derived),
+        forced=FORCED,
         derived_rows=derived,
         failures=failure_rows(content),
         selection=selection(content),

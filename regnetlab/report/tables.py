@@ -1,6 +1,7 @@
 """The page's tables: networks by column, spaces, derived RegNets and failures by row."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regnetlab.analysis.trends import PROPERTIES
@@ -72,6 +73,7 @@ def derived_rows(content: Content) -> list[dict[str, Any]]:
     return [
         {
             "number": int(number),
+            "index": int(row["index"]),
             "model": row["model"],
             "error": f"{row['error']:.2f}",
             "beaten": f"{100 * (drawn > row['error']).mean():.0f}%",
@@ -79,6 +81,31 @@ def derived_rows(content: Content) -> list[dict[str, Any]]:
         }
         for number, row in zip(rows.index, records(rows), strict=True)
     ]
+
+
+def best_derived(content: Content, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The derived RegNet that the comparison with hand-designed networks chose by tuning; without one, that
+    with the least error, the first of ``rows`` (``derived_rows``).
+    """
+    if not rows:
+        return None
+    least, numbers = rows[0], {row["model"]: row["number"] for row in rows}
+    again = next((each for each in content.retrained.networks if each.model == least["model"]), None)
+    luck = "" if again is None else f", {again.spread}% again with {len(again.errors)} fresh seeds"
+    tuned = [match.b for match in content.baselines.matches if match.b.model in numbers]
+    if not tuned:
+        sentence = f"Its {least['error']}% are the least of {len(rows)} errors, and so a little lucky{luck}."
+        return {"number": least["number"], "model": least["model"], "sentences": [sentence]}
+    chosen = min(tuned, key=lambda each: each.tuning_error or 0.0)
+    sentences = [f"{chosen.name}, which tuning chose to compete with hand-designed networks."]
+    if chosen.test is not None:
+        sentences.append(f"Test error {chosen.test.text}%, with {chosen.final_trainings} seeds.")
+    if chosen.model != least["model"]:
+        sentences.append(
+            f"The least of {len(rows)} single validation errors, {least['error']}%, is another's:"
+            f" RegNet derived {least['index']}{luck}."
+        )
+    return {"number": numbers[chosen.model], "model": chosen.model, "sentences": sentences}
 
 
 def machine(content: Content) -> str:

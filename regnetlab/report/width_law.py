@@ -14,6 +14,11 @@ from regnetlab.analysis.width_law import WidthLaw
 from regnetlab.report.findings import Finding
 from regnetlab.report.style import WIDTH_TICKS, at_most, joined, style, title
 
+FORCED = (
+    "These RegNets are forced: they were derived although these networks do not show that good widths grow."
+)
+"""Of RegNets whose law claims no growth."""
+
 _LAW = "#d6006c"
 """Of the law and of the means that it goes through: no space has this colour."""
 

@@ -184,9 +184,14 @@ def _ranked(jobs: Sequence[Job], scores: Mapping[str, Score]) -> Iterator[tuple[
                 errors.setdefault(job.index, []).append(scores[job.identity].error)
                 first.setdefault(job.index, job)
         means = {index: mean_error(found) for index, found in errors.items()}
-        name = REGNET.name if space == REGNET.name else f"{REGNET.name} {space}"
         for _, index in sorted((mean, index) for index, mean in means.items() if mean is not None):
-            yield f"{name} {index}", first[index]
+            yield f"{REGNET.name} {index}" if space == REGNET.name else _derived_name(index), first[index]
+
+
+def replaced_regnets(settled: Baselines, jobs: Iterable[Job]) -> list[Contender]:
+    """The RegNets that compete under names which mean others among ``jobs``: RegNets were derived again."""
+    now = {_derived_name(job.index): job.model for job in jobs if job.space == DERIVED}
+    return [each for each in settled.contenders if now.get(each.name, each.model) != each.model]
 
 
 def most_contenders(plan: Plan) -> tuple[int, int]:
@@ -304,6 +309,10 @@ def _contender(plan: Plan, name: str, text: str, group: str = "") -> Contender:
     counts = summarise(model, plan.template)
     family = "RegNet" if model.family == "AnyNet" else model.family
     return Contender(name, model.text, family, counts.flops, counts.params, counts.acts, group)
+
+
+def _derived_name(index: int) -> str:
+    return f"{REGNET.name} {DERIVED} {index}"
 
 
 def _different(contenders: Iterable[Contender]) -> list[Contender]:

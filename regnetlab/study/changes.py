@@ -86,8 +86,9 @@ def check_changes(plan: Plan, store: "Store", checksum: str, accept: bool, devic
     return bool(changed)
 
 
-def record_planned(plan: Plan, store: "Store", trained: Mapping[str, int]) -> None:
-    """Keep how many networks of each space are planned, and any change of that after errors were known.
+def record_planned(plan: Plan, store: "Store", trained: Mapping[str, int]) -> bool:
+    """Keep how many networks of each space are planned, and any change of that; whether there was one after
+    errors were known.
 
     More networks extend a study without a question. But who looks at errors and then goes on until a verdict
     comes will find one too often, so such a change is recorded with ``trained``, the networks of each
@@ -97,15 +98,16 @@ def record_planned(plan: Plan, store: "Store", trained: Mapping[str, int]) -> No
     planned = {draw.space.name: draw.n for draw in plan.draws}
     if "planned" not in facts:
         store.keep("provenance", {**facts, "planned": planned, "extended": []})
-        return
+        return False
     before = dict(facts["planned"])
     for each in facts["extended"]:
         before |= each["planned"]
     if all(before.get(space) == n for space, n in planned.items()):
-        return
+        return False
     when = datetime.now(UTC).isoformat(timespec="seconds")
     extended = [*facts["extended"], {"when": when, "n": dict(trained), "planned": planned}]
     store.keep("provenance", {**facts, "extended": extended})
+    return any(trained.get(space) and before.get(space, n) != n for space, n in planned.items())
 
 
 def accepted_changes(

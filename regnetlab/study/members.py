@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.template import Template, template_named
+from regnetlab.study.baselines import replaced_regnets
 from regnetlab.study.plan import Plan
-from regnetlab.study.stages import kept_regnets, planned_jobs
+from regnetlab.study.stages import planned_jobs
 from regnetlab.training.budget import Recipe
 from regnetlab.trials.job import DERIVED, training_seed
 
@@ -94,7 +95,7 @@ def first_training(plan: Plan, model: "Model") -> tuple[Recipe, int]:
 
 def _config(plan: Plan, space: str, index: int) -> Config:
     if space == DERIVED:
-        configs = _derived(plan)
+        configs = _derived(plan, index)
     else:
         jobs = (job for job in planned_jobs(plan) if job.space == space)
         configs = {job.index: job.config for job in jobs if job.config is not None}
@@ -105,32 +106,31 @@ def _config(plan: Plan, space: str, index: int) -> Config:
     return configs[index]
 
 
-def _derived(plan: Plan) -> Mapping[int, Config]:
-    """The derived RegNets by index: from the store, or from trials.csv where a study came without it."""
+def _derived(plan: Plan, index: int) -> Mapping[int, Config]:
+    """The derived RegNets by index.
+
+    Raises ``InputError`` where that of this index competed as another network: a name must mean one.
+    """
+    from regnetlab.study.results import study_so_far  # pandas
+
     if not plan.derived:
         raise InputError(f"study {plan.name} derives no RegNets", "write [derive] n = 6 in its study.toml")
-    configs: list[Config] | None = None
-    if plan.store.exists():
-        from regnetlab.trials.store import open_store  # SQLAlchemy
-
-        configs = kept_regnets(plan, open_store(plan.store))
-    if configs == []:
+    state, _ = study_so_far(plan)
+    configs = {job.index: job.config for job in state.jobs if job.space == DERIVED and job.config is not None}
+    if not configs and state.derived:
         raise InputError(f"study {plan.name}: its run could not derive a RegNet from the best networks")
-    if configs is None and plan.trials.exists():
-        configs = _written_regnets(plan)
     if not configs:
         raise InputError(
             f"study {plan.name} has no derived RegNets yet", f"get them with: regnetlab run {plan.name}"
         )
-    return dict(enumerate(configs))
-
-
-def _written_regnets(plan: Plan) -> list[Config]:
-    from regnetlab.trials.csv_tables import TRIALS  # pandas
-
-    rows = TRIALS.read(plan.trials).query(f"space == '{DERIVED}' and replicate == 0").sort_values("index")
-    columns = ("depths", "widths", "group_widths", "bottleneck_ratios")
-    return [Config(*config) for config in zip(*(rows[name] for name in columns), strict=True)]
+    for each in replaced_regnets(state.baselines, state.jobs):
+        if each.name.endswith(f" {index}"):
+            raise InputError(
+                f"study {plan.name} derived its RegNets again after they had competed: {DERIVED}{index} is"
+                f" {configs[index].text} now and {each.model} in compare-baselines",
+                "name one of these two",
+            )
+    return configs
 
 
 def _unknown(plan: Plan, text: str, index: str) -> InputError:

@@ -60,7 +60,10 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
     )
     yield from _section("recipe", _changed(plan.recipe, Recipe()))
     yield from _section("compare", {} if plan.terms.margin == MARGIN else {"margin": plan.terms.margin})
-    yield from _section("derive", _derive(plan))
+    yield from _section("derive", {"n": plan.derived} if plan.derived else {})
+    if plan.derived and plan.derive_forced:
+        yield "# Also where these networks don't show that good widths grow; report and tables then say so."
+        yield from write_pairs({"force": True})
     yield from ("", *(f"# {line}" for line in of_baselines)) if of_baselines else ()
     if plan.baselines is not None:
         contest = {each: getattr(plan.baselines, each) for each in _CONTEST}
@@ -69,11 +72,6 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
         for family, recipe in plan.baselines.recipes:
             yield from _section(f"baselines.recipe.{family}", dict(recipe))
     yield from space_lines(plan)
-
-
-def _derive(plan: Plan) -> dict[str, object]:
-    forced: dict[str, object] = {"force": True} if plan.derive_forced else {}
-    return {"n": plan.derived} | forced if plan.derived else {}
 
 
 def _section(name: str, values: dict[str, object]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, astuple, replace
 from datetime import UTC, datetime
@@ -71,12 +71,19 @@ def stated_facts(plan: Plan, known: Mapping[str, Any]) -> dict[str, Any]:
     return {key: known.get(key, value) for key, value in now.items()}
 
 
-def extended_spaces(facts: Mapping[str, Any]) -> frozenset[str]:
-    """The spaces whose number of networks was changed after errors were known
-    (``changes.record_planned``).
+def extended_spaces(
+    facts: Mapping[str, Any], planned: Mapping[str, int], trained: Iterable[str]
+) -> frozenset[str]:
+    """The spaces whose number of networks was changed after errors were known.
+
+    Args:
+        facts: With every change that a run recorded (``changes.record_planned``).
+        planned: The numbers that the study file has now, which no run may have seen yet.
+        trained: The spaces with errors now.
     """
     before, found = dict(facts.get("planned", {})), set()
-    for each in facts.get("extended", []):
+    now = {"n": dict.fromkeys(trained, 1), "planned": planned}
+    for each in (*facts.get("extended", []), now):
         found |= {
             space
             for space, n in each["planned"].items()

@@ -12,6 +12,7 @@ from regnetlab.analysis.retrain import Retraining, retraining
 from regnetlab.analysis.search import Trajectory, trajectories
 from regnetlab.errors import InputError
 from regnetlab.spaces.space import SPACES
+from regnetlab.study.baselines import replaced_regnets
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import extended_spaces, guessing_in, recorded
 from regnetlab.study.search.definition import protocol
@@ -22,6 +23,11 @@ from regnetlab.trials.job import FINAL, TUNING
 from regnetlab.trials.table import Trials, trials_of
 from regnetlab.trials.terms import Terms, unchanged
 
+REPLACED = (
+    "RegNets were derived again since some competed with hand-designed networks. There, names are those of"
+    " the earlier ones: {} is {}."
+)
+"""Of a RegNet whose name in the comparison with hand-designed networks means another one elsewhere."""
 _Latencies = Mapping[str, Mapping[str, Sequence[float]]]
 """Medians (and quartiles) in milliseconds by model and batch size."""
 
@@ -59,6 +65,7 @@ def study_trials(plan: Plan) -> Trials:
     facts = recorded(plan)
     order = {name: place for place, name in enumerate(draw.space.name for draw in plan.draws)}
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))
+    planned = {draw.space.name: draw.n for draw in plan.draws}
     frame = found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True)
     return replace(
         found,
@@ -68,18 +75,12 @@ def study_trials(plan: Plan) -> Trials:
         template=plan.template,
         regime=plan.regime,
         ranges=plan.ranges,
-        planned={draw.space.name: draw.n for draw in plan.draws},
-        extended=extended_spaces(facts),
+        planned=planned,
+        extended=extended_spaces(facts, planned, frame["space"]),
         terms=plan.terms,
         began=_began(facts),
         designs={draw.space.name: draw.space for draw in plan.draws},
     )
-
-
-def study_baselines(plan: Plan) -> pd.DataFrame:
-    """The trainings of the comparison with the baselines (``csv_tables.BASELINES``); empty before tuning."""
-    state, latencies = study_so_far(plan)
-    return baselines_frame(state, latencies)
 
 
 def baselines_frame(state: State, latencies: _Latencies) -> pd.DataFrame:
@@ -126,18 +127,21 @@ def baselines_frame(state: State, latencies: _Latencies) -> pd.DataFrame:
 def compared_with_baselines(plan: Plan) -> BaselineComparison:
     """The study's networks beside the baselines; without networks before tuning."""
     facts, stated = recorded(plan), plan.baselines
+    state, latencies = study_so_far(plan)
+    others = replaced_regnets(state.baselines, state.jobs)
     population = (0, 0.0)
     with suppress(InputError):  # a contest may stand without the trainings of its populations
         drawn = study_trials(plan).frame
         if "seconds" in drawn:
             population = len(drawn), float(drawn["seconds"].sum()) / 3600
     return baselines(
-        study_baselines(plan),
+        baselines_frame(state, latencies),
         seeds=None if stated is None else stated.seeds,
         tuning_seeds=None if stated is None else stated.tuning_seeds,
         guess=guessing_in(facts),
         guess_test=guessing_in(facts, "test"),
         population=population,
+        notes=[REPLACED.format(others[0].name, others[0].model)] if others else [],
     )
 
 

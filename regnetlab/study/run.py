@@ -55,7 +55,11 @@ def _record_planned(session: Session) -> None:
     state = study_state(session.plan, session.store)
     spaces = {draw.space.name for draw in session.plan.draws}
     networks = {(j.space, j.index) for j in state.jobs if j.space in spaces and j.identity in state.scores}
-    record_planned(session.plan, session.store, Counter(space for space, _ in sorted(networks)))
+    if record_planned(session.plan, session.store, Counter(space for space, _ in sorted(networks))):
+        session.observer.on_note(
+            "the number of networks was changed after errors were known: from now on intervals hold at any"
+            " number of networks, and are wider"
+        )
 
 
 def _train_stages(session: Session) -> State:

@@ -27,6 +27,7 @@ from regnetlab.study.baselines import (
     hand_designed,
     kept_baselines,
     regnets,
+    replaced_regnets,
     tuning_jobs,
 )
 from regnetlab.study.plan import Plan
@@ -77,6 +78,14 @@ def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], 
         population = population_jobs(plan, store)
         configs = _derive(plan, population, state.scores, note)
         store.keep("derived", derived_facts(plan, population, configs, basis))
+        if replaced_regnets(state.baselines, derived_jobs(plan, configs)):
+            if any(score.test_error is not None for score in state.scores.values()):
+                note(
+                    "RegNets were derived again; the comparison with hand-designed networks stays that of the"
+                    " earlier ones, since it has used the test split"
+                )
+            else:
+                store.keep("contest", {})
     elif plan.baselines is not None and not state.baselines.contenders:
         designed = hand_designed(plan)
         contenders = (*designed, *regnets(plan, state.jobs, state.scores, designed))
@@ -155,11 +164,6 @@ def derived_facts(
     """The decision on the derived RegNets as a store keeps it, with what it follows from."""
     inputs = _derive_inputs(plan, population, basis)
     return {"inputs": inputs, "configs": [config.text for config in configs]}
-
-
-def kept_regnets(plan: Plan, store: "Store") -> list[Config] | None:
-    """The RegNets derived from the study's populations, if they were derived already."""
-    return _kept_derived(plan, store, population_jobs(plan, store), basis_of(store))
 
 
 def _kept_derived(plan: Plan, store: "Store", population: Sequence[Job], basis: Basis) -> list[Config] | None:

@@ -7,6 +7,7 @@ seconds and errors come over as they are, so that trials.csv is written again by
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from regnetlab.trials.store import Store
 
 _COUNTS = ("flops", "params", "acts")
+_DERIVED_NAME = re.compile(rf"{REGNET.name} {DERIVED} \d{{1,9}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ def read_tables(plan: Plan) -> Tables:
     baselines = UNSETTLED
     latencies: dict[str, dict[str, list[float]]] = {}
     if plan.baselines is not None and plan.baselines_table.exists():
-        baselines, latencies = _read_contest(plan, derived, population.values(), found)
+        baselines, latencies = _read_contest(plan, population.values(), found)
     if plan.retrained.exists():
         _read_retrained(plan, found)
     configs = [derived[index] for index in sorted(derived)]
@@ -212,7 +214,6 @@ def _derived_job(plan: Plan, row: Mapping[str, Any], derived: dict[int, Config],
 
 def _read_contest(
     plan: Plan,
-    derived: Mapping[int, Config],
     population: "Iterable[Job]",
     found: dict[str, tuple[Job, Score]],
 ) -> tuple[Baselines, dict[str, dict[str, list[float]]]]:
@@ -221,17 +222,17 @@ def _read_contest(
     Contenders are settled once all of them were tuned; what was tuned of fewer is kept as trainings alone.
     """
     table, lines = plan.baselines_table, list(BASELINES.rows(plan.baselines_table))
-    regnets = {f"{REGNET.name} {DERIVED} {index}": config.text for index, config in derived.items()}
-    regnets |= {f"{REGNET.name} {job.index}": job.model for job in population if job.space == REGNET.name}
+    drawn = {f"{REGNET.name} {job.index}": job.model for job in population if job.space == REGNET.name}
     contenders: dict[str, Contender] = {}
     latencies: dict[str, dict[str, list[float]]] = {}
     for line, row in lines:
         where = f"{table.name}, line {line}"
         flops, params, acts = (int(row[name]) if math.isfinite(row[name]) else 0 for name in _COUNTS)
         each = Contender(row["contender"], row["model"], row["family"], flops, params, acts, row["group"])
-        named = each.model if not _is_regnet(each.name) else regnets.get(each.name)
-        if contenders.setdefault(each.name, each) != each or named != each.model:
-            raise InputError(f"{where}: {each.name[:60]!r} is not the network that it was", _hint(table))
+        if each.name not in contenders:
+            _check_regnet(plan, each, drawn, where)
+        if contenders.setdefault(each.name, each) != each:
+            raise _other_network(each, where, table)
         times = {str(batch): [row[f"latency_{batch}_ms"]] for batch in LATENCY_BATCHES}
         if not any(math.isnan(time) for (time,) in times.values()):
             latencies[each.model] = times
@@ -254,6 +255,26 @@ def _read_contest(
         if row["stage"] not in (TUNING, FINAL):
             raise InputError(f"{table.name}, line {line}: stage is {row['stage'][:40]!r}", _hint(table))
     return (settled, latencies) if judged else (UNSETTLED, {})
+
+
+def _check_regnet(plan: Plan, found: Contender, drawn: Mapping[str, str], where: str) -> None:
+    """Raise ``InputError`` where a RegNet is not the one of its name, or has other counts.
+
+    RegNets that were derived may be earlier ones: the study may have grown since they competed.
+    """
+    if not _is_regnet(found.name):
+        return
+    try:
+        counts = config_complexity(parse_config(found.model), plan.template)
+    except InputError:
+        raise _other_network(found, where, plan.baselines_table) from None
+    named = _DERIVED_NAME.fullmatch(found.name) or drawn.get(found.name) == found.model
+    if not named or any(counts[name] != getattr(found, name) for name in _COUNTS):
+        raise _other_network(found, where, plan.baselines_table)
+
+
+def _other_network(found: Contender, where: str, table: Path) -> InputError:
+    return InputError(f"{where}: {found.name[:60]!r} is not the network that it was", _hint(table))
 
 
 def _read_retrained(plan: Plan, found: dict[str, tuple[Job, Score]]) -> None:

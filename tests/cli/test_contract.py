@@ -53,7 +53,7 @@ KEYS = {
         " tried{architectures rates side trainings} tried_more tried_once verdict}"
         " contenders{acts failed family flops group latency_ms{1 256} learned lr lr_at_edge model name params"
         f" seconds side test{SPREAD} tries{{lr validation_error}} tuning_error validation{SPREAD}}} final"
-        " majority_error majority_error_test not_learned"
+        " majority_error majority_error_test not_learned notes"
         " sides{architectures final_trainings hours population_hours population_trainings side tuning_hours"
         " tuning_trainings} study tuning_seeds}"
     ),

@@ -189,7 +189,9 @@ def test_a_number_of_networks_that_is_changed_after_errors_are_known_is_recorded
     assert study_trials(plan).extended == frozenset()
     first, *others = plan.draws
     larger = replace(plan, draws=(replace(first, n=first.n + 1), *others))
-    ran(larger, data_dir, Heard())
+    assert study_trials(larger).extended == {first.space.name}  # at once; a run records it
+    ran(larger, data_dir, heard := Heard())
+    assert any("from now on intervals hold at any number" in note for note in heard.notes)
     facts = json.loads(plan.provenance.read_text())
     (extended,) = facts["extended"]
     assert facts["planned"][first.space.name] == extended["n"][first.space.name] == first.n

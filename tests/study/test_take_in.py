@@ -2,8 +2,10 @@
 
 import csv
 import io
+import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,19 +13,21 @@ import pytest
 from regnetlab.api import compare
 from regnetlab.errors import InputError
 from regnetlab.report.content import study_content
+from regnetlab.study.members import member
+from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.results import compared_with_baselines, study_baselines, study_trials
+from regnetlab.study.results import compared_with_baselines, study_trials
 from regnetlab.study.search.definition import RANDOM, Search
 from regnetlab.study.search.run import run_search
 from regnetlab.study.session import prepare
-from regnetlab.study.stages import study_state
+from regnetlab.study.stages import planned_jobs, study_state
 from regnetlab.study.status import status
 from regnetlab.study.take_in import unread_tables
 from regnetlab.trials.csv_tables import TRIALS
 from regnetlab.trials.store import open_store
 from tests.committed import committed_studies, copy_committed_studies
 from tests.conftest import STUDY
-from tests.study.running import Heard, inline, ran, trainings
+from tests.study.running import Heard, MakeStudy, inline, ran, trainings
 from tests.study.test_baselines import CONTEST
 
 TABLES = ("study.toml", "trials.csv", "baselines.csv", "provenance.json")
@@ -123,6 +127,45 @@ def test_a_clone_that_is_extended_keeps_its_rows_and_decides_again(
     assert len({row for row in new if row[0] == "AnyNetE"}) == 8
 
 
+def test_where_regnets_are_derived_again_the_contest_keeps_its_own_and_no_name_means_two(
+    clone: Clone, data_dir: Path
+) -> None:
+    plan, heard = load_plan(clone("study.toml", "n = 12", "n = 16")), Heard()
+    state = ran(plan, data_dir, heard)
+    assert any("stays that of the earlier ones" in note for note in heard.notes)
+    check_that_no_name_means_two_networks(plan)
+    plan.store.unlink()
+    check_that_no_name_means_two_networks(plan)
+    assert ran(plan, data_dir).scores.keys() == state.scores.keys()
+
+
+def check_that_no_name_means_two_networks(plan: Plan) -> None:
+    """A name that RegNets of the contest and later ones share is refused, and both networks are named."""
+    (note,) = compared_with_baselines(plan).notes
+    found = re.search(r": RegNet derived (\d+) is (anynet:\S+)\.$", note)
+    assert found is not None
+    index, earlier = found.groups()
+    for name in (f"RegNet derived {index}", f"derived{index}"):
+        with pytest.raises(InputError, match=re.escape(earlier)) as refused:
+            member(plan, name)
+        assert refused.value.hint == "name one of these two"
+    assert member(plan, earlier).text == earlier
+
+
+def test_regnets_derived_again_compete_as_long_as_the_test_split_was_not_used(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    study = make_study(STUDY + CONTEST)
+    in_tuning = len(planned_jobs(load_plan(study))) + 2 + 3
+    with suppress(KeyboardInterrupt):
+        ran(load_plan(study), data_dir, Heard(most=in_tuning))
+    assert compared_with_baselines(load_plan(study)).networks
+    study.write_text(study.read_text().replace("n = 12", "n = 16"))
+    plan = load_plan(study)
+    ran(plan, data_dir)
+    assert not compared_with_baselines(plan).notes
+
+
 NO_TRAININGS = (
     ("trials.csv", ",complete,", ",late,", "ended is 'late', which does not go with its errors"),
     ("trials.csv", "\nAnyNetA,0,0", "\nAnyNetA,0,1", "of 'AnyNetA' with replicate 1"),
@@ -130,6 +173,12 @@ NO_TRAININGS = (
     ("study.toml", "seed = 3", "seed = 4", "line 2: id is '[0-9a-f]+', study.toml asks for"),
     ("baselines.csv", "final,bn_lenet", "finale,bn_lenet", "stage is 'finale'"),
     ("baselines.csv", "tuning,RegNet derived", "tuning,RegNet derives", "is not the network that it was"),
+    (
+        "baselines.csv",
+        'RegNet derived 1,"anynet:',
+        'RegNet derived 1,"resnet:',
+        "baselines.csv, line",
+    ),
 )
 """Changes of a file by which a row is no training of the plan any more, and what is said of it."""
 
@@ -180,7 +229,7 @@ def test_whoever_answers_from_tables_checks_them(
     clone: Clone, file: str, old: str, new: str, expected: str
 ) -> None:
     plan = load_plan(clone(file, old, new))
-    for answer in (study_trials, study_baselines, compared_with_baselines, study_content):
+    for answer in (study_trials, compared_with_baselines, study_content):
         with pytest.raises(InputError, match=expected):
             answer(plan)
 

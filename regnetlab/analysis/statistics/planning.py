@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from regnetlab.analysis.statistics.differences import difference
 from regnetlab.analysis.statistics.intervals import (
@@ -19,6 +20,7 @@ from regnetlab.analysis.statistics.intervals import (
     median_scale,
     median_scale_draws,
 )
+from regnetlab.analysis.statistics.sequential import anytime_factor
 from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, POWER, WORSE, networks_needed
 from regnetlab.spaces.arrays import Floats
 
@@ -45,6 +47,10 @@ class Range(NamedTuple):
         """The range in whole networks."""
         low, high = (math.ceil(each) if math.isfinite(each) else None for each in (self.low, self.high))
         return low, high
+
+    def added(self, level: float) -> "Range":
+        """The same where networks are added after errors were known (``added``)."""
+        return Range(*(added(each, level) for each in self))
 
     @property
     def words(self) -> str:
@@ -91,6 +97,26 @@ def networks_to_decide_ranges(
     gaps = {BETTER: (-found, -drawn), NO_WORSE: (margin - found, margin - drawn), WORSE: (found, drawn)}
     true = [BETTER, NO_WORSE] if found < 0 else [NO_WORSE] if found < margin else [WORSE]
     return {claim: spread.range(*gaps[claim], power, level) for claim in true}
+
+
+def added(planned: float, level: float, power: float = POWER) -> float:
+    """The networks in each space that a verdict needs where they are added after errors were known.
+
+    Its interval then holds at any number of networks (``sequential.anytime_factor``) and is wider.
+
+    Args:
+        planned: Those that it needs where they are planned from the start.
+        level: Of the interval that the verdict is read from.
+        power: The chance of the verdict.
+    """
+    beyond = stats.norm.ppf(power)
+    usual = stats.norm.isf((1 - level) / 2) + beyond
+    n = planned
+    while math.isfinite(n):
+        before, n = n, planned * ((anytime_factor(n, 1 - level) + beyond) / usual) ** 2
+        if abs(n - before) < 0.5:
+            break
+    return float(n)
 
 
 def resolution(errors: Floats) -> float:

@@ -6,9 +6,10 @@ intervals claim a difference in about 20% of cases. Two ways out:
 * *Planned looks* (``boundaries``): the chance of a false claim is spent over the looks by a function of
   O'Brien and Fleming's kind (Lan & DeMets 1983), little at first. The intervals of all looks hold
   together (repeated confidence intervals; Jennison & Turnbull 1989), at nearly the power of a single look
-  at the end. * *Any time* (``anytime_factor``): where networks were added after errors were known,
-  without a plan, an asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024,
-  theorem 2.2), which holds whenever one stops, and is wider.
+  at the end.
+* *Any time* (``anytime_factor``): where networks were added after errors were known, without a plan, an
+  asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas 2024, theorem 2.2), which
+  holds whenever one stops, and is wider.
 """
 
 import math

@@ -4,13 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from regnetlab.analysis.statistics.planning import (
     Range,
+    added,
     networks_range,
     networks_to_decide_ranges,
     resolution,
 )
+from regnetlab.analysis.statistics.sequential import anytime_factor
 from regnetlab.analysis.statistics.verdicts import networks_needed
 
 SCALE = 4 * math.sqrt(math.pi / 2)
@@ -90,3 +93,14 @@ def test_a_range_in_words() -> None:
     assert Range(400.2, 250.0, 1900.5).words == "about 401 (250 to 1,901)"
     assert Range(400.0, 250.0, math.inf).words == "about 400 (at least 250; no number can be promised)"
     assert Range(math.inf, 250.0, math.inf).words == "no number can be promised"
+
+
+def test_networks_added_later_bring_a_verdict_as_far_from_its_border_as_planned_ones() -> None:
+    level, power = 0.99, 0.8
+    usual, beyond = stats.norm.isf((1 - level) / 2), stats.norm.ppf(power)
+    for planned in (20.0, 150.0, 4_000.0):
+        n = added(planned, level, power)
+        reach = (anytime_factor(n, 1 - level) + beyond) / math.sqrt(n)
+        assert reach == pytest.approx((usual + beyond) / math.sqrt(planned), rel=0.01)
+        assert 1.3 * planned < n < 3 * planned
+    assert added(math.inf, level) == math.inf
