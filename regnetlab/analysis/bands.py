@@ -134,11 +134,10 @@ class Bands:
         of = f"p at most {1 - LEVEL:.2f}, corrected for {len(self.bands)} properties"
         if not names:
             found.append(
-                f"No band is narrower than with shuffled errors ({of}): these networks don't show where the"
-                " best lie."
+                f"No band is narrower than by chance ({of}): these networks don't show where the best lie."
             )
         else:
-            found.append(f"Narrower than with shuffled errors ({of}): {', '.join(names)}.")
+            found.append(f"Narrower than by chance ({of}): {', '.join(names)}.")
         if self.constraints:
             found.append(
                 f"As constraints: {', '.join(self.constraints)}. {self.inside_all} of the {self.n} networks"

@@ -323,7 +323,7 @@ class SpaceComparison(Result):
             times = " to ".join(dict.fromkeys((prices[0], prices[-1])))
             found += (
                 " They are of a new study that plans them. Added to this one, whose errors are known, it"
-                f" takes about {times} times as many: its intervals must then hold at any number, and are wider."
+                f" takes about {times} times as many: intervals must then hold at any number, and are wider."
             )
         return [found]
 

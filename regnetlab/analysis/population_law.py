@@ -304,14 +304,14 @@ def claim_of(found: Optimum) -> tuple[Claim, str | None]:
             return GROWS, None
         if high < ABOUT_ONE:
             return DOES_NOT_GROW, None
-        return NO_EVIDENCE, f"growths on both sides of 1 may be best ({low:.2f} to {high:.2f})"
+        return NO_EVIDENCE, f"the best growth may lie on either side of 1 ({low:.2f} to {high:.2f})"
     if found.below:
-        why = f"error may fall up to the largest growth drawn, {most:.2f}"
+        why = f"the best growth may lie above all that were drawn, which end at {most:.2f}"
     elif found.above:
-        why = f"error may fall down to the least growth drawn, {least:.2f}"
+        why = f"the best growth may lie below all that were drawn, which begin at {least:.2f}"
     else:
-        why = f"no growth from {least:.2f} to {most:.2f} is clearly better than the ends"
-    return NO_EVIDENCE, f"no optimum is shown inside what was drawn, {why}"
+        why = f"no growth is clearly better than the least and the largest drawn, {least:.2f} and {most:.2f}"
+    return NO_EVIDENCE, why
 
 
 def _best(errors: Floats, spaces: Ints) -> Ints:

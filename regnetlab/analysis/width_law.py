@@ -189,7 +189,7 @@ class WidthLaw(Result):
         if law.claim == NO_EVIDENCE:
             claim = f"No evidence of a width law: {law.reason}."
             if not law.inside:
-                claim += f" The best growth may be any from {low:.2f} to {high:.2f} (95%)."
+                claim += f" Inside what was drawn, it may be any from {low:.2f} to {high:.2f} (95%)."
         else:
             claim = (
                 f"Good widths {'grow' if law.claim == GROWS else 'do not grow'}: at equal depth, error is"

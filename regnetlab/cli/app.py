@@ -104,7 +104,9 @@ def main(arguments: list[str] | None = None) -> int:
             _complain(error.what, error.hint)
         else:
             message = " ".join(error.format_message().split())
-            _complain(message or "no command is given", "" if message else "regnetlab --help lists them")
+            context = getattr(error, "ctx", None)
+            command = "regnetlab" if context is None else context.command_path
+            _complain(message or "no command is given", f"{command} --help")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")

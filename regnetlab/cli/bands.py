@@ -84,7 +84,7 @@ def _written(study: str, plan: "Plan", found: "Bands", name: str, n: int | None)
     parent = parent_of(plan, found.space, name)
     if not found.constraints:
         raise InputError(
-            f"no band of {found.space} is narrower than with shuffled errors, so there is nothing to narrow",
+            f"no band of {found.space} is narrower than by chance, so there is nothing to narrow",
             "train more networks, or choose another with --space; nothing is written",
         )
     child = child_space(plan, parent, name, found.constraints, n)
@@ -128,10 +128,15 @@ def _print_bands(found: "Bands", by_default: bool) -> None:
         )
         for each in found.bands
     )
-    headers = ("property", "the best", "all", "inside", "shuffled", "p")
+    headers = ("property", "the best", "all", "inside", "by chance", "p")
     print_table(headers, rows, "lrrrrr")
     print()
-    print(filled("inside: the share of all networks in the band; shuffled: its median with errors shuffled"))
+    print(
+        filled(
+            "inside: the share of all networks that lie where the best do; by chance: the same where errors"
+            " are dealt out to the networks at random"
+        )
+    )
     for sentence in found.remarks():
         print(filled(sentence))
 

@@ -112,7 +112,8 @@ def run(
         print(f"{left} trainings left; run again to go on", file=sys.stderr)
         raise typer.Exit(130)
     if not json:
-        commands = ["fit-regnet", *(["compare-baselines"] if plan.baselines else []), "report"]
+        compared = ["compare"] if len(plan.draws) > 1 else []
+        commands = [*compared, "fit-regnet", *(["compare-baselines"] if plan.baselines else []), "report"]
         print(f"\nwrote {plan.trials}")
         print_next(f"{each} {study}" for each in commands)
 

@@ -1,6 +1,6 @@
 """``regnetlab fit-regnet``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -20,11 +20,13 @@ from regnetlab.cli.output import (
 )
 from regnetlab.cli.sample import Classes, Input, TemplateName, WindowText
 from regnetlab.errors import InputError
+from regnetlab.trials.job import DERIVED
 
 if TYPE_CHECKING:
     from regnetlab.analysis.width_law import WidthLaw
     from regnetlab.spaces.template import Template
     from regnetlab.trials.networks import Network
+    from regnetlab.trials.table import Trials
 
 _SHOWN = 20  # networks in the printed table; --json has all
 
@@ -84,7 +86,7 @@ def fit_regnet(
     for sentence in found.remarks():
         print(filled(sentence))
     if shape is not None and networks:
-        _print_derived(shape, networks, forced=found.forced)
+        _print_derived(shape, networks, found.forced, _trained(trials))
     elif reason is not None and reason is not found.reason:
         print("\n" + filled(f"no RegNets derived: {reason}"))
 
@@ -107,7 +109,8 @@ def _print_fits(found: "WidthLaw") -> None:
         for each in fits.head(_SHOWN).to_dict("records")
     )
     titles = ["R²" if each == "r2" else each for each in parameters]
-    print(f"{found.notation} law of {len(fits)} networks" + (", the best:" if len(fits) > _SHOWN else ":"))
+    which = f"the best {_SHOWN} of {len(fits)}" if len(fits) > _SHOWN else f"{len(fits)}"
+    print(f"{found.notation} law of each network, {which}:")
     print()
     print_table(("network", "space", "error %", "depths", "widths", *titles, "e_fit"), rows, "llrllrrrr")
     for name in found.unfitted:
@@ -134,14 +137,33 @@ def _print_spaces(found: "WidthLaw") -> None:
     print_table(("space", "n", "best", "all", "difference", "95% interval", "p", "widths"), rows, "lrrrrrrl")
 
 
-def _print_derived(shape: "Template", networks: "Sequence[Network]", forced: bool) -> None:
-    print(
-        f"\nRegNets {'forced from it although no growth is claimed' if forced else 'derived from it'},"
-        f" the growth of least error\nfirst, at {shape.input}, {shape.classes:,} classes,"
-        f" stem {shape.stem_width}/{shape.stem_stride}, strides {', '.join(map(str, shape.strides))}:\n"
+def _trained(trials: "Trials") -> dict[str, str]:
+    """What RegNets that were derived and trained already are called, by their notation."""
+    from regnetlab.report.networks import model_text
+    from regnetlab.trials.table import records
+
+    rows = records(trials.frame[trials.frame["space"] == DERIVED])
+    return {model_text(row): f"{DERIVED}{row['index']}" for row in rows}
+
+
+def _print_derived(
+    shape: "Template", networks: "Sequence[Network]", forced: bool, trained: Mapping[str, str]
+) -> None:
+    whence = "forced, although no growth is claimed" if forced else "derived from the law"
+    text = (
+        f"RegNets {whence}, that with the growth of least error first, at {shape.input},"
+        f" {shape.classes:,} classes, stem {shape.stem_width}/{shape.stem_stride}, strides"
+        f" {', '.join(map(str, shape.strides))}:"
     )
+    print(f"\n{filled(text)}\n")
     rows = (
-        (f"derived{index}", each.text, *(count(getattr(each, key)) for key in ("flops", "params", "acts")))
-        for index, each in enumerate(networks)
+        (
+            trained.get(each.text, "–"),
+            each.text,
+            *(count(getattr(each, key)) for key in ("flops", "params", "acts")),
+        )
+        for each in networks
     )
-    print_table(("network", "model", "flops", "params", "acts"), rows, "llrrr")
+    print_table(("trained", "model", "flops", "params", "acts"), rows, "llrrr")
+    if trained and any(each.text not in trained for each in networks):
+        print("\n– not among the RegNets that were derived and trained before")

@@ -101,6 +101,12 @@ def parse_window(name: str, text: str) -> Window:
         parse(name, high) if high.strip() else float("inf"),
         "ms" if timed else "",
     )
+    units = [end.strip()[-1:].upper() in ("K", "M", "G") for end in (low, high)]
+    if units == [False, True] and 0 < window.low < window.high / 1000:
+        raise InputError(
+            f"{name} window {text!r} begins at {format_count(window.low)}",
+            f"write the unit at both ends: {low.strip()}{high.strip()[-1]}:{high.strip()}",
+        )
     if window.low > window.high:
         raise InputError(f"{name} window {text!r} is empty: its low end is above its high end", "swap them")
     return window

@@ -30,6 +30,8 @@ def explained(path: Path, text: str, error: ValidationError, known_keys: KnownKe
         inside = f" of [{_key(location[:-1])}]" if len(location) > 1 else ""
         hint = unknown("key", str(location[-1]), known_keys(location[:-1])).hint
         return InputError(f"{where}: key {str(location[-1])!r}{inside} is not known", hint)
+    if found["type"] == "tuple_type" and key == "spaces":
+        return InputError(f"{where}: [spaces] is one table", "write [[spaces]], once for each space")
     message = _ACCEPTS.get(found["type"]) or found["msg"].replace("Input should be", "it must be")
     return InputError(f"{where}: {key} is {_shown(found['input'])}", f"{message}")
 

@@ -146,8 +146,9 @@ def find_study(study: str, root: Path = Path("studies")) -> Path:
     names = sorted(each.parent.name for each in root.glob("*/study.toml")) if root.is_dir() else []
     if not names:
         raise InputError(
-            f"study {study!r} is not known: there is no {root}/{study}/study.toml",
-            f"begin with: regnetlab new {study}, or give the path of a study.toml",
+            f"study {study!r} is not known: there is no {root}/{study}/study.toml here",
+            f"go to the folder that has {root}/, give the path of a study.toml, or begin with: regnetlab new"
+            f" {study}",
         )
     raise unknown("study", study, names)
 

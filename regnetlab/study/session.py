@@ -108,9 +108,21 @@ def prepare(plan: Plan, options: Options) -> Prepared:
     setting = Setting(options.data_dir, name, options.kernels, data.checksum)
     majority = data.majority_error(budget.validation)
     guess = f"always answering the commonest class has an error of {majority:.2f}%"
-    notes = tuple(filter(None, (*data.lines(), note, guess)))
+    notes = tuple(filter(None, (*data.lines(), _resized(data, plan), note, guess)))
     return Prepared(
         plan, data, setting, executor, _request(plan, options, executor, workers, name, data), notes
+    )
+
+
+def _resized(data: DataSet, plan: Plan) -> str:
+    """What becomes of a folder's images that are not of the template's size; empty where all are."""
+    survey, size = data.survey, (plan.template.width, plan.template.height)
+    if survey is None or survey.smallest == survey.largest == size:
+        return ""
+    median = "×".join(map(str, survey.median))
+    return (
+        f"networks see the images at {size[0]}×{size[1]} px, the template's input (fit = {plan.reading.fit});"
+        f" their median is {median} px"
     )
 
 

@@ -1,6 +1,6 @@
 """CUDA graphs: a step of a small network is hundreds of launches; recorded once, it is one.
 
-Not measured yet: no GPU was at hand when this was written.
+On an H100 a training near 1 MF is about three times faster by it, with the same error (docs/benchmarks.md).
 """
 
 from collections.abc import Callable

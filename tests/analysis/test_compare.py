@@ -203,7 +203,7 @@ def test_an_undecided_step_says_how_many_networks_would_decide_it() -> None:
     found = step_of(0.5, A=normal(0, 30, 12), B=normal(1, 29.4, 12))
     assert found.verdict == "undecided"
     assert all(each.estimate > 12 for each in found.to_decide.values())
-    assert any(each.startswith("would be “better” with about ") for each in found.remarks())
+    assert any(each.startswith("would be “no worse” with about ") for each in found.remarks())
     few = step_of(0.5, A=normal(0, 30, 4), B=normal(1, 29, 12))
     assert few.verdict == "undecided"
     assert not few.to_decide
@@ -314,7 +314,7 @@ def test_a_matching_of_few_networks_claims_nothing() -> None:
     assert step.matched["flops"].estimate < -15
     assert step.claim_matched == "undecided"
     (sentence,) = at_equal(compare(parse_trials(text, "test"), Terms(matched="flops")))
-    assert sentence == "A → B at equal flops: no verdict, too few networks for an interval (6 and 60)"
+    assert sentence == "A → B at equal flops: no verdict, too few networks for an interval (6 and 17)"
 
 
 def test_a_matching_without_common_networks_is_said() -> None:

@@ -1,5 +1,6 @@
 """How good widths grow: known truths, errors that say nothing, and which spaces carry a law."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def test_errors_that_do_not_depend_on_growth_are_no_evidence() -> None:
     """Though the regime alone makes the widths of all networks grow, and depth counts."""
     laws = [population_law(scored(about(1, strength=0), seed=seed, n=50)) for seed in range(20)]
     assert sum(law.claim != NO_EVIDENCE for law in laws) <= 2
-    assert all("no optimum is shown" in str(law.reason) for law in laws if not law.inside)
+    reasons = [str(law.reason) for law in laws if not law.inside]
+    assert all(re.match("the best growth may lie |no growth is clearly better", each) for each in reasons)
 
 
 @pytest.mark.parametrize("study", ["fashion-mnist", "fashion-mnist-3mf", "quick"])

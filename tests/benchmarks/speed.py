@@ -1,11 +1,13 @@
 """Networks an hour: this package against the plain loop, on the same networks, alternately.
 
     .venv/bin/python tests/benchmarks/speed.py [--networks 12] [--pairs 3] [--seed 0] [--images 6400]
+                                               [--device cpu] [--workers N]
 
 Networks near 1 MF at 28 px: AnyNetA with group widths of 1 to 32, then RegNets. Each pair trains all of them
 with the plain loop (``plain.py``: one process, all threads) and then through the package's own executor (one
-process a core). Start-up is told apart; it happens once a study. The last line is ``ratio R``, the median
-of the pairs' ratios of networks an hour. About six minutes on two cores. Results are in docs/benchmarks.md.
+process a core; with ``--device cuda`` both on the GPU, in as many processes as ``--workers`` says). Start-up
+is told apart; it happens once a study. The last line is ``ratio R``, the median of the pairs' ratios of
+networks an hour. About six minutes on two cores. Results are in docs/benchmarks.md.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -36,7 +39,7 @@ from regnetlab.training.batches import Images, on_device
 from regnetlab.training.budget import Budget, Recipe, Score
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import load_data
-from regnetlab.training.devices import find_device, kernels_used
+from regnetlab.training.devices import default_workers, find_device, kernels_used
 from regnetlab.trials.job import Job
 from tests.benchmarks.plain import plain_sets, train_plainly
 
@@ -65,15 +68,17 @@ def multiply_adds(configs: list[Config], budget: Budget) -> float:
     return sum(config_complexity(each, SMALL)["flops"] for each in configs) * float(forwards)
 
 
-def matmul_peak(threads: int) -> float:
-    """GFLOP/s of the fastest of several products of two 1,024 × 1,024 matrices."""
+def matmul_peak(threads: int, device: torch.device) -> float:
+    """GFLOP/s of the fastest of several products of two 1,024 × 1,024 matrices in float32."""
     kept = torch.get_num_threads()
     torch.set_num_threads(threads)
-    a, b = torch.randn(1024, 1024), torch.randn(1024, 1024)
+    a, b = (torch.randn(1024, 1024, device=device) for _ in range(2))
     times = []
     for _ in range(20):
         started = time.perf_counter()
         a @ b
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
     torch.set_num_threads(kept)
     return 2 * 1024**3 / min(times[5:]) / 1e9
@@ -140,24 +145,30 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=6_400)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--data-dir", type=Path)
     chosen = parser.parse_args()
     budget = Budget(images=chosen.images)
     configs = networks(chosen.networks, chosen.seed)
-    device = find_device("cpu")
-    workers = usable_cores()
-    setting = Setting()
+    device = find_device(chosen.device)
+    largest = max(config_complexity(each, SMALL)["acts"] for each in configs)
+    workers = chosen.workers or default_workers(device, largest, budget.images_per_step)
+    setting = Setting(chosen.data_dir, chosen.device)
     cores = usable_cores()
-    peak = matmul_peak(cores)
+    peak = matmul_peak(cores, device)
     operations = 2 * multiply_adds(configs, budget)
     print(f"{platform.system()} {platform.machine()}, {cores} cores, torch {torch.__version__}")
-    print(f"kernels {kernels_used('auto', 'cpu')}; matrix product {peak:.0f} GFLOP/s on {cores} threads")
+    where = f"{cores} threads" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    print(f"kernels {kernels_used('auto', device.type)}; matrix product {peak:,.0f} GFLOP/s on {where}")
     print(
         f"{len(configs)} networks near 1 MF, {budget.images:,} images, {budget.validation:,} to validate on"
     )
 
-    sets = plain_sets(on_device(load_data("fashion-mnist", SMALL), device), budget)
+    data = load_data("fashion-mnist", SMALL, chosen.data_dir)
+    sets = plain_sets(on_device(data, torch.device("cpu")), budget)
     started = time.perf_counter()
-    pool = make_executor("local", Request(workers))
+    pool = make_executor("local", Request(workers, chosen.device))
     for each in [pool.train(setting, Task(job_of(configs[0], budget, 0))) for _ in range(workers)]:
         each.result()
     start_up = time.perf_counter() - started
@@ -196,7 +207,8 @@ def main() -> None:
         f"error, package − plain: {statistics.mean(errors):+.2f} ± {spread:.2f} points (mean, standard error)"
     )
     print(f"plain: {shown(plain_seconds)}")
-    print(f"package, of one worker: {shown(package_shares(configs[:6], setting, budget))}")
+    if device.type == "cpu":
+        print(f"package, of one worker: {shown(package_shares(configs[:6], setting, budget))}")
     print(f"start-up of {workers} workers with their first network: {start_up:.1f} s, once a study")
     print(f"ratio {statistics.median(ratios):.2f}")
 
