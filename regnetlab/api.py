@@ -509,7 +509,7 @@ def _bar(total: int, shown: bool) -> Any:
     class Bar(Observer):
         """A progress bar, of the notebook where this is one."""
 
-        def on_begin(self, jobs: Sequence["Job"], scores: Mapping[str, Any]) -> None:
+        def on_begin(self, jobs: Sequence["Job"], scores: Mapping[str, Any], later: int = 0) -> None:
             self.bar = tqdm(total=total, unit="training")
             self._update(sum(job.identity in scores for job in jobs))
 

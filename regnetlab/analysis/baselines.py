@@ -91,7 +91,8 @@ class Match:
     ``difference`` is b − a in test error, 95%: over training seeds and test images, or (not
     ``over_images``) over training seeds only, where it is not known which images were classified
     correctly. It takes networks and learning rates as they were chosen; ``tried_once`` where one training a
-    rate chose among several. ``tries`` are those of the two sides at this compute.
+    rate chose among several. ``tries`` are those of the two sides at this compute, ``cheaper`` the networks
+    below it with less test error than both.
     """
 
     flops: tuple[int, int]
@@ -100,6 +101,7 @@ class Match:
     difference: Interval
     over_images: bool
     tries: tuple[Tries, ...]
+    cheaper: tuple[TunedNetwork, ...] = ()
 
     @property
     def tried_once(self) -> bool:
@@ -152,6 +154,12 @@ class Match:
                 f"at {_range(self.flops)} flops the {self.tried_more} side had more trainings to choose by,"
                 f" {max(numbers.values())} against {min(numbers.values())}: more tries favour that side"
             )
+        found += [
+            f"{each.short_name}, with only {_flops(each.flops)} flops, has less test error than both:"
+            f" {each.test.text}%"
+            for each in self.cheaper
+            if each.test is not None
+        ]
         for each in (self.a, self.b):
             if each.failed:
                 found.append(
@@ -346,7 +354,10 @@ def _matches(networks: Sequence[TunedNetwork], ahead: set[str]) -> tuple[list[Ma
             )
         elif a.test is not None and b.test is not None:
             tries = tuple(_tries(each, networks, flops) for each in (HAND_DESIGNED, REGNETS))
-            found.append(Match(flops, a, b, *_difference(a, b), tries))
+            least = min(a.test.mean, b.test.mean)
+            cheaper = (n for n in networks if n.flops < flops[0] and n.test is not None)
+            better = tuple(n for n in cheaper if n.test is not None and n.test.mean < least)
+            found.append(Match(flops, a, b, *_difference(a, b), tries, better))
     return found, withheld
 
 

@@ -305,27 +305,30 @@ class SpaceComparison(Result):
             for step in self.steps
             for remark in ([NEITHER] if step.neither_learned else []) + step.remarks()
         ]
-        return [*found, *self._on_deciding()]
+        return [*found, self.on_deciding] if self.on_deciding else found
 
-    def _on_deciding(self) -> list[str]:
-        """For whom the numbers that would decide a step hold, and what it costs to add networks instead."""
+    @property
+    def on_deciding(self) -> str:
+        """What the numbers that would decide a step are of, and what it costs to add networks instead; empty
+        where no step has one.
+        """
         undecided = [step for step in self.steps if step.to_decide]
         if not undecided:
-            return []
+            return ""
         found = (
             f"Numbers of networks have 80% ranges in brackets and give a verdict with {POWER:.0%}, if the"
             " true difference is the one found here (`plan` takes one of the margin)."
         )
         fresh = [step for step in undecided if step.course.kind != ANYTIME]
         numbers = [each.estimate for step in fresh for each in step.to_decide.values()]
-        prices = sorted(f"{added(n, self.level) / n:.1f}" for n in numbers if math.isfinite(n))
+        prices = [added(n, self.level) / n for n in numbers if math.isfinite(n)]
         if prices:
-            times = " to ".join(dict.fromkeys((prices[0], prices[-1])))
+            times = " to ".join(dict.fromkeys(f"{end:.1f}" for end in (min(prices), max(prices))))
             found += (
-                " They are of a new study that plans them. Added to this one, whose errors are known, it"
+                " They are for a new study that plans them. Added to this one, whose errors are known, it"
                 f" takes about {times} times as many: intervals must then hold at any number, and are wider."
             )
-        return [found]
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The document of ``regnetlab compare --json``."""

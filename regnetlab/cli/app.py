@@ -106,7 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
             message = " ".join(error.format_message().split())
             context = getattr(error, "ctx", None)
             command = "regnetlab" if context is None else context.command_path
-            _complain(message or "no command is given", f"{command} --help")
+            does = "shows what it takes" if message else "lists them"
+            _complain(message or "no command is given", f"{command} --help {does}")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted")

@@ -34,10 +34,12 @@ class Tally:
         self.study = study
         self.started = time.monotonic()
         self.trained = 0  # in this run, for the rate
+        self.later = 0  # trainings of stages that are not settled yet
         self.jobs: dict[str, list[Job]] = {}
         self.scores: dict[str, Score] = {}
 
-    def begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
+    def begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int) -> None:
+        self.later = later
         self.scores = dict(scores)
         self.jobs = {}
         for job in jobs:
@@ -48,8 +50,12 @@ class Tally:
         self.trained += 1
 
     @property
-    def planned(self) -> int:
+    def settled(self) -> int:
         return sum(map(len, self.jobs.values()))
+
+    @property
+    def planned(self) -> int:
+        return self.settled + self.later
 
     @property
     def done(self) -> int:
@@ -80,8 +86,8 @@ class Lines(Observer):
         self.tally = Tally(study)
         self.printed = 0.0
 
-    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
-        self.tally.begin(jobs, scores)
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int = 0) -> None:
+        self.tally.begin(jobs, scores, later)
         self._print()
 
     def on_finish(self, trial: Trial, replay: str) -> None:
@@ -89,7 +95,7 @@ class Lines(Observer):
         if replay:
             self.on_note(failure_line(trial, replay))
         due = time.monotonic() - self.printed > _LINE_EVERY
-        if due or self.tally.done == self.tally.planned:
+        if due or self.tally.done == self.tally.settled:
             self._print()
 
     def on_note(self, text: str) -> None:
@@ -114,8 +120,8 @@ class LiveTable(Observer):
         self.tally = Tally(study)
         self.live = Live(console=console, get_renderable=self._draw, refresh_per_second=2)
 
-    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
-        self.tally.begin(jobs, scores)
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int = 0) -> None:
+        self.tally.begin(jobs, scores, later)
         self.live.start()  # what is said before, of the data, stands above it
 
     def on_finish(self, trial: Trial, replay: str) -> None:
@@ -152,8 +158,8 @@ class JsonLines(Observer):
     def __init__(self, study: str) -> None:
         self.tally = Tally(study)
 
-    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
-        self.tally.begin(jobs, scores)
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int = 0) -> None:
+        self.tally.begin(jobs, scores, later)
         self._print({"event": "begin"})
 
     def on_finish(self, trial: Trial, replay: str) -> None:
@@ -178,7 +184,7 @@ class SearchLines(Observer):
         self.trained = 0
         self.best: float | None = None
 
-    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int = 0) -> None:
         plan, s = self.search.plan, self.search
         budget = f"{plan.budget.images:,} images × {plan.budget.epochs}"
         regime = f", {plan.regime.text}" if plan.regime.windows else ""

@@ -20,7 +20,6 @@ from regnetlab.cli.output import (
 )
 from regnetlab.cli.sample import Classes, Input, TemplateName, WindowText
 from regnetlab.errors import InputError
-from regnetlab.trials.job import DERIVED
 
 if TYPE_CHECKING:
     from regnetlab.analysis.width_law import WidthLaw
@@ -140,6 +139,7 @@ def _print_spaces(found: "WidthLaw") -> None:
 def _trained(trials: "Trials") -> dict[str, str]:
     """What RegNets that were derived and trained already are called, by their notation."""
     from regnetlab.report.networks import model_text
+    from regnetlab.trials.job import DERIVED
     from regnetlab.trials.table import records
 
     rows = records(trials.frame[trials.frame["space"] == DERIVED])
@@ -149,11 +149,11 @@ def _trained(trials: "Trials") -> dict[str, str]:
 def _print_derived(
     shape: "Template", networks: "Sequence[Network]", forced: bool, trained: Mapping[str, str]
 ) -> None:
-    whence = "forced, although no growth is claimed" if forced else "derived from the law"
+    whence = "forced, although no growth is claimed," if forced else "derived from the law"
     text = (
-        f"RegNets {whence}, that with the growth of least error first, at {shape.input},"
-        f" {shape.classes:,} classes, stem {shape.stem_width}/{shape.stem_stride}, strides"
-        f" {', '.join(map(str, shape.strides))}:"
+        f"RegNets {whence} at {shape.input}, {shape.classes:,} classes, stem"
+        f" {shape.stem_width}/{shape.stem_stride}, strides {', '.join(map(str, shape.strides))}; the one with"
+        " the growth of least error comes first:"
     )
     print(f"\n{filled(text)}\n")
     rows = (

@@ -30,8 +30,9 @@ Write = Callable[[Mapping[str, Any]], None]
 class Observer:
     """Every method does nothing unless it is overridden."""
 
-    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
-        """A stage begins: these jobs are planned, and these are finished, by identity."""
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int = 0) -> None:
+        """A stage begins: these jobs are planned, and these are finished, by identity; about ``later`` more
+        are planned of stages that are not settled yet."""
 
     def on_start(self, job: Job, worker: WorkerInfo) -> None:
         """A worker begins a training; called from any thread, and again where it began again."""
@@ -52,9 +53,9 @@ class Observers(Observer):
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
-    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int = 0) -> None:
         for each in self._observers:
-            each.on_begin(jobs, scores)
+            each.on_begin(jobs, scores, later)
 
     def on_start(self, job: Job, worker: WorkerInfo) -> None:
         for each in self._observers:
@@ -79,7 +80,7 @@ class Log(Observer):
     def __init__(self, write: Write) -> None:
         self._write = write
 
-    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score]) -> None:
+    def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int = 0) -> None:
         self._write({"event": "begin", "planned": len({job.identity for job in jobs}), "kept": len(scores)})
 
     def on_start(self, job: Job, worker: WorkerInfo) -> None:

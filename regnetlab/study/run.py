@@ -21,6 +21,7 @@ from regnetlab.study.stages import (
     study_state,
     up_to,
 )
+from regnetlab.study.status import pending
 from regnetlab.training.devices import find_device
 from regnetlab.training.latency import latency
 from regnetlab.trials.csv_tables import BASELINES, LATENCY_BATCHES, TRIALS
@@ -66,7 +67,7 @@ def _train_stages(session: Session) -> State:
     """Train what is planned, settle what follows from it, train that, until nothing follows any more."""
     while True:
         state = study_state(session.plan, session.store)
-        session.observer.on_begin(state.jobs, state.scores)
+        session.observer.on_begin(state.jobs, state.scores, sum(pending(session.plan, state).values()))
         if session.plan.terms.sequential and _train_looks(session):
             continue
         session.train(state.jobs)

@@ -41,7 +41,7 @@ def status(
     spaces: list[dict[str, Any]] = []
     names = [draw.space.name for draw in plan.draws] + ([DERIVED] if plan.derived else [])
     names += [TUNING, FINAL] if plan.baselines is not None else []
-    later = _pending(plan, state)
+    later = pending(plan, state)
     earned: dict[str, list[float]] = {}
     for name in names:
         jobs = [job for job in state.jobs if job.space == name]
@@ -71,7 +71,7 @@ def status(
     }
 
 
-def _pending(plan: Plan, state: State) -> dict[str, int]:
+def pending(plan: Plan, state: State) -> dict[str, int]:
     """Trainings of stages that are planned but not settled yet; those of baselines at most so many."""
     if plan.baselines is None:
         pending = {}

@@ -68,7 +68,7 @@ def test_errors_that_say_nothing_give_no_constraint() -> None:
     found = bands(trained(drawn(), say_nothing))
     assert found.constraints == []
     assert found.inside_all == found.n == 120
-    assert "No band is narrower than with shuffled errors" in found.remarks()[0]
+    assert "No band is narrower than by chance" in found.remarks()[0]
 
 
 def test_the_constraints_hold_what_the_bands_hold(decided: Bands) -> None:

@@ -96,7 +96,7 @@ def test_a_committed_studys_errors_shuffled_within_spaces_are_no_evidence(study:
 
 
 def test_errors_that_fall_with_growth_throughout_have_no_optimum_inside() -> None:
-    for sign, part in ((-1, "up to the largest growth drawn"), (1, "down to the least growth drawn")):
+    for sign, part in ((-1, "above all that were drawn"), (1, "below all that were drawn")):
         reasons = [
             str(population_law(scored(lambda x, depth, sign=sign: 3 * sign * x, seed=seed)).reason)
             for seed in range(10)

@@ -92,7 +92,7 @@ def test_a_contender_is_the_one_of_the_contest(capsys: Capture, quick: Path) -> 
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (("derived9",), "has no network derived9; there is derived0 to derived3"),
+        (("derived9",), "has no network derived9; there is derived0 to derived5"),
         (("AnyNetC:99",), "there is AnyNetC:0 to AnyNetC:13"),
         (("derive1",), "did you mean 'derived1'?"),
         (("AnyNetH:2",), "did you mean 'AnyNet"),
