@@ -210,6 +210,17 @@ def test_each_side_says_what_it_tried_and_an_unequal_chance_is_told() -> None:
     assert other.tried_more == "RegNet"
 
 
+def test_a_network_below_that_compute_which_is_better_than_both_is_told() -> None:
+    a, r = (
+        baseline_rows("a", "VGG", 100, [9] * 2, [9, 9.2]),
+        baseline_rows("r", "RegNet", 100, [8] * 2, [8, 8.1]),
+    )
+    small, worse = (baseline_rows(name, "NiN", 40, [7] * 2, [e, e]) for name, e in (("s", 7.5), ("w", 8.5)))
+    (match,) = baselines_of(a, r, small, worse).matches
+    assert [each.name for each in match.cheaper] == ["s"]
+    assert "s, with only 40 flops, has less test error than both: 7.50 ± 0.00%" in match.remarks()
+
+
 def test_the_hand_designed_side_wins_in_as_plain_words() -> None:
     a, r = (
         baseline_rows("a", "VGG", 100, [8] * 2, [8, 8.1]),

@@ -2,18 +2,21 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from regnetlab.analysis.population_law import GROWS
 from regnetlab.report.baselines import baseline_findings
 from regnetlab.report.compare import step_findings
 from regnetlab.report.content import Content, files_content, study_content
 from regnetlab.report.findings import caution
 from regnetlab.report.page import default_path
 from regnetlab.report.page import page as render
+from regnetlab.report.tables import best_derived, derived_rows
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
@@ -88,6 +91,36 @@ def test_the_page_names_every_space_and_the_plan(page: str, plan: Plan) -> None:
         assert draw.space.name in text
     assert "validation = 100" in text
     assert re.search(r"The best of \d derived RegNets has [\d.]+%; of \d networks of AnyNetA drawn at", text)
+
+
+def test_forced_regnets_are_marked(page: str) -> None:
+    assert "A RegNet, forced" in page
+    assert page.count("These RegNets are forced: they were derived although") == 2
+    assert "Are RegNets derived from that law better?" not in page
+
+
+def test_the_card_names_the_regnet_that_tuning_chose_and_without_one_the_least_error(plan: Plan) -> None:
+    for study, sentence in (
+        (plan, r"Its [\d.]+% are the least of 2 errors, and so a little lucky\."),
+        (
+            load_plan(Path("studies/fashion-mnist/study.toml")),
+            r"RegNet derived 6, which tuning chose to .*Test error 13\.36 ± 0\.32%, with 8 seeds\. The least of"
+            r" 27 single validation errors, 12\.16%, is another's: RegNet derived 12, 13\.30 ± 0\.15% again",
+        ),
+    ):
+        content = study_content(study)
+        found = best_derived(content, derived_rows(content))
+        assert found is not None
+        assert re.search(sentence, " ".join(found["sentences"]))
+
+
+def test_regnets_of_a_law_that_claims_growth_are_not_called_forced(plan: Plan) -> None:
+    content = study_content(plan)
+    law = content.law.population
+    assert law is not None
+    text = render(replace(content, law=replace(content.law, population=replace(law, claim=GROWS))))
+    assert "forced" not in body(text).partition("study.toml with every default")[0]
+    assert "The RegNet derived from it" in text
 
 
 def test_no_id_stands_twice(page: str) -> None:

@@ -29,6 +29,16 @@ def test_windows(text: str, low: float, high: float) -> None:
     assert parse_window("flops", parse_window("flops", text).text) == Window(low, high)
 
 
+@pytest.mark.parametrize("text", ["360:400M", "1 : 2G", "0.8:1.2K"])
+def test_a_unit_at_one_end_alone_is_refused_where_the_window_would_be_huge(text: str) -> None:
+    with pytest.raises(InputError, match="begins at ") as refused:
+        parse_window("flops", text)
+    low, _, high = text.partition(":")
+    unit = high.strip()[-1]
+    assert refused.value.hint == f"write the unit at both ends: {low.strip()}{unit}:{high.strip()}"
+    assert parse_window("flops", "50000:0.4M") == Window(50_000, 400_000)
+
+
 @pytest.mark.parametrize(
     ("count", "text"),
     [(999, "999"), (1_000, "1K"), (10**9 - 1, "999.999999M"), (10**9, "1G"), (399_600_000, "399.6M")],

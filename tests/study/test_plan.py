@@ -113,6 +113,7 @@ def test_tables_are_written_as_toml_reads_them() -> None:
         ("seed = 1\nseed = 2\n" + MINIMAL, None, "line 2"),
         ("spaces = []", 1, "at least one entry"),
         ("seed = 1", None, "spaces is missing"),
+        ("[spaces]\nspace = 'AnyNetA'\nn = 2", 1, "write [[spaces]], once for each space"),
         (MINIMAL + MINIMAL, None, "listed twice"),
         ("this is no toml", None, "no TOML"),
     ],
@@ -149,7 +150,7 @@ def test_an_unknown_study_gets_a_hint(make_study: MakeStudy, tmp_path: Path) -> 
     root = make_study(MINIMAL).parent.parent
     with pytest.raises(InputError, match="did you mean 'tiny'"):
         find_study("tini", root)
-    with pytest.raises(InputError, match="begin with: regnetlab new"):
+    with pytest.raises(InputError, match=r"no \S+nowhere/tini/study.toml here.*begin with: regnetlab new"):
         find_study("tini", tmp_path / "nowhere")
 
 
