@@ -33,13 +33,19 @@ class InputError(ValueError):
 def _line(text: str) -> str:
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
-    return "".join(map(_printable, text))
+    return printable(text, kept="")
 
 
-def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    return " " if character.isspace() else ascii(character)[1:-1]
+def printable(text: str, kept: str = "\n\t") -> str:
+    """The text with everything written out that could steer a terminal or hide what stands there, such as
+    ESC and marks of writing direction; the characters in ``kept`` stay, other white space becomes spaces.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in kept else " " if each.isspace() else ascii(each)[1:-1]
+        for each in text
+    )
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:

@@ -1,12 +1,80 @@
-"""Writing files whole or not at all, and reading SQLite's without writing."""
+"""Files of others, which are read with care, and our own, which are written whole or not at all."""
 
+import errno
 import os
+import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from regnetlab.errors import InputError
+
+
+def open_foreign(path: Path, most: int | None = None) -> BinaryIO:
+    """A file that someone else may have written, to read.
+
+    Args:
+        path: Of the file, or of a link to it.
+        most: The bytes that it may have.
+
+    Raises:
+        OSError: It is not there, or a folder, or not ours to read.
+        InputError: It is a pipe, which would be waited for, or a device, which may never end; or too large.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        facts = os.fstat(descriptor)
+        if stat.S_ISDIR(facts.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(facts.st_mode):
+            raise InputError(f"{path} can't be read: it is no regular file", "give a file, or a copy of it")
+        if most is not None and facts.st_size > most:
+            raise _too_large(path, most)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_foreign(path: Path, most: int) -> bytes:
+    """The content of such a file; raises as above, also where it grows beyond ``most`` while it is read."""
+    with open_foreign(path, most) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise _too_large(path, most)
+    return content
+
+
+def read_foreign_text(path: Path, most: int, encoding: str = "utf-8") -> str:
+    """Its text, with lines that end as Python's do; raises as above, and ``UnicodeDecodeError``."""
+    return read_foreign(path, most).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _too_large(path: Path, most: int) -> InputError:
+    for size, unit in ((2**30, "GiB"), (2**20, "MiB"), (1, "bytes")):
+        if most >= size:
+            return InputError(f"{path} is over {most / size:g} {unit}", "it is no such file, or split it")
+    raise ValueError(most)
+
+
+def open_own(path: Path, flags: int) -> int:
+    """The descriptor of a file that we keep, such as a lock or a log; it is made where it is missing.
+
+    Args:
+        path: Of the file. It may lie in a folder that came from elsewhere, so a link is not followed.
+        flags: As for ``os.open``, beside these.
+
+    Raises:
+        OSError: It can't be opened, or is a link.
+    """
+    usual = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags | usual, 0o666)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -18,15 +86,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 @contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """A file to write in pieces, which is there only once all are written; errors as above."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        with part.open("wb") as file:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        with os.fdopen(descriptor, "wb") as file:
             yield file
         part.replace(path)
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def cache_folder() -> Path:

@@ -142,7 +142,8 @@ class Match:
             f"At {_range(self.flops)} flops, the best of each side by tuning: {what} on the test split,"
             f" {errors}; RegNet − hand-designed"
             f" {f'{self.difference.points} {self.over}' if known else 'has too few seeds for an interval'}."
-            f" Networks × learning rates tried: {by_hand} by hand, {regnets} RegNets."
+            f" Networks × learning rates tried near that compute, also in vain: {by_hand} by hand, {regnets}"
+            " RegNets."
         )
 
     def remarks(self) -> list[str]:
@@ -151,7 +152,7 @@ class Match:
         if self.tried_more:
             numbers = {side.side: side.trainings for side in self.tries}
             found.append(
-                f"at {_range(self.flops)} flops the {self.tried_more} side had more trainings to choose by,"
+                f"near {_range(self.flops)} flops the {self.tried_more} side had more trainings to choose by,"
                 f" {max(numbers.values())} against {min(numbers.values())}: more tries favour that side"
             )
         found += [

@@ -205,6 +205,7 @@ class StepComparison:
                 for name, found in self.matched.items()
             },
             "networks_to_decide": {claim: each.planned for claim, each in self.to_decide.items()},
+            "networks_to_decide_estimate": {claim: each.whole for claim, each in self.to_decide.items()},
             "networks_to_decide_range": {claim: each.ends for claim, each in self.to_decide.items()},
             "power": POWER,
         }
@@ -248,7 +249,7 @@ class StepComparison:
     def _on_numbers(self) -> list[str]:
         if self.to_decide:
             numbers = (f"“{claim}” with {each.words}" for claim, each in self.to_decide.items())
-            return [f"would be {' or '.join(numbers)} networks in each space"]
+            return [f"would be {' or '.join(numbers)}"]
         if self.verdict == UNDECIDED and not math.isfinite(self.corrected.low):
             if self.course.kind == SEQUENTIAL and not self.course.looks:
                 return ["no planned look has come yet, at which a verdict would be made"]
@@ -496,6 +497,7 @@ def _step(
     to_decide: Mapping[str, Range] = {}
     if (
         verdict(corrected, terms.margin) == UNDECIDED
+        and not neither_learned
         and terms.statistic == MEDIAN
         and math.isfinite(corrected.low)
         and all(median_scale(each) > 0 for each in errors)

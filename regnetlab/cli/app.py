@@ -31,6 +31,7 @@ from regnetlab.cli import (
     width_law,
     worker,
 )
+from regnetlab.cli.output import echo
 from regnetlab.errors import InputError
 
 app = typer.Typer(
@@ -67,7 +68,7 @@ app.command()(report.report)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"regnetlab {__version__}")
+        echo(f"regnetlab {__version__}")
         raise typer.Exit
 
 
@@ -126,6 +127,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _complain(message: str, hint: str = "") -> None:
-    print(f"regnetlab: {message}", file=sys.stderr)
+    echo(f"regnetlab: {message}", err=True)
     if hint:
-        print(f"hint: {hint}", file=sys.stderr)
+        echo(f"hint: {hint}", err=True)

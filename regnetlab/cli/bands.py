@@ -9,6 +9,7 @@ from regnetlab.cli.options import Errors, From, StudyOrNewest, trials_of
 from regnetlab.cli.output import (
     Json,
     count,
+    echo,
     filled,
     number,
     print_json,
@@ -66,13 +67,13 @@ def bands(
         return
     _print_bands(found, space is None)
     if child is not None:
-        print(f"\nwrote space {as_space} into the study's file: {child.n} networks of {found.space}")
+        echo(f"\nwrote space {as_space} into the study's file: {child.n} networks of {found.space}")
         if child.shared:
-            print(filled(_shared(child)))
+            echo(filled(_shared(child)))
         print_next(f"{each} {shlex.quote(study or plan.name)}" for each in ("run", "compare") if plan)
     elif plan is not None and found.constraints:
         words = ["bands", study or plan.name, "--space", found.space]
-        print()
+        echo()
         print_next([f"{shlex.join(words)} --as-space NAME"])
 
 
@@ -116,8 +117,8 @@ def _shared(child: "ChildSpace") -> str:
 def _print_bands(found: "Bands", by_default: bool) -> None:
     others = [each for each in found.spaces if each != found.space]
     choose = f" (--space for {', '.join(others)})" if others and by_default else ""
-    print(filled(f"{found.space}, {found.n} networks{choose}"))
-    print()
+    echo(filled(f"{found.space}, {found.n} networks{choose}"))
+    echo()
     rows = (
         (
             each.name,
@@ -130,15 +131,15 @@ def _print_bands(found: "Bands", by_default: bool) -> None:
     )
     headers = ("property", "the best", "all", "inside", "by chance", "p")
     print_table(headers, rows, "lrrrrr")
-    print()
-    print(
+    echo()
+    echo(
         filled(
             "inside: the share of all networks that lie where the best do; by chance: the same where errors"
             " are dealt out to the networks at random"
         )
     )
     for sentence in found.remarks():
-        print(filled(sentence))
+        echo(filled(sentence))
 
 
 def _range(each: "Band", low: float, high: float) -> str:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from regnetlab.cli.output import Json, count, filled, number, print_guessing, print_json, print_table
+from regnetlab.cli.output import Json, count, echo, filled, number, print_guessing, print_json, print_table
 from regnetlab.cli.run import StudyText
 from regnetlab.errors import InputError
 
@@ -37,18 +37,18 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
     learned = [each for each in found.networks if each.learned is not False]
     print_table(_HEADERS, [_row(each) for each in learned], "lrrrrrrr")
     if apart := [each for each in found.networks if each.learned is False]:
-        print("\nnot clearly better than guessing, and so in no comparison:")
+        echo("\nnot clearly better than guessing, and so in no comparison:")
         print_table(_HEADERS, [_row(each) for each in apart], "lrrrrrrr")
     print_guessing(majority_error(found.guess), found.not_learned, majority_error(found.guess_test))
     if any(each.at_edge for each in found.networks):
-        print("\n* the least or largest rate tried: a wider sweep may find a better one")
+        echo("\n* the least or largest rate tried: a wider sweep may find a better one")
     if not found.final:
-        print(f"\nnot all final trainings are done; go on with: regnetlab run {study}")
+        echo(f"\nnot all final trainings are done; go on with: regnetlab run {study}")
     for remark in found.remarks():
-        print(f"\n{filled(remark)}")
-    print("\nWhat each side cost")
+        echo(f"\n{filled(remark)}")
+    echo("\nWhat each side cost")
     for cost in found.costs:
-        print(filled(cost.text))
+        echo(filled(cost.text))
 
 
 def _row(each: "TunedNetwork") -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import typer
 from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, trials_of
 from regnetlab.cli.output import (
     Json,
+    echo,
     filled,
     number,
     print_guessing,
@@ -138,9 +139,9 @@ def plan(
         for each in found.steps
     ]
     print_table(("step", "pilot", "networks a space", "80% range", "hours for both"), rows, "lrrrr")
-    print()
+    echo()
     for remark in found.remarks():
-        print(filled(remark))
+        echo(filled(remark))
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -169,7 +170,7 @@ def _print_spaces(found: "SpaceComparison") -> None:
     print_table(headers, rows, "lrrrrrr")
     for each in found.summaries:
         if each.incomplete:
-            print(f"\n{each.space}: {each.incomplete} incomplete, stopped before the last epoch; left out")
+            echo(f"\n{each.space}: {each.incomplete} incomplete, stopped before the last epoch; left out")
     print_guessing(majority_error(found.guess), found.not_learned)
     if (noise := found.noise) is not None:
         text = (
@@ -177,7 +178,7 @@ def _print_spaces(found: "SpaceComparison") -> None:
             f" between seeds of one {number(noise.seed.estimate)} points"
             f" ({noise.networks} networks trained more than once)"
         )
-        print(f"\n{filled(text)}")
+        echo(f"\n{filled(text)}")
 
 
 def _print_steps(found: "SpaceComparison") -> None:
@@ -194,10 +195,11 @@ def _print_steps(found: "SpaceComparison") -> None:
         )
         for each in found.steps
     ]
-    print(f"\nmargin {points(found.terms.margin)} of error; failed networks count as 100%\n")
+    echo(f"\nmargin {points(found.terms.margin)} of error; failed networks count as 100%\n")
     print_table(("step", found.compared, "interval", "P(b<a)", "verdict"), rows, "lrrrl")
+    together = f"for all {found.verdicts} together" if found.verdicts > 1 else "for this one step"
     note = (
-        f"Intervals and verdicts hold for all {found.verdicts} together with 95%. P(b<a) is the chance that a"
+        f"Intervals and verdicts hold {together} with 95%. P(b<a) is the chance that a"
         " network of the second space beats one of the first. Alike: equal within the margin on both sides."
     )
     if found.terms.matched != NO_MATCHING:
@@ -206,11 +208,11 @@ def _print_steps(found: "SpaceComparison") -> None:
         )
     if any(each.provisional for each in found.steps):
         note += " * provisional: planned networks are missing."
-    print(f"\n{filled(note)}")
+    echo(f"\n{filled(note)}")
     if found.chosen_now:
-        print(filled(found.chosen_now))
+        echo(filled(found.chosen_now))
     for remark in found.remarks():
-        print(filled(remark))
+        echo(filled(remark))
 
 
 def _print_matched(found: "SpaceComparison") -> None:
@@ -219,11 +221,13 @@ def _print_matched(found: "SpaceComparison") -> None:
     from regnetlab.trials.terms import NO_MATCHING
 
     names = list(dict.fromkeys(name for each in found.steps for name in each.matched))
-    if not names:
-        return
     named = found.terms.matched
+    if not names:
+        for sentence in at_equal(found):
+            echo(f"\n{filled(sentence)}")
+        return
     which = "without verdicts" if named == NO_MATCHING else f"verdicts at equal {named} follow below"
-    print(
+    echo(
         "\n"
         + filled(
             "difference of medians at equal flops, params, acts and depth, and the networks of both spaces"
@@ -237,10 +241,10 @@ def _print_matched(found: "SpaceComparison") -> None:
     ]
     print_table(("step", *names), rows, "l" + "r" * len(names))
     if any(each.little_overlap for step in found.steps for each in step.matched.values()):
-        print("\n° little overlap: less than half of a space is compared")
-    print("\n" + filled(EQUAL_DEPTH) if "depth" in names else "")
+        echo("\n° little overlap: less than half of a space is compared")
+    echo("\n" + filled(EQUAL_DEPTH) if "depth" in names else "")
     for sentence in at_equal(found):
-        print(filled(sentence))
+        echo(filled(sentence))
 
 
 def _matched(found: "Matched") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.output import Json, filled, print_json, print_table
+from regnetlab.cli.output import Json, echo, filled, print_json, print_table
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir
 from regnetlab.errors import InputError
@@ -56,18 +56,14 @@ def listener() -> "Listener":
 
 
 def _note(text: str) -> None:
-    print(filled(printable(text)), file=sys.stderr, flush=True)
+    echo(filled(text), err=True)
 
 
 def _progress(what: str, done: int, of: int) -> None:
     if of >= 1_000 and (done % 250 == 0 or done == of):
         end = "\r\x1b[K" if done == of else ""
-        print(f"\r{what} {done:,} of {of:,} images{end}", end="", file=sys.stderr, flush=True)
-
-
-def printable(text: str) -> str:
-    """A line with file names, safe for a terminal."""
-    return "".join(each if each.isprintable() else "�" for each in text)
+        sys.stderr.write(f"\r{what} {done:,} of {of:,} images{end}")
+        sys.stderr.flush()
 
 
 @app.command()
@@ -128,7 +124,7 @@ def show(
     else:
         _print(data)
         if grid is not None:
-            print(f"\nwrote {grid}")
+            echo(f"\nwrote {grid}")
 
 
 def _named(what: str) -> str:
@@ -167,16 +163,16 @@ def _document(data: "DataSet") -> dict[str, Any]:
 
 def _print(data: "DataSet") -> None:
     for line in data.lines():
-        print(filled(printable(line)))
+        echo(filled(line))
     rows = [
-        (printable(name)[:40], *(f"{n:,}" for n in counts.values()), f"{sum(counts.values()):,}")
+        (name[:40], *(f"{n:,}" for n in counts.values()), f"{sum(counts.values()):,}")
         for name, counts in data.counts()
     ]
-    print()
+    echo()
     print_table(("class", "train", "validation", "test", "all"), rows, "lrrrr")
     mean, std = (" ".join(f"{each:.3f}" for each in values) for values in data.mean_and_std())
-    print("\n" + filled(f"input {data.input}; mean {mean}, standard deviation {std} (pixels from 0 to 1)"))
-    print(f"always answering the commonest class: {data.majority_error():.1f}% wrong")
+    echo("\n" + filled(f"input {data.input}; mean {mean}, standard deviation {std} (pixels from 0 to 1)"))
+    echo(f"always answering the commonest class: {data.majority_error():.1f}% wrong")
     if data.survey is None:
         return
     _listed("can't be read", [f"{each.path}: {each.reason}" for each in data.survey.unreadable])
@@ -187,8 +183,8 @@ def _print(data: "DataSet") -> None:
 def _listed(title: str, lines: Sequence[str]) -> None:
     if not lines:
         return
-    print(f"\n{title}:")
+    echo(f"\n{title}:")
     for line in lines[:_LISTED]:
-        print(f"  {printable(line)}")
+        echo(f"  {line}")
     if len(lines) > _LISTED:
-        print(f"  and {len(lines) - _LISTED:,} more (all with --json)")
+        echo(f"  and {len(lines) - _LISTED:,} more (all with --json)")

@@ -6,6 +6,7 @@ from typing import TextIO
 
 from torch import nn
 
+from regnetlab.cli.output import echo
 from regnetlab.training.watching import Epoch, Watching
 
 _EVERY = 0.5  # seconds between two looks at the time left
@@ -41,7 +42,8 @@ class Rows(Watching):
             whole = left + each * steps * (self._of - epoch)
             more = f", {_clock(whole)} in all" if self._of > epoch else ""
             text = f"epoch {epoch} of {self._of}: step {step:,} of {steps:,}, {_clock(left)} left{more}"
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
 
     def on_epoch(self, epoch: Epoch) -> None:
         self.epochs.append(epoch)
@@ -65,11 +67,12 @@ class Rows(Watching):
     def clear(self) -> None:
         """Take the time left away."""
         if self._live:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
     def _print(self, *cells: str) -> None:
         self.clear()
-        print(_ROW.format(*cells, wide=len(self._judge) + 5), file=self._stream, flush=True)
+        echo(_ROW.format(*cells, wide=len(self._judge) + 5), file=self._stream)
 
 
 def _clock(seconds: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.output import Json, print_json
+from regnetlab.cli.output import Json, echo, print_json
 from regnetlab.cli.sample import Classes, Input, OfStudy, TemplateName
 from regnetlab.cli.summary import ModelText
 from regnetlab.errors import InputError
@@ -79,7 +79,7 @@ def export(
     if output is not None:
         write_atomically(output, content)
         document["file"] = str(output)
-        print(f"wrote {known.text} for {form.name} to {output}", file=sys.stderr)
+        echo(f"wrote {known.text} for {form.name} to {output}", err=True)
     else:
         document["text"] = content
     if json:

@@ -1,7 +1,6 @@
 """``regnetlab fidelity``."""
 
 import math
-import sys
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from regnetlab.cli.options import LocalExecutor, Margin, Workers
 from regnetlab.cli.output import (
     COLUMNS,
     Json,
+    echo,
     filled,
     number,
     print_guessing,
@@ -101,20 +101,20 @@ def fidelity(
     count = NETWORKS if networks is None else networks
     planned = plan_ladder(plan, budgets, count)
     if ladder is None and default != default_ladder(None):
-        print(f"{plan.data} has {there:,} images to train on: the budgets are {default}", file=sys.stderr)
+        echo(f"{plan.data} has {there:,} images to train on: the budgets are {default}", err=True)
     if dry_run:
         _show_plan(planned, json)
         return
     with make_progress(plan.name) as observer:
         state = run_fidelity(plan, options, observer, budgets, count, prepared)
     if state.missing:
-        print(f"{len(state.missing)} trainings left; run again to go on", file=sys.stderr)
+        echo(f"{len(state.missing)} trainings left; run again to go on", err=True)
         raise typer.Exit(130)
     stated = stated_terms(plan).margin if margin is None else margin
     found = judge(study_fidelity(plan), stated, study_steps(plan), guessing_in(recorded(plan)))
     _show(found, plan.name, json)
     if not json:
-        print(f"\nwrote {plan.fidelity}; `regnetlab report {study}` draws it")
+        echo(f"\nwrote {plan.fidelity}; `regnetlab report {study}` draws it")
 
 
 def _show_plan(state: "Ladder", json: bool) -> None:
@@ -141,7 +141,7 @@ def _show(found: "Fidelity", name: str, json: bool) -> None:
         print_json({"study": name, **found.to_json()})
         return
     rungs, largest = found.rungs, found.largest.name
-    print(
+    echo(
         f"{found.networks} networks of {len(found.spaces)} spaces, {found.seeds} seeds at each of"
         f" {len(rungs)} budgets\n"
     )
@@ -160,18 +160,18 @@ def _show(found: "Fidelity", name: str, json: bool) -> None:
     ]
     headers = ("images", "s", "all", "in a space", "seeds", "corr.", "evidence an hour", "of best")
     print_table(headers, rows, "rrrrrrrr")
-    print(
+    echo(
         f"\nall, in a space: rank correlation of one training with one at {largest} images, over all"
         "\nnetworks and within spaces (95% interval); seeds: of two seeds at this budget; corr.: within"
         "\nspaces, without the noise of both seeds; evidence: networks of a worker's hour · validity²"
     )
     if any(each.within.capped for each in rungs):
-        print("† above 1, shown as 1: seeds agree by too little for the correction")
+        echo("† above 1, shown as 1: seeds agree by too little for the correction")
     if any(not each.may_be_best for each in rungs):
-        print("× has less evidence an hour than the best for sure (95%, all budgets together)")
+        echo("× has less evidence an hour than the best for sure (95%, all budgets together)")
     _show_margin(found)
     _show_spaces(found)
-    print(f"\n{fill(' '.join(found.remarks()), COLUMNS)}")
+    echo(f"\n{fill(' '.join(found.remarks()), COLUMNS)}")
 
 
 def _show_margin(found: "Fidelity") -> None:
@@ -186,7 +186,7 @@ def _show_margin(found: "Fidelity") -> None:
         " hours of one worker for its two spaces: rough, as any figure of so few; p: test of the spaces"
         f" differing as they do at {largest}; no: rejected, so the budget is ruled out"
     )
-    print(f"\n{filled(note)}\n")
+    echo(f"\n{filled(note)}\n")
     rows = (
         (
             each.name,
@@ -202,13 +202,13 @@ def _show_margin(found: "Fidelity") -> None:
 
 
 def _show_spaces(found: "Fidelity") -> None:
-    print("\nmedian error %\n")
+    echo("\nmedian error %\n")
     rows = ((each.name, *(number(median.estimate) for median in each.medians)) for each in found.rungs)
     print_table(("images", *found.spaces), rows, "r" * (1 + len(found.spaces)))
     print_guessing(**found.guessing)
     if not found.largest.steps:
         return
-    print(
+    echo(
         "\ndifference of medians and verdict at each budget's margin (‡ the effect is not that at the"
         "\nlargest budget, ! the verdict contradicts it)\n"
     )
@@ -219,7 +219,7 @@ def _show_spaces(found: "Fidelity") -> None:
         zip(steps, *columns, strict=True),
         "l" * (1 + len(found.rungs)),
     )
-    print("\neffect: difference of means over the sd within both spaces; in brackets, effect per √hour\n")
+    echo("\neffect: difference of means over the sd within both spaces; in brackets, effect per √hour\n")
     columns = [[_effect(each) for each in rung.steps] for rung in found.rungs]
     print_table(
         ("step", *(rung.name for rung in found.rungs)),

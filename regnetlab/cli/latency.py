@@ -1,14 +1,13 @@
 """``regnetlab latency``."""
 
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.output import Json, count, filled, number, print_json, print_table
+from regnetlab.cli.output import Json, count, echo, filled, number, print_json, print_table
 from regnetlab.cli.sample import Classes, Input, OfStudy, TemplateName
 from regnetlab.cli.summary import Device
 from regnetlab.errors import InputError
@@ -142,7 +141,7 @@ def _show_models(
     )
     headers = ("model", "input", "flops", "acts", "batch", "median ms", "quartiles", "images/s")
     print_table(headers, cells, "llrrrrrr")
-    print(f"\n{machine}")
+    echo(f"\n{machine}")
 
 
 def _time_study(
@@ -153,7 +152,7 @@ def _time_study(
     from regnetlab.training.devices import find_device
 
     def note(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        echo(text, err=True)
 
     where = find_device(device)
     jobs = networks_to_time(plan, n)
@@ -179,12 +178,12 @@ def _time_study(
         for each in found.asked
     )
     print_table(("batch", "networks", "median ms", "with flops", "with params", "with acts"), cells, "rrrrrr")
-    print(f"\nSpearman's correlation of latency with each count, 95% interval; {found.here}\n")
+    echo(f"\nSpearman's correlation of latency with each count, 95% interval; {found.here}\n")
     for sentence in found.remarks():
-        print(filled(sentence))
+        echo(filled(sentence))
     for text in texts:
-        print(f"\n{text}")
-    print(f"\nwrote {plan.latencies}; `regnetlab report {plan.name}` draws it")
+        echo(f"\n{text}")
+    echo(f"\nwrote {plan.latencies}; `regnetlab report {plan.name}` draws it")
 
 
 def _toml(model: "LatencyModel") -> str:

@@ -1,14 +1,13 @@
 """``regnetlab new``."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.data import SkipUnreadable, listener, printable
-from regnetlab.cli.output import Json, print_json, print_next
+from regnetlab.cli.data import SkipUnreadable, listener
+from regnetlab.cli.output import Json, echo, print_json, print_next
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir
 from regnetlab.errors import InputError
@@ -99,8 +98,8 @@ def new(
         print_json(_document(plan, path, from_, copied, left_out))
         return
     for line in chosen:
-        print(printable(line), file=sys.stderr)
-    print(f"wrote {path}" + "".join(f", {each.name}" for each in copied))
+        echo(line, err=True)
+    echo(f"wrote {path}" + "".join(f", {each.name}" for each in copied))
     following = ("compare", "fit-regnet", "report") if copied else ("run",)
     where = f" --data-dir {data_dir}" if data_dir is not None else ""
     print_next(f"{each} {name}{where}" for each in following)

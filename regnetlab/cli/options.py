@@ -1,11 +1,11 @@
 """What several commands share: options, and the trials that these mean."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regnetlab.cli.output import echo
 from regnetlab.errors import InputError
 from regnetlab.trials.error_units import ErrorUnit
 
@@ -35,6 +35,15 @@ Workers = Annotated[
 ]
 Scheduler = Annotated[
     str | None, typer.Option(help="tcp://HOST:PORT of a Dask scheduler, or local, ssh, slurm, …")
+]
+
+Cluster = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        envvar="REGNETLAB_CLUSTER",
+        help="A TOML file of your own with what Dask's class for the cluster gets.",
+    ),
 ]
 
 
@@ -70,5 +79,5 @@ def plan_of(study: str | None, files: list[Path] | None, errors: ErrorUnit | Non
 
     if study is None:
         study = newest_study()
-        print(f"study {study}, the newest", file=sys.stderr)
+        echo(f"study {study}, the newest", err=True)
     return load_plan(find_study(study))

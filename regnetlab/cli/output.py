@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from textwrap import fill
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
+from regnetlab.errors import printable
 from regnetlab.plain import plain
 
 COLUMNS = 80
@@ -19,25 +20,32 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of everything random.")]
 
 
+def echo(text: str = "", *, err: bool = False, file: TextIO | None = None, end: str = "\n") -> None:
+    """Print a text as ``printable`` has it: on stdout, on stderr, or to a file. All output comes through
+    here, but for control codes of our own.
+    """
+    print(printable(text), file=file or (sys.stderr if err else sys.stdout), end=end, flush=err)
+
+
 def print_json(document: Any) -> None:
     """One JSON document on stdout; numbers that are not finite become null."""
     try:
         text = json.dumps(document, allow_nan=False)
     except ValueError:
         text = json.dumps(plain(document))
-    print(text)
+    echo(text)
 
 
 def print_notes(notes: Iterable[str]) -> None:
     """Notes on how files were read, on stderr."""
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        echo(f"note: {note}", err=True)
 
 
 def print_next(commands: Iterable[str]) -> None:
     """The commands that usually follow, a line each, to copy."""
     for number, command in enumerate(commands):
-        print(f"{'      ' if number else 'next: '}regnetlab {command}")
+        echo(f"{'      ' if number else 'next: '}regnetlab {command}")
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:
@@ -57,7 +65,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: st
             cell.rjust(width) if side == "r" else cell.ljust(width)
             for cell, width, side in zip(row, widths, sides, strict=True)
         )
-        print(gap.join(padded).rstrip())
+        echo(gap.join(padded).rstrip())
 
 
 def print_guessing(
@@ -66,9 +74,9 @@ def print_guessing(
     """What guessing gives, where that is known (on the test split too), and what is not clearly better."""
     if majority_error is not None:
         tested = "" if majority_error_test is None else f", on the test split {majority_error_test:.2f}%"
-        print(f"\nalways answering the commonest class: {majority_error:.2f}% error{tested}")
+        echo(f"\nalways answering the commonest class: {majority_error:.2f}% error{tested}")
     for sentence in not_learned:
-        print(filled(sentence))
+        echo(filled(sentence))
 
 
 def filled(text: str) -> str:

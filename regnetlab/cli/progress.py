@@ -2,7 +2,6 @@
 
 import json
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from regnetlab.errors import unknown
+from regnetlab.cli.output import echo
+from regnetlab.errors import printable, unknown
 from regnetlab.study.observer import Observer, finished_facts
 from regnetlab.study.replay import failure_line
 from regnetlab.study.search.definition import Search
@@ -99,7 +99,7 @@ class Lines(Observer):
             self._print()
 
     def on_note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        echo(text, err=True)
 
     def _print(self) -> None:
         self.printed = time.monotonic()
@@ -131,7 +131,7 @@ class LiveTable(Observer):
 
     def on_note(self, text: str) -> None:
         """As one line, however wide the terminal is, so that a command in it can be copied."""
-        self.live.console.print(Text(text, style="yellow"), soft_wrap=True)
+        self.live.console.print(Text(printable(text), style="yellow"), soft_wrap=True)
 
     def _draw(self) -> RenderableType:
         table = Table(box=None, padding=(0, 2, 0, 0))
@@ -141,7 +141,7 @@ class LiveTable(Observer):
             table.add_column(header, justify="right")
         for name, planned, done, failed, errors in self.tally.spaces():
             table.add_row(
-                name,
+                printable(name),
                 ProgressBar(total=planned, completed=done, width=20),
                 f"{done}/{planned}",
                 str(failed or ""),
@@ -149,7 +149,7 @@ class LiveTable(Observer):
                 f"{statistics.median(errors):.2f}" if errors else "",
             )
         line = f"{self.tally.study}: {self.tally.done}/{self.tally.planned} models, {self.tally.pace}"
-        return Group(Text(line), table)
+        return Group(Text(printable(line)), table)
 
 
 class JsonLines(Observer):
@@ -171,7 +171,7 @@ class JsonLines(Observer):
 
     def _print(self, facts: dict[str, Any]) -> None:
         counts = {"study": self.tally.study, "planned": self.tally.planned, "done": self.tally.done}
-        print(json.dumps(facts | counts), file=sys.stderr, flush=True)
+        echo(json.dumps(facts | counts), err=True)
 
 
 class SearchLines(Observer):
@@ -206,7 +206,7 @@ class SearchLines(Observer):
             self.on_note(f"{self.trained} trained now, {rate:,.0f} models/h{best}")
 
     def on_note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        echo(text, err=True)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, plan_of
-from regnetlab.cli.output import Json, print_json, print_notes
+from regnetlab.cli.output import Json, echo, print_json, print_notes
 
 
 def report(
@@ -46,8 +46,8 @@ def report(
     if json:
         print_json({"report": str(path), "figures": [str(each) for each in pictures]})
     else:
-        print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
         if pictures:
-            print(f"wrote {len(pictures)} pictures to {figures}")
+            echo(f"wrote {len(pictures)} pictures to {figures}")
     if open_:
         typer.launch(path.resolve().as_uri())

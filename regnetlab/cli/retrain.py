@@ -1,13 +1,12 @@
 """``regnetlab retrain``."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.options import Executor, Scheduler, Workers
-from regnetlab.cli.output import Json, filled, print_json, print_next, print_table
+from regnetlab.cli.options import Cluster, Executor, Scheduler, Workers
+from regnetlab.cli.output import Json, echo, filled, print_json, print_next, print_table
 from regnetlab.cli.run import Storage, StudyText
 from regnetlab.cli.summary import DataDir, Device, Kernels
 
@@ -25,6 +24,7 @@ def retrain(
     kernels: Kernels = "auto",
     data_dir: DataDir = None,
     scheduler: Scheduler = None,
+    cluster: Cluster = None,
     storage: Storage = None,
     skip_unreadable: SkipUnreadable = False,
     json: Json = False,
@@ -46,6 +46,7 @@ def retrain(
         scheduler,
         skip_unreadable=skip_unreadable,
         listener=listener(),
+        cluster=cluster,
     )
     with make_progress(plan.name) as observer:
         found, left = run_again(plan, options, observer, top, seeds)
@@ -55,12 +56,12 @@ def retrain(
         headers = ("network", "rank", "in its study", "again", "95% interval", "n")
         print_table(headers, map(_row, found.networks), "lrrrrr")
         for remark in found.remarks():
-            print(f"\n{filled(remark)}")
+            echo(f"\n{filled(remark)}")
     if left:
-        print(f"{left} trainings left; run again to go on", file=sys.stderr)
+        echo(f"{left} trainings left; run again to go on", err=True)
         raise typer.Exit(130)
     if not json:
-        print(f"\nwrote {plan.retrained}")
+        echo(f"\nwrote {plan.retrained}")
         print_next([f"report {study}"])
 
 

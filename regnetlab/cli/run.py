@@ -1,14 +1,22 @@
 """``regnetlab run`` and ``status``."""
 
-import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.options import Executor, Scheduler, Workers
-from regnetlab.cli.output import Json, number, print_guessing, print_json, print_next, print_table
+from regnetlab.cli.options import Cluster, Executor, Scheduler, Workers
+from regnetlab.cli.output import (
+    Json,
+    echo,
+    filled,
+    number,
+    print_guessing,
+    print_json,
+    print_next,
+    print_table,
+)
 from regnetlab.cli.sample import study_names
 from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.cli.watch import keep_watching, print_workers
@@ -38,6 +46,7 @@ def run(
     kernels: Kernels = "auto",
     data_dir: DataDir = None,
     scheduler: Scheduler = None,
+    cluster: Cluster = None,
     storage: Storage = None,
     send_data: Annotated[
         bool, typer.Option("--send-data", help="Send the data to workers that have none (dask).")
@@ -75,12 +84,12 @@ def run(
         if json:
             print_json(planned | {"plan": plan_toml(plan)})
         else:
-            print(plan_toml(plan), end="")
-            print(f"\n# {planned['planned']} trainings", file=sys.stderr)
+            echo(plan_toml(plan), end="")
+            echo(f"\n# {planned['planned']} trainings", err=True)
             if not plan.images_stated:
-                print("# images is the default; where the data have fewer, all are used", file=sys.stderr)
+                echo("# images is the default; where the data have fewer, all are used", err=True)
             if few := plan.budget.few_steps():
-                print(f"# {few}", file=sys.stderr)
+                echo(f"# {few}", err=True)
         return
 
     from regnetlab.cli.progress import FORMS, make_progress
@@ -100,6 +109,7 @@ def run(
         skip_unreadable,
         mirror,
         listener(),
+        cluster,
     )
     if progress not in FORMS:
         raise unknown("progress", progress, FORMS)
@@ -109,12 +119,12 @@ def run(
     end = status_of(plan, state, 0, workers_seen, guessing_in(recorded(plan)))
     _print_status(end, json)
     if left := end["planned"] - end["complete"] - end["failed"]:
-        print(f"{left} trainings left; run again to go on", file=sys.stderr)
+        echo(f"{left} trainings left; run again to go on", err=True)
         raise typer.Exit(130)
     if not json:
         compared = ["compare"] if len(plan.draws) > 1 else []
         commands = [*compared, "fit-regnet", *(["compare-baselines"] if plan.baselines else []), "report"]
-        print(f"\nwrote {plan.trials}")
+        echo(f"\nwrote {plan.trials}")
         print_next(f"{each} {study}" for each in commands)
 
 
@@ -165,7 +175,7 @@ def status(
         _print_status(document | ({"lines": lines} if json else {}), json)
         if not json:
             print_workers(document["workers"], datetime.now(UTC), console.width)
-            print("\n" + "\n".join(lines), flush=True)
+            echo("\n" + "\n".join(lines))
 
     if watch:
         from rich.console import Console
@@ -180,7 +190,7 @@ def _print_status(document: dict[str, Any], json: bool) -> None:
     if json:
         print_json(document)
         return
-    print(
+    echo(
         f"study {document['study']}: {document['complete']} of {document['planned']} complete,"
         f" {document['failed']} failed, {document['running']} running\n"
     )
@@ -192,6 +202,14 @@ def _print_status(document: dict[str, Any], json: bool) -> None:
         )
         for each in document["spaces"]
     )
+    from regnetlab.trials.job import FINAL
+
     headers = ("space", "planned", "complete", "failed", "min error %", "median error %")
     print_table(headers, rows, "lrrrrr")
+    if document["outdated"]:
+        text = "the study changed since its RegNets were derived: the next run derives them again"
+        echo(f"\n{filled(text)}")
+    if any(each["space"] == FINAL and each["complete"] for each in document["spaces"]):
+        text = "errors are those on the validation split, also of tuning and final trainings"
+        echo(f"\n{filled(text)}")
     print_guessing(document["majority_error"], document["not_learned"])

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from regnetlab.cli.output import Json
+from regnetlab.cli.output import Json, echo
 from regnetlab.errors import InputError
 from regnetlab.files import check_output
 from regnetlab.spaces.template import template_named
@@ -122,7 +122,7 @@ def sample(
     }
     if output is not None:
         write_sample(output, facts, found)
-        print(f"wrote {n:,} networks of {space} to {output}", file=sys.stderr)
+        echo(f"wrote {n:,} networks of {space} to {output}", err=True)
     if json:
         sys.stdout.writelines(json_pieces(facts, found))
     elif output is None:

@@ -1,6 +1,5 @@
 """``regnetlab search``."""
 
-import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,17 @@ import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.options import LocalExecutor, Workers
-from regnetlab.cli.output import Json, Seed, count, filled, number, print_guessing, print_json, print_table
+from regnetlab.cli.output import (
+    Json,
+    Seed,
+    count,
+    echo,
+    filled,
+    number,
+    print_guessing,
+    print_json,
+    print_table,
+)
 from regnetlab.cli.sample import WindowText
 from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.errors import InputError
@@ -96,11 +105,11 @@ def search(
     else:
         _print(found)
     if len(steps) < trials:
-        print(f"{trials - len(steps)} trainings left; run again to go on", file=sys.stderr)
+        echo(f"{trials - len(steps)} trainings left; run again to go on", err=True)
         raise typer.Exit(130)
     if not json:
         report = f"; next: regnetlab report {study}" if study is not None else ""
-        print(f"\nwrote {plan.searches}{report}")
+        echo(f"\nwrote {plan.searches}{report}")
 
 
 def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":
@@ -137,22 +146,22 @@ def _found(search: "Search", study: str | None, guess: "Guessing") -> "SearchRes
 
 def _print(found: "SearchResult") -> None:
     document = found.to_json()
-    print(
+    echo(
         f"{document['sampler']} in {document['space']}, seed {document['seed']}:"
         f" {document['complete']} of {document['trials']} trainings complete, {document['failed']} failed\n"
     )
     best, front = document["best"], document.get("front")
     if best is None:
-        print("no network earned an error")
+        echo("no network earned an error")
         return
     headers = ("", "error %", "flops", "params", "acts", "network")
     rows = [_row("best" if each == best else "", each) for each in front or [best]]
     if front is not None:
-        print("no other network of the search has both less error and fewer flops than one of these\n")
+        echo("no other network of the search has both less error and fewer flops than one of these\n")
     print_table(headers, rows, "lrrrrl")
     print_guessing(**found.guessing)
     if found.at_random is not None:
-        print(f"\n{filled(found.remarks()[0])}")
+        echo(f"\n{filled(found.remarks()[0])}")
 
 
 def _row(label: str, each: dict[str, Any]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regnetlab.cli.output import Json, print_json
+from regnetlab.cli.output import Json, echo, print_json
 from regnetlab.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def copy(
             start, content = str(place), content_of(place)
     if target.startswith("optuna:"):
         url, _, name = target.removeprefix("optuna:").partition("#")
-        end = mask(target)
         mirrored = mirror(url, name or _name_of(source))
+        end = mask(target)
         for row in content.rows:
             mirrored.add_row(row)
     else:
@@ -53,7 +53,7 @@ def copy(
     if json:
         print_json({"source": start, "target": end, "trials": len(content.rows), "hash": content.hash})
     else:
-        print(f"copied {len(content.rows)} trials with hash {content.hash[:16]} from {start} to {end}")
+        echo(f"copied {len(content.rows)} trials with hash {content.hash[:16]} from {start} to {end}")
 
 
 @app.command()
@@ -68,9 +68,9 @@ def check(store: StoreText, json: Json = False) -> None:
         print_json({"store": str(place), "sound": sound, **asdict(found)})
     else:
         orphans = "" if found.orphans is None else f", {found.orphans} that the study does not ask for"
-        print(f"{place}: {found.trials} trials{orphans}")
+        echo(f"{place}: {found.trials} trials{orphans}")
         for line in found.damage:
-            print(f"damaged: {line}")
+            echo(f"damaged: {line}")
     if not sound:
         raise typer.Exit(1)
 
@@ -88,7 +88,7 @@ def repair(store: StoreText, json: Json = False) -> None:
     if json:
         print_json({"store": str(place), "backup": None, "removed": 0})
     else:
-        print(f"{place}: nothing to repair")
+        echo(f"{place}: nothing to repair")
 
 
 def _place(text: str, plan_of: str | None = None) -> "tuple[Location, Plan | None]":

@@ -12,6 +12,7 @@ from regnetlab.cli.output import (
     bar,
     column_widths,
     count,
+    echo,
     filled,
     print_json,
     print_table,
@@ -116,7 +117,7 @@ def summary(
             }
         )
         return
-    print(f"{found.model} at {shape.input}, {shape.classes:,} classes\n")
+    echo(f"{found.model} at {shape.input}, {shape.classes:,} classes\n")
     cells = _layer_rows(found, rows, "{:,}".format)
     if sum(column_widths(cells)) + len(cells[0]) - 1 > COLUMNS:
         cells = _layer_rows(found, rows, count)
@@ -202,8 +203,8 @@ def list_models(input: Input = None, classes: Classes = None, json: Json = False
     ]
     print_table(("name", "family", "year", *_COUNTS, "input", "classes"), rows, "lllrrrlr")
     reasons = [each["reason"] for each in models if each["reason"]]
-    print("".join(f"\n{filled(reason)}" for reason in reasons), end="\n" * bool(reasons))
-    print(
+    echo("".join(f"\n{filled(reason)}" for reason in reasons), end="\n" * bool(reasons))
+    echo(
         "\n"
         + filled(
             f"Families of any depth: {', '.join(ANY_DEPTH)}, as in resnet@2d, or resnet@1d@1MF near 1 MF"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener
-from regnetlab.cli.output import Json, Seed, filled, number, print_guessing, print_json
+from regnetlab.cli.output import Json, Seed, echo, filled, number, print_guessing, print_json
 from regnetlab.cli.sample import Input, OfStudy
 from regnetlab.cli.summary import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.errors import InputError
@@ -180,11 +180,11 @@ def train(
         )
     else:
         if score.ended == INTERRUPTED:
-            print(filled(f"{asked.model.text}: interrupted {rows.told()}"))
+            echo(filled(f"{asked.model.text}: interrupted {rows.told()}"))
         else:
             _print(asked, score, str(where), judged)
         if saved:
-            print(f"saved in {save}")
+            echo(f"saved in {save}")
     if problem is not None:
         raise problem
     if score.ended == INTERRUPTED:
@@ -213,5 +213,5 @@ def _print(asked: "OneTraining", score: Score, device: str, judged: Mapping[str,
         f" {judged['majority_error']:.2f}%, after {score.images:,} images, {score.seconds:.1f} s on {device};"
         f" {score.ended}"
     )
-    print(filled(line))
+    echo(filled(line))
     print_guessing(None, judged["not_learned"])

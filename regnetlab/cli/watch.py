@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from regnetlab.cli.output import COLUMNS, column_widths, print_table
+from regnetlab.cli.output import COLUMNS, column_widths, echo, print_table
 
 MOST_ROWS = 20  # workers in the table
 _HEADERS = ("worker", "device", "trains", "for", "done", "last seen")
@@ -77,10 +77,10 @@ def print_workers(workers: Sequence[dict[str, Any]], now: datetime, columns: int
     rows = [_row(each, now) for each in workers[:MOST_ROWS]]
     widths = column_widths([_HEADERS, *rows])
     room = max(12, columns - sum(widths[1:]) - 2 * len(_HEADERS) + 2)
-    print()
+    echo()
     print_table(_HEADERS, [(_shortened(row[0], room), *row[1:]) for row in rows], "lllrrr")
     if len(workers) > MOST_ROWS:
-        print(f"and {len(workers) - MOST_ROWS} more workers")
+        echo(f"and {len(workers) - MOST_ROWS} more workers")
 
 
 def lasted(since: str, now: datetime) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from regnetlab.cli.output import filled, print_json, print_table
+from regnetlab.cli.output import echo, filled, print_json, print_table
 from regnetlab.errors import InputError
 
 _Options = tuple[str | None, str | None, str | None, int | None]
@@ -57,7 +57,7 @@ def show_weights(path: Path, text: str | None, layer: str | None, options: _Opti
             }
         )
         return
-    print(f"{model.text} at {shape.input}, {shape.classes:,} classes: weights in {path}\n")
+    echo(f"{model.text} at {shape.input}, {shape.classes:,} classes: weights in {path}\n")
     rows = (
         (
             each.part,
@@ -71,4 +71,4 @@ def show_weights(path: Path, text: str | None, layer: str | None, options: _Opti
     for each in chosen:
         if layer is not None and each.values is not None:
             values = " ".join(f"{value:.4g}" for value in each.values)
-            print(f"\n{filled(f'{each.part} {each.role}: {values}')}")
+            echo(f"\n{filled(f'{each.part} {each.role}: {values}')}")

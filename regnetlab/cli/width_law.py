@@ -9,6 +9,7 @@ from regnetlab.cli.options import Errors, From, StudyOrNewest, trials_of
 from regnetlab.cli.output import (
     Json,
     count,
+    echo,
     filled,
     number,
     print_guessing,
@@ -78,16 +79,16 @@ def fit_regnet(
         return
     _print_fits(found)
     if found.incomplete:
-        print(f"\n{found.incomplete} incomplete, stopped before the last epoch: they have no error")
+        echo(f"\n{found.incomplete} incomplete, stopped before the last epoch: they have no error")
     print_guessing(**found.guessing)
     _print_spaces(found)
-    print(f"\nw_i ≈ {found.formula}" if found.formula else "")
+    echo(f"\nw_i ≈ {found.formula}" if found.formula else "")
     for sentence in found.remarks():
-        print(filled(sentence))
+        echo(filled(sentence))
     if shape is not None and networks:
         _print_derived(shape, networks, found.forced, _trained(trials))
     elif reason is not None and reason is not found.reason:
-        print("\n" + filled(f"no RegNets derived: {reason}"))
+        echo("\n" + filled(f"no RegNets derived: {reason}"))
 
 
 def _print_fits(found: "WidthLaw") -> None:
@@ -109,11 +110,11 @@ def _print_fits(found: "WidthLaw") -> None:
     )
     titles = ["R²" if each == "r2" else each for each in parameters]
     which = f"the best {_SHOWN} of {len(fits)}" if len(fits) > _SHOWN else f"{len(fits)}"
-    print(f"{found.notation} law of each network, {which}:")
-    print()
+    echo(f"{found.notation} law of each network, {which}:")
+    echo()
     print_table(("network", "space", "error %", "depths", "widths", *titles, "e_fit"), rows, "llrllrrrr")
     for name in found.unfitted:
-        print(f"{name}: {ONE_STAGE}")
+        echo(f"{name}: {ONE_STAGE}")
 
 
 def _print_spaces(found: "WidthLaw") -> None:
@@ -132,7 +133,7 @@ def _print_spaces(found: "WidthLaw") -> None:
         )
         for each in found.spaces
     )
-    print("\ngrowth of widths a stage, of the best quarter and of all networks of a space:\n")
+    echo("\ngrowth of widths a stage, of the best quarter (three at least) and of all networks:\n")
     print_table(("space", "n", "best", "all", "difference", "95% interval", "p", "widths"), rows, "lrrrrrrl")
 
 
@@ -155,15 +156,16 @@ def _print_derived(
         f" {shape.stem_width}/{shape.stem_stride}, strides {', '.join(map(str, shape.strides))}; the one with"
         " the growth of least error comes first:"
     )
-    print(f"\n{filled(text)}\n")
+    echo(f"\n{filled(text)}\n")
     rows = (
         (
-            trained.get(each.text, "–"),
+            *([trained.get(each.text, "–")] * bool(trained)),
             each.text,
             *(count(getattr(each, key)) for key in ("flops", "params", "acts")),
         )
         for each in networks
     )
-    print_table(("trained", "model", "flops", "params", "acts"), rows, "llrrr")
+    headers = (*(["trained"] * bool(trained)), "model", "flops", "params", "acts")
+    print_table(headers, rows, "l" * (1 + bool(trained)) + "rrr")
     if trained and any(each.text not in trained for each in networks):
-        print("\n– not among the RegNets that were derived and trained before")
+        echo("\n– not among the RegNets that were derived and trained before")

@@ -1,9 +1,10 @@
 """``regnetlab worker``: lend this machine to a study that runs elsewhere."""
 
-import sys
 from typing import Annotated
 
 import typer
+
+from regnetlab.cli.output import echo
 
 
 def worker(
@@ -28,4 +29,4 @@ def worker(
     from regnetlab.training.devices import find_device, most_workers
 
     count = trainings or most_workers(find_device())
-    join(scheduler, count, host, once, lambda text: print(text, file=sys.stderr, flush=True))
+    join(scheduler, count, host, once, lambda text: echo(text, err=True))

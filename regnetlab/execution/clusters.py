@@ -1,12 +1,14 @@
 """Clusters that are started for one run and end with it, one function each.
 
-What stands in ``[run.cluster]`` is passed on to Dask's own class. Without being told otherwise, nothing
-listens beyond the loopback interface; where a scheduler must be reached from other machines, its
-connections are encrypted with a key made for the run.
+What the user says is passed on to Dask's own class; a study file, which may come from elsewhere, may say only
+what neither runs nor redirects anything (``check_stated``). Without being told otherwise, nothing listens
+beyond the loopback interface; where a scheduler must be reached from other machines, its connections are
+encrypted with a key made for the run.
 """
 
+import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +22,36 @@ _QUEUES = MappingProxyType(
 
 
 KINDS = ("local", "ssh", "kubernetes", *_QUEUES)
+
+GPU_MEMORY = "gpu_memory"
+"""The key by which each worker that a batch system starts announces so many bytes of GPU memory."""
+_HIDDEN = "127.0.0.1:0"
+"""Where a scheduler serves its pages, which Dask does even where there is no dashboard."""
+_STATED = {
+    *("account", "cores", GPU_MEMORY, "interface", "job_cpu", "job_mem", "memory", "ncpus", "processes"),
+    *("project", "queue", "walltime"),
+}
+"""What a study file may say of a batch system's jobs: their size, and where they are counted and queue."""
+_PLAIN = re.compile(r"[\w.:,+@%/ -]{1,100}", re.ASCII)
+"""Texts that stay what they are in a job's script."""
+
+
+def check_stated(scheduler: str | None, options: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` where a study file says of a cluster what only the user may say.
+
+    Dask's classes run what some of their options name, and whoever runs the scheduler can run programs here.
+    """
+    own = "say it where you run it: --scheduler, and --cluster FILE for what stands in [run.cluster]"
+    if scheduler is not None and "://" in scheduler:
+        raise InputError(f"run: scheduler {scheduler!r} in a study file could be anybody's", own)
+    allowed = _STATED if scheduler in _QUEUES else ()
+    for key, value in options.items():
+        if key not in allowed:
+            raise InputError(f"run.cluster: {key!r} in a study file could run or redirect anything", own)
+        if not isinstance(value, int | float) and not (isinstance(value, str) and _PLAIN.fullmatch(value)):
+            raise InputError(
+                f"run.cluster: {key} is {str(value)[:60]!r}", "it must be a number or a plain text"
+            )
 
 
 def check_kind(kind: str) -> None:
@@ -41,14 +73,19 @@ def start_cluster(kind: str, request: Request) -> Any:
         raise
     except (TypeError, ValueError, RuntimeError, OSError) as error:
         line = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"a {kind} cluster can't be started: {line}", "look at [run.cluster]") from error
+        raise InputError(
+            f"a {kind} cluster can't be started: {line}", "look at [run.cluster], or --cluster FILE"
+        ) from error
 
 
 def _local(request: Request) -> Any:
-    from distributed import LocalCluster
+    from distributed import LocalCluster, Security
 
-    options = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50, "host": "127.0.0.1"}
-    return LocalCluster(n_workers=request.workers or 1, **(options | dict(request.cluster)))
+    _needed("cryptography", "cryptography")  # other users of this machine can reach its ports, too
+    security = Security.temporary()
+    options = {"threads_per_worker": 1, "dashboard_address": _HIDDEN, "silence_logs": 50, "host": "127.0.0.1"}
+    secured = {"security": security, "protocol": "tls"}
+    return LocalCluster(n_workers=request.workers or 1, **(options | secured | dict(request.cluster)))
 
 
 def _ssh(request: Request) -> Any:
@@ -59,14 +96,15 @@ def _ssh(request: Request) -> Any:
     hosts = request.cluster.get("hosts")
     if not isinstance(hosts, list | tuple) or len(hosts) < 2:
         raise InputError(
-            "an ssh cluster needs [run.cluster] hosts = [SCHEDULER, WORKER, …]: two names at least, both may"
-            " be the same"
+            "an ssh cluster needs hosts = [SCHEDULER, WORKER, …]: two names at least, both may be the same",
+            "write them into a TOML file of your own, and give it with --cluster FILE",
         )
     _needed("asyncssh", "asyncssh")
     options = {key: _listed(value) for key, value in request.cluster.items() if key != "hosts"}
     # Where all is this machine, nothing listens beyond it; the dashboard's port may be another run's.
     bound = {"host": "127.0.0.1"} if set(hosts) <= {"127.0.0.1", "localhost"} else {}
-    usual = {"scheduler_options": bound | {"dashboard": False}, "worker_options": bound | {"nthreads": 1}}
+    hidden = {"dashboard": False, "dashboard_address": _HIDDEN}
+    usual = {"scheduler_options": bound | hidden, "worker_options": bound | {"nthreads": 1}}
     for name, values in usual.items():
         options[name] = values | options.get(name, {})
     return SSHCluster(list(hosts), **options)
@@ -97,7 +135,10 @@ def _queued(kind: str, request: Request) -> Any:
 
         _needed("cryptography", "cryptography")
         options |= {"security": Security.temporary(), "protocol": "tls"}
-    options.setdefault("scheduler_options", {}).setdefault("dashboard_address", None)
+    options.setdefault("scheduler_options", {}).setdefault("dashboard_address", _HIDDEN)
+    if memory := options.pop(GPU_MEMORY, None):
+        announced = ["--resources", f"gpu_memory={float(memory):g}"]
+        options["worker_extra_args"] = [*options.get("worker_extra_args", ()), *announced]
     options.setdefault("cores", 1)
     options.setdefault("memory", "2GB")
     cluster = getattr(jobqueue, _QUEUES[kind])(silence_logs="CRITICAL", **options)
@@ -111,7 +152,8 @@ def _kubernetes(request: Request) -> Any:
     operator = _needed("dask_kubernetes.operator", "dask-kubernetes")
     if "image" not in request.cluster:
         raise InputError(
-            "a kubernetes cluster needs [run.cluster] image = …: an image with regnetlab[cluster]"
+            "a kubernetes cluster needs image = …: an image with regnetlab[cluster]",
+            "write it into a TOML file of your own, and give it with --cluster FILE",
         )
     return operator.KubeCluster(n_workers=request.workers or 1, **dict(request.cluster))
 

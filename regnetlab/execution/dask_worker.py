@@ -7,6 +7,7 @@ ends, does not take the worker along; killed itself, its children end with it.
 import asyncio
 import logging
 import signal
+import socket
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +21,8 @@ _TRY_EVERY = 2.0
 def join(address: str, trainings: int, host: str | None, once: bool, note: Callable[[str], None]) -> None:
     """Work for the scheduler until told to stop by SIGTERM or Ctrl-C; with ``once`` until it is gone.
 
-    ``host`` is the address of this machine that others reach it by; the loopback interface if the
-    scheduler is there. Raises ``InputError`` where a coordinator refused this worker.
+    ``host`` is the address of this machine that others reach it by, and that it listens on; by default the
+    one by which it reaches the scheduler. Raises ``InputError`` where a coordinator refused this worker.
     """
     check_address(address)
     try:
@@ -29,8 +30,7 @@ def join(address: str, trainings: int, host: str | None, once: bool, note: Calla
     except ImportError:
         raise InputError("a worker needs Dask", "install it: pip install 'regnetlab[cluster]'") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    loopback = any(each in address for each in ("://127.", "://localhost:", "://[::1]:"))
-    asyncio.run(_join(address, trainings, host or ("127.0.0.1" if loopback else None), once, note))
+    asyncio.run(_join(address, trainings, host, once, note))
     if REFUSED:
         raise InputError(REFUSED[-1])
 
@@ -45,7 +45,7 @@ async def _join(
     waiting = False
     while not stop.is_set() and not REFUSED:
         try:
-            worker = await _worker(address, trainings, host)
+            worker = await _worker(address, trainings, host or _towards(address))
         except (OSError, TimeoutError):
             if not waiting:
                 note(f"{address} does not answer; waiting for it")
@@ -60,7 +60,16 @@ async def _join(
             return
 
 
-async def _worker(address: str, trainings: int, host: str | None) -> Any:
+def _towards(address: str) -> str:
+    """The address of this machine from which it reaches that one; nothing is sent to find it."""
+    host, port = address.rpartition("://")[2].rsplit(":", 1)
+    family, kind, _, _, place = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.connect(place)
+        return str(probe.getsockname()[0])
+
+
+async def _worker(address: str, trainings: int, host: str) -> Any:
     from distributed import Worker
 
     return await Worker(
@@ -69,7 +78,7 @@ async def _worker(address: str, trainings: int, host: str | None) -> Any:
         host=host,
         resources=announced(),
         dashboard=False,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # of the pages that Dask serves all the same
         memory_limit=0,  # the trainings' memory is that of the children
         local_directory=tempfile.gettempdir(),
         death_timeout=20,

@@ -5,10 +5,8 @@ slot can: end one hung training without touching the others, tell which training
 give a whole device to one training. Cluster workers train in the same slots.
 """
 
-import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from torch import OutOfMemoryError
 
+from regnetlab.children import environment, python
 from regnetlab.execution.base import (
     MemoryLackError,
     OnStart,
@@ -76,7 +75,7 @@ class Slot:
         try:
             connection.send((fn, args))
             if not connection.poll(limit):
-                self.kill()
+                self._how_it_ended()  # waited for: the next training gets a new process, not the dying one
                 raise OverdueError(f"no answer within {limit:.0f} s")
             worked, answer = connection.recv()
         except (EOFError, OSError):
@@ -111,19 +110,15 @@ class Slot:
             raise WorkerLostError("this executor is closed")
         if self._process is None or self._process.poll() is not None or self._connection is None:
             ours, theirs = Pipe()
-            environment = {
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(each or os.curdir for each in sys.path),
-            }
-            if self.gpu is not None:  # before CUDA is first used, which is when the variable is read
-                environment["CUDA_VISIBLE_DEVICES"] = self.gpu
+            # Before CUDA is first used, which is when the variable is read.
+            gpu = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
             words = [str(theirs.fileno()), *([str(self._memory)] if self._memory else [])]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "regnetlab.execution.child", *words],
+                python("regnetlab.execution.child", *words),
                 stdin=subprocess.PIPE,  # ends when this process does, however that ends
                 stdout=2,  # stdout is the coordinator's
                 pass_fds=[theirs.fileno()],
-                env=environment,
+                env=environment(**gpu),
                 start_new_session=True,  # Ctrl-C is the coordinator's
             )
             theirs.close()

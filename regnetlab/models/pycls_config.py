@@ -6,13 +6,13 @@ initial weights (``BN``) are not read. The way back is ``export.pycls``.
 """
 
 import ast
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.files import read_foreign
 from regnetlab.models.export.pycls import BLOCK, STEMS, gives_the_same
 from regnetlab.spaces.config import SE_RATIO, Config
 from regnetlab.spaces.law import RegNetLaw
@@ -108,12 +108,7 @@ def _document(path: Path) -> Any:
     import yaml
 
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError("it is no regular file", "give a YAML config of pycls")
-        if status.st_size > _MOST_BYTES:
-            raise InputError("it is over 1 MiB, too large for a config", "give a YAML config of pycls")
-        return yaml.safe_load(path.read_bytes())
+        return yaml.safe_load(read_foreign(path, _MOST_BYTES))
     except OSError as error:
         raise InputError(f"it can't be read: {error.strerror or error}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:

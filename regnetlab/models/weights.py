@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from regnetlab.errors import InputError
-from regnetlab.files import check_output, write_atomically
+from regnetlab.files import check_output, open_foreign, write_atomically
 from regnetlab.spaces.template import Template
 
 ENDING = ".safetensors"
@@ -46,7 +46,7 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_foreign(path), safe_open(path, framework="pt") as file:
             entry = (file.metadata() or {}).get(_ENTRY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:

@@ -236,6 +236,12 @@ def _add_guessing(figure: go.Figure, errors: "pd.Series[float]", guess: Guessing
     )
 
 
+def variants(figure: go.Figure) -> list[str]:
+    """The complexities at which two spaces or more are drawn in the figure of ``edf_figure``."""
+    drawn = [trace.meta["variant"] for trace in figure.data if trace.meta and "variant" in trace.meta]
+    return [name for name in COMPLEXITIES if drawn.count(name) > 1]
+
+
 def _add_steps(
     figure: go.Figure, space: str, place: int, errors: Any, shares: Any, most: float, variant: str
 ) -> None:

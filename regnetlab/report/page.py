@@ -23,7 +23,14 @@ from regnetlab.plain import plain
 from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_tables, baselines_figure
 from regnetlab.report.compare import step_findings
 from regnetlab.report.content import Content
-from regnetlab.report.distributions import beyond, curves_figure, edf_figure, efficiency_figure, strip_figure
+from regnetlab.report.distributions import (
+    beyond,
+    curves_figure,
+    edf_figure,
+    efficiency_figure,
+    strip_figure,
+    variants,
+)
 from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
 from regnetlab.report.findings import caution, guessing_findings, guessing_sentence, overview, selection
 from regnetlab.report.latency import latency_figure, latency_rows
@@ -187,6 +194,7 @@ def page(content: Content) -> str:
         space_rows=space_rows(content),
         best_derived=best_derived(content, derived),
         forced=FORCED,
+        variants=variants(shown["edf"].figure),
         derived_rows=derived,
         failures=failure_rows(content),
         selection=selection(content),

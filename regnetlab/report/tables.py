@@ -94,8 +94,13 @@ def best_derived(content: Content, rows: Sequence[Mapping[str, Any]]) -> dict[st
     luck = "" if again is None else f", {again.spread}% again with {len(again.errors)} fresh seeds"
     tuned = [match.b for match in content.baselines.matches if match.b.model in numbers]
     if not tuned:
-        sentence = f"Its {least['error']}% are the least of {len(rows)} errors, and so a little lucky{luck}."
-        return {"number": least["number"], "model": least["model"], "sentences": [sentence]}
+        name = f"RegNet derived {least['index']}"
+        sentences = [
+            f"{name}: its {least['error']}% are the least of {len(rows)} errors, and so a little lucky{luck}."
+        ]
+        if content.baselines.notes:
+            sentences.append("Those that competed with hand-designed networks were derived before this one.")
+        return {"number": least["number"], "model": least["model"], "sentences": sentences}
     chosen = min(tuned, key=lambda each: each.tuning_error or 0.0)
     sentences = [f"{chosen.name}, which tuning chose to compete with hand-designed networks."]
     if chosen.test is not None:

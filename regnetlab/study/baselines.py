@@ -115,7 +115,7 @@ def hand_designed(plan: Plan) -> list[Contender]:
     try:
         return list(_designed(plan, tuple(plan.baselines.texts)))
     except InputError as error:
-        raise error.at("baselines") from None
+        raise error.at(f"study {plan.name}: baselines") from None
 
 
 @lru_cache(maxsize=8)  # a status asks every few seconds

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regnetlab.errors import InputError
-from regnetlab.files import write_atomically
+from regnetlab.files import read_foreign, write_atomically
 from regnetlab.spaces.custom import custom_space
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import DesignSpace
@@ -65,7 +65,7 @@ def add_space(path: Path, child: ChildSpace, comment: str) -> None:
     mode = path.stat().st_mode
     if not (mode & 0o222 and os.access(path, os.W_OK)):
         raise InputError(f"{path} can't be written: it is read-only", "make it writable; nothing is written")
-    text, there = read_text(path), path.read_bytes()
+    text, there = read_text(path), read_foreign(path, 2**20)
     newline = "\r\n" if b"\r\n" in there else "\n"
     more = ("\n" if text.endswith("\n") else "\n\n") + _block(child, comment)
     try:

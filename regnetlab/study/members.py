@@ -117,6 +117,11 @@ def _derived(plan: Plan, index: int) -> Mapping[int, Config]:
         raise InputError(f"study {plan.name} derives no RegNets", "write [derive] n = 6 in its study.toml")
     state, _ = study_so_far(plan)
     configs = {job.index: job.config for job in state.jobs if job.space == DERIVED and job.config is not None}
+    if state.outdated:
+        raise InputError(
+            f"study {plan.name} changed since its RegNets were derived: the next run derives them again",
+            f"regnetlab run {plan.name}, or write the network itself, as in anynet:d=…",
+        )
     if not configs and state.derived:
         raise InputError(f"study {plan.name}: its run could not derive a RegNet from the best networks")
     if not configs:

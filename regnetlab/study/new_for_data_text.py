@@ -94,9 +94,9 @@ def _template(plan: Plan) -> str:
     height, width = last_map(template)
     stem = f"stem stride {template.stem_stride}"
     stages = f"{halving} of {len(template.strides)} stages halve the map"
-    reason = f"the last one keeps {height}×{width} px"
+    reason = f"the last one keeps {width}×{height} px"
     least = f" (at least {LEAST_SIDE})" if min(height, width) >= LEAST_SIDE else ""
-    return f"{template.height}×{template.width} px: {stem}, then {stages}; {reason}{least}"
+    return f"{template.width}×{template.height} px: {stem}, then {stages}; {reason}{least}"
 
 
 def _regime(found: Suited) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from regnetlab.execution.base import WorkerInfo
+from regnetlab.files import open_own
 from regnetlab.training.budget import Score
 from regnetlab.trials.job import Job, Trial
 from regnetlab.trials.location import mask
@@ -127,7 +128,7 @@ def log_writer(path: Path) -> Write:
         with one_at_a_time, suppress(OSError):
             if path.exists() and path.stat().st_size > MOST_BYTES:
                 path.replace(path.with_name(f"{path.name}.1"))
-            with path.open("a", encoding="utf-8") as file:
+            with os.fdopen(open_own(path, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8") as file:
                 file.write(f"{line}\n")
 
     return write

@@ -64,7 +64,7 @@ class Running:
     executor: str = "local"
     workers: int | None = None
     scheduler: str | None = None
-    storage: str | None = None
+    storage: str | None = field(default=None, repr=False)
     send_data: bool = False
     memory: str | None = None
     cluster: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -1,5 +1,6 @@
 """Mistakes in a study file, each with its place, the key and what that accepts."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -76,16 +77,16 @@ def line_of_message(text: str, values: Mapping[str, Any], message: str) -> str:
     places: list[tuple[str | int, ...]] = []
     for section, inner in values.items():
         if isinstance(inner, dict):
-            places += [(section, key) for key in inner if f"{key} " in message]
+            places += [(section, key) for key in inner if re.search(rf"\b{re.escape(key)}\b", message)]
         elif isinstance(inner, list):
             places += [
                 (section, i, key)
                 for i, each in enumerate(inner)
                 if isinstance(each, dict)
                 for key, value in each.items()
-                if any(repr(part) in message for part in _parts(value))
+                if any(isinstance(part, str) and repr(part) in message for part in _parts(value))
             ]
-        elif repr(inner) in message:
+        elif isinstance(inner, str) and repr(inner) in message:
             places.append((section,))
     lines = [line for place in places if (line := line_of(text, place))]
     return f", line {lines[-1]}" if lines else ""

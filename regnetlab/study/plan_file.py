@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.execution.clusters import check_stated
 from regnetlab.models.families import is_family
 from regnetlab.spaces.custom import custom_space
 from regnetlab.spaces.latency import LatencyModel
@@ -222,11 +223,16 @@ def _plan(
         derived=values["derive"]["n"],
         terms=Terms(**values["compare"]),
         derive_forced=values["derive"]["force"],
-        running=Running(**values["run"]),
+        running=_running(values["run"]),
         repeated=repeated,
         reading=_reading(values),
         baselines=None if baselines is None else _contest(baselines, Recipe(**values["recipe"])),
     )
+
+
+def _running(values: dict[str, Any]) -> Running:
+    check_stated(values["scheduler"], values["cluster"])
+    return Running(**values)
 
 
 def _reading(values: Mapping[str, Any]) -> Reading:

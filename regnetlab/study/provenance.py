@@ -4,9 +4,8 @@ Kept in the store, and in provenance.json beside trials.csv, by which a study is
 """
 
 import json
-import os
 import platform
-import subprocess
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, astuple, replace
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from regnetlab import __version__
 from regnetlab.errors import InputError
 from regnetlab.execution.base import Setting
+from regnetlab.files import read_foreign
 from regnetlab.study.plan import Plan
 from regnetlab.training.budget import Budget
 from regnetlab.training.cores import usable_cores
@@ -28,6 +28,7 @@ from regnetlab.training.guessing import Guessing, guessing
 if TYPE_CHECKING:
     from regnetlab.trials.store import Store
 
+_MOST_BYTES = 2**24
 _PACKAGES = ("torch", "torchvision", "numpy", "optuna", "fvcore")
 _GUESSING = MappingProxyType(
     {
@@ -54,7 +55,7 @@ def provenance(
         "device": setting.device,
         "kernels": kernels_used(setting.kernels, setting.device),
         "workers": workers,
-        "git": _git_state(folder),
+        "git": _commit(folder),
         "data": data.name,
         "data_checksum": data.checksum,
         **data_facts(data, budget),
@@ -165,7 +166,7 @@ def written(plan: Plan) -> Mapping[str, Any]:
 def _written(plan: Plan) -> Mapping[str, Any]:
     """What stands in provenance.json."""
     try:
-        facts = json.loads(plan.provenance.read_text(encoding="utf-8"))
+        facts = json.loads(read_foreign(plan.provenance, _MOST_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{plan.provenance} can't be read: {str(error)[:200]}") from None
     if not isinstance(facts, dict) or not all(
@@ -241,26 +242,42 @@ def processor() -> str:
     return names[0] if names else platform.processor() or "unknown"
 
 
-def _git_state(folder: Path) -> str:
-    """The commit of the study's folder, and whether something there is not committed."""
+def _commit(folder: Path) -> str:
+    """The commit that is checked out in the study's folder.
 
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", *words],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
+    Git's own files are read and git is not asked: it obeys the configuration of the folder that it is asked
+    in, which may have come with a study from elsewhere and can name programs to run.
+    """
     try:
-        commit = git("rev-parse", "HEAD")
-        changed = git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.TimeoutExpired):
+        for place in (folder.resolve(), *folder.resolve().parents):
+            if (place / ".git").exists():
+                return _checked_out(place / ".git") or "unknown"
+    except (OSError, InputError, UnicodeDecodeError):
         return "unknown"
-    if not commit:
-        return "not in a git repository"
-    return f"{commit}, with uncommitted changes" if changed else commit
+    return "not in a git repository"
+
+
+def _checked_out(git: Path) -> str:
+    """What HEAD of this repository names: a commit, or a branch with one (gitrepository-layout(5))."""
+
+    def line(path: Path) -> str:
+        return read_foreign(path, _MOST_BYTES).decode().strip()
+
+    if git.is_file():  # of a worktree or submodule: a pointer
+        git = git.parent / line(git).removeprefix("gitdir:").strip()
+    shared = git / line(git / "commondir") if (git / "commondir").exists() else git
+    head = line(git / "HEAD")
+    if not head.startswith("ref:"):
+        return _hash(head)
+    branch = head.removeprefix("ref:").strip()
+    if ".." in branch or branch.startswith("/"):
+        return ""
+    if (shared / branch).exists():
+        return _hash(line(shared / branch))
+    packed = line(shared / "packed-refs") if (shared / "packed-refs").exists() else ""
+    named = (each.partition(" ") for each in packed.splitlines())
+    return next((_hash(commit) for commit, _, name in named if name == branch), "")
+
+
+def _hash(text: str) -> str:
+    return text if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", text) else ""

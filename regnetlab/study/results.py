@@ -25,7 +25,7 @@ from regnetlab.trials.terms import Terms, unchanged
 
 REPLACED = (
     "RegNets were derived again since some competed with hand-designed networks. There, names are those of"
-    " the earlier ones: {} is {}."
+    " the earlier ones: {}."
 )
 """Of a RegNet whose name in the comparison with hand-designed networks means another one elsewhere."""
 _Latencies = Mapping[str, Mapping[str, Sequence[float]]]
@@ -129,6 +129,8 @@ def compared_with_baselines(plan: Plan) -> BaselineComparison:
     facts, stated = recorded(plan), plan.baselines
     state, latencies = study_so_far(plan)
     others = replaced_regnets(state.baselines, state.jobs)
+    names = ", ".join(f"{each.name} is {each.model}" for each in others)
+    names = ", ".join(f"{each.name} is {each.model}" for each in others)
     population = (0, 0.0)
     with suppress(InputError):  # a contest may stand without the trainings of its populations
         drawn = study_trials(plan).frame
@@ -141,7 +143,7 @@ def compared_with_baselines(plan: Plan) -> BaselineComparison:
         guess=guessing_in(facts),
         guess_test=guessing_in(facts, "test"),
         population=population,
-        notes=[REPLACED.format(others[0].name, others[0].model)] if others else [],
+        notes=[REPLACED.format(names)] if others else [],
     )
 
 

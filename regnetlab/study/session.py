@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from regnetlab.errors import InputError
+from regnetlab.errors import InputError, printable
 from regnetlab.execution import check_executor, make_executor
 from regnetlab.execution.base import Report, Request, Setting, TrainingExecutor
 from regnetlab.execution.clusters import check_kind
@@ -35,6 +35,7 @@ from regnetlab.study.provenance import provenance, provenance_json, stated_facts
 from regnetlab.study.replay import replay_of_failed
 from regnetlab.study.stages import basis_of, planned_jobs
 from regnetlab.study.take_in import protocol, unread_tables
+from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.batches import check_budget, settled_images
 from regnetlab.training.budget import Budget, Score
 from regnetlab.training.datasets import DataSet, load_data
@@ -55,7 +56,11 @@ GRACE = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What something is trained with; ``None`` is what the study file says in [run] (``plan.Running``)."""
+    """What something is trained with; ``None`` is what the study file says in [run] (``plan.Running``).
+
+    ``cluster`` is a TOML file of the user's own with what Dask's class for the cluster gets, beside what the
+    study file says.
+    """
 
     executor: str | None = None
     workers: int | None = None
@@ -68,6 +73,7 @@ class Options:
     skip_unreadable: bool = False
     mirror: str | None = None
     listener: Listener = field(default_factory=Listener)
+    cluster: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,16 +383,19 @@ def _request(
         raise InputError(f"scheduler {scheduler!r} is for executor dask, and this is {executor}", "name one")
     if scheduler is not None:  # before anything is written
         (check_answers if "://" in scheduler else check_kind)(scheduler)
+    cluster = dict(plan.running.cluster)
+    if options.cluster is not None:
+        cluster |= parse_toml(read_text(options.cluster), options.cluster)
     send = options.send_data or plan.running.send_data
     return Request(
         workers=workers,
         device=device,
         scheduler=scheduler,
-        cluster=plan.running.cluster,
+        cluster=cluster,
         payload=pickle.dumps(data) if send and executor == "dask" else None,
         memory=None if plan.running.memory is None else parse_bytes(plan.running.memory),
     )
 
 
 def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

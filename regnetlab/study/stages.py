@@ -43,14 +43,16 @@ if TYPE_CHECKING:
 class State:
     """Where a study stands: its jobs, and the scores they have so far, by identity.
 
-    ``derived`` tells whether the derived RegNets were chosen already and are among the jobs, ``baselines``
-    what was settled of the comparison with the baselines.
+    ``derived`` tells whether the derived RegNets were chosen already and are among the jobs, ``outdated``
+    whether those that were chosen followed from something else than the plan asks for now; ``baselines`` what
+    was settled of the comparison with the baselines.
     """
 
     jobs: tuple[Job, ...]
     scores: Mapping[str, Score]
     derived: bool = False
     baselines: Baselines = UNSETTLED
+    outdated: bool = False
 
     @property
     def missing(self) -> list[Job]:
@@ -68,7 +70,8 @@ def study_state(plan: Plan, store: "Store") -> State:
         jobs += [*tuning_jobs(plan, settled.contenders), *final_jobs(plan, settled)]
     asked = {job.identity for job in jobs}
     scores = {key: score for key, score in store.scores(*basis).items() if key in asked}
-    return State(tuple(jobs), scores, configs is not None, settled)
+    outdated = bool(plan.derived and configs is None and store.fact("derived"))
+    return State(tuple(jobs), scores, configs is not None, settled, outdated)
 
 
 def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], None]) -> bool:
@@ -77,12 +80,15 @@ def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], 
     if plan.derived and not state.derived:
         population = population_jobs(plan, store)
         configs = _derive(plan, population, state.scores, note)
+        before = store.fact("derived").get("configs", [])
         store.keep("derived", derived_facts(plan, population, configs, basis))
+        if before and (new := len({config.text for config in configs} - {*before})):
+            note(f"RegNets were derived again, since the study changed: {new} of {len(configs)} are others")
         if replaced_regnets(state.baselines, derived_jobs(plan, configs)):
             if any(score.test_error is not None for score in state.scores.values()):
                 note(
-                    "RegNets were derived again; the comparison with hand-designed networks stays that of the"
-                    " earlier ones, since it has used the test split"
+                    "the comparison with hand-designed networks stays that of the RegNets that were derived"
+                    " before, since it has used the test split; names there are theirs"
                 )
             else:
                 store.keep("contest", {})

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from regnetlab.analysis.guessing import guessed, has_learned
+from regnetlab.errors import InputError
+from regnetlab.files import open_foreign, read_foreign
 from regnetlab.study.baselines import most_contenders
+from regnetlab.study.observer import MOST_BYTES
 from regnetlab.study.plan import Plan
 from regnetlab.study.stages import State
 from regnetlab.training.budget import COMPLETE
@@ -66,6 +69,7 @@ def status(
         **totals,
         "running": running,
         "spaces": spaces,
+        "outdated": state.outdated,
         "workers": list(workers),
         **guessed(guess, earned),
     }
@@ -175,11 +179,11 @@ class LogReader:
     def _new_lines(self) -> list[bytes]:
         before = self._offset or 0
         try:
-            with self._log.open("rb") as file:
+            with open_foreign(self._log) as file:
                 fresh = file.seek(0, os.SEEK_END) < before  # what was there is put aside
                 file.seek(0 if fresh else before)
                 new = file.read()
-        except OSError:
+        except (OSError, InputError):
             return []
         new = new[: new.rfind(b"\n") + 1]  # the rest of a line may come just now
         first, self._offset = self._offset is None, len(new) + (0 if fresh else before)
@@ -193,8 +197,8 @@ class LogReader:
 
     def _put_aside(self) -> bytes:
         try:
-            return self._log.with_name(f"{self._log.name}.1").read_bytes()
-        except OSError:
+            return read_foreign(self._log.with_name(f"{self._log.name}.1"), 2 * MOST_BYTES)
+        except (OSError, InputError):
             return b""
 
 

@@ -53,7 +53,8 @@ class Tables:
     """Finished trainings by identity, and what the tables show to be decided.
 
     ``configs`` are the derived RegNets, ``None`` where they are to be derived again: the plan asks for more
-    networks than trials.csv has, or not all of them were trained. ``latencies`` as the store keeps them.
+    networks than trials.csv has (and they are ``outdated``), or not all of them were trained. ``latencies``
+    as the store keeps them.
     """
 
     plan: Plan
@@ -61,6 +62,7 @@ class Tables:
     configs: Sequence[Config] | None
     baselines: Baselines
     latencies: Mapping[str, Mapping[str, Sequence[float]]]
+    outdated: Sequence[Config] = ()
 
     @property
     def state(self) -> State:
@@ -71,7 +73,7 @@ class Tables:
             jobs += final_jobs(self.plan, self.baselines)
         asked = {job.identity for job in jobs}
         scores = {key: score for key, (_, score) in self.trainings.items() if key in asked}
-        return State(tuple(jobs), scores, self.configs is not None, self.baselines)
+        return State(tuple(jobs), scores, self.configs is not None, self.baselines, bool(self.outdated))
 
     def basis(self, data: "DataSet", device: str | None, accept: bool) -> Basis:
         """On which data and device they count: those that provenance.json records.
@@ -131,6 +133,8 @@ class Tables:
         store.keep("changes", {"began": facts_of(plan, *basis), "accepted": accepted})
         if self.configs is not None:
             store.keep("derived", derived_facts(plan, planned_jobs(plan), self.configs, basis))
+        elif self.outdated:  # which follows from nothing that the plan asks for: they are derived again
+            store.keep("derived", {"configs": [config.text for config in self.outdated]})
         if self.baselines.contenders:
             store.keep("contest", self.baselines.as_dict(plan, basis))
             store.keep("latencies", self.latencies)
@@ -191,7 +195,9 @@ def read_tables(plan: Plan) -> Tables:
     )
     # A law may have fewer RegNets in a regime than were asked for; the contest begins once all are trained.
     decided &= len(configs) == plan.derived or bool(baselines.contenders)
-    return Tables(plan, found, configs if whole and decided and plan.derived else None, baselines, latencies)
+    known = configs if whole and decided and plan.derived else None
+    outdated = configs if known is None and decided else ()
+    return Tables(plan, found, known, baselines, latencies, outdated)
 
 
 def protocol(plan: Plan) -> str:

@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from regnetlab.errors import InputError
+from regnetlab.files import read_foreign_text
 
-_TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\-\"' ]+?)\s*\]\]?\s*(#.*)?")
+_TABLE = re.compile(r"(\[\[?)([\w.\-\"' \t]++)\]\]?[ \t]*+(#.*)?")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _MOST_BYTES = 1_000_000
 _MOST_LEVELS = 20
-_LONG_KEY = re.compile(r"(?:[\w\-\"']+[ \t]*\.[ \t]*){50}")
+_LONG_KEY = re.compile(r"(?<![\w\-\"'])(?:[\w\-\"']++[ \t]*+\.[ \t]*+){50}")
 """A key of so many parts: the parser takes memory by the square of their number."""
 
 
 def read_text(path: Path) -> str:
     """The text of this file; raises ``InputError`` where it is none, or none of a study file's size."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} is over 1 MB", "give a study file, which is a page of text")
-        return path.read_text(encoding="utf-8")
+        return read_foreign_text(path, _MOST_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} can't be read: {error}") from error
 
@@ -33,7 +32,13 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is no TOML: {error}", "see the example in the README") from error
+        single = re.search(r"^[ \t]*\[[ \t]*spaces[ \t]*\]", text, re.MULTILINE)
+        hint = (
+            "write [[spaces]], with two brackets, once for each space"
+            if single
+            else "see the example in the README"
+        )
+        raise InputError(f"{path} is no TOML: {error}", hint) from error
     except ValueError as error:  # a number of thousands of digits, a date that is none
         raise InputError(f"{path} has a value that can't be: {str(error).splitlines()[0]}") from error
     if _deep(values):
@@ -64,9 +69,9 @@ def line_of(text: str, location: tuple[str | int, ...]) -> int | None:
     counts: dict[str, int] = {}
     depth = 0
     for number, line in enumerate(text.splitlines(), start=1):
-        header = _TABLE.fullmatch(line)
+        header = _TABLE.fullmatch(line.strip())
         if header is not None:
-            name = header[2].strip("\"' ")
+            name = header[2].strip("\"' \t")
             table = tuple(part.strip("\"' ") for part in name.split("."))
             if header[1] == "[[":
                 counts[name] = counts.get(name, -1) + 1

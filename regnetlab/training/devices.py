@@ -6,8 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from regnetlab.errors import InputError, unknown
-from regnetlab.models.native.build import library
-from regnetlab.models.native.engine import LANES
+from regnetlab.models.native.build import libraries
 from regnetlab.training.cores import usable_cores
 
 
@@ -38,7 +37,7 @@ def check_kernels(name: str) -> None:
     """Raise ``InputError`` unless these kernels are known and can be had."""
     if name not in (AUTO, NATIVE, TORCH):
         raise unknown("kernels", name, (AUTO, NATIVE, TORCH))
-    if name == NATIVE and library(LANES[0]) is None:
+    if name == NATIVE and not libraries():
         raise InputError(
             "kernels 'native' can't be compiled here", "install gcc or clang, name it in CC, or use torch"
         )
@@ -46,7 +45,7 @@ def check_kernels(name: str) -> None:
 
 def kernels_used(name: str, device: str) -> str:
     """What these kernels come to on this machine: ``native`` or ``torch``."""
-    return NATIVE if name != TORCH and device == "cpu" and library(LANES[0]) is not None else TORCH
+    return NATIVE if name != TORCH and device == "cpu" and libraries() else TORCH
 
 
 def set_up(device: torch.device, threads: int = 1) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.errors import InputError
-from regnetlab.files import write_atomically
+from regnetlab.files import read_foreign_text, write_atomically
 from regnetlab.spaces.ratio import parse_ratio, ratio_text
 from regnetlab.training.budget import CurvePoint
 from regnetlab.training.correctness import unpack
@@ -187,9 +187,7 @@ class Table:
 
     def _text(self, path: Path) -> str:
         try:
-            if path.stat().st_size > _MOST_BYTES:
-                raise InputError(f"{path} is over 1 GiB", f"it is no {self.name}: move it away")
-            return path.read_text(encoding="utf-8-sig")
+            return read_foreign_text(path, _MOST_BYTES, "utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} can't be read: {error}") from error
 

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pandas as pd
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.files import read_foreign_text
 from regnetlab.models.pycls_config import is_config_file
 from regnetlab.trials.csv_header import read_header
 from regnetlab.trials.csv_tables import RETRAINED_COLUMNS, SEARCH_COLUMNS, TRIALS
@@ -76,17 +77,13 @@ def _names(files: Sequence[Path]) -> list[str]:
 def _read(path: Path, name: str, errors: ErrorUnit | None) -> Trials:
     file, study = _file_and_study(path)
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{file} is over 2 GiB", "split it")
-        if not file.is_file():  # a pipe would be waited for, a device never ends
-            raise InputError(f"{file} can't be read: it is no regular file")
         if is_optuna(file):
             found = optuna_trials(file, study, errors)
             frame = _frame(found.rows, str(path), "trial", found.reading)
             trained = frame[frame["error"].notna()]
             notes = [*found.notes, *([] if found.own else counted_twice(trained, str(path)))]
             return Trials(frame, notes=tuple(notes))
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_foreign_text(file, _MOST_BYTES, "utf-8-sig")
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

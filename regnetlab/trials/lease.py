@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from regnetlab.errors import InputError
+from regnetlab.files import open_foreign, open_own
 
 BEAT = 5.0
 """Seconds between two beats."""
 STALE = 30.0
 """Seconds without a beat after which a lease may be taken over."""
+_MOST_BYTES = 10_000
 _SETTLE = 1.0  # seconds after which of two who took a free lease together the last one stands
 
 
@@ -66,8 +68,12 @@ class StudyLock:
 def locked(path: Path) -> Iterator[StudyLock]:
     """Hold the lock file; raises ``InputError`` that names the holder where another process does."""
     try:
-        file = path.open("a+")
+        file = os.fdopen(open_own(path, os.O_RDWR | os.O_APPEND), "a+")
     except OSError as error:
+        if path.is_symlink() or path.exists():
+            raise InputError(
+                f"{path} is no lock of ours: {error.strerror}", "look what it is, and move it away"
+            ) from None
         raise InputError(
             f"{path.parent} can't be written to: {error.strerror}", "make that folder, or name another one"
         ) from None
@@ -81,13 +87,16 @@ def locked(path: Path) -> Iterator[StudyLock]:
 
 def running_models(path: Path) -> int:
     """How many models a living coordinator trains just now; 0 where there is none."""
-    if not path.exists():
+    try:
+        opened = open_foreign(path, _MOST_BYTES)
+    except (OSError, InputError):
         return 0
-    with path.open("r") as file:
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return int(_read(file).get("running") or 0)
+            running = _read(file).get("running")
+            return running if isinstance(running, int) else 0
     return 0
 
 
@@ -219,7 +228,7 @@ def _line(holder: Mapping[str, Any]) -> str:
     return f"process {holder.get('pid')} on {holder.get('host')}"
 
 
-def _read(file: IO[str]) -> dict[str, Any]:
+def _read(file: IO[str] | IO[bytes]) -> dict[str, Any]:
     file.seek(0)
     try:
         content = json.load(file)

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 from regnetlab.errors import InputError
 
@@ -15,6 +16,9 @@ _FORMS = "a file, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 _SECRET = re.compile(
     r"(?<=://)([^/@:\s]*):[^@\s]*@|((?:password|passfile|sslpassword)=)[^&\s]*", re.IGNORECASE
 )
+_SHORTEST = 4
+"""Characters of a password that is looked for in other texts: a shorter one stands in many words."""
+_known: set[str] = set()  # passwords of URLs that were read, as written and as meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,38 @@ def location_of(text: str | None, folder: Path, study: str) -> Location:
     if kind == "sqlite" and rest.startswith("///") and len(rest) > 3:
         return _file(rest[3:], folder)
     if kind in ("postgresql", "postgres", "postgresql+psycopg") and rest.startswith("//"):
-        return Database(f"postgresql:{rest}", study)
+        return Database(readable_url(f"postgresql:{rest}"), study)
     if "://" in text or not text.strip() or (separator and kind == "sqlite"):
-        raise InputError(f"storage {mask(text)!r} is not known", f"it is {_FORMS}")
+        shown = f"{kind[:20]}://…" if "://" in text else text  # what follows may be a password
+        raise InputError(f"storage {shown!r} is not known", f"it is {_FORMS}")
     return _file(text, folder)
+
+
+def readable_url(text: str) -> str:
+    """This URL, whose password no message shows from now on.
+
+    Raises:
+        InputError: It is not clear where in it a password begins and ends; nothing of it is quoted.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(text)
+        after = "" if url.drivername.startswith("sqlite") else f"{url.host}{url.database}"
+        unclear = "@" in after or (bool(after) and (not text.isprintable() or " " in text))
+    except (ArgumentError, ValueError):
+        unclear = True
+    if unclear:
+        raise InputError(
+            "the storage's URL can't be read",
+            "in a password, write @ as %40, / as %2F, : as %3A, % as %25, white space as %20",
+        )
+    secrets = [url.password, *(url.query.get(name) for name in ("password", "sslpassword"))]
+    for secret in secrets:
+        if isinstance(secret, str) and len(secret) >= _SHORTEST:
+            _known.update({secret, quote(secret, safe=""), quote_plus(secret)})
+    return text
 
 
 def from_here(text: str) -> str:
@@ -79,7 +111,9 @@ def check_no_password(text: str | None) -> None:
 
 
 def mask(text: str) -> str:
-    """The text without its passwords."""
+    """The text without passwords: those of its URLs, and of all URLs that were read."""
+    for secret in sorted(_known, key=len, reverse=True):
+        text = text.replace(secret, "***")
     return _SECRET.sub(lambda found: f"{found[2]}***" if found[2] else f"{found[1]}:***@", text)
 
 

@@ -18,7 +18,7 @@ from shlex import quote
 from typing import Any
 
 from regnetlab.errors import InputError, unknown
-from regnetlab.files import sqlite_uri
+from regnetlab.files import open_foreign, sqlite_uri
 from regnetlab.trials.csv_header import NETWORK, column_of, score_of
 from regnetlab.trials.error_units import ACCURACY, ERRORS, ErrorReading, ErrorUnit, error_reading
 from regnetlab.trials.optuna_trials import has_stages, trial_row
@@ -52,7 +52,7 @@ class OptunaTrials:
 
 def is_optuna(path: Path) -> bool:
     """Whether this file is an SQLite database, or begins as a journal of Optuna does."""
-    with path.open("rb") as file:
+    with open_foreign(path) as file:
         first = file.readline(_LONGEST_LINE)
     return first.startswith(_SQLITE) or _is_journal(first)
 
@@ -150,7 +150,7 @@ def _read_from(path: Path) -> Iterator[Any]:
     from optuna.storages.journal import JournalFileBackend
     from sqlalchemy.exc import SQLAlchemyError
 
-    with path.open("rb") as file:
+    with open_foreign(path) as file:
         if file.read(len(_SQLITE)) != _SQLITE:
             try:
                 journal = JournalStorage(JournalFileBackend(str(path)))

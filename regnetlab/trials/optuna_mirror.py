@@ -14,7 +14,7 @@ from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.ratio import MOST_NARROWING, MOST_WIDENING
 from regnetlab.training.budget import COMPLETE
 from regnetlab.trials.job import Trial
-from regnetlab.trials.location import mask
+from regnetlab.trials.location import mask, readable_url
 from regnetlab.trials.store import row_of, why
 
 
@@ -67,6 +67,8 @@ def mirror(storage: Any, study: str) -> Mirror:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if isinstance(storage, str) and "://" in storage:
+        readable_url(storage)
     try:
         made = optuna.create_study(
             storage=storage, study_name=study, direction="minimize", load_if_exists=True

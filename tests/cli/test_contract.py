@@ -25,7 +25,7 @@ KEYS = {
     ),
     "models": "{families{family name} models{acts classes family flops input name paper params reason year}}",
     "status quick": (
-        "{complete failed majority_error not_learned planned running"
+        "{complete failed majority_error not_learned outdated planned running"
         " spaces{complete failed learned median min planned space} study workers}"
     ),
     "compare --from pilot.csv": (
@@ -33,7 +33,8 @@ KEYS = {
         f" dominance{{high low space}} failed_a failed_b failures_as_worst{WITH_VERDICT} interval"
         " interval_method"
         f" kolmogorov_smirnov{{distance p p_holm}} mann_whitney{{p p_holm}} margin matched{{flops{MATCHED}}}"
-        " median_difference n_a n_b networks_to_decide{} networks_to_decide_range{} permuted"
+        " median_difference n_a n_b networks_to_decide{} networks_to_decide_estimate{}"
+        " networks_to_decide_range{} permuted"
         " planned_a planned_b power provisional"
         f" statistic superiority{INTERVAL} valid verdict verdict_single without_failures{WITH_VERDICT}}}"
         " level"

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from regnetlab.cli import main
-from regnetlab.cli.data import printable
+from regnetlab.errors import printable
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.datasets import load_data
 from tests.cli.asked import Capture, answer, complaint
@@ -125,4 +125,4 @@ def test_bad_input_is_refused_and_writes_nothing(
 
 
 def test_names_of_files_do_not_steer_the_terminal() -> None:
-    assert printable("a\x1b[31mb\udcff\nc") == "a�[31mb��c"
+    assert printable("a\x1b[31mb\udcff\nc\u202e") == r"a\x1b[31mb\udcff" + "\n" + r"c\u202e"

@@ -140,7 +140,7 @@ def test_the_status_of_a_clone_counts_the_rows_of_its_tables(
     monkeypatch.chdir(tmp_path)
     before = sorted(Path("studies/quick").iterdir())
     document = answer(capsys, "status", "quick")
-    assert document["complete"] == document["planned"] == 136
+    assert document["complete"] == document["planned"] == 138
     assert document["spaces"][0]["median"] > document["spaces"][0]["min"] > 0
     assert sorted(Path("studies/quick").iterdir()) == before
     table = Path("studies/quick/trials.csv")

@@ -24,7 +24,7 @@ def missing() -> str | None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The value of ``[run.cluster] connect_options`` by which the server lets us in, as TOML."""
+    """The ``connect_options`` by which the server lets us in, as TOML."""
     with tempfile.TemporaryDirectory(prefix="regnetlab-ssh-") as made:
         folder, port = Path(made), free_port()
         for name in ("host", "user"):

@@ -44,21 +44,20 @@ def test_a_run_asks_slurm_for_its_workers_and_gives_them_back(
     cluster: slurm.Slurm,
     calm: list[dict[str, str]],
 ) -> None:
-    text = f"""
+    text = """
 [run]
 scheduler = "slurm"
 executor = "dask"
 workers = 1
 [run.cluster]
 interface = "lo"
-tls = true
-shared_temp_directory = "{tmp_path}"
-log_directory = "{tmp_path}"
 memory = "900MB"
 walltime = "00:10:00"
 """
-    study = make_study(SMALL + text, "queued")
-    done = processes.run(study, "--data-dir", str(data_dir), env=environment(**cluster.environment))
+    study, own = make_study(SMALL + text, "queued"), tmp_path / "own.toml"
+    own.write_text(f'tls = true\nshared_temp_directory = "{tmp_path}"\nlog_directory = "{tmp_path}"\n')
+    words = ("--data-dir", str(data_dir), "--cluster", str(own))
+    done = processes.run(study, *words, env=environment(**cluster.environment))
     assert done.returncode == 0, done.stderr + cluster.ask("squeue") + cluster.logs()
     assert processes.trials_of(study) == calm
     processes.wait_for(lambda: cluster.ask("squeue", "-h") == "", 60)

@@ -27,7 +27,7 @@ def test_a_cluster_started_for_the_run_trains_the_same_bits_and_its_device_is_re
     assert done.returncode == 0, done.stderr
     assert processes.trials_of(there) == processes.trials_of(here)
     workers = LogReader(there.with_name("study.log.jsonl")).look().documents(running=False)
-    assert {each["worker"].rpartition(":")[0] for each in workers} == {"tcp://127.0.0.1"}
+    assert {each["worker"].rpartition(":")[0] for each in workers} == {"tls://127.0.0.1"}
     assert sum(each["done"] for each in workers) == 4
     device = open_store(load_plan(here).store).fact("changes")["began"]["device"]
     assert {each["device"] for each in workers} == {device}

@@ -1,7 +1,6 @@
 """The kernels compute what torch's modules compute, as near to exact arithmetic as those."""
 
 import copy
-import shutil
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from regnetlab.spaces.config import Config
 from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.template import SMALL, Template
 
-needs_a_compiler = pytest.mark.skipif(native_build.library(64) is None, reason="no C compiler here")
+needs_a_compiler = pytest.mark.skipif(not native_build.libraries(), reason="no C compiler here")
 GROUP_WIDTHS = (1, 2, 3, 4, 5, 6, 7, 8, 16, 24, 32)
 RATIOS = (1, 2, 4, 1 / 2, 1 / 4)
 
@@ -185,27 +184,68 @@ def test_other_networks_and_batches_stay_with_torch() -> None:
 def test_without_a_compiler_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CC", raising=False)
-    assert native_build.library.__wrapped__(64) is None
+    assert native_build.libraries.__wrapped__() == {}
+
+
+def compiler_of(folder: Path, script: str) -> str:
+    """A compiler that does this; ``$output`` is what it shall make."""
+    path = folder / "compiler"
+    path.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && exec echo 1\n'
+        'for word; do [ "$last" = -o ] && output=$word; last=$word; done\n' + script
+    )
+    path.chmod(0o755)
+    return str(path)
 
 
 @needs_a_compiler
-def test_a_compiler_that_fails_or_a_cache_of_others_is_no_obstacle(
+@pytest.mark.parametrize(
+    "script",
+    [
+        "exit 1",
+        ': > "$output"',
+        'echo no library > "$output"',
+        'case "$*" in *LANES=32*) exit 1;; esac; exec cc "$@"',
+        'echo "int net_new;" > other.c; exec cc -shared -o "$output" other.c',
+    ],
+    ids=["fails", "makes an empty file", "makes no library", "fails for one width", "makes another library"],
+)
+def test_a_compiler_that_makes_no_kernels_leaves_nothing_in_the_cache_and_none_are_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
+) -> None:
+    monkeypatch.setenv("CC", compiler_of(tmp_path, script))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert native_build.libraries.__wrapped__() == {}
+    assert not list((tmp_path / "cache" / "regnetlab").iterdir())
+
+
+@needs_a_compiler
+def test_a_cache_that_others_can_write_to_is_not_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    false = shutil.which("false")
-    assert false is not None
-    monkeypatch.setenv("CC", false)
-    assert native_build.library.__wrapped__(16) is None
-    monkeypatch.delenv("CC")
     shared = tmp_path / "regnetlab"
     shared.mkdir()
     shared.chmod(0o777)  # someone else could put a library there
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert native_build.library.__wrapped__(16) is not None
+    assert set(native_build.libraries.__wrapped__()) == set(native_build.LANES)
     assert not list(shared.iterdir())
-    shared.chmod(0o700)
-    assert native_build.library.__wrapped__(16) is not None
-    assert [each.suffix for each in shared.iterdir()] == [".so"]
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("damage", [b"", b"no library", None], ids=["empty", "garbage", "cut in half"])
+def test_a_damaged_library_in_the_cache_is_compiled_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, damage: bytes | None
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert set(native_build.libraries.__wrapped__()) == set(native_build.LANES)
+    kept = {path: path.read_bytes() for path in (tmp_path / "regnetlab").iterdir()}
+    assert len(kept) == 3
+    broken = min(kept)
+    broken.unlink()  # what is in use stays as it was
+    broken.write_bytes(kept[broken][: len(kept[broken]) // 2] if damage is None else damage)
+    assert set(native_build.libraries.__wrapped__()) == set(native_build.LANES)
+    found = {path: path.read_bytes() for path in (tmp_path / "regnetlab").iterdir()}
+    assert len(set(found.values()) - {damage}) >= 3
 
 
 @needs_a_compiler

@@ -101,7 +101,7 @@ def test_forced_regnets_are_marked(page: str) -> None:
 
 def test_the_card_names_the_regnet_that_tuning_chose_and_without_one_the_least_error(plan: Plan) -> None:
     for study, sentence in (
-        (plan, r"Its [\d.]+% are the least of 2 errors, and so a little lucky\."),
+        (plan, r"RegNet derived \d: its [\d.]+% are the least of 2 errors, and so a little lucky\."),
         (
             load_plan(Path("studies/fashion-mnist/study.toml")),
             r"RegNet derived 6, which tuning chose to .*Test error 13\.36 ± 0\.32%, with 8 seeds\. The"
@@ -214,11 +214,11 @@ OpenPage = Callable[..., Any]
 def open_page(browser: Any, page: str, tmp_path: Path) -> Iterator[OpenPage]:
     """Open the report from disk, offline; fails on any console error or request."""
     path = tmp_path / "report.html"
-    path.write_text(page, encoding="utf-8")
     problems: list[str] = []
     contexts = []
 
-    def opened(width: int = 1280, scheme: str = "light") -> Any:
+    def opened(width: int = 1280, scheme: str = "light", text: str = page) -> Any:
+        path.write_text(text, encoding="utf-8")
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
         )
@@ -320,11 +320,17 @@ def test_hovering_a_network_marks_it_in_every_figure(open_page: OpenPage) -> Non
 
 
 def test_distributions_can_be_seen_at_equal_complexity(open_page: OpenPage) -> None:
-    tab = open_page()
+    tab = open_page(text=render(study_content(load_plan(Path("studies/quick/study.toml")))))
     tab.locator("[data-variant=plain]").wait_for()
     tab.locator("[data-variant=flops]").click()
     shown = "document.getElementById('plot-edf').data.filter((trace) => trace.visible === true)"
-    tab.wait_for_function(f"{shown}.every((trace) => trace.meta.variant === 'flops')")
+    tab.wait_for_function(f"{shown}.length === 6 && {shown}.every((trace) => trace.meta.variant === 'flops')")
+    assert tab.locator("[data-variant=acts]").count() == 0  # of which the six spaces have no common range
+
+
+def test_where_no_space_has_networks_of_a_common_complexity_there_is_nothing_to_choose(page: str) -> None:
+    assert "data-variant" not in body(page)
+    assert "Medians at equal complexity" not in page
 
 
 def test_another_property_can_be_chosen(open_page: OpenPage) -> None:

@@ -79,13 +79,34 @@ def background(*words: str, env: Mapping[str, str] | None = None) -> Iterator["s
         process.wait()
 
 
+_HIDDEN = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+
+
 def scheduler_words(port: int, *more: str) -> list[str]:
     place = ["--host", "127.0.0.1", "--port", str(port)] if not more else ["--port", str(port)]
-    return [sys.executable, "-m", "distributed.cli.dask_scheduler", *place, "--no-dashboard", *more]
+    return [sys.executable, "-m", "distributed.cli.dask_scheduler", *place, *_HIDDEN, *more]
 
 
 def worker_words(address: str, *more: str) -> list[str]:
     return [*COMMAND, "worker", address, "--trainings", "1", *more]
+
+
+def listening(pid: int) -> set[str]:
+    """The addresses on which a process and its descendants wait for TCP connections, without ports."""
+    sockets = set()
+    for each in (pid, *children_of(pid)):
+        with suppress(OSError):
+            for entry in Path(f"/proc/{each}/fd").iterdir():
+                sockets.add(str(entry.readlink()))
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                words = bytes.fromhex(local.partition(":")[0])
+                packed = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))
+                found.add(socket.inet_ntop(family, packed))
+    return found
 
 
 def free_port() -> int:
@@ -113,6 +134,11 @@ def children_of(pid: int) -> list[int]:
     rows = [line.split() for line in text.splitlines()[1:]]
     direct = [int(child) for child, parent, state in rows if int(parent) == pid and state[0] != "Z"]
     return direct + [each for child in direct for each in children_of(child)]
+
+
+def commands_of(pid: int) -> list[str]:
+    """The command lines of all living descendants."""
+    return [Path(f"/proc/{each}/cmdline").read_bytes().decode() for each in children_of(pid)]
 
 
 def alive(pid: int) -> bool:

@@ -14,6 +14,7 @@ from tests.committed import committed_studies
 
 MakeStudy = Callable[..., Path]
 MINIMAL = '[[spaces]]\nspace = "AnyNetA"\nn = 20\n'
+OTHER = '[[spaces]]\nspace = "AnyNetB"\nn = 8\n'
 
 
 def test_a_mistake_in_a_space_says_which_as_toml_counts(make_study: MakeStudy) -> None:
@@ -113,6 +114,9 @@ def test_tables_are_written_as_toml_reads_them() -> None:
         ("seed = 1\nseed = 2\n" + MINIMAL, None, "line 2"),
         ("spaces = []", 1, "at least one entry"),
         ("seed = 1", None, "spaces is missing"),
+        ("[[spaces]]\nspace = 'AnyNetA'\nn = 2\n[regime]\nflops = '3.2:4.8M'\n" + OTHER, 5, "unit at both"),
+        ("[[spaces]]\nspace = 'AnyNetA'\nn = 8\n[ranges]\nwidth = [256, 8]\n" + OTHER, 5, "is empty"),
+        (MINIMAL + "[spaces]\nspace = 'AnyNetB'\nn = 2", None, "write [[spaces]], with two brackets"),
         ("[spaces]\nspace = 'AnyNetA'\nn = 2", 1, "write [[spaces]], once for each space"),
         (MINIMAL + MINIMAL, None, "listed twice"),
         ("this is no toml", None, "no TOML"),

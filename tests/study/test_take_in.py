@@ -16,7 +16,7 @@ from regnetlab.report.content import study_content
 from regnetlab.study.members import member
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.results import compared_with_baselines, study_trials
+from regnetlab.study.results import compared_with_baselines, study_so_far, study_trials
 from regnetlab.study.search.definition import RANDOM, Search
 from regnetlab.study.search.run import run_search
 from regnetlab.study.session import prepare
@@ -131,8 +131,13 @@ def test_where_regnets_are_derived_again_the_contest_keeps_its_own_and_no_name_m
     clone: Clone, data_dir: Path
 ) -> None:
     plan, heard = load_plan(clone("study.toml", "n = 12", "n = 16")), Heard()
+    assert study_so_far(plan)[0].outdated
+    with pytest.raises(InputError, match="the next run derives them again"):
+        member(plan, "derived1")
     state = ran(plan, data_dir, heard)
-    assert any("stays that of the earlier ones" in note for note in heard.notes)
+    assert not state.outdated
+    assert any(re.match(r"RegNets were derived again.*: [12] of 2 are others", note) for note in heard.notes)
+    assert any("stays that of the RegNets that were derived before" in note for note in heard.notes)
     check_that_no_name_means_two_networks(plan)
     plan.store.unlink()
     check_that_no_name_means_two_networks(plan)
@@ -142,14 +147,19 @@ def test_where_regnets_are_derived_again_the_contest_keeps_its_own_and_no_name_m
 def check_that_no_name_means_two_networks(plan: Plan) -> None:
     """A name that RegNets of the contest and later ones share is refused, and both networks are named."""
     (note,) = compared_with_baselines(plan).notes
-    found = re.search(r": RegNet derived (\d+) is (anynet:\S+)\.$", note)
-    assert found is not None
-    index, earlier = found.groups()
-    for name in (f"RegNet derived {index}", f"derived{index}"):
-        with pytest.raises(InputError, match=re.escape(earlier)) as refused:
-            member(plan, name)
-        assert refused.value.hint == "name one of these two"
-    assert member(plan, earlier).text == earlier
+    state, _ = study_so_far(plan)
+    derived = {f"RegNet derived {job.index}": job.model for job in state.jobs if job.space == "derived"}
+    ambiguous = [
+        each for each in state.baselines.contenders if derived.get(each.name, each.model) != each.model
+    ]
+    assert ambiguous
+    for each in ambiguous:
+        assert f"{each.name} is {each.model}" in note
+        for name in (each.name, each.name.removeprefix("RegNet ").replace(" ", "")):
+            with pytest.raises(InputError, match=re.escape(each.model)) as refused:
+                member(plan, name)
+            assert refused.value.hint == "name one of these two"
+        assert member(plan, each.model).text == each.model
 
 
 def test_regnets_derived_again_compete_as_long_as_the_test_split_was_not_used(

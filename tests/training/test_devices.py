@@ -1,7 +1,7 @@
 import pytest
 
 from regnetlab.errors import InputError
-from regnetlab.models.native.build import library
+from regnetlab.models.native.build import libraries
 from regnetlab.training.devices import check_kernels, kernels_used, trainings_per_gpu
 
 GB = 10**9
@@ -20,7 +20,7 @@ def test_a_gpu_takes_no_more_than_its_memory_holds_but_always_one() -> None:
 
 def test_kernels_are_torchs_where_asked_for_or_on_a_gpu() -> None:
     assert kernels_used("torch", "cpu") == kernels_used("auto", "cuda:0") == "torch"
-    assert kernels_used("auto", "cpu") == ("torch" if library(64) is None else "native")
+    assert kernels_used("auto", "cpu") == ("native" if libraries() else "torch")
 
 
 def test_unknown_kernels_are_refused_by_name() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.plan_text import plan_toml
@@ -42,6 +43,42 @@ def test_no_password_is_ever_shown(password: str) -> None:
     for text in (f"postgresql://me:{marked}@host:5432/db", f"postgresql://host/db?password={marked}&x=1"):
         assert marked not in mask(f"error in {text}: no")
         assert "host" in mask(text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:my secret@h/d",
+        "postgresql://me:my@secret@h/d",
+        "postgresql://me:my\tsecret@h/d",
+        "postgresql://me:my/@secret@h/d",
+        "postgresql://h/d?password=my secret",
+        "postgresql://me:my:secret@h:x/d",
+        "mysql://me:my secret@h/d",
+        "weird://me:my@secret@h",
+    ],
+)
+def test_a_url_of_which_it_is_not_clear_where_its_password_ends_is_refused_and_not_quoted(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        location_of(url, tmp_path, "s")
+    assert "secret" not in str(caught.value)
+    (tmp_path / "study.toml").write_text(SMALL)
+    monkeypatch.setenv("REGNETLAB_STORAGE", url)
+    for words in (["status"], ["run"], ["run", "--dry-run"]):
+        assert main([words[0], str(tmp_path / "study.toml"), *words[1:]]) == 2
+    monkeypatch.delenv("REGNETLAB_STORAGE")
+    assert main(["run", str(tmp_path / "study.toml"), "--storage", url]) == 2
+    assert main(["store", "copy", str(tmp_path / "study.toml"), f"{url}#s"]) == 2
+    printed = capsys.readouterr()
+    assert "secret" not in printed.out + printed.err
+
+
+def test_a_password_that_was_read_is_masked_in_every_text(tmp_path: Path) -> None:
+    location_of("postgresql://me:p%40ss%2Fword%20x@h/d", tmp_path, "s")
+    for text in ("denied for p@ss/word x", "tried p%40ss%2Fword%20x", "as p%40ss%2Fword+x"):
+        assert mask(text).endswith(" ***")
 
 
 def test_a_password_in_a_study_file_is_refused_and_one_in_the_environment_never_shown(

@@ -43,6 +43,11 @@ class Range(NamedTuple):
         return self.ends[1]
 
     @property
+    def whole(self) -> int | None:
+        """The estimate in whole networks; ``None`` where no number is enough."""
+        return math.ceil(self.estimate) if math.isfinite(self.estimate) else None
+
+    @property
     def ends(self) -> tuple[int | None, int | None]:
         """The range in whole networks."""
         low, high = (math.ceil(each) if math.isfinite(each) else None for each in (self.low, self.high))
@@ -54,13 +59,13 @@ class Range(NamedTuple):
 
     @property
     def words(self) -> str:
-        """``about 400 (250 to 900)``, or that no number can be promised."""
-        if not math.isfinite(self.estimate):
-            return "no number can be promised"
-        text = f"about {math.ceil(self.estimate):,}"
+        """``about 400 networks in each space (250 to 900)``, or that no number can be promised."""
+        if self.whole is None:
+            return "no number of networks that can be promised"
+        text = f"about {self.whole:,} networks in each space"
         if math.isfinite(self.high):
             return f"{text} ({math.ceil(self.low):,} to {math.ceil(self.high):,})"
-        return f"{text} (at least {math.ceil(self.low):,}; no number can be promised)"
+        return f"{text} ({math.ceil(self.low):,} or more)"
 
 
 def networks_range(

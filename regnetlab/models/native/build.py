@@ -1,6 +1,7 @@
 """Compiling ``kernels.c`` for this machine: once, kept in the user's cache, found again by a hash.
 
-The compiler is ``CC`` or the first of cc, gcc and clang. Without one there are no kernels.
+The compiler is ``CC`` or the first of cc, gcc and clang. Without one there are no kernels. A file in the
+cache has the digest of its content in its name, so one that was damaged since is compiled again.
 """
 
 import ctypes
@@ -10,35 +11,62 @@ import platform
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+from regnetlab.children import environment
+from regnetlab.errors import InputError
+from regnetlab.files import write_atomically
+
+LANES = (64, 32, 16)
+"""How many images the kernels can keep side by side; a batch is a multiple of one of these."""
+
 _FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
 _SECONDS = 120
+_FUNCTIONS = ("net_new", "net_free", "net_forward", "net_evaluate", "net_backward")
+_TRIAL = "import ctypes, sys; kernels = ctypes.CDLL(sys.argv[1]); [getattr(kernels, n) for n in sys.argv[2:]]"
 
 
 @cache
-def library(lanes: int) -> ctypes.CDLL | None:
-    """The kernels for ``lanes`` images side by side, or ``None`` where they can't be had."""
+def libraries() -> Mapping[int, ctypes.CDLL]:
+    """The kernels by how many images they keep side by side; empty where one of them can't be had.
+
+    All or none: else a network's batch size would decide what trains it.
+    """
     compiler = find_compiler()
     if compiler is None:
-        return None
-    source = files(__package__).joinpath("kernels.c").read_bytes()
+        return {}
+    source, folder = files(__package__).joinpath("kernels.c").read_bytes(), _cache_folder()
     try:
-        version = subprocess.run([compiler, "--version"], capture_output=True, timeout=_SECONDS, check=True)
-        facts = (source, version.stdout, repr((_FLAGS, lanes)).encode(), _processor())
-        name = f"kernels-{hashlib.sha256(b'|'.join(facts)).hexdigest()[:24]}.so"
-        folder = _cache_folder()
-        if folder is None:
-            with tempfile.TemporaryDirectory() as temporary:
-                return _load(_compiled(compiler, source, lanes, Path(temporary) / name))
-        if not (folder / name).exists():
-            _compiled(compiler, source, lanes, folder / name)
-        return _load(folder / name)
-    except (OSError, subprocess.SubprocessError):
-        return None
+        version = subprocess.run(
+            [compiler, "--version"], capture_output=True, timeout=_SECONDS, check=True, env=environment()
+        )
+        names = {
+            lanes: hashlib.sha256(
+                b"|".join((source, version.stdout, repr((_FLAGS, lanes)).encode(), _processor()))
+            ).hexdigest()[:24]
+            for lanes in LANES
+        }
+        found = (
+            {} if folder is None else {each: path for each in LANES if (path := _kept(folder, names[each]))}
+        )
+        loaded = {lanes: _load(path) for lanes, path in found.items()}
+        with tempfile.TemporaryDirectory(prefix="regnetlab-") as temporary:
+            made = _compiled(compiler, source, [each for each in LANES if each not in found], Path(temporary))
+            for lanes, path in made.items():
+                loaded[lanes] = _load(path)
+                if folder is not None:
+                    content = path.read_bytes()
+                    with suppress(InputError):  # a full disk: the next process compiles again
+                        write_atomically(folder / f"kernels-{names[lanes]}-{_digest(content)}.so", content)
+        return loaded
+    except (OSError, AttributeError, subprocess.SubprocessError):
+        return {}
 
 
 def find_compiler() -> str | None:
@@ -49,15 +77,45 @@ def find_compiler() -> str | None:
     return None
 
 
-def _compiled(compiler: str, source: bytes, lanes: int, path: Path) -> Path:
-    """Compile beside the target and move it there: another process sees all of it or nothing."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
-        (Path(temporary) / "kernels.c").write_bytes(source)
-        made = Path(temporary) / "kernels.so"
-        command = [compiler, *_FLAGS, f"-DLANES={lanes}", "-o", str(made), f"{temporary}/kernels.c", "-lm"]
-        subprocess.run(command, capture_output=True, timeout=_SECONDS, check=True)
-        made.replace(path)
-    return path
+def _kept(folder: Path, name: str) -> Path | None:
+    """The library of this name in the cache, if its content is what it was."""
+    for path in sorted(folder.glob(f"kernels-{name}-*.so")):
+        with suppress(OSError):
+            if path.stem.rpartition("-")[2] == _digest(path.read_bytes()):
+                return path
+    return None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _compiled(compiler: str, source: bytes, lanes: Sequence[int], folder: Path) -> dict[int, Path]:
+    """Compile for these lanes in this folder, at once; raises where that makes no library."""
+    (folder / "kernels.c").write_bytes(source)
+    made = {each: folder / f"{each}.so" for each in lanes}
+    running = [
+        subprocess.Popen(
+            [compiler, *_FLAGS, f"-DLANES={each}", "-o", str(path), str(folder / "kernels.c"), "-lm"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env=environment(),
+        )
+        for each, path in made.items()
+    ]
+    try:
+        for each in running:
+            if each.wait(_SECONDS):
+                raise OSError("the compiler failed")
+    finally:
+        for each in running:
+            each.kill()
+            each.wait()
+    for path in made.values():  # in a process of its own, which a file that is no library may take along
+        words = [sys.executable, "-I", "-c", _TRIAL, str(path), *_FUNCTIONS]
+        subprocess.run(words, capture_output=True, timeout=_SECONDS, check=True, env=environment())
+    return made
 
 
 def _load(path: Path) -> ctypes.CDLL:

@@ -16,11 +16,9 @@ from torch import nn
 from regnetlab.models.anynet import AnyNet
 from regnetlab.models.blocks import BottleneckBlock
 from regnetlab.models.flat import FlatParameters, together
-from regnetlab.models.native.build import library
+from regnetlab.models.native.build import LANES, libraries
 from regnetlab.spaces.complexity import config_complexity
 
-LANES = (64, 32, 16)
-"""How many images the kernels can keep side by side; a batch is a multiple of one of these."""
 _MOST_BYTES = 2**32
 
 
@@ -37,7 +35,7 @@ def native(
         return None
     # Convolutions' outputs, those behind norm and ReLU, and as much again at most for gradients.
     acts = config_complexity(model.config, model.template)["acts"]
-    if 4 * 4 * acts * batch_size > _MOST_BYTES or library(lanes) is None:
+    if 4 * 4 * acts * batch_size > _MOST_BYTES or lanes not in libraries():
         return None
     return NativeAnyNet(model, flat, batch_size, lanes)
 
@@ -51,19 +49,17 @@ class NativeAnyNet(nn.Module):
 
     def __init__(self, net: AnyNet, flat: FlatParameters, batch_size: int, lanes: int) -> None:
         super().__init__()
-        kernels = library(lanes)
-        assert kernels is not None  # ``native`` asks first
         self.net, self._flat, self._lanes, self._batch_size = net, flat, lanes, batch_size
-        self._kernels = kernels
+        self._kernels = libraries()[lanes]  # ``native`` asks first
         self._norms = [each for each in net.modules() if isinstance(each, nn.BatchNorm2d)]
         self._running, self._counts = _flat_statistics(self._norms)
         self._batch = torch.empty_like(self._running)
         self._anchor = torch.zeros((), requires_grad=True)  # lets autograd call ``_Logits.backward``
         spec = np.array(_spec(net, batch_size // lanes), np.int32)
-        self._handle = kernels.net_new(spec.ctypes.data, flat.weights.numel(), self._norms[0].eps)
+        self._handle = self._kernels.net_new(spec.ctypes.data, flat.weights.numel(), self._norms[0].eps)
         if not self._handle:
             raise MemoryError
-        self._freed = weakref.finalize(self, kernels.net_free, self._handle)
+        self._freed = weakref.finalize(self, self._kernels.net_free, self._handle)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if self.training:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
+from regnetlab.files import open_foreign
 from regnetlab.training.folders.walk import UNDECODABLE, image_formats
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _opened(path: Path) -> "Iterator[Image]":
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=image_formats()) as image:
+        with open_foreign(path) as file, Image.open(file, formats=image_formats()) as image:
             yield image
     except UnidentifiedImageError:
         ending = path.suffix.lower()

@@ -1,12 +1,14 @@
 """What a folder of images holds: counts, sizes, modes, files that are equal, what is left out."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from regnetlab.files import open_foreign
 from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.decode import Facts, UnreadableError, facts, quiet
 from regnetlab.training.folders.listener import Listener
@@ -228,14 +230,14 @@ def _equal(root: Path, files: Sequence[ImageFile]) -> tuple[tuple[str, ...], ...
 
 
 def _tail(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL))
+    with open_foreign(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
         return hashlib.blake2b(file.read(_TAIL), digest_size=16).digest()
 
 
 def _hash(path: Path) -> bytes:
     digest = hashlib.blake2b(digest_size=32)
-    with path.open("rb") as file:
+    with open_foreign(path) as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return digest.digest()

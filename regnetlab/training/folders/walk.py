@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from regnetlab.errors import InputError
+from regnetlab.files import open_foreign
 
 _CLUTTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__pycache__", "@eadir"} | {
     "$recycle.bin",
@@ -226,10 +227,12 @@ def _no_image(entry: "os.DirEntry[str]") -> str:
     if ending in _OTHERS:
         return f"no image by its ending {ending}"
     try:
-        with Path(entry.path).open("rb") as file:
+        with open_foreign(Path(entry.path)) as file:
             image = _MAGIC.match(file.read(16))
     except OSError as error:
         return f"can't be read: {error.strerror or error}"
+    except InputError:
+        return "no regular file"
     return "" if image else f"no image by its content{f', ending {ending}' if ending else ', and no ending'}"
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
+from regnetlab.files import open_foreign
 from regnetlab.training.sources.parts import MOST_BYTES, Parts, Split, checked
 from regnetlab.training.sources.published import Published
 
@@ -148,7 +149,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     number, then the data.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with open_foreign(path) as raw, gzip.open(raw) if path.suffix == ".gz" else raw as file:
             header = file.read(4 + 4 * dimensions)
             if header[:4] != bytes((0, 0, 8, dimensions)) or len(header) != 4 + 4 * dimensions:
                 raise InputError(f"{path} is no IDX file of {dimensions} dimensions", "get it again")

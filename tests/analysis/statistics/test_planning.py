@@ -86,13 +86,13 @@ def test_a_difference_that_may_be_none_promises_no_number() -> None:
     better = networks_to_decide_ranges(a, a - 0.3, 1.0)["better"]
     assert math.isfinite(better.estimate)
     assert better.high == math.inf
-    assert "no number can be promised" in better.words
+    assert "or more)" in better.words
 
 
 def test_a_range_in_words() -> None:
-    assert Range(400.2, 250.0, 1900.5).words == "about 401 (250 to 1,901)"
-    assert Range(400.0, 250.0, math.inf).words == "about 400 (at least 250; no number can be promised)"
-    assert Range(math.inf, 250.0, math.inf).words == "no number can be promised"
+    assert Range(400.2, 250.0, 1900.5).words == "about 401 networks in each space (250 to 1,901)"
+    assert Range(400.0, 250.0, math.inf).words == "about 400 networks in each space (250 or more)"
+    assert Range(math.inf, 250.0, math.inf).words == "no number of networks that can be promised"
 
 
 def test_networks_added_later_bring_a_verdict_as_far_from_its_border_as_planned_ones() -> None:
