@@ -4,7 +4,9 @@ import gc
 import io
 import os
 import sys
-from typing import Annotated
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, TextIO
 
 import typer
 from typer.exceptions import TyperException
@@ -31,7 +33,7 @@ from regnetlab.cli import (
     width_law,
     worker,
 )
-from regnetlab.cli.output import echo
+from regnetlab.cli.output import OutputError, echo
 from regnetlab.errors import InputError
 
 app = typer.Typer(
@@ -87,6 +89,8 @@ def main(arguments: list[str] | None = None) -> int:
         # What a command makes lives until it ends. Looking for garbage among a million objects again and
         # again takes a third of the time of reading a store of 100,000 trainings.
         gc.set_threshold(200_000, 20, 20)
+        sys.stdout = sys.stdout or _nowhere()  # Python has none where it is closed
+        sys.stderr = sys.stderr or _nowhere()
         for stream in (sys.stdout, sys.stderr):  # a terminal that has no × shows a question mark
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")
@@ -96,11 +100,14 @@ def main(arguments: list[str] | None = None) -> int:
     json = ["--json"] if "--json" in words else []
     words = [word for word in words if word not in ("--debug", "--json")] + json
     try:
+        _check_here()
         status = app(words, prog_name="regnetlab", standalone_mode=False)
-        sys.stdout.flush()
+        _flush()
     except (InputError, TyperException) as error:
         if debug:
             raise
+        if isinstance(error, OutputError):
+            _discard_stdout()
         if isinstance(error, InputError):
             _complain(error.what, error.hint)
         else:
@@ -115,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except (BrokenPipeError, SystemExit):
         # The reader of our output, such as head, has seen enough; typer exits by itself where it notices.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_stdout()
         return 0
     except Exception as error:
         if debug:
@@ -124,6 +131,32 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(f"unexpected {type(error).__name__}: {first} (--debug shows where)")
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _check_here() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise InputError(f"the current folder is gone ({error.strerror})", "go to another one") from None
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error) from error
+
+
+def _discard_stdout() -> None:
+    """Let what is left to print go nowhere, else Python complains about it at its end."""
+    with suppress(OSError):  # of a stdout that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, hint: str = "") -> None:

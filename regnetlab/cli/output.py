@@ -10,7 +10,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from regnetlab.errors import printable
+from regnetlab.errors import InputError, printable
 from regnetlab.plain import plain
 
 COLUMNS = 80
@@ -20,11 +20,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of everything random.")]
 
 
+class OutputError(InputError):
+    """What was to be printed can't be: a full disk, say. What was kept before stays kept."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"the output can't be written: {error.strerror or error}", "what was kept before stays kept"
+        )
+
+
 def echo(text: str = "", *, err: bool = False, file: TextIO | None = None, end: str = "\n") -> None:
     """Print a text as ``printable`` has it: on stdout, on stderr, or to a file. All output comes through
     here, but for control codes of our own.
     """
-    print(printable(text), file=file or (sys.stderr if err else sys.stdout), end=end, flush=err)
+    try:
+        print(printable(text), file=file or (sys.stderr if err else sys.stdout), end=end, flush=err)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error) from error
 
 
 def print_json(document: Any) -> None:

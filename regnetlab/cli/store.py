@@ -77,18 +77,19 @@ def check(store: StoreText, json: Json = False) -> None:
 
 @app.command()
 def repair(store: StoreText, json: Json = False) -> None:
-    """Check a store; there is nothing to repair, as no training can be kept twice or in part."""
-    from regnetlab.trials.copy import check_store
+    """Take out trainings that can't be read, with a backup beside; the next run trains them again."""
+    from regnetlab.trials.copy import repair_store
 
-    place, _ = _place(store)
-    damage = check_store(place).damage
-    if damage:
-        hint = "bring a backup back, or sqlite3 FILE .recover"
-        raise InputError(f"store {place} is damaged ({damage[0]})", hint)
+    place, plan = _place(store)
+    with _still(plan):
+        removed, backup = repair_store(place)
     if json:
-        print_json({"store": str(place), "backup": None, "removed": 0})
-    else:
+        kept = None if backup is None else str(backup)
+        print_json({"store": str(place), "backup": kept, "removed": removed})
+    elif backup is None:
         echo(f"{place}: nothing to repair")
+    else:
+        echo(f"{place}: took out {removed} training{'s' * (removed != 1)}; as it was: {backup}")
 
 
 def _place(text: str, plan_of: str | None = None) -> "tuple[Location, Plan | None]":

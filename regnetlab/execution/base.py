@@ -64,6 +64,10 @@ class MemoryLackError(WorkerLostError):
     """The training ran out of memory, the device's or the machine's; alone there it may have enough."""
 
 
+class DataLackError(MemoryLackError):
+    """The data did not fit into the memory of a training's process: no network can be trained there."""
+
+
 class WorkerRefusedError(Exception):
     """A worker can't train for this study (another version, other data): a line, and its address."""
 

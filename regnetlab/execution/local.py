@@ -20,7 +20,7 @@ from torch import OutOfMemoryError
 
 from regnetlab.children import environment, python
 from regnetlab.execution.base import (
-    MemoryLackError,
+    DataLackError,
     OnStart,
     OverdueError,
     Report,
@@ -57,13 +57,13 @@ class Slot:
         self, setting: Setting, task: Task, payload: bytes | None = None, on_start: OnStart = ignore
     ) -> Report:
         """One training; raises ``WorkerLostError`` or ``OverdueError`` where it took its process along,
-        ``MemoryLackError`` where there is no room for the data."""
+        ``DataLackError`` where there is no room for the data."""
         wanted = data_key(setting, task.job)
         if self._ready_for != wanted:
             try:
                 self._device = self.call(prepare, (setting, task.job, payload), _PREPARING)
             except (MemoryError, OutOfMemoryError):
-                raise MemoryLackError(OUT_OF_MEMORY) from None
+                raise DataLackError(OUT_OF_MEMORY) from None
             self._ready_for = wanted
         on_start(self._worker())
         report: Report = self.call(work, (setting, task.job), task.limit)

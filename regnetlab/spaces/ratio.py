@@ -23,7 +23,7 @@ def bottleneck_ratio(value: float) -> float:
     """The exact ratio meant by this number: 1, 2, 4, … or 1/2, 1/3, …; raises ``InputError``."""
     if 1 <= value <= MOST_NARROWING and value == math.floor(value):
         return int(value)
-    if 0 < value < 1:
+    if 1 / (MOST_WIDENING + 1) < value < 1:  # of the least numbers, 1 / value is infinite
         k = round(1 / value)
         if 2 <= k <= MOST_WIDENING and abs(value * k - 1) < 1e-3:
             return 1 / k

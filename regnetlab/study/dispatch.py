@@ -5,6 +5,7 @@ that kills its workers costs a study three of them and nothing else. No training
 queue with its score.
 """
 
+import re
 import threading
 import time
 from collections import Counter, deque
@@ -15,6 +16,7 @@ from functools import partial
 
 from regnetlab.errors import InputError
 from regnetlab.execution.base import (
+    DataLackError,
     MemoryLackError,
     OverdueError,
     Report,
@@ -27,13 +29,15 @@ from regnetlab.execution.base import (
 )
 from regnetlab.study.observer import Observer
 from regnetlab.study.replay import replay_command
-from regnetlab.training.budget import COMPLETE, Score
+from regnetlab.training.budget import COMPLETE, FAILED, Score
 from regnetlab.training.devices import training_bytes
 from regnetlab.training.trainer import OUT_OF_MEMORY
 from regnetlab.trials.job import Job
 
 TRIES = 3
 """How often a training that is lost with its worker is tried before it counts as failed."""
+ALIKE = 3
+"""So many trainings that fail alike before any other has ended otherwise are no failures of networks."""
 
 _HARD_MARGIN = 10.0  # seconds that the trainer, which looks at the time limit itself, may take to notice
 _SLOWER = 10.0  # how many times longer than predicted a first try may take
@@ -101,11 +105,14 @@ class Dispatch:
         self._begun: set[str] = set()
         self._devices: dict[str, str] = {}  # by host: errors of a CPU and a GPU must not be mixed
         self._pace = Pace()
+        self._works = False  # whether a training has shown that this environment can train
+        self._failing: list[tuple[Job, Report]] = []  # those before, of which it is not known yet
 
     def train(self, jobs: Sequence[Job]) -> None:
         """Train these from the first on; returns when all are kept, or soon after a stop is asked for.
 
-        Raises ``InputError`` where no worker is left that may train.
+        Raises ``InputError`` where no worker is left that may train, and where all of the first ones fail
+        alike: then it is data, compiler, libraries or machine, and nothing is kept.
         """
         queue = deque(jobs)
         while self._flying or (queue and not self._stop.is_set()):
@@ -124,6 +131,8 @@ class Dispatch:
             cancelled = [self._collect(future, queue) for future in done]
             if any(cancelled) and not self._stop.is_set():
                 self._executor.revive()
+        if not self._stop.is_set():
+            self._settle(len(self._failing) < 2)
         self._watch(0)
 
     def _submit(self, job: Job) -> None:
@@ -158,8 +167,33 @@ class Dispatch:
             if job.identity not in self._begun:  # the executor can't tell before, or its word comes later
                 self._begin(job, WorkerInfo(report.worker or report.host, report.device))
             self._pace.learn(job, report.score)
-            self._keep(job, report)
+            self._hold(job, report)
         return False
+
+    def _hold(self, job: Job, report: Report) -> None:
+        """Keep what a training earned once it is clear that it is a result of its network."""
+        self._failing.append((job, report))
+        reasons = {re.sub(r"[0-9]+", "#", each.score.ended) for _, each in self._failing}
+        alike = len(reasons) == 1 and min(reasons).startswith(FAILED)
+        if self._works or not alike or len(self._failing) >= ALIKE:
+            self._settle(self._works or not alike)
+
+    def _settle(self, works: bool) -> None:
+        """Keep what is held, or raise ``InputError`` where that shows that nothing can be trained here."""
+        held, self._failing = self._failing, []
+        if not held:
+            return
+        if not works:
+            job, report = held[0]
+            reason = report.score.ended.removeprefix(FAILED)
+            raise InputError(
+                f"the first {len(held)} trainings failed alike ({reason}), so the networks are not to blame, and"
+                " nothing of them is kept",
+                f"look at data, libraries and memory; alone: {replay_command(self._setting, job)}",
+            )
+        self._works = True
+        for each in held:
+            self._keep(*each)
 
     def _retry(self, job: Job, failure: BaseException, queue: deque[Job]) -> None:
         if isinstance(failure, WorkerRefusedError):
@@ -174,11 +208,16 @@ class Dispatch:
         times = self._lost[job.identity]
         if isinstance(failure, MemoryLackError):
             self._crowded.add(job.identity)
+        if isinstance(failure, DataLackError) and times == TRIES:
+            raise InputError(
+                "the data don't fit into the memory that a training's process may have",
+                "raise memory in [run] of the study file, or train with fewer --workers",
+            ) from None
         self._observer.on_note(_lost_line(self._setting, job, failure, times))
         if times < TRIES:
             queue.append(job)
         else:
-            self._keep(job, _failed(job, failure))
+            self._hold(job, _failed(job, failure))
 
     def _check_device(self, report: Report) -> None:
         """Raise ``InputError`` where this host trains on another kind of device than others did."""
@@ -198,7 +237,7 @@ def _failed(job: Job, failure: WorkerLostError) -> Report:
     elif isinstance(failure, OverdueError):
         reason = f"time limit of {job.budget.time_limit:g} s, {TRIES} times without any answer"
     else:
-        reason = f"failed: its worker died {TRIES} times, at last because {failure}"
+        reason = f"{FAILED}its worker died {TRIES} times, at last because {failure}"
     return Report(Score(None, (), 0.0, 0, reason), "", "")
 
 

@@ -257,6 +257,10 @@ def open_session(
         began = plan.lock.exists()
         lock: Lock = held.enter_context(locked(plan.lock))
         try:
+            if isinstance(plan.store, Path):  # which another study may have too, by its name or by a link
+                of_store = plan.store.resolve().with_suffix(".lock")
+                if of_store != plan.lock.resolve():
+                    held.enter_context(locked(of_store))
             tables = None if plan.adhoc else unread_tables(plan)
             if tables is not None:  # refused before anything is written
                 tables.check_contest()

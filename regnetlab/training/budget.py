@@ -25,6 +25,12 @@ _WARMUP = 0.4
 _LATER = MappingProxyType({"init": "paper", "input_scale": "standardised"})
 
 
+FAILED = "failed: "
+"""How the ending of a training begins that raised an error, or took its process along."""
+MOST_SECONDS = 30 * 86_400
+"""The longest time limit of a training."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """What every model of a study may see.
@@ -47,8 +53,10 @@ class Budget:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InputError(f"budget: {name} is {getattr(self, name)}", f"it must be ≥ {low}")
-        if not self.time_limit > 0:
-            raise InputError(f"budget: time_limit is {self.time_limit}", "it must be above 0 seconds")
+        if not 0 < self.time_limit <= MOST_SECONDS:
+            raise InputError(
+                f"budget: time_limit is {self.time_limit:g}", "it must be above 0 seconds, at most 30 days"
+            )
         if not self.drop_last and self.images % self.batch_size == 1:
             raise InputError(
                 f"budget: images is {self.images:,}, whose last batch of {self.batch_size} holds a single"

@@ -14,7 +14,16 @@ from regnetlab.models.flat import FlatParameters, flatten
 from regnetlab.models.initialisation import initialised
 from regnetlab.models.native.engine import native
 from regnetlab.training.batches import DeviceData, training_batches
-from regnetlab.training.budget import COMPLETE, INTERRUPTED, TIME_LIMIT, Budget, CurvePoint, Recipe, Score
+from regnetlab.training.budget import (
+    COMPLETE,
+    FAILED,
+    INTERRUPTED,
+    TIME_LIMIT,
+    Budget,
+    CurvePoint,
+    Recipe,
+    Score,
+)
 from regnetlab.training.correctness import pack
 from regnetlab.training.devices import AUTO, TORCH, precision
 from regnetlab.training.graphs import Gradients, graphed
@@ -238,4 +247,4 @@ def _reason(error: Exception) -> str:
     text = str(error).splitlines()[0][:200] if str(error) else ""
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or any(each in text for each in _NO_MEMORY):
         return OUT_OF_MEMORY
-    return f"failed: {type(error).__name__}: {text}"
+    return f"{FAILED}{type(error).__name__}: {text}"

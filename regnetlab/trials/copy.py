@@ -13,7 +13,7 @@ from regnetlab.errors import InputError
 from regnetlab.files import sqlite_uri
 from regnetlab.trials.job import RETRAINED
 from regnetlab.trials.location import Database, Location
-from regnetlab.trials.store import Store, open_store
+from regnetlab.trials.store import Store, back_up, open_store, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,10 @@ class Content:
 class Checked:
     """What was found in a store.
 
-    ``damage`` is what SQLite says about its file; ``orphans`` are trainings that the plan does not ask for
-    (of a space or budget that was changed, not those of ``retrain``), ``None`` where no plan was given. The
-    table's key makes the other counts 0: they stand here for scripts that read them.
+    ``damage`` is what SQLite says about its file, or what can't be read of ``unreadable`` trainings;
+    ``orphans`` are trainings that the plan does not ask for (of a space or budget that was changed, not those
+    of ``retrain``), ``None`` where no plan was given. The table's key makes the other counts 0: they stand
+    here for scripts that read them.
     """
 
     trials: int
@@ -93,9 +94,39 @@ def check_store(location: Location, planned: Callable[[Store], Collection[str]] 
         return Checked(0, "", damage)
     store = _existing(location)
     content = Content(store.facts(), store.rows())
+    unreadable = [(row, found) for row in content.rows if (found := problem(row))]
+    if unreadable:
+        damaged = tuple(f"{row['space']} {row['index']} ({row['model']}): {why}" for row, why in unreadable)
+        return Checked(len(content.rows), content.hash, damaged, len(unreadable))
     kept = {row["identity"] for row in content.rows if row["space"] != RETRAINED}
     orphans = None if planned is None else len(kept - set(planned(store)))
     return Checked(len(content.rows), content.hash, orphans=orphans)
+
+
+def repair_store(location: Location) -> tuple[int, Path | None]:
+    """Take out the trainings that can't be read, which the next run trains again.
+
+    Returns:
+        How many, and the copy of the store as it was, if there were any.
+
+    Raises:
+        InputError: The file itself is damaged, or the store is a database, which has backups of its own.
+    """
+    if damage := damage_of(location):
+        hint = "bring a backup back, or sqlite3 FILE .recover"
+        raise InputError(f"store {location} is damaged ({damage[0]})", hint)
+    store = _existing(location)
+    numbers = store.numbers(problem)
+    if not numbers:
+        return 0, None
+    if not isinstance(location, Path):
+        raise InputError(
+            f"store {location}: {len(numbers)} trainings can't be read",
+            f"take them out there: regnetlab_trials, number {', '.join(map(str, numbers[:5]))} …",
+        )
+    backup = back_up(location)
+    open_store(location).remove(numbers)
+    return len(numbers), backup
 
 
 def damage_of(location: Location) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ number: if it moves, the study is being run; if it stands still for ``STALE`` se
 clock, the holder is gone. No clock is compared with another, so clocks that jump or differ do no harm.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -70,7 +71,7 @@ def locked(path: Path) -> Iterator[StudyLock]:
     try:
         file = os.fdopen(open_own(path, os.O_RDWR | os.O_APPEND), "a+")
     except OSError as error:
-        if path.is_symlink() or path.exists():
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENXIO):
             raise InputError(
                 f"{path} is no lock of ours: {error.strerror}", "look what it is, and move it away"
             ) from None

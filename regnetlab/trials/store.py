@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from regnetlab.errors import InputError
 from regnetlab.files import sqlite_uri
-from regnetlab.training.budget import CurvePoint, Score
+from regnetlab.training.budget import COMPLETE, WORST, CurvePoint, Score
 from regnetlab.trials.convert import drop_older, has_older, has_others, read_older
 from regnetlab.trials.job import Trial
 from regnetlab.trials.location import Database, Location, mask
@@ -117,7 +117,7 @@ class Store:
         value = self._call(
             "read", lambda connection: connection.scalar(sql.select(_FACTS.c.value).where(*where))
         )
-        return {} if value is None else dict(json.loads(value))
+        return {} if value is None else self._facts_of(name, value)
 
     def keep(self, name: str, facts: Mapping[str, Any]) -> None:
         """Keep these facts about the study under a name, in place of what was there."""
@@ -145,7 +145,27 @@ class Store:
         """All facts by name, but for the schema and who runs the study just now."""
         query = sql.select(_FACTS.c.name, _FACTS.c.value).where(_FACTS.c.study == self._study)
         found = self._call("read", lambda connection: connection.execute(query).all())
-        return {name: json.loads(value) for name, value in sorted(found) if name not in ("schema", "lease")}
+        kept = sorted((name, value) for name, value in found if name not in ("schema", "lease"))
+        return {name: self._facts_of(name, value) for name, value in kept}
+
+    def numbers(self, wanted: Callable[[Row], object]) -> list[int]:
+        """The numbers of the rows for which this is true, which is given all that is kept of a training."""
+        query = sql.select(TRIALS).where(TRIALS.c.study == self._study).order_by(TRIALS.c.number)
+        rows = self._call("read", lambda connection: connection.execute(query).mappings().all())
+        return [row["number"] for row in rows if wanted(dict(row))]
+
+    def remove(self, numbers: Collection[int]) -> None:
+        """Take these trainings out; the next run trains them again."""
+        where = (TRIALS.c.study == self._study, TRIALS.c.number.in_(numbers))
+        self._call("written", lambda connection: connection.execute(sql.delete(TRIALS).where(*where)))
+
+    def _facts_of(self, name: str, text: str) -> dict[str, Any]:
+        try:
+            return dict(json.loads(text))
+        except (ValueError, TypeError, RecursionError):
+            raise InputError(
+                f"store {self.location}: what it keeps as {name[:40]!r} can't be read", "bring a backup back"
+            ) from None
 
     def _read(self) -> None:
         columns = (
@@ -163,9 +183,16 @@ class Store:
         gc.disable()  # nothing made here is garbage: looking for it takes half of the time
         try:
             for number, data, identity, device, curve, error, *others in rows:
-                points = tuple(starmap(CurvePoint, json.loads(curve)))
-                self._scores[data, device][identity] = Score(error, points, *others)
+                score = Score(error, _points(curve), *others)
+                if not _holds(score):
+                    raise ValueError
+                self._scores[data, device][identity] = score
                 self._last = number
+        except (ValueError, TypeError, RecursionError):
+            raise InputError(
+                f"store {self.location}: training {number} ({str(identity)[:24]}) can't be read",
+                "regnetlab store check names all such; store repair takes them out and keeps a backup",
+            ) from None
         finally:
             if collecting:
                 gc.enable()
@@ -208,6 +235,8 @@ def open_store(location: Location, snapshot: bool = False) -> Store:
         schema = _again(lambda: _opened(engine, location, snapshot))
     except (DBAPIError, sqlite3.Error) as error:
         engine.dispose()
+        if isinstance(location, Path) and not snapshot and location.exists():
+            return open_store(location, snapshot=True)  # a full disk: what is kept can be read all the same
         raise _refused(location, error) from None
     if schema > SCHEMA:
         engine.dispose()
@@ -266,6 +295,31 @@ def row_of(trial: Trial) -> dict[str, Any]:
     }
 
 
+def problem(row: Row) -> str:
+    """What can't be read of a training's row (``Store.rows``); empty where all can."""
+    try:
+        score = Score(row["error"], _points(row["curve"]), *(row[each.name] for each in _SCORE[1:]))
+    except (ValueError, TypeError, RecursionError):
+        return f"its curve is {str(row['curve'])[:40]!r}"
+    return "" if _holds(score) else f"error, seconds or ending can't be: {score.error}, {score.ended!r}"
+
+
+def _points(curve: str) -> tuple[CurvePoint, ...]:
+    return tuple(starmap(CurvePoint, json.loads(curve)))
+
+
+def _holds(score: Score) -> bool:
+    """Whether a score is one that a training can have: what was damaged seldom is."""
+    errors = [each for each in (score.error, score.test_error) if each is not None]
+    return (
+        isinstance(score.ended, str)
+        and (score.ended != COMPLETE or score.error is not None)
+        and all(isinstance(each, int | float) and 0 <= each <= WORST for each in errors)
+        and isinstance(score.seconds, int | float)
+        and isinstance(score.images, int)
+    )
+
+
 def why(error: BaseException) -> str:
     """The database's own words, in one line and without secrets."""
     cause = error
@@ -279,7 +333,8 @@ def _refused(location: Location, error: Exception) -> InputError:
     if isinstance(location, Database):
         hint = "is it running, and does the user exist?"
         return InputError(f"store {location} does not answer ({why(error)})", hint)
-    return InputError(f"store {location} can't be opened ({why(error)})", "move it away to begin again")
+    hint = "look whether its disk is full, and bring a backup back where it is damaged"
+    return InputError(f"store {location} can't be opened ({why(error)})", hint)
 
 
 def _schema(connection: sql.Connection, study: str) -> int | None:
@@ -333,7 +388,7 @@ def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
                 f"store {location} is another program's database", "name another file, or move it away"
             )
         if older and isinstance(location, Path) and not snapshot:
-            _back_up(location)
+            back_up(location)
         for table in _TABLES.sorted_tables:
             connection.execute(sql.schema.CreateTable(table, if_not_exists=True))
         _add_correct(connection)
@@ -351,13 +406,16 @@ def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
     return SCHEMA
 
 
-def _back_up(path: Path) -> None:
+def back_up(path: Path) -> Path:
+    """A copy of the file beside it, named after this moment."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    backup = path.with_name(f"{path.stem}.backup-{stamp}{path.suffix}")
     with (
         closing(sqlite3.connect(sqlite_uri(path), uri=True)) as source,
-        closing(sqlite3.connect(path.with_name(f"{path.stem}.backup-{stamp}{path.suffix}"))) as target,
+        closing(sqlite3.connect(backup)) as target,
     ):
         source.backup(target)
+    return backup
 
 
 def _add(connection: sql.Connection, study: str, rows: Iterable[Row]) -> None:

@@ -1,9 +1,12 @@
 """``regnetlab store check``, ``copy`` and ``repair``, as typed."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import optuna
+import pytest
 
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
@@ -69,6 +72,45 @@ def test_a_damaged_file_is_found_and_not_repaired(capsys: Capture, make_study: M
     capsys.readouterr()
     assert "is damaged" in complaint(capsys, ["store", "repair", str(study)])
     assert path.read_bytes() == bytes(content)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "curve = '[[1,2'",
+        "curve = '[[1,2,3,4,5,6,7]]'",
+        "curve = 'null'",
+        "error = 250.0",
+        "error = NULL",
+        "seconds = 'x'",
+    ],
+)
+def test_a_training_that_cant_be_read_is_named_and_taken_out_with_a_backup(
+    capsys: Capture, make_study: MakeStudy, change: str
+) -> None:
+    study = filled(make_study())
+    path = study.parent / "study.db"
+    with closing(sqlite3.connect(path)) as damaged, damaged:
+        damaged.execute(f"update regnetlab_trials set {change} where number = 2")
+    for command in ("status", "run", "report", "compare", "fit-regnet"):
+        assert "training 2 (" in complaint(capsys, [command, str(study)])
+    assert main(["store", "check", str(study)]) == 1
+    assert capsys.readouterr().out.count("damaged: ") == 1
+    repaired = answer(capsys, "store", "repair", str(study))
+    assert repaired["removed"] == 1
+    assert open_store(path).count() == 19
+    assert main(["store", "check", str(study)]) == 0
+    assert open_store(Path(repaired["backup"])).count() == 20
+
+
+def test_what_a_store_keeps_beside_trainings_is_named_where_it_cant_be_read(
+    capsys: Capture, make_study: MakeStudy
+) -> None:
+    study = filled(make_study())
+    open_store(study.parent / "study.db").keep("provenance", {"margin": 1.0})
+    with closing(sqlite3.connect(study.parent / "study.db")) as damaged, damaged:
+        damaged.execute("update regnetlab_facts set value = '{' where name = 'provenance'")
+    assert "keeps as 'provenance' can't be read" in complaint(capsys, ["status", str(study)])
 
 
 def test_a_journal_of_an_earlier_version_is_copied(capsys: Capture, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
 
@@ -51,7 +52,7 @@ def test_what_has_too_little_memory_is_tried_alone_then_recorded_and_nothing_els
     assert "it is recorded as failed" in tries[2]
 
 
-def test_data_that_find_no_room_are_a_failure_of_the_network_and_not_of_the_study(
+def test_data_that_find_no_room_end_the_run_and_nothing_is_kept(
     make_study: MakeStudy, data_dir: Path, tmp_path: Path
 ) -> None:
     study = make_study(SMALL.replace("n = 4", "n = 2"))
@@ -65,5 +66,6 @@ def test_data_that_find_no_room_are_a_failure_of_the_network_and_not_of_the_stud
     file.write_text(file.read_text() + full)
     env = environment(first=str(file.parent))
     done = processes.run(study, "--data-dir", str(data_dir), "--workers", "1", env=env)
-    assert done.returncode == 0, done.stderr
-    assert [row["ended"] for row in processes.trials_of(study)] == ["out of memory"] * 2
+    assert done.returncode == 2
+    assert "the data don't fit into the memory" in refusal(done.stderr, alone=False)
+    assert processes.trials_of(study) == []

@@ -85,6 +85,24 @@ def test_a_network_that_always_kills_its_worker_is_recorded_and_the_study_ends(
     assert "SIGSEGV" in rows[1]["ended"]
 
 
+def test_where_all_networks_fail_alike_the_run_ends_and_nothing_is_kept(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, calm: list[dict[str, str]]
+) -> None:
+    study, here = make_study(SMALL), tmp_path / "fault"
+    body = "if (here / 'broken').exists(): build = lambda: __import__('a_library_that_is_gone')"
+    fault = with_fault(here, body)
+    (here / "broken").touch()
+    done = run(study, data_dir, fault=fault)
+    assert done.returncode == 2
+    said = refusal(done.stderr, alone=False)
+    assert "the first 3 trainings failed alike (" in said
+    assert "a_library_that_is_gone" in said
+    assert kept(study) == 0
+    (here / "broken").unlink()
+    assert run(study, data_dir, fault=fault).returncode == 0
+    assert processes.trials_of(study) == calm
+
+
 def test_sigterm_hands_back_what_does_not_finish_in_time(
     make_study: MakeStudy, data_dir: Path, tmp_path: Path, calm: list[dict[str, str]]
 ) -> None:

@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,26 @@ from regnetlab.errors import InputError
 from regnetlab.trials import lease as leases
 from regnetlab.trials.lease import leased, locked, running_models
 from regnetlab.trials.store import open_store
-from tests.study.processes import environment
+from tests.study import processes
+from tests.study.processes import SMALL, environment
+
+
+def test_two_studies_on_one_store_are_not_run_at_once(
+    make_study: Callable[..., Path], data_dir: Path, tmp_path: Path
+) -> None:
+    one, two = make_study(SMALL, "one"), make_study(SMALL, "two")
+    shared = {"one": ["--storage", str(tmp_path / "x.db")], "two": ["--storage", str(tmp_path / "x.db")]}
+    linked = make_study(SMALL, "linked")
+    (linked.parent / "study.db").symlink_to(one.parent / "study.db")
+    with locked(tmp_path / "x.lock"):
+        for study in (one, two):
+            done = processes.run(study, "--data-dir", str(data_dir), *shared[study.parent.name])
+            assert done.returncode == 2
+            assert "is being run already" in done.stderr
+    with locked(one.parent / "study.lock"):
+        done = processes.run(linked, "--data-dir", str(data_dir))
+        assert done.returncode == 2
+        assert "is being run already" in done.stderr
 
 
 def test_a_second_coordinator_is_told_who_holds_the_study(tmp_path: Path) -> None:
