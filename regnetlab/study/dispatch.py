@@ -187,8 +187,8 @@ class Dispatch:
             job, report = held[0]
             reason = report.score.ended.removeprefix(FAILED)
             raise InputError(
-                f"the first {len(held)} trainings failed alike ({reason}), so the networks are not to blame, and"
-                " nothing of them is kept",
+                f"the first {len(held)} trainings failed alike ({reason}), so the networks are not to blame,"
+                " and nothing of them is kept",
                 f"look at data, libraries and memory; alone: {replay_command(self._setting, job)}",
             )
         self._works = True
