@@ -1,5 +1,6 @@
 """The report: what it says, that it is safe, and that a browser shows it."""
 
+import html
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -217,13 +218,19 @@ def open_page(browser: Any, page: str, tmp_path: Path) -> Iterator[OpenPage]:
     problems: list[str] = []
     contexts = []
 
-    def opened(width: int = 1280, scheme: str = "light", text: str = page) -> Any:
+    def opened(
+        width: int = 1280, scheme: str = "light", text: str = page, problems_expected: bool = False
+    ) -> Any:
         path.write_text(text, encoding="utf-8")
         context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
         )
         contexts.append(context)
         tab = context.new_page()
+        if problems_expected:
+            tab.goto(path.as_uri())
+            tab.wait_for_selector("body[data-drawn=yes]")
+            return tab
         tab.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
         tab.on("pageerror", lambda error: problems.append(str(error)))
         tab.on(
@@ -253,6 +260,19 @@ def test_a_browser_draws_every_figure_without_sideways_scrolling(
     assert tab.locator(".plot").count() >= 6
     assert tab.locator(".plot .main-svg").count() >= tab.locator(".plot").count()
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_browser_may_run_the_pages_own_scripts_and_nothing_else(page: str, open_page: OpenPage) -> None:
+    policy = html.unescape(re.findall(r'Content-Security-Policy" content="([^"]*)"', page)[0])
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe-inline'; img" in policy and "unsafe-eval" not in policy
+    evil = (
+        "<img src=x onerror='window.ran = 1'><script>window.ran = 1</script><iframe src='//a'></iframe>"
+    )
+    tab = open_page(text=page.replace("<main>", f"<main>{evil}"), problems_expected=True)
+    tab.evaluate("document.body.insertAdjacentHTML('beforeend', `<img src=y onerror='window.ran = 1'>`)")
+    tab.wait_for_timeout(300)
+    assert tab.evaluate("window.ran") is None
 
 
 def test_dark_and_light_have_readable_text(open_page: OpenPage) -> None:
@@ -381,6 +401,8 @@ def test_five_thousand_networks_stay_smooth(browser: Any, tmp_path: Path) -> Non
     tab.goto(path.as_uri())
     tab.wait_for_selector("body[data-drawn=yes]")
     assert tab.evaluate("document.getElementById('plot-property').data[0].type") == "scattergl"
+    assert "unsafe-eval" in text  # by which Plotly's WebGL is compiled; without it nothing is drawn
+    assert tab.locator("#plot-property .no-webgl:visible").count() == 0
     assert tab.locator("#table tbody tr").count() == 25
     tab.close()
 
