@@ -38,7 +38,8 @@ def echo(text: str = "", *, err: bool = False, file: TextIO | None = None, end: 
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(error) from error
+        if not err:  # a terminal that was closed is no reason to stop
+            raise OutputError(error) from error
 
 
 def print_json(document: Any) -> None:

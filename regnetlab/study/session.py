@@ -196,6 +196,7 @@ class Session:
     def _watch(self, running: int) -> None:
         self._lock.say(running)
         self._lock.check()
+        self.store.check_there()
 
     def _check_computed_on(self, device: str) -> None:
         """That what computes is what computed before; a cluster's workers say it once they trained."""
@@ -336,8 +337,8 @@ def device_here(prepared: Prepared) -> str | None:
 def stop_on_signals(note: Callable[[str], None]) -> Iterator[Stop]:
     """What is in flight is finished, nothing new begun, after the first Ctrl-C; the second ends at once.
 
-    SIGTERM comes from a batch system that will soon kill: what is not finished within ``GRACE`` seconds
-    is handed back.
+    SIGTERM comes from a batch system that will soon kill, SIGHUP from a terminal that was closed (unless it
+    is ignored, as under ``nohup``): what is not finished within ``GRACE`` seconds is handed back.
     """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -347,17 +348,20 @@ def stop_on_signals(note: Callable[[str], None]) -> Iterator[Stop]:
     def ask(number: int, frame: object) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        if number == signal.SIGTERM and stop.deadline is None:
+        if number != signal.SIGINT and stop.deadline is None:
             stop.deadline = time.monotonic() + GRACE
         if stop.is_set():
             return
         stop.asked.set()
-        if number == signal.SIGTERM:
+        if number != signal.SIGINT:
             note(f"stopping: what is in flight has {GRACE:.0f} s to finish, else it is handed back")
         else:
             note("stopping: the models in flight are finished first (again to stop at once)")
 
-    kept = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    kept = {each: signal.signal(each, ask) for each in numbers}
     try:
         yield stop
     finally:

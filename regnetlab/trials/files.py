@@ -27,6 +27,7 @@ from regnetlab.trials.rows import UNNAMED, Row, counted_twice, network_of, with_
 from regnetlab.trials.table import NETWORK, Trials, own_columns
 
 _MOST_BYTES = 2**31
+_MOST_COLUMNS = 10_000
 
 
 def read_trials(files: Sequence[Path], errors: ErrorUnit | None = None) -> Trials:
@@ -120,6 +121,8 @@ def parse_trials(text: str, source: str, errors: ErrorUnit | None = None) -> Tri
                 f"{source} holds the best networks trained again, which are no random sample of a space",
                 "its result: regnetlab retrain, and the report of its study",
             )
+        if len(names) > _MOST_COLUMNS:
+            raise InputError(f"{source} has {len(names):,} columns", f"give {_MOST_COLUMNS:,} at most")
         header = read_header(names, source, accuracies=bool(errors and errors.startswith(ACCURACY)))
         reader.fieldnames = header.columns
         for row in reader:

@@ -74,7 +74,17 @@ class Store:
         self._study = study_name(location)
         self._last = 0  # number of the row read last; a finished training never changes
         self._scores: dict[tuple[str, str], dict[str, Score]] = defaultdict(dict)  # by data and device
+        self._file = _inode(location)
         weakref.finalize(self, engine.dispose)
+
+    def check_there(self) -> None:
+        """Raise ``InputError`` where the file was removed or replaced since it was opened: what is written
+        to it then is lost."""
+        if self._file is not None and _inode(self.location) != self._file:
+            raise InputError(
+                f"store {self.location} was removed or replaced while the study ran",
+                "put it back if it was moved, then run again; where it is gone, trials.csv is taken in",
+            )
 
     def scores(self, data: str, device: str | None = None) -> dict[str, Score]:
         """By identity the score of every training on these data, and on this device if one is given.
@@ -293,6 +303,17 @@ def row_of(trial: Trial) -> dict[str, Any]:
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "correct": score.correct,
     }
+
+
+def _inode(location: Location) -> tuple[int, int] | None:
+    """Which file lies there, if one does."""
+    if not isinstance(location, Path):
+        return None
+    try:
+        found = location.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def problem(row: Row) -> str:

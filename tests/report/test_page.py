@@ -266,9 +266,7 @@ def test_a_browser_may_run_the_pages_own_scripts_and_nothing_else(page: str, ope
     policy = html.unescape(re.findall(r'Content-Security-Policy" content="([^"]*)"', page)[0])
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
     assert "unsafe-inline'; img" in policy and "unsafe-eval" not in policy
-    evil = (
-        "<img src=x onerror='window.ran = 1'><script>window.ran = 1</script><iframe src='//a'></iframe>"
-    )
+    evil = "<img src=x onerror='window.ran = 1'><script>window.ran = 1</script><iframe src='//a'></iframe>"
     tab = open_page(text=page.replace("<main>", f"<main>{evil}"), problems_expected=True)
     tab.evaluate("document.body.insertAdjacentHTML('beforeend', `<img src=y onerror='window.ran = 1'>`)")
     tab.wait_for_timeout(300)

@@ -103,6 +103,39 @@ def test_where_all_networks_fail_alike_the_run_ends_and_nothing_is_kept(
     assert processes.trials_of(study) == calm
 
 
+def test_a_store_that_is_removed_during_a_run_ends_it_and_the_next_run_goes_on(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, calm: list[dict[str, str]]
+) -> None:
+    study = make_study(SMALL)
+    body = f"if seed == {calm[3]['seed']} and not (here / 'go').exists(): time.sleep(3600)"
+    fault = with_fault(tmp_path / "fault", body)
+    words = ["--data-dir", str(data_dir), "--device", "cpu", "--workers", "1"]
+    process = processes.start("run", str(study), *words, env=environment(first=fault))
+    processes.wait_for(lambda: kept(study) >= 1)
+    (study.parent / "study.db").unlink()
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == 2
+    assert "was removed or replaced while the study ran" in refusal(said, alone=False)
+    (tmp_path / "fault" / "go").touch()
+    assert run(study, data_dir, fault=fault).returncode == 0
+    assert processes.trials_of(study) == calm
+
+
+def test_a_terminal_that_is_closed_leaves_the_tables_behind(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, calm: list[dict[str, str]]
+) -> None:
+    study = make_study(SMALL)
+    body = f"if seed == {calm[3]['seed']} and not (here / 'go').exists(): time.sleep(4)"
+    fault = with_fault(tmp_path / "fault", body)
+    words = ["--data-dir", str(data_dir), "--device", "cpu", "--workers", "2"]
+    process = processes.start("run", str(study), *words, env=environment(first=fault))
+    processes.wait_for(lambda: kept(study) == 3)
+    os.kill(process.pid, signal.SIGHUP)
+    process.communicate(timeout=100)
+    assert process.returncode == 0
+    assert processes.trials_of(study) == calm
+
+
 def test_sigterm_hands_back_what_does_not_finish_in_time(
     make_study: MakeStudy, data_dir: Path, tmp_path: Path, calm: list[dict[str, str]]
 ) -> None:

@@ -25,9 +25,11 @@ _CLUTTER = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__
     "@recycle",
     "#snapshot",
 }
-_NOT_READ = {"EPS", "MPEG", "BUFR", "GRIB", "HDF5", "WMF"}
-"""Formats that Pillow recognises and can't decode, or only by running another program (EPS)."""
-_USUAL = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
+_READ = (
+    *("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "CUR", "DCX", "DDS", "DIB", "FITS", "FLI", "HEIF"),
+    *("ICNS", "ICO", "JPEG2000", "MPO", "PCX", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA", "XBM", "XPM"),
+)
+"""Formats that are read, tried in this order: of pixels, and decoded without another program (as EPS is)."""
 _MAGIC = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM....\0\0\0\0|RIFF....WEBP|II\*\0|MM\0\*", re.DOTALL
 )
@@ -123,12 +125,11 @@ def holds_classes(root: Path) -> bool:
 
 @cache
 def image_formats() -> tuple[str, ...]:
-    """Pillow's formats that are read: all but those that need another program or can't be decoded."""
+    """The formats that are read and that this Pillow knows."""
     from PIL import Image
 
     Image.init()
-    others = sorted(Image.OPEN.keys() - _NOT_READ - set(_USUAL))
-    return (*_USUAL, *others)  # tried in this order
+    return tuple(each for each in _READ if each in Image.OPEN)
 
 
 @cache
