@@ -1,0 +1,157 @@
+"""A study or data that came from someone else run nothing, write nowhere else, and don't hang."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from regnetlab.cli import main
+from regnetlab.study.plan_file import load_plan
+from tests.cli.asked import Capture, complaint
+from tests.study.processes import SMALL
+from tests.study.running import ran
+
+MakeStudy = Callable[..., Path]
+
+
+def program(path: Path, ran: Path) -> str:
+    """A program that leaves a trace."""
+    path.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@pytest.mark.parametrize("bare", [False, True], ids=["a repository", "a bare one beside"])
+def test_a_studys_git_configuration_names_no_program_that_is_run(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, bare: bool
+) -> None:
+    study, trace = make_study(SMALL), tmp_path / "ran"
+    evil = program(tmp_path / "evil", trace)
+
+    def git(*words: str) -> None:
+        identity = ["-c", "user.name=x", "-c", "user.email=x@y"]
+        subprocess.run(["git", *identity, *words], cwd=study.parent, check=True, capture_output=True)
+
+    git("init", "-q", *(["--bare", "."] if bare else []))
+    if not bare:
+        git("add", "study.toml")
+        git("commit", "-qm", "a study")
+    git("config", "core.fsmonitor", evil)
+    git("config", "core.pager", evil)
+    git("config", "filter.x.clean", evil)
+    (study.parent / ".gitattributes").write_text("* filter=x\n")
+    study.write_text(study.read_text() + "\n# changed\n")
+    ran(load_plan(study), data_dir)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'scheduler = "tcp://198.51.100.7:8786"',
+        'scheduler = "tls://198.51.100.7:8786"',
+        'scheduler = "local"\n[run.cluster]\npreload = "import os"',
+        'scheduler = "local"\n[run.cluster]\nscheduler_kwargs = { preload = "x.py" }',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\njob_script_prologue = ["touch ran"]',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\npython = "/tmp/evil"',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\ntls = false',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\nqueue = "batch\\ntouch ran"',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\nqueue = "$(touch ran)"',
+        'scheduler = "ssh"\n[run.cluster]\nhosts = ["198.51.100.7", "198.51.100.7"]',
+        'scheduler = "kubernetes"\n[run.cluster]\nimage = "example.org/evil"',
+        '[run.cluster]\npreload = ["x.py"]',
+    ],
+)
+def test_a_study_file_names_no_code_no_host_and_no_way_around_encryption(
+    capsys: Capture, make_study: MakeStudy, text: str
+) -> None:
+    study = make_study(f'{SMALL}\n[run]\nexecutor = "dask"\n{text}\n')
+    for command in (["run"], ["run", "--dry-run"], ["status"]):
+        assert "run" in complaint(capsys, [command[0], str(study), *command[1:]])
+    assert [each.name for each in study.parent.iterdir()] == ["study.toml"]
+
+
+def test_the_size_and_queue_of_a_batch_systems_jobs_may_stand_in_a_study_file(make_study: MakeStudy) -> None:
+    text = (
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "ib0"\nqueue = "gpu-short"\nwalltime = "04:00:00"\n'
+    )
+    study = make_study(
+        f'{SMALL}\n[run]\nexecutor = "dask"\n{text}memory = "4 GB"\ncores = 1\ngpu_memory = 60e9\n'
+    )
+    assert load_plan(study).running.cluster["queue"] == "gpu-short"
+
+
+@pytest.mark.parametrize("name", ["study.lock", "study.log.jsonl"])
+def test_a_link_in_place_of_a_file_that_a_run_writes_to_harms_nothing(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, capsys: Capture, name: str
+) -> None:
+    study, precious = make_study(SMALL), tmp_path / "precious"
+    precious.write_text("kept")
+    (study.parent / name).symlink_to(precious)
+    words = ["run", str(study), "--data-dir", str(data_dir), "--device", "cpu", "--executor", "inline"]
+    assert main(words) == (2 if name == "study.lock" else 0)
+    capsys.readouterr()
+    assert precious.read_text() == "kept"
+
+
+def test_postscript_under_the_name_of_a_picture_starts_no_program(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace, programs = tmp_path / "ran", tmp_path / "bin"
+    programs.mkdir()
+    for name in ("gs", "gswin64c"):
+        program(programs / name, trace)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    for i in range(4):
+        for kind in ("a", "b"):
+            folder = tmp_path / "pets" / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{i}.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+    assert "no image by its content" in complaint(capsys, ["data", "show", str(tmp_path / "pets")])
+    assert not trace.exists()
+
+
+def test_a_pipe_under_the_name_of_a_picture_or_a_table_is_not_waited_for(
+    tmp_path: Path, capsys: Capture, make_study: MakeStudy
+) -> None:
+    (tmp_path / "pets" / "a").mkdir(parents=True)
+    os.mkfifo(tmp_path / "pets" / "a" / "x.png")
+    complaint(capsys, ["data", "show", str(tmp_path / "pets")])
+    os.mkfifo(tmp_path / "t.csv")
+    for path in (tmp_path / "t.csv", Path("/dev/zero")):
+        assert "no regular file" in complaint(capsys, ["compare", "--from", str(path)])
+    study = make_study(SMALL)
+    os.mkfifo(study.parent / "trials.csv")
+    for command in ("run", "status", "compare"):
+        assert "no regular file" in complaint(capsys, [command, str(study)])
+    os.mkfifo(study.parent / "pipe.toml")
+    complaint(capsys, ["run", str(study.parent / "pipe.toml")])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 900_000,
+        "a." * 450_000,
+        "[" * 20_000 + " " * 20_000,
+        "[ " * 200_000,
+        '"' * 400_000,
+        "a = [" * 3_000,
+    ],
+    ids=["a key", "a key of many parts", "brackets", "brackets and spaces", "quotes", "nested"],
+)
+def test_a_study_file_that_is_long_in_one_way_is_refused_soon(
+    capsys: Capture, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "study.toml").write_text(text + "\n")
+    complaint(capsys, ["run", str(tmp_path / "study.toml"), "--dry-run"])
+
+
+def test_a_table_of_very_many_columns_is_refused(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(",".join(f"c{i}" for i in range(200_000)) + "\n" + "," * 199_999 + "\n")
+    assert "has 200,000 columns" in complaint(capsys, ["compare", "--from", str(path)])
