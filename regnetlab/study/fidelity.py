@@ -119,6 +119,7 @@ def run_fidelity(
         InputError: As ``run.run_study`` does.
     """
     from regnetlab.study.session import open_session, prepare  # torch
+    from regnetlab.study.take_in import read_ladder
     from regnetlab.training.batches import check_budget
 
     prepared = prepared or prepare(plan, options)
@@ -126,6 +127,12 @@ def run_fidelity(
         check_budget(prepared.data, budget)
     with open_session(prepared, options, observer) as session:  # also notices what changed
         state = ladder(prepared.plan, budgets, networks)
+        kept = read_ladder(prepared.plan, state.missing, basis_of(session.store))
+        if kept:
+            session.store.add_all(kept)
+            count = f"{len(kept):,} training{'s' * (len(kept) != 1)}"
+            session.observer.on_note(f"{count} taken in from {plan.fidelity.name}")
+            state = ladder(prepared.plan, budgets, networks)
         try:
             session.observer.on_begin(state.jobs, state.scores)
             session.train(state.jobs)

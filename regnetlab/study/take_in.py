@@ -35,7 +35,7 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import data_facts, device_in, written
 from regnetlab.study.stages import State, derived_facts, derived_jobs, planned_jobs
 from regnetlab.training.budget import COMPLETE, WORST, CurvePoint, Score
-from regnetlab.trials.csv_tables import BASELINES, LATENCY_BATCHES, TRIALS, Table
+from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY_BATCHES, TRIALS, Table
 from regnetlab.trials.csv_tables import RETRAINED as RETRAINED_TABLE
 from regnetlab.trials.job import DERIVED, FINAL, MOST_AGAIN, RETRAINED, TUNING, Job, Trial, fresh_seeds
 from regnetlab.trials.networks import STAGE_COLUMNS
@@ -198,6 +198,35 @@ def read_tables(plan: Plan) -> Tables:
     known = configs if whole and decided and plan.derived else None
     outdated = configs if known is None and decided else ()
     return Tables(plan, found, known, baselines, latencies, outdated)
+
+
+def read_ladder(plan: Plan, jobs: Iterable[Job], basis: Basis) -> list[Trial]:
+    """The trainings in fidelity.csv among these jobs, where provenance.json says that they were made on the
+    same data, by the same device and protocol; otherwise none.
+
+    Raises:
+        InputError: A row is of another network or seed than the job of its place.
+    """
+    facts, path = written(plan), plan.fidelity
+    same = facts.get("data_checksum") == basis.data and device_in(facts) == (basis.device or "")
+    if not path.exists() or not same or facts.get("protocol", protocol(plan)) != protocol(plan):
+        return []
+    budget_names = ("images", "epochs", "batch_size", "validation")
+    asked = {
+        (*(getattr(job.budget, name) for name in budget_names), job.space, job.index, job.replicate): job
+        for job in jobs
+    }
+    found: dict[str, tuple[Job, Score]] = {}
+    for line, row in FIDELITY.rows(path):
+        where = f"{path.name}, line {line}"
+        job = asked.get(tuple(row[name] for name in (*budget_names, "space", "index", "replicate")))
+        if job is not None:
+            expected = {name: getattr(job, name) for name in ("model", "seed", *_COUNTS)}
+            _check_row(FIDELITY, row, expected, where, path)
+            curve = _curve(row["curve"], where, path)
+            seen = {"images": curve[-1].images if curve else 0}
+            _add(found, job, _score(row | seen, job, where, path), where, path)
+    return [Trial(job, score, basis.data, basis.device or "") for job, score in found.values()]
 
 
 def protocol(plan: Plan) -> str:

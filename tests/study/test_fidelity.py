@@ -168,3 +168,36 @@ def test_too_few_networks_to_rank_are_refused(plan: Plan) -> None:
 
 def test_a_space_with_fewer_networks_gives_what_it_has(plan: Plan) -> None:
     assert len(ladder(plan, parse_ladder("32", plan.budget), 50).jobs) == 2 * 4 * 2 * 2
+
+
+def test_a_ladder_that_came_without_its_store_is_not_climbed_again(
+    plan: Plan, data_dir: Path, tmp_path: Path
+) -> None:
+    climb(plan, data_dir)
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    for file in (plan.folder / "study.toml", plan.fidelity, plan.provenance):
+        shutil.copy(file, clone)
+    there, heard = load_plan(clone / "study.toml"), Heard()
+    run_fidelity(there, options(data_dir), heard, parse_ladder("32", there.budget), 3)
+    assert heard.trained == []
+    assert f"{trainings(plan)} trainings taken in from fidelity.csv" in heard.notes
+    assert there.fidelity.read_bytes() == plan.fidelity.read_bytes()
+    assert climb(there, data_dir, networks=4) > trainings(plan)  # what is missing is trained
+
+
+def test_a_ladder_of_other_networks_is_refused_and_one_of_unknown_origin_climbed_again(
+    plan: Plan, data_dir: Path, tmp_path: Path
+) -> None:
+    climb(plan, data_dir)
+    text = plan.fidelity.read_text()
+    seed = next(csv.DictReader(text.splitlines()))["seed"]
+    plan.fidelity.write_text(text.replace(f",{seed},", ",7,", 1))
+    plan.store.unlink()
+    with pytest.raises(InputError, match=r"fidelity\.csv, line 2: seed is '7', study\.toml asks for"):
+        climb(plan, data_dir)
+    plan.provenance.unlink()
+    plan.store.unlink(missing_ok=True)
+    heard = Heard()
+    run_fidelity(plan, options(data_dir), heard, parse_ladder("32", plan.budget), 3)
+    assert len(heard.trained) == len(list(csv.DictReader(text.splitlines())))
