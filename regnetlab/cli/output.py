@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from textwrap import fill
 from typing import Annotated, Any, TextIO
@@ -71,7 +71,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: st
         rows: The cells; rows that can be read twice are not kept in memory.
         right: A letter for each column: r aligns it right, l left.
     """
-    rows = list(rows) if isinstance(rows, Iterator) else rows
+    rows = [[printable(cell, kept="") for cell in row] for row in rows]
     sides = right.ljust(len(headers), "l")
     widths = column_widths(chain([headers], rows))
     gap = "  " if sum(widths) + 2 * len(widths) - 2 <= COLUMNS else " "

@@ -6,13 +6,16 @@ beyond the loopback interface; where a scheduler must be reached from other mach
 encrypted with a key made for the run.
 """
 
+import os
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from regnetlab.children import environment
 from regnetlab.errors import InputError, unknown
 from regnetlab.execution.base import Request
 
@@ -32,8 +35,8 @@ _STATED = {
     *("project", "queue", "walltime"),
 }
 """What a study file may say of a batch system's jobs: their size, and where they are counted and queue."""
-_PLAIN = re.compile(r"[\w.:,+@%/ -]{1,100}", re.ASCII)
-"""Texts that stay what they are in a job's script."""
+_PLAIN = re.compile(r"[A-Za-z0-9][\w.:+-]{0,60}(?: ?[KMGT]i?B)?", re.ASCII)
+"""Texts that are one word in a job's script, and so no further options: a name, a time, a size."""
 
 
 def check_stated(scheduler: str | None, options: Mapping[str, Any]) -> None:
@@ -48,9 +51,10 @@ def check_stated(scheduler: str | None, options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         if key not in allowed:
             raise InputError(f"run.cluster: {key!r} in a study file could run or redirect anything", own)
-        if not isinstance(value, int | float) and not (isinstance(value, str) and _PLAIN.fullmatch(value)):
+        number = type(value) in (int, float) and 0 < value < 1e15
+        if not number and not (isinstance(value, str) and _PLAIN.fullmatch(value)):
             raise InputError(
-                f"run.cluster: {key} is {str(value)[:60]!r}", "it must be a number or a plain text"
+                f"run.cluster: {key} is {str(value)[:60]!r}", "it must be a number above 0, or one word"
             )
 
 
@@ -85,7 +89,23 @@ def _local(request: Request) -> Any:
     security = Security.temporary()
     options = {"threads_per_worker": 1, "dashboard_address": _HIDDEN, "silence_logs": 50, "host": "127.0.0.1"}
     secured = {"security": security, "protocol": "tls"}
-    return LocalCluster(n_workers=request.workers or 1, **(options | secured | dict(request.cluster)))
+    with _as_for_children():
+        return LocalCluster(n_workers=request.workers or 1, **(options | secured | dict(request.cluster)))
+
+
+@contextmanager
+def _as_for_children() -> Iterator[None]:
+    """The environment that processes get which Dask starts meanwhile: as our own children's, and nothing is
+    imported from the current folder.
+    """
+    kept = dict(os.environ)
+    try:
+        os.environ.clear()
+        os.environ.update(environment(PYTHONSAFEPATH="1"))
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
 
 
 def _ssh(request: Request) -> Any:

@@ -5,7 +5,6 @@ that kills its workers costs a study three of them and nothing else. No training
 queue with its score.
 """
 
-import re
 import threading
 import time
 from collections import Counter, deque
@@ -94,9 +93,10 @@ class Dispatch:
         observer: Observer,
         stop: Stop,
         watch: Callable[[int], None] = lambda running: None,
+        works: bool = False,
     ) -> None:
         """``keep`` is given every score and may refuse it by raising; ``watch`` is told now and then how many
-        trainings are in flight, and may raise."""
+        trainings are in flight, and may raise; ``works`` says that trainings were finished here before."""
         self._executor, self._setting, self._keep = executor, setting, keep
         self._observer, self._stop, self._watch = observer, stop, watch
         self._flying: dict[Future[Report], Job] = {}
@@ -105,7 +105,7 @@ class Dispatch:
         self._begun: set[str] = set()
         self._devices: dict[str, str] = {}  # by host: errors of a CPU and a GPU must not be mixed
         self._pace = Pace()
-        self._works = False  # whether a training has shown that this environment can train
+        self._works = works  # whether a training has shown that this environment can train
         self._failing: list[tuple[Job, Report]] = []  # those before, of which it is not known yet
 
     def train(self, jobs: Sequence[Job]) -> None:
@@ -173,7 +173,8 @@ class Dispatch:
     def _hold(self, job: Job, report: Report) -> None:
         """Keep what a training earned once it is clear that it is a result of its network."""
         self._failing.append((job, report))
-        reasons = {re.sub(r"[0-9]+", "#", each.score.ended) for _, each in self._failing}
+        endings = [each.score.ended.split(":", 2)[:2] for _, each in self._failing]  # the kind of error
+        reasons = set(map(":".join, endings))
         alike = len(reasons) == 1 and min(reasons).startswith(FAILED)
         if self._works or not alike or len(self._failing) >= ALIKE:
             self._settle(self._works or not alike)

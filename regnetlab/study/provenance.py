@@ -252,7 +252,7 @@ def _commit(folder: Path) -> str:
         for place in (folder.resolve(), *folder.resolve().parents):
             if (place / ".git").exists():
                 return _checked_out(place / ".git") or "unknown"
-    except (OSError, InputError, UnicodeDecodeError):
+    except (OSError, ValueError):  # what is no file of git's, such as one with a NUL
         return "unknown"
     return "not in a git repository"
 

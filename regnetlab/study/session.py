@@ -37,7 +37,7 @@ from regnetlab.study.stages import basis_of, planned_jobs
 from regnetlab.study.take_in import protocol, unread_tables
 from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.batches import check_budget, settled_images
-from regnetlab.training.budget import Budget, Score
+from regnetlab.training.budget import COMPLETE, Budget, Score
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.folders.listener import Listener
@@ -181,8 +181,9 @@ class Session:
     def _dispatch(self) -> Dispatch:
         request = replace(self._prepared.request, note=self.observer.on_note)
         self._executor = make_executor(self._prepared.executor, request)
+        works = any(score.ended == COMPLETE for score in self.scores().values())
         return Dispatch(
-            self._executor, self._prepared.setting, self._keep, self.observer, self.stop, self._watch
+            self._executor, self._prepared.setting, self._keep, self.observer, self.stop, self._watch, works
         )
 
     def _keep(self, job: Job, report: Report) -> None:
@@ -259,7 +260,9 @@ def open_session(
         lock: Lock = held.enter_context(locked(plan.lock))
         try:
             if isinstance(plan.store, Path):  # which another study may have too, by its name or by a link
-                of_store = plan.store.resolve().with_suffix(".lock")
+                of_store = plan.store.resolve()
+                own = of_store.name == "study.db"  # beside which the study's own lock lies
+                of_store = of_store.with_name("study.lock" if own else f".{of_store.name}.regnetlab-lock")
                 if of_store != plan.lock.resolve():
                     held.enter_context(locked(of_store))
             tables = None if plan.adhoc else unread_tables(plan)

@@ -28,7 +28,7 @@ class Content:
         """A SHA-256 over all of it."""
         digest = hashlib.sha256()
         for each in (self.facts, *self.rows):
-            digest.update(json.dumps(each, sort_keys=True, ensure_ascii=False).encode())
+            digest.update(json.dumps(each, sort_keys=True, ensure_ascii=False, default=repr).encode())
         return digest.hexdigest()
 
 

@@ -83,6 +83,8 @@ def locked(path: Path) -> Iterator[StudyLock]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _held(_read(file)) from None
+        if os.fstat(file.fileno()).st_size and "pid" not in _read(file):
+            raise InputError(f"{path} is no lock of ours", "look what it is, and move it away")
         yield StudyLock(file)
 
 

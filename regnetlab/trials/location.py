@@ -12,10 +12,12 @@ from urllib.parse import quote, quote_plus
 from regnetlab.errors import InputError
 
 VARIABLE = "REGNETLAB_STORAGE"
+_SERVERS = ("postgresql", "postgres", "postgresql+psycopg")
 _FORMS = "a file, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 _SECRET = re.compile(
     r"(?<=://)([^/@:\s]*):[^@\s]*@|((?:password|passfile|sslpassword)=)[^&\s]*", re.IGNORECASE
 )
+_PASSWORDS = ("password", "sslpassword", "passfile")
 _SHORTEST = 4
 """Characters of a password that is looked for in other texts: a shorter one stands in many words."""
 _known: set[str] = set()  # passwords of URLs that were read, as written and as meant
@@ -54,7 +56,9 @@ def location_of(text: str | None, folder: Path, study: str) -> Location:
         )
     if kind == "sqlite" and rest.startswith("///") and len(rest) > 3:
         return _file(rest[3:], folder)
-    if kind in ("postgresql", "postgres", "postgresql+psycopg") and rest.startswith("//"):
+    if kind in _SERVERS and not rest.startswith("//") and separator:
+        raise InputError(f"storage {kind}:… is no URL", f"it is {_FORMS}")
+    if kind in _SERVERS and rest.startswith("//"):
         return Database(readable_url(f"postgresql:{rest}"), study)
     if "://" in text or not text.strip() or (separator and kind == "sqlite"):
         shown = f"{kind[:20]}://…" if "://" in text else text  # what follows may be a password
@@ -75,6 +79,8 @@ def readable_url(text: str) -> str:
         url = make_url(text)
         after = "" if url.drivername.startswith("sqlite") else f"{url.host}{url.database}"
         unclear = "@" in after or (bool(after) and (not text.isprintable() or " " in text))
+        unclear |= any("=" not in part for part in text.partition("?")[2].split("&") if "?" in text)
+        unclear |= any("pass" in name.lower() and name not in _PASSWORDS for name in url.query)
     except (ArgumentError, ValueError):
         unclear = True
     if unclear:
@@ -82,7 +88,7 @@ def readable_url(text: str) -> str:
             "the storage's URL can't be read",
             "in a password, write @ as %40, / as %2F, : as %3A, % as %25, white space as %20",
         )
-    secrets = [url.password, *(url.query.get(name) for name in ("password", "sslpassword"))]
+    secrets = [url.password, *(url.query.get(name) for name in _PASSWORDS)]
     for secret in secrets:
         if isinstance(secret, str) and len(secret) >= _SHORTEST:
             _known.update({secret, quote(secret, safe=""), quote_plus(secret)})
@@ -103,7 +109,14 @@ def from_environment() -> str | None:
 
 def check_no_password(text: str | None) -> None:
     """Raise ``InputError`` for a password in a study file, which others get to read."""
-    if text and mask(text) != text:
+    if text and "://" in text and text.partition(":")[0].lower() in _SERVERS:
+        from sqlalchemy.engine import make_url
+
+        url = make_url(readable_url(text))
+        hidden = url.password is not None or any(name in url.query for name in _PASSWORDS)
+    else:
+        hidden = bool(text) and mask(text or "") != text
+    if text and hidden:
         raise InputError(
             f"storage {mask(text)!r} has a password in a file that is shared",
             f"leave it out there, and give it by PGPASSWORD, ~/.pgpass or the whole URL by {VARIABLE}",

@@ -7,6 +7,7 @@ coordinator is the only writer (``lease``).
 
 import gc
 import json
+import math
 import os
 import sqlite3
 import time
@@ -194,7 +195,7 @@ class Store:
         try:
             for number, data, identity, device, curve, error, *others in rows:
                 score = Score(error, _points(curve), *others)
-                if not _holds(score):
+                if not _holds(score) or not all(isinstance(each, str) for each in (data, identity, device)):
                     raise ValueError
                 self._scores[data, device][identity] = score
                 self._last = number
@@ -316,12 +317,20 @@ def _inode(location: Location) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+_NUMBER_OR_NONE = (int, float, type(None))
+
+
 def problem(row: Row) -> str:
     """What can't be read of a training's row (``Store.rows``); empty where all can."""
     try:
         score = Score(row["error"], _points(row["curve"]), *(row[each.name] for each in _SCORE[1:]))
     except (ValueError, TypeError, RecursionError):
         return f"its curve is {str(row['curve'])[:40]!r}"
+    values = (getattr(each, name) for each in score.curve for name in CurvePoint.__slots__)
+    if not all(isinstance(each, _NUMBER_OR_NONE) for each in values):
+        return f"its curve is {str(row['curve'])[:40]!r}"
+    if not all(isinstance(row[name], str) for name in ("data", "identity", "device")):
+        return "data, identity or device are no texts"
     return "" if _holds(score) else f"error, seconds or ending can't be: {score.error}, {score.ended!r}"
 
 
@@ -337,7 +346,9 @@ def _holds(score: Score) -> bool:
         and (score.ended != COMPLETE or score.error is not None)
         and all(isinstance(each, int | float) and 0 <= each <= WORST for each in errors)
         and isinstance(score.seconds, int | float)
+        and 0 <= score.seconds < math.inf
         and isinstance(score.images, int)
+        and score.images >= 0
     )
 
 
@@ -370,10 +381,22 @@ def _schema(connection: sql.Connection, study: str) -> int | None:
 def _opened(engine: sql.Engine, location: Location, snapshot: bool) -> int:
     """The version of the study's tables, which are made where there are none."""
     with engine.connect() as connection:
+        if connection.dialect.name == "sqlite":
+            _check_plain(connection, location)
         found = _schema(connection, study_name(location))
     if found == 3:
         return _widen(engine, study_name(location))
     return _make(engine, location, snapshot) if found is None else found
+
+
+def _check_plain(connection: sql.Connection, location: Location) -> None:
+    """Raise ``InputError`` where a file has more than tables: a view or trigger would run as a program."""
+    query = "SELECT name FROM sqlite_master WHERE type IN ('view', 'trigger') LIMIT 1"
+    if (found := connection.exec_driver_sql(query).scalar()) is not None:
+        raise InputError(
+            f"store {location} has a view or trigger ({str(found)[:40]}), which no store has",
+            "it could change what is kept: name another file",
+        )
 
 
 def _widen(engine: sql.Engine, study: str) -> int:

@@ -83,6 +83,9 @@ def test_a_damaged_file_is_found_and_not_repaired(capsys: Capture, make_study: M
         "error = 250.0",
         "error = NULL",
         "seconds = 'x'",
+        "seconds = 9e999",
+        "images = -5",
+        "device = x'00'",
     ],
 )
 def test_a_training_that_cant_be_read_is_named_and_taken_out_with_a_backup(

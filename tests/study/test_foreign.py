@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,12 @@ def test_a_studys_git_configuration_names_no_program_that_is_run(
         'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\ntls = false',
         'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\nqueue = "batch\\ntouch ran"',
         'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\nqueue = "$(touch ran)"',
+        'scheduler = "pbs"\n[run.cluster]\ninterface = "lo"\nqueue = "batch -S /clone/evil"',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\njob_mem = "4G --chdir /clone"',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\nqueue = "-x"',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\ngpu_memory = true',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\ncores = -3',
+        'scheduler = "slurm"\n[run.cluster]\ninterface = "lo"\ncores = 1e400',
         'scheduler = "ssh"\n[run.cluster]\nhosts = ["198.51.100.7", "198.51.100.7"]',
         'scheduler = "kubernetes"\n[run.cluster]\nimage = "example.org/evil"',
         '[run.cluster]\npreload = ["x.py"]',
@@ -155,3 +163,28 @@ def test_a_table_of_very_many_columns_is_refused(capsys: Capture, tmp_path: Path
     path = tmp_path / "wide.csv"
     path.write_text(",".join(f"c{i}" for i in range(200_000)) + "\n" + "," * 199_999 + "\n")
     assert "has 200,000 columns" in complaint(capsys, ["compare", "--from", str(path)])
+
+
+def test_a_file_that_is_no_lock_of_ours_stays_as_it_is(
+    make_study: MakeStudy, data_dir: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    study = make_study(SMALL + f'\n[run]\nstorage = "{tmp_path}/uv.db"\n')
+    (tmp_path / "uv.lock").write_text("version = 1")
+    words = ["run", str(study), "--data-dir", str(data_dir), "--device", "cpu", "--executor", "inline"]
+    assert main(words) == 0
+    capsys.readouterr()
+    assert (tmp_path / "uv.lock").read_text() == "version = 1"
+    (study.parent / "study.lock").write_text("precious")
+    assert "is no lock of ours" in complaint(capsys, words)
+    assert (study.parent / "study.lock").read_text() == "precious"
+
+
+def test_a_store_with_a_view_or_trigger_is_refused(
+    make_study: MakeStudy, data_dir: Path, capsys: Capture
+) -> None:
+    study = make_study(SMALL)
+    ran(load_plan(study), data_dir)
+    with closing(sqlite3.connect(study.parent / "study.db")) as store, store:
+        store.execute("create trigger evil after insert on regnetlab_trials begin select 1; end")
+    for command in ("status", "run", "compare"):
+        assert "has a view or trigger (evil)" in complaint(capsys, [command, str(study)])

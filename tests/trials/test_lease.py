@@ -23,7 +23,7 @@ def test_two_studies_on_one_store_are_not_run_at_once(
     shared = {"one": ["--storage", str(tmp_path / "x.db")], "two": ["--storage", str(tmp_path / "x.db")]}
     linked = make_study(SMALL, "linked")
     (linked.parent / "study.db").symlink_to(one.parent / "study.db")
-    with locked(tmp_path / "x.lock"):
+    with locked(tmp_path / ".x.db.regnetlab-lock"):
         for study in (one, two):
             done = processes.run(study, "--data-dir", str(data_dir), *shared[study.parent.name])
             assert done.returncode == 2

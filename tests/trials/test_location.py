@@ -56,6 +56,10 @@ def test_no_password_is_ever_shown(password: str) -> None:
         "postgresql://me:my:secret@h:x/d",
         "mysql://me:my secret@h/d",
         "weird://me:my@secret@h",
+        "postgresql://h/d?password=my&secret",
+        "postgresql://h/d?passwd=mysecret",
+        "postgresql:me:mysecret@h",
+        "postgresql:/me:mysecret@h/d",
     ],
 )
 def test_a_url_of_which_it_is_not_clear_where_its_password_ends_is_refused_and_not_quoted(
@@ -84,9 +88,10 @@ def test_a_password_that_was_read_is_masked_in_every_text(tmp_path: Path) -> Non
 def test_a_password_in_a_study_file_is_refused_and_one_in_the_environment_never_shown(
     make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(InputError, match="has a password in a file that is shared") as caught:
-        load_plan(make_study(SMALL + '[run]\nstorage = "postgresql://me:secret@h/d"\n'))
-    assert "secret" not in str(caught.value)
+    for url in ("postgresql://me:secret@h/d", "postgresql://h/d?pass%77ord=secret"):
+        with pytest.raises(InputError, match="has a password in a file that is shared") as caught:
+            load_plan(make_study(SMALL + f'[run]\nstorage = "{url}"\n'))
+        assert "secret" not in str(caught.value)
     monkeypatch.setenv("REGNETLAB_STORAGE", "postgresql://me:secret@h/d")
     plan = load_plan(make_study(SMALL))
     assert isinstance(plan.store, Database)
