@@ -4,6 +4,7 @@ Sections and their keys are the fields of the dataclasses that the rest of the p
 Recipe, Ranges), so a new key is one new field there.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -216,7 +217,7 @@ def _plan(
             },
             model=None if values["latency"] is None else LatencyModel(**values["latency"]),
         ),
-        budget=Budget(**values["budget"]),
+        budget=_budget(values["budget"]),
         seeds=seeds,
         recipe=Recipe(**values["recipe"]),
         draws=_draws(values["spaces"], ranges),
@@ -228,6 +229,12 @@ def _plan(
         reading=_reading(values),
         baselines=None if baselines is None else _contest(baselines, Recipe(**values["recipe"])),
     )
+
+
+def _budget(values: dict[str, Any]) -> Budget:
+    if values.get("time_limit") == math.inf:  # which only a training by itself may have
+        raise InputError("budget: time_limit is inf", "it must be above 0 seconds, at most 30 days")
+    return Budget(**values)
 
 
 def _running(values: dict[str, Any]) -> Running:

@@ -256,14 +256,17 @@ def open_session(
     """
     plan = prepared.plan
     with ExitStack() as held:
-        began = plan.lock.exists()
+        new = [] if plan.lock.exists() else [plan.lock]
         lock: Lock = held.enter_context(locked(plan.lock))
         try:
-            if isinstance(plan.store, Path):  # which another study may have too, by its name or by a link
+            if (
+                isinstance(plan.store, Path) and not plan.adhoc
+            ):  # which another study may have too, by its name or by a link
                 of_store = plan.store.resolve()
                 own = of_store.name == "study.db"  # beside which the study's own lock lies
                 of_store = of_store.with_name("study.lock" if own else f".{of_store.name}.regnetlab-lock")
                 if of_store != plan.lock.resolve():
+                    new += [] if of_store.exists() else [of_store]
                     held.enter_context(locked(of_store))
             tables = None if plan.adhoc else unread_tables(plan)
             if tables is not None:  # refused before anything is written
@@ -271,8 +274,8 @@ def open_session(
                 basis = tables.basis(prepared.data, device_here(prepared), options.accept_change)
             store = open_store(plan.store)
         except InputError:
-            if not began:  # nothing is left behind where there was nothing
-                plan.lock.unlink()
+            for each in new:  # nothing is left behind where there was nothing
+                each.unlink(missing_ok=True)
             raise
         if not isinstance(plan.store, Path):
             lock = held.enter_context(leased(store, lock, _tell))

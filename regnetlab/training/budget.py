@@ -53,7 +53,7 @@ class Budget:
         for name, low in least.items():
             if getattr(self, name) < low:
                 raise InputError(f"budget: {name} is {getattr(self, name)}", f"it must be ≥ {low}")
-        if not 0 < self.time_limit <= MOST_SECONDS:
+        if not (0 < self.time_limit <= MOST_SECONDS or self.time_limit == math.inf):  # infinite: none
             raise InputError(
                 f"budget: time_limit is {self.time_limit:g}", "it must be above 0 seconds, at most 30 days"
             )
