@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from textwrap import fill
 from typing import Annotated, Any, TextIO
@@ -71,11 +71,15 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: st
         rows: The cells; rows that can be read twice are not kept in memory.
         right: A letter for each column: r aligns it right, l left.
     """
-    rows = [[printable(cell, kept="") for cell in row] for row in rows]
+    rows = list(rows) if isinstance(rows, Iterator) else rows
+
+    def clean() -> Iterator[list[str]]:
+        return ([printable(cell, kept="") for cell in row] for row in chain([headers], rows))
+
     sides = right.ljust(len(headers), "l")
-    widths = column_widths(chain([headers], rows))
+    widths = column_widths(clean())
     gap = "  " if sum(widths) + 2 * len(widths) - 2 <= COLUMNS else " "
-    for row in chain([headers], rows):
+    for row in clean():
         padded = (
             cell.rjust(width) if side == "r" else cell.ljust(width)
             for cell, width, side in zip(row, widths, sides, strict=True)

@@ -130,7 +130,6 @@ def compared_with_baselines(plan: Plan) -> BaselineComparison:
     state, latencies = study_so_far(plan)
     others = replaced_regnets(state.baselines, state.jobs)
     names = ", ".join(f"{each.name} is {each.model}" for each in others)
-    names = ", ".join(f"{each.name} is {each.model}" for each in others)
     population = (0, 0.0)
     with suppress(InputError):  # a contest may stand without the trainings of its populations
         drawn = study_trials(plan).frame

@@ -259,10 +259,8 @@ def open_session(
         new = [] if plan.lock.exists() else [plan.lock]
         lock: Lock = held.enter_context(locked(plan.lock))
         try:
-            if (
-                isinstance(plan.store, Path) and not plan.adhoc
-            ):  # which another study may have too, by its name or by a link
-                of_store = plan.store.resolve()
+            if isinstance(plan.store, Path) and not plan.adhoc:
+                of_store = plan.store.resolve()  # which another study may have too, by its name or by a link
                 own = of_store.name == "study.db"  # beside which the study's own lock lies
                 of_store = of_store.with_name("study.lock" if own else f".{of_store.name}.regnetlab-lock")
                 if of_store != plan.lock.resolve():
