@@ -32,7 +32,9 @@ _PASSED_PREFIXES = (
     # this package's own, and Python's
     *("REGNETLAB_", "PYTHON", "COVERAGE_"),
 )
-_NOT_PASSED = frozenset(("REGNETLAB_STORAGE", "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONINSPECT"))
+SECRETS = ("REGNETLAB_STORAGE", "PGPASSWORD", "PGPASSFILE")
+"""Variables that hold a database's password, or lead to it; no child needs them."""
+_NOT_PASSED = frozenset((*SECRETS, "PYTHONSTARTUP", "PYTHONPATH", "PYTHONHOME", "PYTHONINSPECT"))
 
 
 def python(module: str, *arguments: str) -> list[str]:

@@ -124,6 +124,12 @@ def main(arguments: list[str] | None = None) -> int:
         # The reader of our output, such as head, has seen enough; typer exits by itself where it notices.
         _discard_stdout()
         return 0
+    except OSError as error:  # of the machine: a disk, a folder, a limit
+        if debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(f"{place}{error.strerror or error}", "--debug shows where; what was kept stays")
+        return 2
     except Exception as error:
         if debug:
             raise

@@ -56,6 +56,10 @@ class WorkerLostError(Exception):
     """The process that trained is gone; the message says how. The training may be tried again."""
 
 
+class DeviceLostError(WorkerLostError):
+    """The training left its process without a device that it can use; the next one needs another process."""
+
+
 class OverdueError(WorkerLostError):
     """The training ran over its hard limit and its process was ended from outside."""
 

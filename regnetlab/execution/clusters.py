@@ -8,14 +8,16 @@ encrypted with a key made for the run.
 
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from shlex import quote
 from types import MappingProxyType
 from typing import Any
 
-from regnetlab.children import environment
+from regnetlab.children import SECRETS, environment
 from regnetlab.errors import InputError, unknown
 from regnetlab.execution.base import Request
 
@@ -161,6 +163,12 @@ def _queued(kind: str, request: Request) -> Any:
         options["worker_extra_args"] = [*options.get("worker_extra_args", ()), *announced]
     options.setdefault("cores", 1)
     options.setdefault("memory", "2GB")
+    # A job starts in the current folder, with the environment of this process.
+    options.setdefault("python", f"{quote(sys.executable)} -P")
+    options["job_script_prologue"] = [
+        f"unset {' '.join(SECRETS)}",
+        *options.get("job_script_prologue", ()),
+    ]
     cluster = getattr(jobqueue, _QUEUES[kind])(silence_logs="CRITICAL", **options)
     jobs = request.workers or 1
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)

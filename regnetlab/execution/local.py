@@ -21,6 +21,7 @@ from torch import OutOfMemoryError
 from regnetlab.children import environment, python
 from regnetlab.execution.base import (
     DataLackError,
+    DeviceLostError,
     OnStart,
     OverdueError,
     Report,
@@ -66,7 +67,11 @@ class Slot:
                 raise DataLackError(OUT_OF_MEMORY) from None
             self._ready_for = wanted
         on_start(self._worker())
-        report: Report = self.call(work, (setting, task.job), task.limit)
+        try:
+            report: Report = self.call(work, (setting, task.job), task.limit)
+        except DeviceLostError:
+            self.rest()
+            raise
         return report
 
     def call(self, fn: Callable[..., Any], args: tuple[Any, ...], limit: float | None = None) -> Any:

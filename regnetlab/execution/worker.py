@@ -9,22 +9,25 @@ from importlib.metadata import PackageNotFoundError, version
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
-from regnetlab.execution.base import Report, Setting
+from regnetlab.execution.base import DeviceLostError, Report, Setting
 from regnetlab.models.registry import find_model
 from regnetlab.spaces.template import Template
 from regnetlab.training.batches import DeviceData, on_device
+from regnetlab.training.budget import FAILED
 from regnetlab.training.datasets import DataSet, load_data
-from regnetlab.training.devices import find_device, kernels_used, set_up
+from regnetlab.training.devices import answers, find_device, kernels_used, set_up
 from regnetlab.training.folders.decode import Reading
 from regnetlab.training.trainer import train
 from regnetlab.trials.job import Job
 
 
 def work(setting: Setting, job: Job) -> Report:
-    """One training, in whatever process this is called."""
+    """One training, in whatever process this is called; raises ``DeviceLostError``."""
     data = prepared(setting, job.data, job.template, job.reading, job.final)
     build = partial(find_model(job.model).build, job.template)
     score = train(build, data, job.budget, job.recipe, job.seed, setting.kernels)
+    if score.ended.startswith(FAILED) and not answers(data.train.labels.device):
+        raise DeviceLostError(score.ended.removeprefix(FAILED))
     device = computed_on(data.train.labels.device.type, setting.kernels)
     return Report(score, socket.gethostname(), device, process_name(os.getpid()))
 

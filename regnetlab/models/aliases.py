@@ -78,4 +78,4 @@ def _near(name: str, other: str) -> bool:
     a, b = (re.search(r"\d+", each) for each in (name, other))
     if a is None or b is None:
         return a is None
-    return name[0] == other[0] and 1 / 3 <= (int(a[0]) + 1) / (int(b[0]) + 1) <= 3
+    return name[0] == other[0] and 1 / 3 <= (float(a[0]) + 1) / (float(b[0]) + 1) <= 3

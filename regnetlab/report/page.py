@@ -21,6 +21,7 @@ from plotly.offline import get_plotlyjs
 from regnetlab import __version__
 from regnetlab.analysis.compare import EQUAL_DEPTH
 from regnetlab.analysis.trends import PROPERTIES
+from regnetlab.errors import InputError
 from regnetlab.plain import plain
 from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_tables, baselines_figure
 from regnetlab.report.compare import step_findings
@@ -71,6 +72,8 @@ def default_path(plan: Plan) -> Path:
     """reports/NAME.html beside studies/, or beside the study file where there is no such folder."""
     folder = plan.folder.resolve().parent
     inside = folder.parent / "reports" if folder.name == "studies" else plan.folder.resolve()
+    if inside.is_symlink():  # it may have come with the studies
+        raise InputError(f"{inside} is a link, which may lead anywhere", "name the page with -o")
     return inside / f"{plan.name}.html"
 
 

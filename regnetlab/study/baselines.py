@@ -83,13 +83,13 @@ def kept_baselines(plan: Plan, kept: Mapping[str, Any], basis: Basis) -> Baselin
     same = (kept.get("data", basis.data), kept.get("device", basis.device)) == basis
     if plan.baselines is None or kept.get("key") != _key(plan) or not same:
         return UNSETTLED
-    return Baselines(tuple(Contender(**each) for each in kept["contenders"]), kept["chosen"])
+    return Baselines(tuple(Contender(**each) for each in kept.get("contenders", ())), kept.get("chosen"))
 
 
 def check_unchanged(plan: Plan, store: "Store", data: str) -> None:
     """Raise ``InputError`` where a changed plan would choose again after the test split was used."""
     kept = store.fact("contest")
-    if not kept or kept.get("data", data) != data or kept["key"] == _key(plan):
+    if not kept or kept.get("data", data) != data or kept.get("key") == _key(plan):
         return
     if any(score.test_error is not None for score in store.scores(data).values()):
         raise InputError(

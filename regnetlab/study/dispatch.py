@@ -10,7 +10,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from regnetlab.errors import InputError
@@ -36,7 +36,7 @@ from regnetlab.trials.job import Job
 TRIES = 3
 """How often a training that is lost with its worker is tried before it counts as failed."""
 ALIKE = 3
-"""So many trainings that fail alike before any other has ended otherwise are no failures of networks."""
+"""So many trainings that fail alike, one after the other, may show that nothing can be trained here."""
 
 _HARD_MARGIN = 10.0  # seconds that the trainer, which looks at the time limit itself, may take to notice
 _SLOWER = 10.0  # how many times longer than predicted a first try may take
@@ -93,10 +93,9 @@ class Dispatch:
         observer: Observer,
         stop: Stop,
         watch: Callable[[int], None] = lambda running: None,
-        works: bool = False,
     ) -> None:
         """``keep`` is given every score and may refuse it by raising; ``watch`` is told now and then how many
-        trainings are in flight, and may raise; ``works`` says that trainings were finished here before."""
+        trainings are in flight, and may raise."""
         self._executor, self._setting, self._keep = executor, setting, keep
         self._observer, self._stop, self._watch = observer, stop, watch
         self._flying: dict[Future[Report], Job] = {}
@@ -105,15 +104,20 @@ class Dispatch:
         self._begun: set[str] = set()
         self._devices: dict[str, str] = {}  # by host: errors of a CPU and a GPU must not be mixed
         self._pace = Pace()
-        self._works = works  # whether a training has shown that this environment can train
-        self._failing: list[tuple[Job, Report]] = []  # those before, of which it is not known yet
+        self._failing: list[tuple[Job, Report]] = []  # the last ones; it is not known yet what is to blame
+        self._proven: Job | None = None  # a training that was finished once
 
-    def train(self, jobs: Sequence[Job]) -> None:
+    def train(self, jobs: Sequence[Job], proven: Job | None = None) -> None:
         """Train these from the first on; returns when all are kept, or soon after a stop is asked for.
 
-        Raises ``InputError`` where no worker is left that may train, and where all of the first ones fail
-        alike: then it is data, compiler, libraries or machine, and nothing is kept.
+        Trainings that fail alike, one after the other, are the fault of their networks only if a step of a
+        network that was trained before (``proven``, or in this run) still works. Else it is data, compiler,
+        libraries or machine: nothing of them is kept. Without such a network, none may be the first.
+
+        Raises:
+            InputError: Nothing can be trained here, or no worker is left that may train.
         """
+        self._proven = self._proven or proven
         queue = deque(jobs)
         while self._flying or (queue and not self._stop.is_set()):
             while queue and not self._stop.is_set() and len(self._flying) < self._executor.capacity():
@@ -132,7 +136,7 @@ class Dispatch:
             if any(cancelled) and not self._stop.is_set():
                 self._executor.revive()
         if not self._stop.is_set():
-            self._settle(len(self._failing) < 2)
+            self._settle()
         self._watch(0)
 
     def _submit(self, job: Job) -> None:
@@ -171,30 +175,52 @@ class Dispatch:
         return False
 
     def _hold(self, job: Job, report: Report) -> None:
-        """Keep what a training earned once it is clear that it is a result of its network."""
+        """Keep what a training earned, once it is clear that it is a result of its network."""
         self._failing.append((job, report))
-        endings = [each.score.ended.split(":", 2)[:2] for _, each in self._failing]  # the kind of error
-        reasons = set(map(":".join, endings))
-        alike = len(reasons) == 1 and min(reasons).startswith(FAILED)
-        if self._works or not alike or len(self._failing) >= ALIKE:
-            self._settle(self._works or not alike)
+        if report.score.ended == COMPLETE:
+            self._proven = job
+        if not report.score.ended.startswith(FAILED) or len(_kinds(self._failing)) > 1:
+            self._keep_held()
+        elif len(self._failing) >= ALIKE:
+            self._settle()
 
-    def _settle(self, works: bool) -> None:
-        """Keep what is held, or raise ``InputError`` where that shows that nothing can be trained here."""
-        held, self._failing = self._failing, []
-        if not held:
+    def _settle(self) -> None:
+        """Keep what is held, or raise ``InputError`` where nothing can be trained here."""
+        if not self._failing:
+            return
+        works = len(self._failing) < 2 if self._proven is None else self._still_trains(self._proven)
+        if works is None:
             return
         if not works:
-            job, report = held[0]
+            job, report = self._failing[0]
             reason = report.score.ended.removeprefix(FAILED)
+            count = len(self._failing)
+            also = "" if self._proven is None else ", and so does a network that was trained before"
             raise InputError(
-                f"the first {len(held)} trainings failed alike ({reason}), so the networks are not to blame,"
-                " and nothing of them is kept",
+                f"{count} trainings{' one after the other' if count > 1 else ''} failed alike ({reason})"
+                f"{also}: it is not the networks, and nothing of them is kept",
                 f"look at data, libraries and memory; alone: {replay_command(self._setting, job)}",
             )
-        self._works = True
+        self._keep_held()
+
+    def _keep_held(self) -> None:
+        held, self._failing = self._failing, []
         for each in held:
             self._keep(*each)
+
+    def _still_trains(self, job: Job) -> bool | None:
+        """Whether a step of this training works, ``None`` where a stop came first. Nothing of it is kept."""
+        step = replace(job.budget, images=job.budget.images_per_step, epochs=1)
+        needed = training_bytes(job.acts, step.images_per_step)
+        task = Task(replace(job, budget=step), self._pace.limit(job, 1), needed)
+        future = self._executor.train(self._setting, task)
+        while not future.done():
+            if self._stop.is_set():
+                future.cancel()
+                return None
+            self._watch(len(self._flying))
+            wait([future], timeout=_LOOK_EVERY)
+        return not future.exception() and not future.result().score.ended.startswith(FAILED)
 
     def _retry(self, job: Job, failure: BaseException, queue: deque[Job]) -> None:
         if isinstance(failure, WorkerRefusedError):
@@ -230,6 +256,11 @@ class Dispatch:
                 f"workers train on different devices ({named}), whose errors differ",
                 "name one with --device or --kernels",
             )
+
+
+def _kinds(reports: Sequence[tuple[Job, Report]]) -> set[str]:
+    """The kinds of error by which trainings ended."""
+    return {":".join(report.score.ended.split(":", 2)[:2]) for _, report in reports}
 
 
 def _failed(job: Job, failure: WorkerLostError) -> Report:

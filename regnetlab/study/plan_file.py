@@ -28,7 +28,7 @@ from regnetlab.study.plan_errors import explained, line_of_message
 from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading, is_folder
-from regnetlab.trials.location import check_no_password, from_environment
+from regnetlab.trials.location import check_no_server, from_environment
 from regnetlab.trials.terms import Terms
 
 
@@ -201,7 +201,7 @@ def _plan(
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"space {name!r} is listed twice", "list it once, with the larger n")
-    check_no_password(values["run"]["storage"])
+    check_no_server(values["run"]["storage"])
     values["run"]["storage"] = from_environment() or values["run"]["storage"]
     return Plan(
         name=path.resolve().parent.name,

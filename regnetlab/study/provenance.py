@@ -6,7 +6,7 @@ Kept in the store, and in provenance.json beside trials.csv, by which a study is
 import json
 import platform
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, astuple, replace
 from datetime import UTC, datetime
@@ -24,6 +24,7 @@ from regnetlab.training.budget import Budget
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import DataSet
 from regnetlab.training.guessing import Guessing, guessing
+from regnetlab.trials.facts import PROVENANCE, mistake
 
 if TYPE_CHECKING:
     from regnetlab.trials.store import Store
@@ -169,36 +170,9 @@ def _written(plan: Plan) -> Mapping[str, Any]:
         facts = json.loads(read_foreign(plan.provenance, _MOST_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{plan.provenance} can't be read: {str(error)[:200]}") from None
-    if not isinstance(facts, dict) or not all(
-        value is None or isinstance(value, str | int | float) or (name in _NESTED and _NESTED[name](value))
-        for name, value in facts.items()
-    ):
-        raise InputError(f"{plan.provenance} must be a table of names and plain values, as `run` writes it")
-    return facts
-
-
-def _is_survey(value: object) -> bool:
-    """Whether this is what ``Survey.summary`` makes, as far as it is read."""
-    lines = value.get("lines") if isinstance(value, dict) else None
-    return isinstance(lines, list) and all(isinstance(line, str) for line in lines)
-
-
-def _is_planned(value: object) -> bool:
-    """Whether this says how many networks of each space are planned, or trained."""
-    return isinstance(value, dict) and all(isinstance(n, int) for n in value.values())
-
-
-def _is_extended(value: object) -> bool:
-    """Whether this is what ``changes.record_planned`` makes."""
-    return isinstance(value, list) and all(
-        isinstance(each, dict) and all(_is_planned(each.get(key)) for key in ("n", "planned"))
-        for each in value
-    )
-
-
-_NESTED: Mapping[str, Callable[[object], bool]] = MappingProxyType(
-    {"survey": _is_survey, "planned": _is_planned, "extended": _is_extended}
-)
+    if wrong := mistake(PROVENANCE, facts):
+        raise InputError(f"{plan.provenance} is not as `run` writes it: {wrong}")
+    return dict(facts)
 
 
 def readable(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -169,7 +169,8 @@ class Session:
             check_budget(self.data, budget)
         self._check_kept(jobs)
         self._tell_once(max(budgets, key=lambda budget: budget.steps))
-        self._dispatch.train(list(missing.values()))
+        proven = (job for job in jobs if job.identity in scores and scores[job.identity].ended == COMPLETE)
+        self._dispatch.train(list(missing.values()), min(proven, key=lambda job: job.acts, default=None))
 
     def scores(self) -> dict[str, Score]:
         """The score of every training that counts beside those of this session, by identity."""
@@ -181,9 +182,8 @@ class Session:
     def _dispatch(self) -> Dispatch:
         request = replace(self._prepared.request, note=self.observer.on_note)
         self._executor = make_executor(self._prepared.executor, request)
-        works = any(score.ended == COMPLETE for score in self.scores().values())
         return Dispatch(
-            self._executor, self._prepared.setting, self._keep, self.observer, self.stop, self._watch, works
+            self._executor, self._prepared.setting, self._keep, self.observer, self.stop, self._watch
         )
 
     def _keep(self, job: Job, report: Report) -> None:

@@ -187,7 +187,8 @@ class Score:
     """What a model earned: validation error in percent (``None`` where it has none), learning curve,
     wall-clock seconds, images seen, and how it ended: ``complete`` or the reason why not.
     ``test_error`` is there only for a final training, whose data hold the test split; ``correct`` says which
-    of its images were classified correctly (``correctness``).
+    of its images were classified correctly (``correctness``). ``ran`` is what computed it, as it turned out:
+    ``native`` or ``torch`` kernels on a CPU, on a GPU ``graph`` or ``eager``; ``None`` if that is not known.
     """
 
     error: float | None
@@ -197,6 +198,7 @@ class Score:
     ended: str
     test_error: float | None = None
     correct: str | None = None
+    ran: str | None = None
 
     @property
     def network_is_usable(self) -> bool:

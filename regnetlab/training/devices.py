@@ -62,6 +62,19 @@ def set_up(device: torch.device, threads: int = 1) -> None:
         torch.backends.cudnn.deterministic = True
 
 
+def answers(device: torch.device) -> bool:
+    """Whether this process can still use the device.
+
+    After an error on a GPU, such as an assertion that failed there, no call of the process works any more.
+    """
+    if device.type == "cuda":
+        try:
+            torch.cuda.synchronize(device)
+        except RuntimeError:
+            return False
+    return True
+
+
 def precision(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 arithmetic on a GPU; float32 on a CPU, where bfloat16 was measured slower."""
     if device.type == "cuda":

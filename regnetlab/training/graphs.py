@@ -10,19 +10,19 @@ import torch
 Gradients = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """From a batch and its labels to the loss and how many were wrong; leaves gradients in the parameters."""
 
+GRAPH, EAGER = "graph", "eager"
+"""How a GPU computed a training's steps: from a recorded graph, or one launch after the other."""
+
 _FIRST = 3  # calls before recording, in which libraries choose algorithms and reserve memory
 
 
-def graphed(gradients: Gradients) -> Gradients:
+class Graphed:
     """The same function; from the fourth call on replayed from a CUDA graph.
 
     A graph has one shape: a batch of another one than the first (an incomplete one) is computed without it.
     Where recording is not possible (an operation that waits for the CPU), it goes on as it was.
     """
-    return _Graphed(gradients)
 
-
-class _Graphed:
     def __init__(self, gradients: Gradients) -> None:
         self._gradients = gradients
         self._calls = 0
@@ -30,6 +30,10 @@ class _Graphed:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs: tuple[torch.Tensor, torch.Tensor]
         self._outputs: tuple[torch.Tensor, torch.Tensor]
+
+    @property
+    def recorded(self) -> bool:
+        return self._graph is not None
 
     def __call__(self, batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         self._shape = self._shape or batch.shape

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -12,7 +13,7 @@ from torch.nn.functional import conv2d, cross_entropy
 
 from regnetlab.models.flat import FlatParameters, flatten
 from regnetlab.models.initialisation import initialised
-from regnetlab.models.native.engine import native
+from regnetlab.models.native.engine import NativeAnyNet, native
 from regnetlab.training.batches import DeviceData, training_batches
 from regnetlab.training.budget import (
     COMPLETE,
@@ -25,8 +26,8 @@ from regnetlab.training.budget import (
     Score,
 )
 from regnetlab.training.correctness import pack
-from regnetlab.training.devices import AUTO, TORCH, precision
-from regnetlab.training.graphs import Gradients, graphed
+from regnetlab.training.devices import AUTO, NATIVE, TORCH, precision
+from regnetlab.training.graphs import EAGER, GRAPH, Gradients, Graphed
 from regnetlab.training.judging import evaluate, recompute_norms
 from regnetlab.training.watching import Epoch, Watching
 
@@ -42,6 +43,14 @@ _NO_MEMORY = (
 )  # in other errors' words
 _MOST_PIXELS = 36 * 36  # see ``_overruns``
 _CURVE_POINTS = 10  # per training, whatever its length
+
+
+@dataclass(slots=True)
+class _Course:
+    """What is known of a training so far, however it ends; as in its score."""
+
+    curve: list[CurvePoint] = field(default_factory=list)
+    ran: str | None = None
 
 
 def train(
@@ -60,7 +69,7 @@ def train(
     """
     started = time.monotonic()
     data = data.scaled(recipe.input_scale)
-    seen: list[CurvePoint] = []
+    course = _Course()
     test_error: float | None = None
     correct: str | None = None
     try:
@@ -68,10 +77,11 @@ def train(
             torch.manual_seed(seed)
             network = initialised(build(), recipe.init).to(data.train.labels.device)
             model, flat = prepared(network, budget, kernels)
+            course.ran = NATIVE if isinstance(model, NativeAnyNet) else TORCH
             told = Watching() if watching is None else watching
             told.on_begin(network)
             deadline = started + budget.time_limit
-            ended = _train(model, flat, data, budget, recipe, seed, seen, deadline, told)
+            ended = _train(model, flat, data, budget, recipe, seed, course, deadline, told)
             if ended == COMPLETE and data.test is not None:
                 judged = evaluate(model, data.test, len(data.test))
                 test_error, correct = judged.error, pack(judged.correct.cpu().numpy())
@@ -81,9 +91,10 @@ def train(
         ended = INTERRUPTED
     except Exception as problem:  # one failing model must not end a study
         ended = _reason(problem)
-    error = seen[-1].error if ended == COMPLETE else None
-    images = seen[-1].images if seen else 0
-    return Score(error, tuple(seen), time.monotonic() - started, images, ended, test_error, correct)
+    curve, took = tuple(course.curve), time.monotonic() - started
+    error = curve[-1].error if ended == COMPLETE else None
+    images = curve[-1].images if curve else 0
+    return Score(error, curve, took, images, ended, test_error, correct, course.ran)
 
 
 def _train(
@@ -93,11 +104,11 @@ def _train(
     budget: Budget,
     recipe: Recipe,
     seed: int,
-    curve: list[CurvePoint],
+    course: _Course,
     deadline: float,
     watching: Watching,
 ) -> str:
-    device = data.train.labels.device
+    device, curve = data.train.labels.device, course.curve
     optimizer = make_optimizer(flat, recipe)
     generator = torch.Generator().manual_seed(seed)
     batch_size = budget.images_per_step
@@ -117,7 +128,7 @@ def _train(
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), (logits.detach().argmax(1) != labels).sum()
 
-    take: Gradients = graphed(gradients) if device.type == "cuda" else gradients
+    take: Gradients = Graphed(gradients) if device.type == "cuda" else gradients
 
     for epoch in range(1, budget.epochs + 1):
         model.train()
@@ -148,6 +159,8 @@ def _train(
                 wrong_sum.zero_()
                 since = 0
 
+        if isinstance(take, Graphed):
+            course.ran = GRAPH if take.recorded else EAGER
         recompute_norms(model, data.train, budget, recipe)
         judged = evaluate(model, data.validation, budget.validation)
         if not judged.finite:

@@ -20,9 +20,9 @@ _NAME = "regnetlab"  # of the study in a file
 _CHECKSUM = "data.checksum"
 _COPIED = (
     *("identity", "space", "index", "model", "seed", "flops", "params", "acts", "recipe"),
-    *("error", "test_error", "ended", "seconds", "images", "curve", "correct"),
+    *("error", "test_error", "ended", "seconds", "images", "curve", "correct", "ran"),
 )
-_TABLES = (
+OPTUNA_TABLES = (
     *("trial_user_attributes", "trial_system_attributes", "trial_params", "trial_values"),
     *("trial_intermediate_values", "trial_heartbeats", "trials", "study_directions"),
     *("study_user_attributes", "study_system_attributes", "studies", "version_info", "alembic_version"),
@@ -48,7 +48,7 @@ def has_older(connection: sql.Connection, study: str) -> bool:
 def has_others(connection: sql.Connection) -> bool:
     """Whether a file without such a study has tables of another program, or other studies of Optuna's."""
     tables = {name for name in sql.inspect(connection).get_table_names() if not name.startswith("regnetlab_")}
-    if "studies" in tables and tables <= set(_TABLES):
+    if "studies" in tables and tables <= set(OPTUNA_TABLES):
         return bool(connection.scalar(sql.text("select count(*) from studies")))
     return bool(tables)
 
@@ -89,7 +89,7 @@ def read_journal(path: Path) -> tuple[Facts, Rows]:
 def drop_older(connection: sql.Connection) -> None:
     """Leave Optuna's tables out of a file whose one study was converted."""
     if connection.scalar(sql.text("select count(*) from studies")) == 1:
-        for table in _TABLES:
+        for table in OPTUNA_TABLES:
             connection.exec_driver_sql(f"drop table if exists {table}")
 
 

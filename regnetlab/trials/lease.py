@@ -29,6 +29,7 @@ BEAT = 5.0
 """Seconds between two beats."""
 STALE = 30.0
 """Seconds without a beat after which a lease may be taken over."""
+_BEGINNING = '{"pid": '  # of what a lock file holds
 _MOST_BYTES = 10_000
 _SETTLE = 1.0  # seconds after which of two who took a free lease together the last one stands
 
@@ -83,7 +84,7 @@ def locked(path: Path) -> Iterator[StudyLock]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _held(_read(file)) from None
-        if os.fstat(file.fileno()).st_size and "pid" not in _read(file):
+        if not _ours(file):
             raise InputError(f"{path} is no lock of ours", "look what it is, and move it away")
         yield StudyLock(file)
 
@@ -238,6 +239,14 @@ def _read(file: IO[str] | IO[bytes]) -> dict[str, Any]:
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _ours(file: IO[str] | IO[bytes]) -> bool:
+    """Whether this is what ``StudyLock.say`` wrote, or its beginning if that could not be written whole."""
+    file.seek(0)
+    start = file.read(len(_BEGINNING))
+    text = start.decode("ascii", "replace") if isinstance(start, bytes) else start
+    return _BEGINNING.startswith(text)
 
 
 def _alive(pid: object) -> bool:

@@ -1,6 +1,7 @@
 """Where a store is: a file, or a database by its URL, whose password is never shown.
 
-Said by ``--storage``, ``REGNETLAB_STORAGE`` or ``storage`` in a study's [run], in this order.
+Said by ``--storage``, ``REGNETLAB_STORAGE`` or ``storage`` in a study's [run], in this order; the last one
+may only name a file.
 """
 
 import os
@@ -107,19 +108,15 @@ def from_environment() -> str | None:
     return from_here(given) if given else None
 
 
-def check_no_password(text: str | None) -> None:
-    """Raise ``InputError`` for a password in a study file, which others get to read."""
-    if text and "://" in text and text.partition(":")[0].lower() in _SERVERS:
-        from sqlalchemy.engine import make_url
+def check_no_server(text: str | None) -> None:
+    """Raise ``InputError`` for a database in a study file, which someone else may have written.
 
-        url = make_url(readable_url(text))
-        hidden = url.password is not None or any(name in url.query for name in _PASSWORDS)
-    else:
-        hidden = bool(text) and mask(text or "") != text
-    if text and hidden:
+    It would be sent the user's password, and what it answers would count as trained.
+    """
+    if text is not None and isinstance(location_of(text, Path(), ""), Database):
         raise InputError(
-            f"storage {mask(text)!r} has a password in a file that is shared",
-            f"leave it out there, and give it by PGPASSWORD, ~/.pgpass or the whole URL by {VARIABLE}",
+            "run: storage in a study file can't be a database's URL, whose server could be anybody's",
+            f"say it where you run it: --storage URL, or {VARIABLE}",
         )
 
 
@@ -131,6 +128,8 @@ def mask(text: str) -> str:
 
 
 def _file(text: str, folder: Path) -> Path:
+    if not text.isprintable():
+        raise InputError(f"storage {text!r} has characters that no name should have", f"it is {_FORMS}")
     try:
         path = Path(text).expanduser()
     except RuntimeError:  # of a user who is not known here

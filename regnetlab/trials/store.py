@@ -29,18 +29,22 @@ from regnetlab.errors import InputError
 from regnetlab.files import sqlite_uri
 from regnetlab.training.budget import COMPLETE, WORST, CurvePoint, Score
 from regnetlab.trials.convert import drop_older, has_older, has_others, read_older
+from regnetlab.trials.facts import mistake
 from regnetlab.trials.job import Trial
 from regnetlab.trials.location import Database, Location, mask
+from regnetlab.trials.sqlite_file import check_no_link, check_plain, foreign, reader
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
 
-SCHEMA = 4
-"""Of the tables: 1 and 2 were Optuna's (``convert``), 3 had no ``correct``, higher ones are refused."""
+SCHEMA = 5
+"""Of the tables: 1 and 2 were Optuna's (``convert``), 3 had no ``correct`` and 4 no ``ran``; higher ones are
+refused."""
 PATIENCE = 300.0
 """Seconds to wait for a database that went away."""
 
 _TABLES = sql.MetaData()
+_LATER = ("correct", "ran")  # columns that came later; in rows of before they are empty
 _NUMBER = sql.BigInteger().with_variant(sql.Integer, "sqlite")  # where only INTEGER numbers rows by itself
 TRIALS = sql.Table(
     "regnetlab_trials",
@@ -53,7 +57,8 @@ TRIALS = sql.Table(
     *(sql.Column(name, sql.BigInteger) for name in ("index", "seed", "flops", "params", "acts")),
     *(sql.Column(name, sql.Double) for name in ("error", "test_error", "seconds")),
     sql.Column("images", sql.BigInteger),
-    *(sql.Column(name, sql.Text) for name in ("ended", "curve", "device", "worker", "finished", "correct")),
+    *(sql.Column(name, sql.Text) for name in ("ended", "curve", "device", "worker", "finished")),
+    *(sql.Column(name, sql.Text) for name in _LATER),
     sql.UniqueConstraint("study", "identity", "data", "device"),
 )
 _FACTS = sql.Table(
@@ -63,7 +68,9 @@ _FACTS = sql.Table(
     sql.Column("name", sql.Text, primary_key=True),
     sql.Column("value", sql.Text, nullable=False),
 )
-_SCORE = tuple(TRIALS.c[name] for name in ("error", "seconds", "images", "ended", "test_error", "correct"))
+_SCORE = tuple(
+    TRIALS.c[name] for name in ("error", "seconds", "images", "ended", "test_error", "correct", "ran")
+)
 
 
 class Store:
@@ -171,12 +178,7 @@ class Store:
         self._call("written", lambda connection: connection.execute(sql.delete(TRIALS).where(*where)))
 
     def _facts_of(self, name: str, text: str) -> dict[str, Any]:
-        try:
-            return dict(json.loads(text))
-        except (ValueError, TypeError, RecursionError):
-            raise InputError(
-                f"store {self.location}: what it keeps as {name[:40]!r} can't be read", "bring a backup back"
-            ) from None
+        return _facts_of(self.location, name, text)
 
     def _read(self) -> None:
         columns = (
@@ -195,7 +197,7 @@ class Store:
         try:
             for number, data, identity, device, curve, error, *others in rows:
                 score = Score(error, _points(curve), *others)
-                if not _holds(score) or not all(isinstance(each, str) for each in (data, identity, device)):
+                if _mistake(score, (data, identity, device)):
                     raise ValueError
                 self._scores[data, device][identity] = score
                 self._last = number
@@ -221,6 +223,7 @@ class Store:
             except DBAPIError as error:
                 if not _gone(error) or time.monotonic() > end:
                     hint = "fix that, then run again: what was trained is kept"
+                    hint = _DAMAGED if _is_damaged(error) else hint
                     raise InputError(f"the store can't be {verb} ({why(error)})", hint) from error
                 time.sleep(0.5)
 
@@ -239,6 +242,10 @@ def open_store(location: Location, snapshot: bool = False) -> Store:
     if isinstance(location, Database):
         engine, snapshot = _database(location), False
     else:
+        try:
+            _again(lambda: _check_ours(location))
+        except (DBAPIError, sqlite3.Error) as error:
+            raise _refused(location, error) from None
         snapshot = snapshot or not _writable(location)
         engine = _file(location, snapshot)
     try:
@@ -266,7 +273,7 @@ def has_study(location: Database) -> bool:
     engine = _database(location)
     try:
         with engine.connect() as connection:
-            found = _schema(connection, location.study) is not None
+            found = _schema(connection, location) is not None
             return found or has_older(connection, location.study)
     except DBAPIError as error:
         raise _refused(location, error) from None
@@ -303,6 +310,7 @@ def row_of(trial: Trial) -> dict[str, Any]:
         "worker": trial.worker,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "correct": score.correct,
+        "ran": score.ran,
     }
 
 
@@ -326,20 +334,26 @@ def problem(row: Row) -> str:
         score = Score(row["error"], _points(row["curve"]), *(row[each.name] for each in _SCORE[1:]))
     except (ValueError, TypeError, RecursionError):
         return f"its curve is {str(row['curve'])[:40]!r}"
-    values = (getattr(each, name) for each in score.curve for name in CurvePoint.__slots__)
-    if not all(isinstance(each, _NUMBER_OR_NONE) for each in values):
-        return f"its curve is {str(row['curve'])[:40]!r}"
-    if not all(isinstance(row[name], str) for name in ("data", "identity", "device")):
-        return "data, identity or device are no texts"
-    return "" if _holds(score) else f"error, seconds or ending can't be: {score.error}, {score.ended!r}"
+    return _mistake(score, tuple(row[name] for name in ("data", "identity", "device")))
 
 
 def _points(curve: str) -> tuple[CurvePoint, ...]:
-    return tuple(starmap(CurvePoint, json.loads(curve)))
+    points = json.loads(curve)
+    if not all(isinstance(value, _NUMBER_OR_NONE) for point in points for value in point):
+        raise ValueError("not numbers")
+    return tuple(starmap(CurvePoint, points))
 
 
-def _holds(score: Score) -> bool:
-    """Whether a score is one that a training can have: what was damaged seldom is."""
+def _mistake(score: Score, texts: tuple[object, ...]) -> str:
+    """What a training can't have earned, or be called: what was damaged seldom can."""
+    if not all(isinstance(each, str) for each in texts):
+        return "data, identity or device are no texts"
+    if not all(each is None or isinstance(each, str) for each in (score.correct, score.ran)):
+        return "which images are correct, or what ran, is no text"
+    return "" if _possible(score) else f"error, seconds or ending can't be: {score.error}, {score.ended!r}"
+
+
+def _possible(score: Score) -> bool:
     errors = [each for each in (score.error, score.test_error) if each is not None]
     return (
         isinstance(score.ended, str)
@@ -365,56 +379,78 @@ def _refused(location: Location, error: Exception) -> InputError:
     if isinstance(location, Database):
         hint = "is it running, and does the user exist?"
         return InputError(f"store {location} does not answer ({why(error)})", hint)
-    hint = "look whether its disk is full, and bring a backup back where it is damaged"
+    hint = _DAMAGED if _is_damaged(error) else "look whether its disk is full, and whether it may be written"
     return InputError(f"store {location} can't be opened ({why(error)})", hint)
 
 
-def _schema(connection: sql.Connection, study: str) -> int | None:
+_DAMAGED = "bring a backup back, or move the file away: run takes in what trials.csv has"
+
+
+def _is_damaged(error: Exception) -> bool:
+    """Whether SQLite says that a file is not as it wrote it, and not that it can't be had now."""
+    cause = getattr(error, "orig", error)
+    return isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError)
+
+
+def _schema(connection: sql.Connection, location: Location) -> int | None:
     """The version of the study's tables, ``None`` where there is no such study."""
     if not sql.inspect(connection).has_table(_FACTS.name):
         return None
-    query = sql.select(_FACTS.c.value).where(_FACTS.c.study == study, _FACTS.c.name == "schema")
-    value = connection.scalar(query)
-    return None if value is None else int(json.loads(value)["version"])
+    where = (_FACTS.c.study == study_name(location), _FACTS.c.name == "schema")
+    value = connection.scalar(sql.select(_FACTS.c.value).where(*where))
+    return None if value is None else int(_facts_of(location, "schema", value)["version"])
+
+
+def _facts_of(place: object, name: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+        wrong = mistake(name, value)
+    except (ValueError, TypeError, RecursionError):
+        wrong = "it is no JSON"
+    if wrong:
+        raise InputError(
+            f"store {place}: what it keeps as {name[:40]!r} can't be read ({wrong})", "bring a backup back"
+        )
+    return dict(value)
 
 
 def _opened(engine: sql.Engine, location: Location, snapshot: bool) -> int:
     """The version of the study's tables, which are made where there are none."""
     with engine.connect() as connection:
-        if connection.dialect.name == "sqlite":
-            _check_plain(connection, location)
-        found = _schema(connection, study_name(location))
-    if found == 3:
+        found = _schema(connection, location)
+    if found is not None and 3 <= found < SCHEMA:
         return _widen(engine, study_name(location))
     return _make(engine, location, snapshot) if found is None else found
 
 
-def _check_plain(connection: sql.Connection, location: Location) -> None:
-    """Raise ``InputError`` where a file has more than tables: a view or trigger would run as a program."""
-    query = "SELECT name FROM sqlite_master WHERE type IN ('view', 'trigger') LIMIT 1"
-    if (found := connection.exec_driver_sql(query).scalar()) is not None:
-        raise InputError(
-            f"store {location} has a view or trigger ({str(found)[:40]}), which no store has",
-            "it could change what is kept: name another file",
-        )
+def _check_ours(path: Path) -> None:
+    """Raise ``InputError`` unless this file, where there is one, may be written to as a store."""
+    check_no_link(path)
+    if not path.exists():
+        return
+    with reader(path).connect() as connection:
+        check_plain(connection, path)
+        ours = _schema(connection, path) is not None or has_older(connection, study_name(path))
+        if not ours and has_others(connection):
+            raise foreign(path)
 
 
 def _widen(engine: sql.Engine, study: str) -> int:
-    """Give a study of schema 3 the column that its table lacks."""
+    """Give a study of an older schema the columns that its table lacks."""
     with engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # a second process that does it waits
-        _add_correct(connection)
+        _add_later_columns(connection)
         _keep(connection, study, "schema", {"version": SCHEMA})
     return SCHEMA
 
 
-def _add_correct(connection: sql.Connection) -> None:
-    """Add the column to a table of schema 3; in a database any study of this version may have done so."""
-    if TRIALS.c.correct.name not in {
-        each["name"] for each in sql.inspect(connection).get_columns(TRIALS.name)
-    }:
-        connection.exec_driver_sql(f"ALTER TABLE {TRIALS.name} ADD COLUMN {TRIALS.c.correct.name} TEXT")
+def _add_later_columns(connection: sql.Connection) -> None:
+    """Add them to a table of before; in a database any study of this version may have done so."""
+    there = {each["name"] for each in sql.inspect(connection).get_columns(TRIALS.name)}
+    for name in _LATER:
+        if name not in there:
+            connection.exec_driver_sql(f"ALTER TABLE {TRIALS.name} ADD COLUMN {name} TEXT")
 
 
 def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
@@ -424,18 +460,14 @@ def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
         file = connection.dialect.name == "sqlite"
         if file:
             connection.exec_driver_sql("BEGIN IMMEDIATE")  # a second process that makes it waits
-        if (found := _schema(connection, study)) is not None:
+        if (found := _schema(connection, location)) is not None:
             return found
         older = has_older(connection, study)
-        if file and not older and has_others(connection):
-            raise InputError(
-                f"store {location} is another program's database", "name another file, or move it away"
-            )
         if older and isinstance(location, Path) and not snapshot:
             back_up(location)
         for table in _TABLES.sorted_tables:
             connection.execute(sql.schema.CreateTable(table, if_not_exists=True))
-        _add_correct(connection)
+        _add_later_columns(connection)
         if older:
             facts, rows = read_older(connection, study)
             _add(connection, study, rows)

@@ -9,11 +9,13 @@ import optuna
 import pytest
 
 from regnetlab.cli import main
+from regnetlab.errors import InputError
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.stages import planned_jobs
 from regnetlab.trials.job import Trial
 from regnetlab.trials.store import open_store
 from tests.cli.asked import Capture, MakeStudy, answer, complaint
+from tests.conftest import STUDY
 from tests.trials.test_convert import OLD
 from tests.trials.trainings import DATA, GOOD
 
@@ -106,14 +108,40 @@ def test_a_training_that_cant_be_read_is_named_and_taken_out_with_a_backup(
     assert open_store(Path(repaired["backup"])).count() == 20
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("provenance", "{"),
+        ("provenance", "[1]"),
+        ("provenance", '{"planned": {"AnyNetA": "x"}}'),
+        ("provenance", '{"extended": [{"when": "today"}]}'),
+        ("provenance", '{"survey": {"lines": 5}}'),
+        ("changes", '{"began": []}'),
+        ("changes", '{"began": {"data.checksum": 5}}'),
+        ("changes", '{"began": {}, "accepted": [{"when": "today", "changes": {"lr": 1}}]}'),
+        ("derived", '{"configs": [5]}'),
+        ("contest", '{"contenders": [{"name": "x"}]}'),
+        ("contest", '{"chosen": {"x": "y"}}'),
+        ("latencies", '{"x": {"1": []}}'),
+        ("ended", '{"share": 0, "of": "x"}'),
+        ("schema", '{"version": "x"}'),
+        ("schema", "{}" * 2),
+        ("lease", '{"holder": 5}'),
+    ],
+)
 def test_what_a_store_keeps_beside_trainings_is_named_where_it_cant_be_read(
-    capsys: Capture, make_study: MakeStudy
+    capsys: Capture, make_study: MakeStudy, name: str, value: str
 ) -> None:
-    study = filled(make_study())
-    open_store(study.parent / "study.db").keep("provenance", {"margin": 1.0})
+    study = filled(make_study(STUDY + "[compare]\nsequential = true\n"))
+    store = open_store(study.parent / "study.db")
+    store.keep(name, {})
     with closing(sqlite3.connect(study.parent / "study.db")) as damaged, damaged:
-        damaged.execute("update regnetlab_facts set value = '{' where name = 'provenance'")
-    assert "keeps as 'provenance' can't be read" in complaint(capsys, ["status", str(study)])
+        damaged.execute("update regnetlab_facts set value = ? where name = ?", (value, name))
+    with pytest.raises(InputError, match=f"keeps as '{name}' can't be read"):
+        open_store(study.parent / "study.db").fact(name)
+    for command in (["status"], ["compare"], ["report"], ["store", "check"], ["store", "repair"]):
+        assert main([*command, str(study)]) in (0, 2)
+        assert "unexpected" not in capsys.readouterr().err
 
 
 def test_a_journal_of_an_earlier_version_is_copied(capsys: Capture, tmp_path: Path) -> None:

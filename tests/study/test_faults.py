@@ -95,7 +95,7 @@ def test_where_all_networks_fail_alike_the_run_ends_and_nothing_is_kept(
     done = run(study, data_dir, fault=fault)
     assert done.returncode == 2
     said = refusal(done.stderr, alone=False)
-    assert "the first 3 trainings failed alike (" in said
+    assert "3 trainings one after the other failed alike (" in said
     assert "a_library_that_is_gone" in said
     assert kept(study) == 0
     (here / "broken").unlink()

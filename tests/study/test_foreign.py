@@ -106,6 +106,59 @@ def test_a_link_in_place_of_a_file_that_a_run_writes_to_harms_nothing(
     assert precious.read_text() == "kept"
 
 
+@pytest.mark.parametrize("name", ["study.db", "searches.db"])
+@pytest.mark.parametrize("linked", [True, False], ids=["a link", "the file itself"])
+def test_another_programs_database_in_place_of_a_store_stays_as_it_is(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, capsys: Capture, name: str, linked: bool
+) -> None:
+    study = make_study(SMALL)
+    precious = tmp_path / "browser.db" if linked else study.parent / name
+    with closing(sqlite3.connect(precious)) as connection, connection:
+        connection.execute("create table history (page text)")
+    before = precious.read_bytes()
+    if linked:
+        (study.parent / name).symlink_to(precious)
+    options = ["--data-dir", str(data_dir), "--device", "cpu", "--executor", "inline"]
+    command = ["run", str(study)] if name == "study.db" else ["search", str(study), "--space", "AnyNetE"]
+    said = complaint(capsys, [*command, *options])
+    assert ("is a link" if linked else "another program's database") in said
+    assert precious.read_bytes() == before
+
+
+def test_a_link_to_a_file_that_is_not_there_makes_none(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    study = make_study(SMALL)
+    (study.parent / "study.db").symlink_to(tmp_path / "new")
+    assert "is a link" in complaint(
+        capsys, ["run", str(study), "--data-dir", str(data_dir), "--device", "cpu"]
+    )
+    assert not (tmp_path / "new").exists()
+
+
+def test_reports_that_came_as_a_link_are_not_written_through(
+    tmp_path: Path, data_dir: Path, capsys: Capture
+) -> None:
+    study = tmp_path / "studies" / "mine" / "study.toml"
+    study.parent.mkdir(parents=True)
+    study.write_text(SMALL)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "reports").symlink_to(tmp_path / "elsewhere")
+    ran(load_plan(study), data_dir)
+    assert "is a link" in complaint(capsys, ["report", str(study)])
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("url", ["postgresql://me@198.51.100.7/lab", "postgres://h/d?sslmode=disable"])
+def test_a_study_file_names_no_server_that_would_be_sent_a_password(
+    make_study: MakeStudy, capsys: Capture, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    study = make_study(f'{SMALL}\n[run]\nstorage = "{url}"\n')
+    for command in ("run", "status", "compare"):
+        assert "could be anybody's" in complaint(capsys, [command, str(study)])
+
+
 def test_postscript_under_the_name_of_a_picture_starts_no_program(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from regnetlab.spaces.template import TEMPLATES
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.stages import planned_jobs
 from regnetlab.study.status import LogReader
-from regnetlab.training.budget import Budget, Recipe
+from regnetlab.training.budget import Budget, Recipe, Score
 from regnetlab.trials.job import Job
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
@@ -80,10 +80,13 @@ def test_inline_tells_where_before_it_trains(data_dir: Path, monkeypatch: pytest
     setting = Setting(data_dir, "cpu", "torch")
     budget = Budget(images=64, validation=100)
     task = Task(Job("bn_lenet", TEMPLATES["small"], "fashion-mnist", budget, Recipe(), 0))
-    monkeypatch.setattr("regnetlab.execution.worker.train", lambda *_: heard[-1])
+    score = Score(10.0, (), 1.0, 64, "complete")
+    begun: list[list[WorkerInfo]] = []
+    monkeypatch.setattr("regnetlab.execution.worker.train", lambda *_: begun.append(list(heard)) or score)
     report = Inline().train(setting, task, heard.append).result()
     assert heard == [WorkerInfo(f"{os.uname().nodename}/{os.getpid()}", "cpu with torch kernels")]
-    assert (report.score, report.worker) == (heard[0], heard[0].name)
+    assert begun == [heard]
+    assert (report.score, report.worker) == (score, heard[0].name)
 
 
 def test_another_terminal_sees_local_workers_and_what_they_train(

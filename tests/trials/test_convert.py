@@ -54,12 +54,13 @@ def test_a_store_of_schema_3_gains_the_bits_of_test_images_and_loses_nothing(tmp
         facts = connection.execute("select * from regnetlab_facts where name != 'schema'").fetchall()
     store = open_store(path)
     assert errors(store, DATA) == {job(0).identity: 12.5, job(1).identity: None}
-    store.add(trial(3, replace(GOOD, test_error=50.0, correct="2:eJwDAAAAAAE=")))
+    store.add(trial(3, replace(GOOD, test_error=50.0, correct="2:eJwDAAAAAAE=", ran="torch")))
     again = open_store(path)
     assert [row["correct"] for row in again.rows()] == [None, None, None, "2:eJwDAAAAAAE="]
     assert again.scores(DATA)[job(3).identity].correct == "2:eJwDAAAAAAE="
+    assert [row["ran"] for row in again.rows()] == [None, None, None, "torch"]
     with closing(sqlite3.connect(path)) as connection:
-        assert [row[:-1] for row in connection.execute("select * from regnetlab_trials")][:3] == before
+        assert [row[:-2] for row in connection.execute("select * from regnetlab_trials")][:3] == before
         kept = "select * from regnetlab_facts where name != 'schema'"
         assert connection.execute(kept).fetchall() == facts
 

@@ -52,11 +52,11 @@ def test_a_reader_sees_what_is_added_later(tmp_path: Path) -> None:
 
 def test_facts_are_kept_by_name_and_replaced_as_a_whole(tmp_path: Path) -> None:
     store = open_store(tmp_path / "study.db")
-    assert store.fact("provenance") == {}
-    store.keep("provenance", {"data": "fashion-mnist", "images": 128})
-    store.keep("provenance", {"data": "ü", "list": [1, None]})
-    assert store.fact("provenance") == {"data": "ü", "list": [1, None]}
-    assert open_store(tmp_path / "study.db").facts() == {"provenance": {"data": "ü", "list": [1, None]}}
+    assert store.fact("notes") == {}
+    store.keep("notes", {"data": "fashion-mnist", "images": 128})
+    store.keep("notes", {"data": "ü", "list": [1, None]})
+    assert store.fact("notes") == {"data": "ü", "list": [1, None]}
+    assert open_store(tmp_path / "study.db").facts() == {"notes": {"data": "ü", "list": [1, None]}}
 
 
 def test_a_store_lies_where_it_was_asked_for_whatever_the_folder_is_called(tmp_path: Path) -> None:

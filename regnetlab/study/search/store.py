@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.law import parse_config
 from regnetlab.study.search.definition import Candidate, Search, Step, search_job
 from regnetlab.training.budget import COMPLETE, Score
+from regnetlab.trials.convert import OPTUNA_TABLES
 from regnetlab.trials.csv_tables import SEARCHES
 from regnetlab.trials.job import Job
 from regnetlab.trials.optuna_file import SEARCH_MARK, sqlite_storage
+from regnetlab.trials.sqlite_file import check_no_link, check_plain, foreign, reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +148,21 @@ def _row(facts: Mapping[str, Any], step: Step) -> dict[str, Any]:
     }
 
 
+def _storage(path: Path) -> Any:
+    """Optuna's storage in this file; raises ``InputError`` where it is not ours."""
+    check_no_link(path)
+    if path.exists():
+        with reader(path).connect() as connection:
+            check_plain(connection, path)
+            if set(sql.inspect(connection).get_table_names()) - set(OPTUNA_TABLES):
+                raise foreign(path)
+    return sqlite_storage(path, timeout=60)
+
+
 def _studies(path: Path) -> list[Any]:
     import optuna
 
-    storage = sqlite_storage(path, timeout=60)
+    storage = _storage(path)
     names = [each.study_name for each in optuna.get_all_study_summaries(storage)]
     studies = [optuna.load_study(study_name=name, storage=storage) for name in names]
     return [study for study in studies if SEARCH_MARK in study.user_attrs]
@@ -159,7 +173,7 @@ def _open_study(path: Path, name: str, objectives: int) -> Any:
 
     try:
         return optuna.create_study(
-            storage=sqlite_storage(path, timeout=60),
+            storage=_storage(path),
             study_name=name,
             directions=["minimize"] * objectives,
             load_if_exists=True,
@@ -193,6 +207,16 @@ def _score_of(attributes: Mapping[str, Any]) -> Score:
 
 
 def _steps(study: Any) -> dict[int, Step]:
+    try:
+        return _read_steps(study)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InputError(
+            f"searches.db: a training of {study.study_name!r} can't be read",
+            "bring a backup back, or move it away to begin again",
+        ) from None
+
+
+def _read_steps(study: Any) -> dict[int, Step]:
     found: dict[int, Step] = {}
     for trial in study.get_trials(deepcopy=False):
         facts = trial.user_attrs

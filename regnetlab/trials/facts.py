@@ -1,0 +1,132 @@
+"""What a store keeps about its study beside the trainings, by name, and what each must look like.
+
+A store or a provenance.json may come from elsewhere: what is not as it is written here is refused where it is
+read, so that whoever uses it need not ask again. Keys that are not named here may be there, too.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+
+_ANY = ConfigDict(strict=True, extra="allow")
+_Counts = dict[str, int]  # networks by space
+
+
+class _Version(BaseModel):
+    model_config = _ANY
+    version: int
+
+
+class _Began(BaseModel):
+    model_config = _ANY
+    checksum: Annotated[str, Field(alias="data.checksum")] = ""
+    device: str | None = None
+
+
+class _Accepted(BaseModel):
+    model_config = _ANY
+    when: str
+    changes: dict[str, Annotated[list[Any], Field(min_length=2, max_length=2)]]
+
+
+class _Changes(BaseModel):
+    model_config = _ANY
+    began: _Began
+    accepted: list[_Accepted] = []
+
+
+class _Survey(BaseModel):
+    model_config = _ANY
+    lines: list[str]
+
+
+class _Extended(BaseModel):
+    model_config = _ANY
+    when: str = ""
+    n: _Counts
+    planned: _Counts
+
+
+class _Provenance(BaseModel):
+    model_config = _ANY
+    __pydantic_extra__: dict[str, str | bool | int | float | None]
+    data_checksum: str = ""
+    survey: _Survey | None = None
+    planned: _Counts = {}
+    extended: list[_Extended] = []
+
+
+class _Derived(BaseModel):
+    model_config = _ANY
+    configs: list[str]
+
+
+class _Contender(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    name: str
+    model: str
+    family: str
+    flops: int
+    params: int
+    acts: int
+    group: str = ""
+
+
+class _Contest(BaseModel):
+    model_config = _ANY
+    key: str = ""
+    data: str = ""
+    device: str | None = None
+    contenders: list[_Contender] = []
+    chosen: dict[str, float] | None = None
+
+
+class _Latencies(RootModel[dict[str, dict[str, Annotated[list[float], Field(min_length=1)]]]]):
+    """By model and batch size: the median first."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Ended(BaseModel):
+    model_config = _ANY
+    share: Annotated[float, Field(gt=0, le=1)]
+    of: str
+
+
+class _Lease(BaseModel):
+    model_config = _ANY
+    holder: str
+    host: str = ""
+    pid: int = 0
+    running: int = 0
+
+
+PROVENANCE = "provenance"
+_FORMS: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {
+        "schema": _Version,
+        "changes": _Changes,
+        PROVENANCE: _Provenance,
+        "derived": _Derived,
+        "contest": _Contest,
+        "latencies": _Latencies,
+        "ended": _Ended,
+        "lease": _Lease,
+    }
+)
+
+
+def mistake(name: str, value: object) -> str:
+    """What is wrong with what is kept under this name; empty where nothing is, or nothing is kept."""
+    if not isinstance(value, dict):
+        return "it is no table"
+    if not value or name not in _FORMS:
+        return ""
+    try:
+        _FORMS[name].model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]
+    return ""
