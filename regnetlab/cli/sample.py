@@ -1,6 +1,8 @@
 """``regnetlab sample``."""
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,9 @@ WindowText = Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Window
 TemplateName = Annotated[str | None, typer.Option(help="paper (224 px, the default) or small (28 px).")]
 Input = Annotated[str | None, typer.Option(metavar="CxHxW", help="Another input than the template's.")]
 Classes = Annotated[int | None, typer.Option(help="Another number of classes.")]
+
+
+_SAID_EVERY = 5.0  # seconds between lines on how far a sample is
 
 
 def study_names() -> list[str]:
@@ -109,7 +114,7 @@ def sample(
     windows = regime.windows | {k: parse_window(k, v) for k, v in texts.items() if v is not None}
     shape = shape.changed(input, classes)
     regime = Regime(**windows, model=regime.model)
-    found = draw(chosen.within(ranges), n, shape, regime, seed or 0)
+    found = draw(chosen.within(ranges), n, shape, regime, seed or 0, _progress(n))
 
     facts = {
         "space": space,
@@ -127,6 +132,21 @@ def sample(
         sys.stdout.writelines(json_pieces(facts, found))
     elif output is None:
         print_sample(found)
+
+
+def _progress(n: int) -> Callable[[int], None]:
+    """Says on stderr how far a sample is that takes long."""
+    began = said = time.monotonic()
+
+    def tell(found: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if found and found < n and now - said > _SAID_EVERY:
+            said = now
+            left = (now - began) * (n - found) / found
+            echo(f"{found:,} of {n:,} networks found, about {left / 60:.1f} min left", err=True)
+
+    return tell
 
 
 def _range(name: str, text: str | None) -> tuple[int, int] | None:

@@ -143,7 +143,15 @@ def _queued(kind: str, request: Request) -> Any:
     """A batch system's jobs, each one worker; a job that ends (time limit, preemption) is asked for
     again."""
     jobqueue = _needed("dask_jobqueue", "dask-jobqueue")
-    options = dict(request.cluster)
+    cluster = getattr(jobqueue, _QUEUES[kind])(silence_logs="CRITICAL", **job_options(kind, request.cluster))
+    jobs = request.workers or 1
+    cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
+    return cluster
+
+
+def job_options(kind: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What Dask's class for a batch system gets, with what was said of the cluster."""
+    options = dict(said)
     if "interface" not in options:
         raise InputError(
             f"a {kind} cluster needs to know by which network its nodes reach this machine",
@@ -169,10 +177,7 @@ def _queued(kind: str, request: Request) -> Any:
         f"unset {' '.join(SECRETS)}",
         *options.get("job_script_prologue", ()),
     ]
-    cluster = getattr(jobqueue, _QUEUES[kind])(silence_logs="CRITICAL", **options)
-    jobs = request.workers or 1
-    cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
-    return cluster
+    return options
 
 
 def _kubernetes(request: Request) -> Any:

@@ -7,6 +7,7 @@ the networks of ``--n 64``.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,10 +46,12 @@ def sample(
     template: Template,
     regime: Regime = Regime(),
     seed: int = 0,
+    told: Callable[[int], None] = lambda found: None,
 ) -> Sample:
     """The first ``n`` networks of this space on this template in this regime for this seed.
 
-    Raises ``InputError`` where the space or the regime has not that many; the message says how many
+    ``told`` is called now and then with how many are found. Raises ``InputError`` where the space or the
+    regime has not that many; the message says how many
     were drawn and what counts they had.
     """
     if not 1 <= n <= MAX_N:
@@ -62,6 +65,7 @@ def sample(
     while len(found.first) < n:
         found.add(_words(key, block, blocks, source.words), block * _BLOCK)
         block += blocks
+        told(min(n, len(found.first)))
         if block * _BLOCK - found.last >= _PATIENCE:
             raise found.shortfall(n, block * _BLOCK)
         rate = max(len(found.first), 1) / (block * _BLOCK)

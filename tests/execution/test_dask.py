@@ -1,5 +1,6 @@
 """Dask: which schedulers are refused, and GPU memory, which workers without a GPU pretend to have."""
 
+import sys
 import threading
 import time
 from collections import Counter
@@ -11,6 +12,7 @@ import pytest
 from regnetlab.errors import InputError
 from regnetlab.execution import dask, make_executor
 from regnetlab.execution.base import Request, Setting, Task
+from regnetlab.execution.clusters import job_options
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.devices import training_bytes
@@ -93,6 +95,22 @@ def test_the_need_follows_from_closed_form_activations_and_the_batch() -> None:
     context = training_bytes(0, 64)
     assert training_bytes(100_000, 64) - context == 2 * (training_bytes(100_000, 32) - context)
     assert training_bytes(100_000, 64) - context == 16 * 100_000 * 64
+
+
+@pytest.mark.parametrize("kind", ["slurm", "pbs"])
+def test_the_script_of_a_batch_systems_job_imports_nothing_of_its_folder_and_has_no_secrets(
+    kind: str,
+) -> None:
+    jobqueue = pytest.importorskip("dask_jobqueue")
+    job = {"slurm": "SLURMJob", "pbs": "PBSJob"}[kind]
+    options = job_options(kind, {"interface": "lo", "job_script_prologue": ["module load cuda"]})
+    options.pop("scheduler_options")
+    module = getattr(jobqueue, kind)
+    script = getattr(module, job)("tcp://127.0.0.1:1", "worker", **options).job_script()
+    lines = [line for line in script.splitlines() if line and not line.startswith("#")]
+    assert lines[0] == "unset REGNETLAB_STORAGE PGPASSWORD PGPASSFILE"
+    assert lines[1] == "module load cuda"
+    assert lines[2].startswith(f"{sys.executable} -P -m distributed.cli.dask_worker")
 
 
 @pytest.mark.parametrize(

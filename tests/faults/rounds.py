@@ -10,6 +10,7 @@ forks for every run; trainings are pretended (an error from the seed), everythin
 """
 
 import ctypes
+import faulthandler
 import hashlib
 import json
 import os
@@ -140,6 +141,7 @@ class Rounds:
             out = os.open(self.printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(out, 1)
             os.dup2(out, 2)
+            faulthandler.dump_traceback_later(LONGEST - 5)
             if faults is not None:
                 seed, one_in, below = faults
                 self.library.faults_arm(ctypes.c_ulonglong(seed), one_in, below.encode())
@@ -210,7 +212,7 @@ class Rounds:
         self.result.endings = dict(endings)
         printed = self.printed.read_text(errors="replace")
         if status in (_RAISED, _HANGS):
-            self._tell(f"{where}: {'hangs' if status == _HANGS else 'raised'}: {printed[-300:]}")
+            self._tell(f"{where}: {'hangs' if status == _HANGS else 'raised'}: {printed[-3_000:]}")
         if "unexpected" in printed:
             self.result.unexpected.append(f"{where}: {printed[-1_800:]}")
         now = tables(study)

@@ -40,10 +40,11 @@ def kept(study: Path) -> int:
     return open_store(plan.store).count() if plan.store.exists() else 0
 
 
-def test_a_worker_that_dies_or_hangs_or_has_no_memory_once_costs_nothing(
+def test_a_worker_that_dies_or_hangs_or_has_no_memory_or_no_device_once_costs_nothing(
     make_study: MakeStudy, data_dir: Path, tmp_path: Path, calm: list[dict[str, str]]
 ) -> None:
-    # The first training is killed, the second one's process hangs, the third runs out of memory.
+    # The first training is killed, the second one's process hangs, the third runs out of memory, and an error
+    # of the fourth leaves its process without a device, as a failed assertion on a GPU does.
     text = SMALL.replace("validation = 100", "validation = 100\ntime_limit = 5.0")
     study = make_study(text + '[run]\nmemory = "8GB"\n')
     fault = with_fault(
@@ -59,14 +60,17 @@ def test_a_worker_that_dies_or_hangs_or_has_no_memory_once_costs_nothing(
                 time.sleep(3600)
             if seed == seeds[2]:
                 build = lambda: bytearray(20_000_000_000)
+            if seed == seeds[3]:
+                build = lambda: 1 / 0
+                _module.answers = lambda device: False
         """,
     )
     done = run(study, data_dir, fault=fault)
     assert done.returncode == 0, done.stderr
     assert processes.trials_of(study) == calm
     lines = [line for line in done.stderr.splitlines() if "try 1 of 3" in line]
-    assert len(lines) == 3
-    for reason in ("ended by SIGKILL", "no answer within 16 s", "ran out of memory"):
+    assert len(lines) == 4
+    for reason in ("ended by SIGKILL", "no answer within 16 s", "ran out of memory", "division by zero"):
         assert sum(reason in line for line in lines) == 1
     assert all(" Alone: regnetlab train 'anynet:" in line and "--validation 100" in line for line in lines)
 
@@ -101,6 +105,15 @@ def test_where_all_networks_fail_alike_the_run_ends_and_nothing_is_kept(
     (here / "broken").unlink()
     assert run(study, data_dir, fault=fault).returncode == 0
     assert processes.trials_of(study) == calm
+    study.write_text(SMALL.replace("n = 4", "n = 5"))
+    (here / "broken").touch()
+    done = run(study, data_dir, fault=fault)
+    assert done.returncode == 2
+    assert "and so does a network that was trained before" in refusal(done.stderr, alone=False)
+    assert kept(study) == 4
+    (here / "broken").unlink()
+    assert run(study, data_dir, fault=fault).returncode == 0
+    assert processes.trials_of(study)[:4] == calm
 
 
 def test_a_store_that_is_removed_during_a_run_ends_it_and_the_next_run_goes_on(

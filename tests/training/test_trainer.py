@@ -10,6 +10,7 @@ from torch import nn
 
 from regnetlab.models.anynet import AnyNet
 from regnetlab.models.flat import flatten
+from regnetlab.models.native.build import libraries
 from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.batches import DeviceData, augmented, on_device, training_batches
@@ -43,6 +44,14 @@ def test_the_same_seed_gives_the_same_score_to_the_last_bit(data: DeviceData) ->
     first, again, other = (train(build, data, BUDGET, Recipe(), seed=seed) for seed in (5, 5, 6))
     assert (first.error, first.curve) == (again.error, again.curve)
     assert first.curve != other.curve
+
+
+def test_a_score_says_what_computed_it(data: DeviceData) -> None:
+    small = replace(BUDGET, images=64, epochs=1)
+    for kernels, odd in (("torch", small), ("auto", replace(small, batch_size=20))):
+        assert train(build, data, odd, Recipe(), 0, kernels).ran == "torch"  # whatever was asked for
+    if libraries():
+        assert train(build, data, small, Recipe(), 0, "auto").ran == "native"
 
 
 def test_a_training_leaves_the_global_random_state_alone(data: DeviceData) -> None:
