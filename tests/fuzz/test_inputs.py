@@ -132,6 +132,8 @@ MODELS = [
 @example("anynet:d=1,1,1,1;w=8,8,8,8;g=8;b=" + "1" * 5_000)
 @example("regnet:w0=8,wa=1e308,wm=1e308,d=16,g=1,b=1")
 @example("resnet18@" + "9" * 400 + "MF")
+@example("r" + "1" * 5_000 + "esnet18")
+@example("r" + "1" * 400 + "esnet18")
 def test_model_strings(text: str) -> None:
     clean(lambda: find_model(text))
 
@@ -233,5 +235,6 @@ def test_a_gzip_bomb_is_read_no_further_than_its_header_says(tmp_path: Path) -> 
 
 @fuzz
 @given(st.text(max_size=40) | mutated("postgresql://me:pw@host:5432/db", ["@", ":", "//", "\x00", "%"]))
+@example("~\x00")
 def test_storages(text: str) -> None:
     clean(lambda: location_of(text, Path(), "s"))

@@ -1,5 +1,7 @@
 """A study whose file, data, kernels and commands change in any order says what one begun afresh would say.
 
+It is also stopped in the middle, killed by an error, copied to another store and cloned without its store.
+
 ``REGNETLAB_STATEFUL=50`` tries so many histories; without it a few do.
 """
 
@@ -28,6 +30,8 @@ from regnetlab.study.session import Options, prepare
 from regnetlab.study.stages import study_state
 from regnetlab.study.status import status
 from regnetlab.training.budget import Score
+from regnetlab.trials.copy import check_store, content_of, copy_content
+from regnetlab.trials.job import Trial
 from regnetlab.trials.store import open_store
 from tests.conftest import write_idx
 
@@ -142,6 +146,25 @@ def left_in(folder: Path) -> Answer:
     return {"tables": tables} | ({"rows": store.rows(), "facts": store.facts()} if store else {})
 
 
+def trained(folder: Path) -> set[str]:
+    """The identities in the store."""
+    if not (folder / "study.db").exists():
+        return set()
+    return {row["identity"] for row in open_store(folder / "study.db").rows()}
+
+
+class Breaking(Observer):
+    """Raises once so many trainings are kept."""
+
+    def __init__(self, most: int, how: type[BaseException]) -> None:
+        self._left, self._how = most, how
+
+    def on_finish(self, trial: Trial, replay: str) -> None:
+        self._left -= 1
+        if not self._left:
+            raise self._how
+
+
 class Studies(RuleBasedStateMachine):
     """One study, its history, and after each command the same study without a history."""
 
@@ -150,6 +173,7 @@ class Studies(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp()) / "study"
         self.folder.mkdir()
         self.now = Circumstances()
+        self.cloned = False  # whether the tables, without a store, are all that is left
 
     @rule(
         change=st.one_of(
@@ -172,7 +196,47 @@ class Studies(RuleBasedStateMachine):
 
     @rule()
     def accept(self) -> None:
-        assert self._do(run, accept=True)
+        assert self._do(run, accept=True) or self.cloned
+
+    @rule(most=st.integers(1, 3), how=st.sampled_from([KeyboardInterrupt, OSError]))
+    def break_off(self, most: int, how: type[BaseException]) -> None:
+        """A run is stopped, or breaks down, once so many trainings are kept: none of before is lost."""
+        (self.folder / "study.toml").write_text(self.now.text)
+        before = left_in(self.folder)
+        plan, seen = load_plan(self.folder / "study.toml"), trained(self.folder)
+        try:
+            run_study(plan, options_of(self.now), Breaking(most, how))
+        except (KeyboardInterrupt, OSError):
+            assert len(trained(self.folder)) == len(seen) + most
+        except InputError:
+            assert left_in(self.folder) == before
+            return
+        assert seen <= trained(self.folder)
+        self.cloned = False
+
+    @rule()
+    def copy(self) -> None:
+        """The store is copied, looked over and put in the place of the old one."""
+        path, target = self.folder / "study.db", self.folder / "copied.db"
+        if not path.exists():
+            return
+        content = content_of(path)
+        copy_content(content, target)
+        assert content_of(target) == content
+        found = check_store(target)
+        assert (found.trials, found.damage, found.hash) == (len(content.rows), (), content.hash)
+        for each in self.folder.glob("study.db*"):
+            each.unlink()
+        target.rename(path)
+
+    @rule()
+    def clone(self) -> None:
+        """What a repository has: the tables of a run, and no store."""
+        if (self.folder / "trials.csv").exists() and (self.folder / "provenance.json").exists():
+            for each in (*self.folder.glob("study.*"), *self.folder.glob("searches.db*")):
+                if each.name != "study.toml":
+                    each.unlink()
+            self.cloned = True
 
     @rule()
     def look(self) -> None:
@@ -193,10 +257,11 @@ class Studies(RuleBasedStateMachine):
         try:
             found = command(self.folder, replace(options_of(self.now), accept_change=accept))
         except InputError as error:
-            assert "changed since it began" in str(error)
+            assert "changed since it began" in str(error) or self.cloned
             assert left_in(self.folder) == before
             return False
         assert found == afresh(command, self.now)
+        self.cloned = False
         return True
 
 
