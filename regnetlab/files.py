@@ -78,9 +78,13 @@ def open_own(path: Path, flags: int) -> int:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all; raises ``InputError`` where it can't be written."""
+    """Write a file whole or not at all; raises ``InputError`` where it can't be written.
+
+    Names of files that are no UTF-8 are in a text as Python has them, and are written with escapes.
+    """
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     with open_atomically(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+        file.write(data)
 
 
 @contextmanager
@@ -118,7 +122,9 @@ def sqlite_uri(path: Path) -> str:
     """The address by which SQLite reads this file and leaves nothing beside it.
 
     A reader of a file in WAL mode makes the log where there is none; without a log there is no writer
-    either, and the file can be read as one that stays as it is (sqlite.org/uri.html, ``immutable``).
+    either, and the file can be read as one that stays as it is (sqlite.org/uri.html, ``immutable``). A
+    journal is of a change that was broken off, or is being made: SQLite takes it back first, or waits.
     """
-    settled = not path.with_name(path.name + "-wal").exists()
-    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if settled else ''}"
+    changing, logged = (path.with_name(path.name + ending).exists() for ending in ("-journal", "-wal"))
+    how = "mode=rw" if changing else "mode=ro" if logged else "mode=ro&immutable=1"
+    return f"{path.absolute().as_uri()}?{how}"

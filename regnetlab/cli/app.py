@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -89,6 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
         # What a command makes lives until it ends. Looking for garbage among a million objects again and
         # again takes a third of the time of reading a store of 100,000 trainings.
         gc.set_threshold(200_000, 20, 20)
+        for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C; a run that trains has its own way
+            if signal.getsignal(number) == signal.SIG_DFL:
+                signal.signal(number, signal.default_int_handler)
         sys.stdout = sys.stdout or _nowhere()  # Python has none where it is closed
         sys.stderr = sys.stderr or _nowhere()
         for stream in (sys.stdout, sys.stderr):  # a terminal that has no × shows a question mark

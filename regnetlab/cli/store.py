@@ -95,8 +95,9 @@ def repair(store: StoreText, json: Json = False) -> None:
 def _place(text: str, plan_of: str | None = None) -> "tuple[Location, Plan | None]":
     """What STORE means: a study's store, or a place; a database's study is that of ``plan_of``, or #NAME."""
     from regnetlab.study.plan_file import find_study, load_plan
-    from regnetlab.trials.location import location_of
+    from regnetlab.trials.location import check_no_secret, location_of
 
+    check_no_secret(text)
     url, _, name = text.partition("#") if "://" in text else (text, "", "")
     if "://" in text or text.startswith("journal:") or Path(text).suffix in (".db", ".sqlite"):
         if not name and plan_of is not None and "://" in text:

@@ -56,7 +56,7 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise InputError(f"weights {path} can't be read as safetensors: {reason}") from None
     try:
         facts = json.loads(entry or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         facts = {}
     return tensors, facts if isinstance(facts, dict) else {}
 

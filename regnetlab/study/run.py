@@ -1,8 +1,10 @@
 """Running a study: train what its stages ask for, one after another, and leave its tables behind."""
 
 from collections import Counter
+from contextlib import suppress
 
 from regnetlab.analysis.statistics.verdicts import UNDECIDED
+from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
 from regnetlab.models.registry import find_model
 from regnetlab.study.baselines import hand_designed
@@ -46,9 +48,12 @@ def run_study(plan: Plan, options: Options, observer: Observer) -> State:
             _record_planned(session)
             state = _train_stages(session)
             _measure_latencies(session, state, options)
-        finally:
-            state = study_state(session.plan, session.store)
-            _write_tables(session, state)
+        except BaseException:
+            with suppress(InputError):  # what happened first is told
+                _write_tables(session, study_state(session.plan, session.store))
+            raise
+        state = study_state(session.plan, session.store)
+        _write_tables(session, state)
     return state
 
 
@@ -117,6 +122,8 @@ def _measure_latencies(session: Session, state: State, options: Options) -> None
         session.observer.on_note("measuring the contenders' inference latency")
     device = find_device("cpu" if options.executor == "dask" else options.device)
     for model in missing:
+        if session.stop.is_set():
+            return
         build = find_model(model).build
         measured = [latency(build, session.plan.template, device, batch) for batch in LATENCY_BATCHES]
         known[model] = {str(each.batch): [each.median, each.low, each.high] for each in measured}

@@ -264,8 +264,10 @@ def open_session(
                 own = of_store.name == "study.db"  # beside which the study's own lock lies
                 of_store = of_store.with_name("study.lock" if own else f".{of_store.name}.regnetlab-lock")
                 if of_store != plan.lock.resolve():
-                    new += [] if of_store.exists() else [of_store]
+                    fresh = not of_store.exists()
                     held.enter_context(locked(of_store))
+                    new += [of_store] if fresh else []
+                _check_one_name(plan.store)
             tables = None if plan.adhoc else unread_tables(plan)
             if tables is not None:  # refused before anything is written
                 tables.check_contest()
@@ -293,7 +295,11 @@ def open_session(
 
             observers.append(_Mirror(mirror(options.mirror, plan.name)))
         told = Observers(*observers)
-        facts = {"executor": prepared.executor, "workers": prepared.request.workers, "store": str(plan.store)}
+        facts = {
+            "executor": prepared.executor,
+            "workers": prepared.request.workers,
+            "store": mask(str(plan.store)),
+        }
         write({"event": "run", **facts})
         for text in said:
             told.on_note(text)
@@ -311,6 +317,15 @@ def open_session(
             session.close(wait=whole and not stop.out_of_time())
             lock.check()
         write({"event": "end"})
+
+
+def _check_one_name(store: Path) -> None:
+    """Raise ``InputError`` for a file under several names: their logs are apart, and so are their locks."""
+    if store.exists() and store.stat().st_nlink > 1:
+        raise InputError(
+            f"store {store} has another name (a hard link), by which it could be run at the same time",
+            "make it a file of its own: copy it, and put the copy in its place",
+        )
 
 
 def _check_changes(plan: Plan, store: Store, data: str, accept: bool, device: str | None) -> list[str]:

@@ -389,7 +389,10 @@ def _check_row(
         column = table.columns[name]
         text = column.write(value)
         if row[name] != column.read(text) and not (text == "" and math.isnan(row[name])):
-            is_text = column.write(row[name])
+            try:
+                is_text = column.write(row[name])
+            except (ValueError, OverflowError):  # a number that is none
+                is_text = "" if math.isnan(row[name]) else str(row[name])
             raise InputError(
                 f"{where}: {name} is {is_text[:40] or 'empty'!r}, study.toml asks for {text or 'none'!r}",
                 _hint(path),

@@ -13,7 +13,8 @@ _TABLE = re.compile(r"(\[\[?)([\w.\-\"' \t]++)\]\]?[ \t]*+(#.*)?")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _MOST_BYTES = 1_000_000
 _MOST_LEVELS = 20
-_LONG_KEY = re.compile(r"(?<![\w\-\"'])(?:[\w\-\"']++[ \t]*+\.[ \t]*+){50}")
+_PART = r"""(?:(?<![\w-])[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"(?:{_PART}[ \t]*+\.[ \t]*+){{50}}")
 """A key of so many parts: the parser takes memory by the square of their number."""
 
 

@@ -13,6 +13,7 @@ from regnetlab.errors import InputError
 from regnetlab.files import sqlite_uri
 from regnetlab.trials.job import RETRAINED
 from regnetlab.trials.location import Database, Location
+from regnetlab.trials.sqlite_file import check_file
 from regnetlab.trials.store import Store, back_up, open_store, problem
 
 
@@ -97,7 +98,7 @@ def check_store(location: Location, planned: Callable[[Store], Collection[str]] 
     unreadable = [(row, found) for row in content.rows if (found := problem(row))]
     if unreadable:
         damaged = tuple(f"{row['space']} {row['index']} ({row['model']}): {why}" for row, why in unreadable)
-        return Checked(len(content.rows), content.hash, damaged, len(unreadable))
+        return Checked(len(content.rows), "", damaged, len(unreadable))
     kept = {row["identity"] for row in content.rows if row["space"] != RETRAINED}
     orphans = None if planned is None else len(kept - set(planned(store)))
     return Checked(len(content.rows), content.hash, orphans=orphans)
@@ -130,9 +131,10 @@ def repair_store(location: Location) -> tuple[int, Path | None]:
 
 
 def damage_of(location: Location) -> tuple[str, ...]:
-    """What SQLite says about its file; a server looks after its own."""
+    """What SQLite says about its file; a server looks after its own. Raises as ``check_file``."""
     if isinstance(location, Database) or not location.exists():
         return ()
+    check_file(location)
     try:
         with closing(sqlite3.connect(sqlite_uri(location), uri=True)) as connection:
             rows = connection.execute("PRAGMA integrity_check(5)").fetchall()

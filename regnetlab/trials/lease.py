@@ -47,8 +47,8 @@ class Lock(Protocol):
 class StudyLock:
     """A held lock file."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
+    def __init__(self, file: IO[str], path: Path) -> None:
+        self._file, self._path = file, path
         self._said = -1
         self.say(0)
 
@@ -63,7 +63,16 @@ class StudyLock:
             os.write(self._file.fileno(), text.encode())
 
     def check(self) -> None:
-        """The system holds the lock for as long as this process lives: nothing to look at."""
+        """The system holds the lock for as long as this process lives; another file in its place is free."""
+        try:
+            there = os.path.samestat(self._path.lstat(), os.fstat(self._file.fileno()))
+        except OSError:
+            there = False
+        if not there:
+            raise InputError(
+                f"{self._path} was removed or replaced while the study ran, so another run may have begun",
+                "nothing that was kept is lost: run again",
+            )
 
 
 @contextmanager
@@ -86,7 +95,7 @@ def locked(path: Path) -> Iterator[StudyLock]:
             raise _held(_read(file)) from None
         if not _ours(file):
             raise InputError(f"{path} is no lock of ours", "look what it is, and move it away")
-        yield StudyLock(file)
+        yield StudyLock(file, path)
 
 
 def running_models(path: Path) -> int:

@@ -18,6 +18,8 @@ _FORMS = "a file, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 _SECRET = re.compile(
     r"(?<=://)([^/@:\s]*):[^@\s]*@|((?:password|passfile|sslpassword)=)[^&\s]*", re.IGNORECASE
 )
+_HIDDEN = re.compile(r"pass(?:word|wd|phrase)?\s*=|pwd\s*=|:[^/\\]*@|^//|^\w+//", re.IGNORECASE)
+"""Of what is no URL: how it may begin, or hold, a password."""
 _PASSWORDS = ("password", "sslpassword", "passfile")
 _SHORTEST = 4
 """Characters of a password that is looked for in other texts: a shorter one stands in many words."""
@@ -48,6 +50,7 @@ def location_of(text: str | None, folder: Path, study: str) -> Location:
     """What ``text`` means for a study in ``folder``, whose files relative paths are relative to."""
     if text is None:
         return folder / "study.db"
+    check_no_secret(text)
     kind, separator, rest = text.partition(":")
     kind = kind.lower()
     if kind == "journal" and separator:
@@ -65,6 +68,12 @@ def location_of(text: str | None, folder: Path, study: str) -> Location:
         shown = f"{kind[:20]}://…" if "://" in text else text  # what follows may be a password
         raise InputError(f"storage {shown!r} is not known", f"it is {_FORMS}")
     return _file(text, folder)
+
+
+def check_no_secret(text: str) -> None:
+    """Raise ``InputError``, which quotes nothing, for what is no URL and may hold a password all the same."""
+    if "://" not in text and _HIDDEN.search(text):
+        raise InputError("this place of a store seems to hold a password, and is no URL", f"it is {_FORMS}")
 
 
 def readable_url(text: str) -> str:

@@ -9,7 +9,7 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
@@ -150,6 +150,8 @@ def _read_from(path: Path) -> Iterator[Any]:
     from optuna.storages.journal import JournalFileBackend
     from sqlalchemy.exc import SQLAlchemyError
 
+    from regnetlab.trials.sqlite_file import check_file, check_plain, reader
+
     with open_foreign(path) as file:
         if file.read(len(_SQLITE)) != _SQLITE:
             try:
@@ -159,7 +161,10 @@ def _read_from(path: Path) -> Iterator[Any]:
                 raise InputError(f"{path} is no whole journal of Optuna: {reason}") from None
             yield journal
             return
-    if kept := _kept_by_us(path):
+    check_file(path.resolve())
+    with suppress(SQLAlchemyError), reader(path.resolve()).connect() as connection:  # damage is told of below
+        check_plain(connection, path)
+    if kept := _kept_by_us(path.resolve()):
         yield kept
         return
     storage: Any = None
@@ -177,7 +182,7 @@ def _kept_by_us(path: Path) -> Any:
     from regnetlab.trials.optuna_mirror import mirror
     from regnetlab.trials.store import TRIALS, open_store
 
-    with closing(sqlite3.connect(sqlite_uri(path.resolve()), uri=True)) as connection:
+    with closing(sqlite3.connect(sqlite_uri(path), uri=True)) as connection:
         try:
             if not connection.execute("select 1 from sqlite_master where name = ?", [TRIALS.name]).fetchone():
                 return None

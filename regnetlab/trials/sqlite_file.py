@@ -1,12 +1,17 @@
 """SQLite files that may have come from elsewhere: looked at before anything is written to them."""
 
+import os
 import sqlite3
+import stat
 from pathlib import Path
 
 import sqlalchemy as sql
 
 from regnetlab.errors import InputError
-from regnetlab.files import sqlite_uri
+from regnetlab.files import open_foreign, sqlite_uri
+
+_JOURNAL = bytes.fromhex("d9d505f920a163d7")
+"""How a journal begins, and how the name of another file in it ends."""
 
 
 def reader(path: Path) -> sql.Engine:
@@ -16,12 +21,35 @@ def reader(path: Path) -> sql.Engine:
     )
 
 
-def check_no_link(path: Path) -> None:
-    """Raise ``InputError`` for a link, which may lead to any file of ours."""
+def check_file(path: Path) -> None:
+    """Raise ``InputError`` for what SQLite must not open, of this file and of those that it has beside it.
+
+    A link may lead to any file of ours, and a pipe is waited for. A journal of several databases names a file
+    that SQLite deletes (sqlite.org/fileformat2.html, section 3); those of one database don't.
+    """
     if path.is_symlink():
         raise InputError(
             f"{path} is a link", "name the file that it leads to, by --storage or storage in [run]"
         )
+    for each in (path, *(path.with_name(path.name + ending) for ending in ("-journal", "-wal", "-shm"))):
+        try:
+            facts = each.lstat()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise InputError(f"{each} can't be read: {error.strerror}") from None
+        if not stat.S_ISREG(facts.st_mode):
+            raise InputError(f"{each} is no regular file", "look what it is, and move it away")
+        if each.name.endswith("-journal") and _names_a_file(each):
+            raise InputError(
+                f"{each} would have SQLite delete another file", "it is none of ours: move it away"
+            )
+
+
+def _names_a_file(journal: Path) -> bool:
+    with open_foreign(journal) as file:
+        file.seek(-min(len(_JOURNAL), journal.stat().st_size), os.SEEK_END)
+        return file.read() == _JOURNAL
 
 
 def check_plain(connection: sql.Connection, path: Path) -> None:
@@ -37,3 +65,12 @@ def check_plain(connection: sql.Connection, path: Path) -> None:
 def foreign(path: Path) -> InputError:
     """What to say of a file that another program keeps."""
     return InputError(f"store {path} is another program's database", "name another file, or move it away")
+
+
+def inode(path: Path) -> tuple[int, int] | None:
+    """Which file lies there, if one does."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -32,7 +32,7 @@ from regnetlab.trials.convert import drop_older, has_older, has_others, read_old
 from regnetlab.trials.facts import mistake
 from regnetlab.trials.job import Trial
 from regnetlab.trials.location import Database, Location, mask
-from regnetlab.trials.sqlite_file import check_no_link, check_plain, foreign, reader
+from regnetlab.trials.sqlite_file import check_file, check_plain, foreign, inode, reader
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -82,13 +82,13 @@ class Store:
         self._study = study_name(location)
         self._last = 0  # number of the row read last; a finished training never changes
         self._scores: dict[tuple[str, str], dict[str, Score]] = defaultdict(dict)  # by data and device
-        self._file = _inode(location)
+        self._file = _inode_of(location)
         weakref.finalize(self, engine.dispose)
 
     def check_there(self) -> None:
         """Raise ``InputError`` where the file was removed or replaced since it was opened: what is written
         to it then is lost."""
-        if self._file is not None and _inode(self.location) != self._file:
+        if self._file is not None and _inode_of(self.location) != self._file:
             raise InputError(
                 f"store {self.location} was removed or replaced while the study ran",
                 "put it back if it was moved, then run again; where it is gone, trials.csv is taken in",
@@ -314,22 +314,18 @@ def row_of(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _inode(location: Location) -> tuple[int, int] | None:
-    """Which file lies there, if one does."""
-    if not isinstance(location, Path):
-        return None
-    try:
-        found = location.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+def _inode_of(location: Location) -> tuple[int, int] | None:
+    return inode(location) if isinstance(location, Path) else None
 
 
+_LONGEST_CURVE = 10_000_000  # characters
 _NUMBER_OR_NONE = (int, float, type(None))
 
 
 def problem(row: Row) -> str:
     """What can't be read of a training's row (``Store.rows``); empty where all can."""
+    if not isinstance(row["curve"], str) or len(row["curve"]) > _LONGEST_CURVE:
+        return "its curve is no text, or far too long"
     try:
         score = Score(row["error"], _points(row["curve"]), *(row[each.name] for each in _SCORE[1:]))
     except (ValueError, TypeError, RecursionError):
@@ -425,14 +421,29 @@ def _opened(engine: sql.Engine, location: Location, snapshot: bool) -> int:
 
 def _check_ours(path: Path) -> None:
     """Raise ``InputError`` unless this file, where there is one, may be written to as a store."""
-    check_no_link(path)
+    check_file(path)
     if not path.exists():
         return
     with reader(path).connect() as connection:
         check_plain(connection, path)
+        _check_tables(connection, path)
         ours = _schema(connection, path) is not None or has_older(connection, study_name(path))
         if not ours and has_others(connection):
             raise foreign(path)
+
+
+def _check_tables(connection: sql.Connection, path: Path) -> None:
+    """Raise ``InputError`` where our tables have more columns or keys, which could change what is kept."""
+    for table in _TABLES.sorted_tables:
+        columns = connection.exec_driver_sql(f"PRAGMA table_xinfo({table.name})").mappings().all()
+        indexes = connection.exec_driver_sql(f"PRAGMA index_list({table.name})").mappings().all()
+        keys = [each["name"] for each in indexes]
+        plain = all(each["hidden"] == 0 and each["name"] in table.c for each in columns)
+        if not plain or any(not name.startswith("sqlite_autoindex_") for name in keys) or len(keys) > 1:
+            raise InputError(
+                f"store {path}: its table {table.name} is not one that regnetlab makes",
+                "it could change what is kept: name another file, or bring a backup back",
+            )
 
 
 def _widen(engine: sql.Engine, study: str) -> int:
@@ -496,7 +507,8 @@ def back_up(path: Path) -> Path:
 
 def _add(connection: sql.Connection, study: str, rows: Iterable[Row]) -> None:
     if new := [{**row, "study": study} for row in rows]:
-        connection.execute(_insert(connection)(TRIALS).on_conflict_do_nothing(), new)
+        same = ["study", "identity", "data", "device"]  # another clash is an error
+        connection.execute(_insert(connection)(TRIALS).on_conflict_do_nothing(index_elements=same), new)
 
 
 def _keep(connection: sql.Connection, study: str, name: str, facts: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What every command shares: one JSON document, complaints of at most two lines, no needless imports."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,18 @@ def test_workers_need_neither_optuna_nor_plotly_nor_pydantic_nor_fvcore(package:
         "    importlib.import_module(each.name)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_at_any_moment_ends_a_command_as_ctrl_c_does(number: int) -> None:
+    program = f"""
+import os, sys
+from regnetlab.cli import app
+app.app = lambda *words, **options: os.kill(os.getpid(), {int(number)})
+sys.exit(app.main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "regnetlab: interrupted\n")
 
 
 @pytest.mark.parametrize("words", ["sample --space AnyNetA --n 20000", "summary regnety_32gf --json"])

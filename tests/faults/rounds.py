@@ -200,7 +200,7 @@ class Rounds:
             status = self.run(study)
         self._judge(study, status, f"seed {seed}, at last, cut {cut!r}", seen if not cut else set(), {}, cut)
         if status != 0:
-            self._tell(f"seed {seed}: the last run ended with {status}: {self.printed.read_text()[-300:]}")
+            self._tell(f"seed {seed}: the last run ended with {status}: {self.printed.read_text()[-3_000:]}")
         if not result.broken or f"seed {seed}" not in result.broken[-1]:
             shutil.rmtree(study.parent)
 

@@ -75,6 +75,10 @@ def _strange(path: Path) -> None:
     save_file({"a": torch.zeros(2)}, path)
 
 
+def _nested(path: Path) -> None:
+    save_file({"a": torch.zeros(2)}, path, metadata={"regnetlab": "[" * 100_000})
+
+
 def _unknown(path: Path) -> None:
     write_weights(path, find_model("bn_lenet").build(SMALL), facts("lenet_of_tomorrow"))
 
@@ -91,6 +95,7 @@ def _no_template(path: Path) -> None:
         (_rubbish, "can't be read as safetensors"),
         (_cut, "can't be read as safetensors"),
         (_strange, "do not say which network they are"),
+        (_nested, "do not say which network they are"),
         (_unknown, "can't be built: model 'lenet_of_tomorrow' is not known"),
         (_no_template, "can't be built"),
     ],

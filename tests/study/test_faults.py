@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from regnetlab.errors import InputError
 from regnetlab.study.plan_file import load_plan
+from regnetlab.trials.job import Trial
 from regnetlab.trials.store import open_store
 from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
+from tests.study.running import Heard, ran
 
 MakeStudy = Callable[..., Path]
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
@@ -132,6 +135,36 @@ def test_a_store_that_is_removed_during_a_run_ends_it_and_the_next_run_goes_on(
     (tmp_path / "fault" / "go").touch()
     assert run(study, data_dir, fault=fault).returncode == 0
     assert processes.trials_of(study) == calm
+
+
+def test_a_lock_that_is_removed_during_a_run_ends_it_before_another_one_trains_the_same(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    class Remover(Heard):
+        def on_finish(self, trial: Trial, replay: str) -> None:
+            super().on_finish(trial, replay)
+            load_plan(study).lock.unlink(missing_ok=True)
+
+    study, heard = make_study(SMALL), Remover()
+    with pytest.raises(InputError, match="another run may have begun"):
+        ran(load_plan(study), data_dir, heard)
+    assert len(heard.trained) == kept(study) == 1
+    assert len(processes.trials_of(study)) == 1
+    ran(load_plan(study), data_dir, heard := Heard())
+    assert len(heard.trained) == 3
+
+
+def test_a_folder_that_is_moved_during_a_run_is_what_the_run_tells_of(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path
+) -> None:
+    class Mover(Heard):
+        def on_finish(self, trial: Trial, replay: str) -> None:
+            study.parent.rename(tmp_path / "moved")
+
+    study = make_study(SMALL)
+    with pytest.raises(InputError, match="was removed or replaced"):
+        ran(load_plan(study), data_dir, Mover())
+    assert kept(tmp_path / "moved" / "study.toml") == 1
 
 
 def test_a_terminal_that_is_closed_leaves_the_tables_behind(

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import struct
 import subprocess
 from collections.abc import Callable
 from contextlib import closing
@@ -198,12 +199,23 @@ def test_a_pipe_under_the_name_of_a_picture_or_a_table_is_not_waited_for(
     [
         "a" * 900_000,
         "a." * 450_000,
+        '"!".' * 30_000 + "a = 1",
+        "'a b' . " * 30_000 + "a = 1",
         "[" * 20_000 + " " * 20_000,
         "[ " * 200_000,
         '"' * 400_000,
         "a = [" * 3_000,
     ],
-    ids=["a key", "a key of many parts", "brackets", "brackets and spaces", "quotes", "nested"],
+    ids=[
+        "a key",
+        "a key of many parts",
+        "of quoted parts",
+        "of single-quoted parts",
+        "brackets",
+        "brackets and spaces",
+        "quotes",
+        "nested",
+    ],
 )
 def test_a_study_file_that_is_long_in_one_way_is_refused_soon(
     capsys: Capture, tmp_path: Path, text: str
@@ -241,3 +253,99 @@ def test_a_store_with_a_view_or_trigger_is_refused(
         store.execute("create trigger evil after insert on regnetlab_trials begin select 1; end")
     for command in ("status", "run", "compare"):
         assert "has a view or trigger (evil)" in complaint(capsys, [command, str(study)])
+
+
+def journal_that_names(victim: Path, page_size: int = 4096) -> bytes:
+    """A journal of a change to several databases, of which the one that names the others is ``victim``."""
+    magic, name = bytes.fromhex("d9d505f920a163d7"), str(victim).encode()
+    head = magic + struct.pack(">5I", 0, 1, 1, 512, page_size)
+    checksum = sum(each - 256 if each > 127 else each for each in name) & 0xFFFFFFFF
+    page = 0x40000000 // page_size + 1
+    return (
+        head.ljust(512, b"\0")
+        + struct.pack(">I", page)
+        + name
+        + struct.pack(">2I", len(name), checksum)
+        + magic
+    )
+
+
+@pytest.mark.parametrize("name", ["study.db", "searches.db"])
+def test_a_journal_beside_a_store_deletes_no_other_file(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path, capsys: Capture, name: str
+) -> None:
+    study, victim = make_study(SMALL), tmp_path / "precious"
+    options = ["--data-dir", str(data_dir), "--device", "cpu", "--executor", "inline"]
+    search = ["search", str(study), "--space", "AnyNetE", "--trials", "1", *options]
+    assert main(["run", str(study), *options]) == main(search) == 0
+    victim.write_text("kept")
+    (study.parent / f"{name}-journal").write_bytes(journal_that_names(victim))
+    commands = [["report", str(study)], search]
+    if name == "study.db":
+        commands += [["status", str(study)], ["store", "check", str(study)], ["run", str(study), *options]]
+    for command in commands:
+        capsys.readouterr()
+        assert "would have SQLite delete another file" in complaint(capsys, command)
+    assert "delete another" in complaint(capsys, ["compare", "--from", str(study.parent / name)])
+    assert victim.read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", ["study.db", "study.db-journal", "study.db-wal"])
+def test_a_pipe_in_place_of_a_store_is_not_waited_for(
+    make_study: MakeStudy, data_dir: Path, capsys: Capture, name: str
+) -> None:
+    study = make_study(SMALL)
+    if name != "study.db":
+        ran(load_plan(study), data_dir)
+        capsys.readouterr()
+    (study.parent / name).unlink(missing_ok=True)
+    os.mkfifo(study.parent / name)
+    for command in (["status"], ["store", "check"], ["run", "--data-dir", str(data_dir), "--device", "cpu"]):
+        assert "no regular file" in complaint(capsys, [*command, str(study)])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "create unique index u on regnetlab_trials(space)",
+        "alter table regnetlab_trials add column more text",
+        "alter table regnetlab_trials add column more text generated always as (space)",
+    ],
+)
+def test_a_store_whose_tables_have_more_than_ours_is_refused(
+    make_study: MakeStudy, data_dir: Path, capsys: Capture, change: str
+) -> None:
+    study = make_study(SMALL)
+    ran(load_plan(study), data_dir)
+    with closing(sqlite3.connect(study.parent / "study.db")) as store, store:
+        store.execute("delete from regnetlab_trials where number > 1")
+        store.execute(change)
+    for command in (["status"], ["run", "--data-dir", str(data_dir)], ["store", "check"]):
+        assert "is not one that regnetlab makes" in complaint(capsys, [*command, str(study)])
+
+
+def test_a_view_in_an_optuna_file_is_not_computed(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "endless.db"
+    endless = "with recursive c(x) as (select 1 union all select x + 1 from c) select x"
+    with closing(sqlite3.connect(path)) as store, store:
+        store.execute(f"create view studies as {endless} as study_id, 'a' as study_name from c where x < 0")
+        store.execute(f"create view version_info as {endless} as version_info_id from c where x < 0")
+    assert "has a view" in complaint(capsys, ["compare", "--from", str(path)])
+
+
+def test_a_store_by_two_names_is_not_run(make_study: MakeStudy, data_dir: Path, capsys: Capture) -> None:
+    one, two = make_study(SMALL, "one"), make_study(SMALL, "two")
+    ran(load_plan(one), data_dir)
+    os.link(one.parent / "study.db", two.parent / "study.db")
+    for study in (one, two):
+        words = ["run", str(study), "--data-dir", str(data_dir), "--device", "cpu"]
+        assert "has another name (a hard link)" in complaint(capsys, words)
+
+
+def test_a_report_of_a_folder_whose_name_is_no_text_is_written(
+    make_study: MakeStudy, data_dir: Path, capsys: Capture
+) -> None:
+    study = make_study(SMALL, os.fsdecode(b"\xffz"))
+    ran(load_plan(study), data_dir)
+    assert main(["report", str(study), "-o", str(study.parent / "page.html")]) == 0
+    assert "\\udcffz" in (study.parent / "page.html").read_text()

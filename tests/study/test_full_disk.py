@@ -52,7 +52,7 @@ def test_a_table_or_report_that_finds_no_room_leaves_the_old_one_whole(
 
     done = processes.run(study, "--data-dir", str(data_dir))
     assert done.returncode == 2, done.stderr
-    assert "trials.csv can't be written: No space left on device" in refusal(done.stderr, alone=False)
+    assert "provenance.json can't be written: No space left on device" in refusal(done.stderr, alone=False)
     assert study.with_name("trials.csv").read_bytes() == old
     assert names(study.parent) == here  # no .part among them
 

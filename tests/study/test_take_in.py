@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from regnetlab.api import compare
+from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.report.content import study_content
 from regnetlab.study.members import member
@@ -232,6 +233,23 @@ def test_a_row_that_is_no_training_of_the_plan_is_refused_and_nothing_written(
         ran(plan, data_dir)
     assert refused.value.hint.startswith("put study.toml and ")
     assert {path: path.read_bytes() for path in study.parent.iterdir()} == before
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "inf", "-inf", "1e400", "9" * 400])
+@pytest.mark.parametrize("column", ["flops", "acts", "epochs", "index"])
+def test_a_number_that_is_none_is_refused_with_its_line(
+    clone: Clone, data_dir: Path, capsys: pytest.CaptureFixture[str], column: str, cell: str
+) -> None:
+    study = clone("trials.csv", "AnyNetA", "AnyNetA")
+    path = study.with_name("trials.csv")
+    with path.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    rows[1][head.index(column)] = cell
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+    for command in (["status"], ["compare"], ["run", "--data-dir", str(data_dir), "--device", "cpu"]):
+        assert main([*command, str(study)]) == 2
+        assert "line 3" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("file", "old", "new", "expected"), NO_TRAININGS)

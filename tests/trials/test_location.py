@@ -60,6 +60,13 @@ def test_no_password_is_ever_shown(password: str) -> None:
         "postgresql://h/d?passwd=mysecret",
         "postgresql:me:mysecret@h",
         "postgresql:/me:mysecret@h/d",
+        "postgresql//me:mysecret@h/d",
+        "//me:mysecret@h/d",
+        "me:mysecret@h/d",
+        "host=h user=me password=mysecret dbname=d",
+        "host=h user=me Password = 'mysecret'",
+        "jdbc:postgresql:h?user=me&password=mysecret",
+        "journal:me:mysecret@h",
     ],
 )
 def test_a_url_of_which_it_is_not_clear_where_its_password_ends_is_refused_and_not_quoted(
@@ -75,6 +82,7 @@ def test_a_url_of_which_it_is_not_clear_where_its_password_ends_is_refused_and_n
     monkeypatch.delenv("REGNETLAB_STORAGE")
     assert main(["run", str(tmp_path / "study.toml"), "--storage", url]) == 2
     assert main(["store", "copy", str(tmp_path / "study.toml"), f"{url}#s"]) == 2
+    assert main(["store", "check", url]) == main(["store", "copy", url, str(tmp_path / "x.db")]) == 2
     printed = capsys.readouterr()
     assert "secret" not in printed.out + printed.err
 

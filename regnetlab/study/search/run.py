@@ -4,6 +4,8 @@ Killed at any moment, a search loses what was in flight; run again it makes the 
 is missing.
 """
 
+from contextlib import suppress
+
 from regnetlab.errors import InputError
 from regnetlab.spaces.sampler import sample
 from regnetlab.study.observer import Observer
@@ -49,11 +51,21 @@ def run_search(search: Search, prepared: Prepared, options: Options, observer: O
         store.keep_provenance(facts)
         observer.on_begin([], {})
         try:
-            return _train_batches(search, store, session)
-        finally:
-            kept = searches_frame(kept_searches(plan.searches_store))
-            if backup := SEARCHES.write(plan.searches, SEARCHES.csv(kept)):
-                session.observer.on_note(backup)
+            steps = _train_batches(search, store, session)
+        except BaseException:
+            with suppress(InputError):  # what happened first is told
+                _write_table(store, session)
+            raise
+        _write_table(store, session)
+    return steps
+
+
+def _write_table(store: SearchStore, session: Session) -> None:
+    store.check_there()
+    plan = session.plan
+    kept = searches_frame(kept_searches(plan.searches_store))
+    if backup := SEARCHES.write(plan.searches, SEARCHES.csv(kept)):
+        session.observer.on_note(backup)
 
 
 def _train_batches(search: Search, store: SearchStore, session: Session) -> list[Step]:

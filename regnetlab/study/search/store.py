@@ -25,7 +25,7 @@ from regnetlab.trials.convert import OPTUNA_TABLES
 from regnetlab.trials.csv_tables import SEARCHES
 from regnetlab.trials.job import Job
 from regnetlab.trials.optuna_file import SEARCH_MARK, sqlite_storage
-from regnetlab.trials.sqlite_file import check_no_link, check_plain, foreign, reader
+from regnetlab.trials.sqlite_file import check_file, check_plain, foreign, inode, reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,25 @@ class SearchStore:
 
     search: Search
     study: Any  # optuna.Study
+    file: tuple[int, int] | None
+
+    def check_there(self) -> None:
+        """Raise ``InputError`` where the file was removed or replaced: what is written to it then is lost."""
+        if self.file != inode(self.search.plan.searches_store):
+            raise InputError(
+                f"{self.search.plan.searches_store} was removed or replaced while the search ran",
+                "put it back; else the next search takes its trainings from the study's store",
+            )
 
     def steps(self) -> dict[int, Step]:
         """The finished trainings by number."""
         return _steps(self.study)
 
     def add(self, step: Step) -> None:
-        """Keep one finished training."""
+        """Keep one finished training; raises as ``check_there``."""
         import optuna
+
+        self.check_there()
 
         from regnetlab.study.search.sampler import values
         from regnetlab.study.search.space import distributions
@@ -100,7 +111,7 @@ def open_search(search: Search) -> SearchStore:
         with warnings.catch_warnings():  # experimental, says Optuna; its dashboard then names the axes
             warnings.simplefilter("ignore")
             study.set_metric_names(list(search.objectives))
-    return SearchStore(search, study)
+    return SearchStore(search, study, inode(search.plan.searches_store))
 
 
 def kept_searches(path: Path) -> list[KeptSearch]:
@@ -150,7 +161,7 @@ def _row(facts: Mapping[str, Any], step: Step) -> dict[str, Any]:
 
 def _storage(path: Path) -> Any:
     """Optuna's storage in this file; raises ``InputError`` where it is not ours."""
-    check_no_link(path)
+    check_file(path)
     if path.exists():
         with reader(path).connect() as connection:
             check_plain(connection, path)

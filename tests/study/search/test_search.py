@@ -19,6 +19,7 @@ from regnetlab.spaces.regime import Regime, Window
 from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import REGNET, SPACES
 from regnetlab.spaces.template import SMALL
+from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.results import study_trials
@@ -121,6 +122,23 @@ def test_every_proposal_is_a_new_network_of_the_space_and_regime(
         assert all(each.holds(population).all() for each in linked)
         assert max(step.proposal.config.widths) <= plan.ranges.width[1]
         assert max(step.proposal.config.depths) <= plan.ranges.depth[1]
+
+
+def test_a_store_of_searches_that_is_removed_ends_the_search_and_its_trainings_stay(
+    plan: Plan, data_dir: Path
+) -> None:
+    class Remover(Observer):
+        def on_finish(self, trial: Trial, replay: str) -> None:
+            plan.searches_store.unlink(missing_ok=True)
+
+    found, options = a_search(plan, "random", 4, batch=2), inline(data_dir)
+    with pytest.raises(InputError, match="was removed or replaced while the search ran"):
+        run_search(found, prepare(plan, options), options, Remover())
+    assert open_store(plan.store).count() == 2
+    assert not plan.searches_store.exists()
+    assert not plan.searches.exists()
+    assert len(run_search(found, prepare(plan, options), options, Observer())) == 4
+    assert open_store(plan.store).count() == 4
 
 
 @pytest.mark.parametrize("space", SPACES)
