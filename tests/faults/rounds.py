@@ -31,6 +31,7 @@ from typing import Any
 
 from regnetlab.cli import main
 from regnetlab.models.native.build import find_compiler
+from tests.study.processes import environment
 
 STUDY = """
 seed = 5
@@ -61,6 +62,7 @@ n = 4
 LONGEST = 60.0
 """Seconds that a run may take; it takes about one."""
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSTOP)
+_SUMMED = ("rounds", "runs", "calls", "signals", "cuts", "unexpected", "broken")
 _RAISED, _HANGS = 99, 999
 _TABLES = ("trials.csv", "baselines.csv")
 
@@ -77,6 +79,12 @@ class Result:
     endings: dict[str, int] = field(default_factory=dict)
     unexpected: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+
+    def __add__(self, other: "Result") -> "Result":
+        return Result(
+            **{name: getattr(self, name) + getattr(other, name) for name in _SUMMED},
+            endings=dict(Counter(self.endings) + Counter(other.endings)),
+        )
 
 
 def preloaded(folder: Path) -> dict[str, str]:
@@ -308,6 +316,14 @@ def pretend() -> None:
     app._complain = traced
     worker.train = train  # type: ignore[assignment]
     studies.latency = latency  # type: ignore[assignment]
+
+
+def result_of(folder: Path, seed: int, count: int) -> Result:
+    """What so many rounds come to, in a process of their own; ``folder`` is on a fast disk at best."""
+    words = [sys.executable, "-m", "tests.faults.rounds", str(folder), str(seed), str(count)]
+    more = preloaded(folder)
+    done = subprocess.run(words, env=environment(**more), stdout=subprocess.PIPE, text=True, check=True)
+    return Result(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def run_rounds() -> None:

@@ -1,11 +1,13 @@
-"""The short form of the suite of faults: a few kills; ``make test-faults`` injects over a hundred."""
+"""The short form of the suite of faults; ``make test-faults`` injects thousands."""
 
 import random
 from pathlib import Path
 
 import pytest
 
+from regnetlab.models.native.build import find_compiler
 from tests.faults.injection import Site, kill_coordinators, kill_workers
+from tests.faults.rounds import result_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
@@ -16,3 +18,10 @@ def test_kills_at_random_moments_lose_double_and_change_nothing(tmp_path: Path, 
     for count in (kill_workers(site, 2), kill_coordinators(site, 2)):
         assert count.injected >= 2
         assert (count.lost, count.doubled, count.wrong) == (0, 0, 0)
+
+
+@pytest.mark.skipif(find_compiler() is None, reason="needs a C compiler")
+def test_system_calls_that_fail_signals_and_cut_files_lose_double_and_change_nothing(tmp_path: Path) -> None:
+    result = result_of(tmp_path, seed=7, count=20)
+    assert result.calls > 20
+    assert result.broken == result.unexpected == []
