@@ -96,6 +96,7 @@ lock: $(STAMP)
 	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev]'
 	{ echo '# Every version that `make` installs: two installs are the same. Renew with `make lock`.'; \
 	  $(BIN)/pip freeze --exclude-editable | sort -f; } > constraints.txt
+	$(BIN)/python .ci/audit --lock
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site mutants .coverage*

@@ -77,10 +77,10 @@ def _sentence(result: Result) -> str:
     """What the rounds came to, for the page."""
     ended = ", ".join(f"{count:,} with {status}" for status, count in sorted(result.endings.items()))
     return (
-        f"In {result.rounds:,} rounds {result.calls:,} system calls failed, {result.signals:,} signals"
-        f" came and {result.cuts:,} files were cut off, at moments and places drawn from the seed. Of the runs"
-        f" {ended} (below 0: by that signal). Rounds that lost, doubled or changed a training, or did not come"
-        f" to their end: {len(result.broken)}."
+        f"In {result.rounds:,} rounds {result.calls:,} system calls failed, {result.signals:,} signals came"
+        f" and {result.cuts:,} files were cut off, when and where the seed says. Of the runs"
+        f" {ended} (below 0: by that signal). Rounds that lost, doubled or changed a training, or did not"
+        f" come to their end: {len(result.broken)}."
     )
 
 
