@@ -97,7 +97,7 @@ class _Ended(BaseModel):
 
 class _Lease(BaseModel):
     model_config = _ANY
-    holder: str
+    holder: str = ""
     host: str = ""
     pid: int = 0
     running: int = 0

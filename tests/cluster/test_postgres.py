@@ -73,7 +73,7 @@ def test_a_study_goes_on_when_its_database_comes_back_and_nobody_learns_the_pass
     assert check_store(stored).trials == open_store(calm.parent / "study.db").count()
     words = [*COMMAND, "status", str(disturbed)]
     status = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
-    assert "16 of 16 complete" in status.stdout
+    assert "22 of 22 complete" in status.stdout
     said += second.stderr + status.stdout + status.stderr
     left = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     secret = postgres.PASSWORD
