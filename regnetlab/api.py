@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from regnetlab.analysis.width_law import WidthLaw
     from regnetlab.study.plan import Plan
     from regnetlab.study.session import Options, Prepared
+    from regnetlab.training.predicting import TrainedNetwork
     from regnetlab.trials.error_units import ErrorUnit
     from regnetlab.trials.job import Job
     from regnetlab.trials.table import Trials
@@ -326,6 +327,25 @@ def load(study: str | Path) -> Study:
     from regnetlab.study.plan_file import find_study, load_plan
 
     return Study(load_plan(find_study(str(study))))
+
+
+@takes(file=PATH)
+def load_network(file: str | Path) -> "TrainedNetwork":
+    """A trained network, ready to predict: ``load_network("net.safetensors").predict("x.png")``.
+
+    Args:
+        file: What ``regnetlab train --save`` wrote.
+
+    Returns:
+        The network with its classes and its way of reading images. ``predict`` takes files and folders,
+        ``logits`` an array of images.
+
+    Raises:
+        InputError: It is not there or damaged, or does not say how to use it.
+    """
+    from regnetlab.training.predicting import load_network as load
+
+    return load(file)
 
 
 @takes(files=PATH, errors=TEXT)

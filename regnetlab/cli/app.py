@@ -23,6 +23,7 @@ from regnetlab.cli import (
     fidelity,
     latency,
     new,
+    predict,
     report,
     retrain,
     run,
@@ -51,6 +52,7 @@ app.command(name="models")(summary.list_models)
 app.command()(count.count)
 app.command()(export.export)
 app.command()(train.train)
+app.command()(predict.predict)
 app.command()(new.new)
 app.command()(run.run)
 app.command()(run.status)
@@ -131,8 +133,8 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # of the machine: a disk, a folder, a limit
         if debug:
             raise
-        place = f"{error.filename}: " if error.filename else ""
-        _complain(f"{place}{error.strerror or error}", "--debug shows where; what was kept stays")
+        place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        _complain(f"{place}{error.strerror or str(error) or type(error).__name__}", "--debug shows where")
         return 2
     except Exception as error:
         if debug:

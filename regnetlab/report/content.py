@@ -84,7 +84,7 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
         searches=[against_random(each, trials, trials.guess) for each in own_searches(plan)],
         retrained=study_retrained(plan),
         fidelity=_fidelity(plan, terms.margin),
-        latency=latency(study_latency(plan), plan.regime) if plan.latencies.exists() else None,
+        latency=latency(measured, plan.regime) if len(measured := study_latency(plan)) else None,
     )
 
 

@@ -98,4 +98,4 @@ def _correlation(group: Group, name: str) -> str:
 
 def _few(ticks: list[float]) -> list[float]:
     """At most four of them: two panels share the width of a phone."""
-    return ticks[:: -(-len(ticks) // 4)]
+    return ticks[:: max(1, -(-len(ticks) // 4))]

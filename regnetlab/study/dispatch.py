@@ -5,6 +5,7 @@ that kills its workers costs a study three of them and nothing else. No training
 queue with its score.
 """
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -26,9 +27,10 @@ from regnetlab.execution.base import (
     WorkerLostError,
     WorkerRefusedError,
 )
+from regnetlab.spaces.law import parse_config
 from regnetlab.study.observer import Observer
 from regnetlab.study.replay import replay_command
-from regnetlab.training.budget import COMPLETE, FAILED, Score
+from regnetlab.training.budget import COMPLETE, FAILED, TIME_LIMIT, Score
 from regnetlab.training.devices import training_bytes
 from regnetlab.training.trainer import OUT_OF_MEMORY
 from regnetlab.trials.job import Job
@@ -36,11 +38,12 @@ from regnetlab.trials.job import Job
 TRIES = 3
 """How often a training that is lost with its worker is tried before it counts as failed."""
 ALIKE = 3
-"""So many trainings that fail alike, one after the other, may show that nothing can be trained here."""
+"""After so many failures, with nothing complete that began later, it is looked whether others train."""
 
 _HARD_MARGIN = 10.0  # seconds that the trainer, which looks at the time limit itself, may take to notice
 _SLOWER = 10.0  # how many times longer than predicted a first try may take
 _LOOK_EVERY = 0.5
+_SILENT = "without any answer"
 
 
 @dataclass(slots=True)
@@ -98,21 +101,22 @@ class Dispatch:
         trainings are in flight, and may raise."""
         self._executor, self._setting, self._keep = executor, setting, keep
         self._observer, self._stop, self._watch = observer, stop, watch
-        self._flying: dict[Future[Report], Job] = {}
+        self._flying: dict[Future[Report], tuple[Job, int]] = {}  # with their number
+        self._handed_in = 0
         self._lost: Counter[str] = Counter()
         self._crowded: set[str] = set()  # what ran out of memory; it is tried again with nothing beside it
         self._begun: set[str] = set()
         self._devices: dict[str, str] = {}  # by host: errors of a CPU and a GPU must not be mixed
         self._pace = Pace()
-        self._failing: list[tuple[Job, Report]] = []  # the last ones; it is not known yet what is to blame
+        self._failing: list[tuple[Job, Report, int]] = []  # it is not known yet what is to blame
         self._proven: Job | None = None  # a training that was finished once
 
     def train(self, jobs: Sequence[Job], proven: Job | None = None) -> None:
         """Train these from the first on; returns when all are kept, or soon after a stop is asked for.
 
-        Trainings that fail alike, one after the other, are the fault of their networks only if a step of a
-        network that was trained before (``proven``, or in this run) still works. Else it is data, compiler,
-        libraries or machine: nothing of them is kept. Without such a network, none may be the first.
+        A failure is a network's only if a training that begins later is complete, or if a step of another one
+        works: of a network that was trained before (``proven``, or in this run), else of the smallest one.
+        Otherwise it is data, compiler, libraries, memory or machine, and it is not kept.
 
         Raises:
             InputError: Nothing can be trained here, or no worker is left that may train.
@@ -144,7 +148,8 @@ class Dispatch:
         limit = self._pace.limit(job, self._lost[job.identity])
         task = Task(job, limit, needed, alone=job.identity in self._crowded)
         future = self._executor.train(self._setting, task, partial(self._begin, job))
-        self._flying[future] = job
+        self._handed_in += 1
+        self._flying[future] = job, self._handed_in
 
     def _begin(self, job: Job, worker: WorkerInfo) -> None:
         self._begun.add(job.identity)
@@ -152,7 +157,7 @@ class Dispatch:
 
     def _collect(self, future: Future[Report], queue: deque[Job]) -> bool:
         """Keep what a training earned, or put it back; whether it was cancelled with its executor."""
-        job = self._flying.pop(future)
+        job, number = self._flying.pop(future)
         try:
             report = future.result()
             self._check_device(report)
@@ -166,63 +171,93 @@ class Dispatch:
             return True
         except Exception as error:
             self._observer.on_lost(job)
-            self._retry(job, self._executor.explain(error), queue)
+            self._retry(job, number, self._executor.explain(error), queue)
         else:
             if job.identity not in self._begun:  # the executor can't tell before, or its word comes later
                 self._begin(job, WorkerInfo(report.worker or report.host, report.device))
             self._pace.learn(job, report.score)
-            self._hold(job, report)
+            self._hold(job, report, number)
         return False
 
-    def _hold(self, job: Job, report: Report) -> None:
-        """Keep what a training earned, once it is clear that it is a result of its network."""
-        self._failing.append((job, report))
+    def _hold(self, job: Job, report: Report, begun: int) -> None:
+        """Keep a result; a failure only once it is clear that it is one of its network.
+
+        A training that was handed in after it failed, as number ``begun``, and is complete shows that.
+        """
+        if _may_be_the_machines(report.score.ended):
+            self._failing.append((job, report, self._handed_in))
+            if len(self._failing) >= ALIKE:
+                self._settle()
+            return
         if report.score.ended == COMPLETE:
             self._proven = job
-        if not report.score.ended.startswith(FAILED) or len(_kinds(self._failing)) > 1:
-            self._keep_held()
-        elif len(self._failing) >= ALIKE:
-            self._settle()
+            self._keep_failures(before=begun)
+        self._keep(job, report)
 
     def _settle(self) -> None:
-        """Keep what is held, or raise ``InputError`` where nothing can be trained here."""
+        """Keep the failures that are held, or raise ``InputError`` where nothing can be trained here."""
         if not self._failing:
             return
-        works = len(self._failing) < 2 if self._proven is None else self._still_trains(self._proven)
+        first, report, _ = self._failing[0]
+        reason = report.score.ended.removeprefix(FAILED)
+        works = self._still_trains(self._proven or _smallest(first), reason)
         if works is None:
             return
-        if not works:
-            job, report = self._failing[0]
-            reason = report.score.ended.removeprefix(FAILED)
-            count = len(self._failing)
-            also = "" if self._proven is None else ", and so does a network that was trained before"
-            raise InputError(
-                f"{count} trainings{' one after the other' if count > 1 else ''} failed alike ({reason})"
-                f"{also}: it is not the networks, and nothing of them is kept",
-                f"look at data, libraries and memory; alone: {replay_command(self._setting, job)}",
-            )
-        self._keep_held()
+        if works:
+            self._keep_failures()
+            return
+        many = len(self._failing) > 1
+        what = f"{len(self._failing)} trainings one after the other" if many else "a training"
+        other = "the smallest network" if self._proven is None else "a network that was trained before"
+        raise InputError(
+            f"{what} failed ({reason}), and so did a step of {other}: it is not the network{'s' * many}, and"
+            f" nothing of {'them' if many else 'it'} is kept",
+            f"look at data, libraries and memory; alone: {replay_command(self._setting, first)}",
+        )
 
-    def _keep_held(self) -> None:
-        held, self._failing = self._failing, []
-        for each in held:
-            self._keep(*each)
+    def _keep_failures(self, before: float = math.inf) -> None:
+        """Those that failed before the training was handed in that has this number."""
+        held, self._failing = self._failing, [each for each in self._failing if each[2] >= before]
+        for job, report, at in held:
+            if at < before:
+                self._keep(job, report)
 
-    def _still_trains(self, job: Job) -> bool | None:
-        """Whether a step of this training works, ``None`` where a stop came first. Nothing of it is kept."""
+    def _still_trains(self, job: Job, reason: str) -> bool | None:
+        """Whether a step of this training works, ``None`` where a stop comes first. Nothing of it is kept."""
         step = replace(job.budget, images=job.budget.images_per_step, epochs=1)
         needed = training_bytes(job.acts, step.images_per_step)
-        task = Task(replace(job, budget=step), self._pace.limit(job, 1), needed)
-        future = self._executor.train(self._setting, task)
-        while not future.done():
+        task = Task(replace(job, budget=step), self._pace.limit(job, 1), needed, alone=True)
+        if not self._stop.is_set():
+            self._observer.on_note(f"trainings fail ({reason}); looking whether another network trains here")
+        for _ in range(TRIES):
             if self._stop.is_set():
-                future.cancel()
                 return None
-            self._watch(len(self._flying))
-            wait([future], timeout=_LOOK_EVERY)
-        return not future.exception() and not future.result().score.ended.startswith(FAILED)
+            future = self._executor.train(self._setting, task)
+            while not future.done():
+                if self._stop.is_set():
+                    future.cancel()
+                    return None
+                self._watch(len(self._flying))
+                wait([future], timeout=_LOOK_EVERY)
+            try:
+                ended = future.result().score.ended
+            except CancelledError:
+                self._executor.revive()
+                continue
+            except Exception as error:
+                failure = self._executor.explain(error)
+                if isinstance(failure, WorkerRefusedError) and self._executor.send_away(failure.worker):
+                    continue
+                if isinstance(failure, WorkerLostError):
+                    continue
+                raise failure from None
+            if ended == COMPLETE:
+                return True
+            if ended.startswith(FAILED):
+                return False
+        return False
 
-    def _retry(self, job: Job, failure: BaseException, queue: deque[Job]) -> None:
+    def _retry(self, job: Job, number: int, failure: BaseException, queue: deque[Job]) -> None:
         if isinstance(failure, WorkerRefusedError):
             self._observer.on_note(failure.reason)
             queue.appendleft(job)
@@ -244,7 +279,7 @@ class Dispatch:
         if times < TRIES:
             queue.append(job)
         else:
-            self._hold(job, _failed(job, failure))
+            self._hold(job, _failed(job, failure), number)
 
     def _check_device(self, report: Report) -> None:
         """Raise ``InputError`` where this host trains on another kind of device than others did."""
@@ -258,16 +293,23 @@ class Dispatch:
             )
 
 
-def _kinds(reports: Sequence[tuple[Job, Report]]) -> set[str]:
-    """The kinds of error by which trainings ended."""
-    return {":".join(report.score.ended.split(":", 2)[:2]) for _, report in reports}
+def _may_be_the_machines(ended: str) -> bool:
+    """Whether a training's ending may have another reason than its network."""
+    return ended == OUT_OF_MEMORY or ended.startswith(FAILED) or ended.endswith(_SILENT)
+
+
+def _smallest(job: Job) -> Job:
+    """The same training of the smallest AnyNet."""
+    stages = len(job.template.strides)
+    config = parse_config(f"anynet:d={','.join('1' * stages)};w={','.join('8' * stages)};g=8;b=1")
+    return replace(job, model=config.text, config=config, law=(), flops=0, params=0, acts=0)
 
 
 def _failed(job: Job, failure: WorkerLostError) -> Report:
     if isinstance(failure, MemoryLackError):
         reason = OUT_OF_MEMORY
     elif isinstance(failure, OverdueError):
-        reason = f"time limit of {job.budget.time_limit:g} s, {TRIES} times without any answer"
+        reason = f"{TIME_LIMIT} {job.budget.time_limit:g} s, {TRIES} times {_SILENT}"
     else:
         reason = f"{FAILED}its worker died {TRIES} times, at last because {failure}"
     return Report(Score(None, (), 0.0, 0, reason), "", "")
@@ -280,7 +322,7 @@ def _lost_line(setting: Setting, job: Job, failure: WorkerLostError, times: int)
     else:
         happened, next_step = f"lost its worker ({failure})", "it is tried again"
     if times == TRIES:
-        next_step = "it is recorded as failed"
+        next_step = "it counts as failed"
     return (
         f"{job.space} {job.index} {happened}, try {times} of {TRIES}; {next_step}. Alone:"
         f" {replay_command(setting, job)}"

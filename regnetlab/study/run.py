@@ -4,7 +4,6 @@ from collections import Counter
 from contextlib import suppress
 
 from regnetlab.analysis.statistics.verdicts import UNDECIDED
-from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
 from regnetlab.models.registry import find_model
 from regnetlab.study.baselines import hand_designed
@@ -49,7 +48,7 @@ def run_study(plan: Plan, options: Options, observer: Observer) -> State:
             state = _train_stages(session)
             _measure_latencies(session, state, options)
         except BaseException:
-            with suppress(InputError):  # what happened first is told
+            with suppress(Exception):  # what happened first is told
                 _write_tables(session, study_state(session.plan, session.store))
             raise
         state = study_state(session.plan, session.store)

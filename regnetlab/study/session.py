@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -151,11 +151,12 @@ class Session:
         self._told = False
         self._devices: set[str] = set()
 
-    def train(self, jobs: Sequence[Job]) -> None:
+    def train(self, jobs: Sequence[Job], known: Iterable[Job] = ()) -> None:
         """Train what the store lacks of these jobs, each identity once; the store has their trials then.
 
-        It returns early where a stop was asked for. Networks of each space come in turn, so that what was
-        interrupted is an even sample.
+        One of them that is trained already, of ``known`` or of the plan shows, where others fail, whether
+        this machine can still train. It returns early where a stop was asked for. Networks of each space come
+        in turn, so that what was interrupted is an even sample.
         """
         scores = self.scores()
         missing: dict[str, Job] = {}
@@ -169,8 +170,15 @@ class Session:
             check_budget(self.data, budget)
         self._check_kept(jobs)
         self._tell_once(max(budgets, key=lambda budget: budget.steps))
-        proven = (job for job in jobs if job.identity in scores and scores[job.identity].ended == COMPLETE)
-        self._dispatch.train(list(missing.values()), min(proven, key=lambda job: job.acts, default=None))
+        self._dispatch.train(list(missing.values()), self._proven(scores, jobs, known))
+
+    def _proven(self, scores: Mapping[str, Score], *jobs: Iterable[Job]) -> Job | None:
+        """The smallest of the first of these that has a trained network in it, or of the plan's."""
+        for some in (*jobs, () if self.plan.adhoc else planned_jobs(self.plan)):
+            done = [job for job in some if job.identity in scores and scores[job.identity].ended == COMPLETE]
+            if done:
+                return min(done, key=lambda job: job.acts)
+        return None
 
     def scores(self) -> dict[str, Score]:
         """The score of every training that counts beside those of this session, by identity."""
@@ -257,7 +265,8 @@ def open_session(
     plan = prepared.plan
     with ExitStack() as held:
         new = [] if plan.lock.exists() else [plan.lock]
-        lock: Lock = held.enter_context(locked(plan.lock))
+        own_lock = held.enter_context(locked(plan.lock))
+        lock: Lock = own_lock
         try:
             if isinstance(plan.store, Path) and not plan.adhoc:
                 of_store = plan.store.resolve()  # which another study may have too, by its name or by a link
@@ -265,7 +274,7 @@ def open_session(
                 of_store = of_store.with_name("study.lock" if own else f".{of_store.name}.regnetlab-lock")
                 if of_store != plan.lock.resolve():
                     fresh = not of_store.exists()
-                    held.enter_context(locked(of_store))
+                    own_lock.beside = held.enter_context(locked(of_store))
                     new += [of_store] if fresh else []
                 _check_one_name(plan.store)
             tables = None if plan.adhoc else unread_tables(plan)
@@ -312,6 +321,10 @@ def open_session(
         except BaseException as error:
             line = (f"{type(error).__name__}: {error}".splitlines() or [""])[0]
             write({"event": "broken off", "why": mask(line)})
+            if isinstance(error, BrokenPipeError):  # for ``main`` that is a reader who has seen enough
+                raise InputError(
+                    "whoever read what the run says is gone", "run it again: what was trained is kept"
+                ) from None
             raise
         finally:
             session.close(wait=whole and not stop.out_of_time())

@@ -77,7 +77,8 @@ def train(
             torch.manual_seed(seed)
             network = initialised(build(), recipe.init).to(data.train.labels.device)
             model, flat = prepared(network, budget, kernels)
-            course.ran = NATIVE if isinstance(model, NativeAnyNet) else TORCH
+            if data.train.labels.device.type == "cpu":
+                course.ran = NATIVE if isinstance(model, NativeAnyNet) else TORCH
             told = Watching() if watching is None else watching
             told.on_begin(network)
             deadline = started + budget.time_limit

@@ -55,6 +55,19 @@ def _real(text: str) -> float:
     return float(text) if text else np.nan
 
 
+def _whole(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 2**63:
+        raise ValueError(f"{text[:30]} is too large")
+    return number
+
+
+def _positive(text: str) -> int:
+    if (number := _whole(text)) < 1:
+        raise ValueError(f"{text} is not above 0")
+    return number
+
+
 def _bits(text: str) -> str:
     if text:
         unpack(text)
@@ -82,7 +95,8 @@ TEXT = Column("str")
 OPTIONAL_TEXT = Column("str", optional=True)
 BITS = Column("str", read=_bits, optional=True)
 """Which images are classified correctly (``training.correctness``)."""
-WHOLE = Column("int64", lambda value: str(int(value)), int)
+WHOLE = Column("int64", lambda value: str(int(value)), _whole)
+POSITIVE = Column("int64", lambda value: str(int(value)), _positive)
 COUNT = Column("float64", lambda value: str(int(value)), _real)
 EXACT = Column("float64", _or_empty(lambda value: repr(float(value))), _real)
 GENERAL = Column("float64", _or_empty("{:g}".format), _real)
@@ -349,11 +363,11 @@ LATENCY = Table(
         "space": TEXT,
         "index": WHOLE,
         "model": TEXT,
-        **dict.fromkeys(("flops", "params", "acts"), WHOLE),
+        **dict.fromkeys(("flops", "params", "acts"), POSITIVE),
         "device": TEXT,
         "processor": TEXT,
         "threads": WHOLE,
-        "batch": WHOLE,
+        "batch": POSITIVE,
         **dict.fromkeys(("median_ms", "low_ms", "high_ms"), EXACT),
         "runs": WHOLE,
         "host": TEXT,

@@ -1,7 +1,7 @@
 """What a store keeps about its study beside the trainings, by name, and what each must look like.
 
 A store or a provenance.json may come from elsewhere: what is not as it is written here is refused where it is
-read, so that whoever uses it need not ask again. Keys that are not named here may be there, too.
+read, and need not be looked at again. Most may have further keys.
 """
 
 from collections.abc import Mapping
@@ -122,7 +122,7 @@ def mistake(name: str, value: object) -> str:
     """What is wrong with what is kept under this name; empty where nothing is, or nothing is kept."""
     if not isinstance(value, dict):
         return "it is no table"
-    if not value or name not in _FORMS:
+    if name not in _FORMS or (not value and name != "schema"):
         return ""
     try:
         _FORMS[name].model_validate(value)

@@ -49,6 +49,7 @@ class StudyLock:
 
     def __init__(self, file: IO[str], path: Path) -> None:
         self._file, self._path = file, path
+        self.beside: StudyLock | None = None  # of the store, where that is another one
         self._said = -1
         self.say(0)
 
@@ -73,6 +74,8 @@ class StudyLock:
                 f"{self._path} was removed or replaced while the study ran, so another run may have begun",
                 "nothing that was kept is lost: run again",
             )
+        if self.beside is not None:
+            self.beside.check()
 
 
 @contextmanager

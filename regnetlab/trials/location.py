@@ -18,7 +18,9 @@ _FORMS = "a file, sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 _SECRET = re.compile(
     r"(?<=://)([^/@:\s]*):[^@\s]*@|((?:password|passfile|sslpassword)=)[^&\s]*", re.IGNORECASE
 )
-_HIDDEN = re.compile(r"pass(?:word|wd|phrase)?\s*=|pwd\s*=|:[^/\\]*@|^//|^\w+//", re.IGNORECASE)
+_HIDDEN = re.compile(
+    r"(?:^|[\s;&?])(?:password|passwd|passphrase|pwd)\s*=|^(?:\w+//|//)?[^/\\]*:[^/\\]*@", re.IGNORECASE
+)
 """Of what is no URL: how it may begin, or hold, a password."""
 _PASSWORDS = ("password", "sslpassword", "passfile")
 _SHORTEST = 4

@@ -150,7 +150,7 @@ def _read_from(path: Path) -> Iterator[Any]:
     from optuna.storages.journal import JournalFileBackend
     from sqlalchemy.exc import SQLAlchemyError
 
-    from regnetlab.trials.sqlite_file import check_file, check_plain, reader
+    from regnetlab.trials.sqlite_file import ERRORS, check_file, check_plain, reader
 
     with open_foreign(path) as file:
         if file.read(len(_SQLITE)) != _SQLITE:
@@ -162,7 +162,7 @@ def _read_from(path: Path) -> Iterator[Any]:
             yield journal
             return
     check_file(path.resolve())
-    with suppress(SQLAlchemyError), reader(path.resolve()).connect() as connection:  # damage is told of below
+    with suppress(*ERRORS), reader(path.resolve()).connect() as connection:  # damage is told of below
         check_plain(connection, path)
     if kept := _kept_by_us(path.resolve()):
         yield kept

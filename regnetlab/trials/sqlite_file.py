@@ -6,16 +6,19 @@ import stat
 from pathlib import Path
 
 import sqlalchemy as sql
+from sqlalchemy.exc import DBAPIError
 
 from regnetlab.errors import InputError
 from regnetlab.files import open_foreign, sqlite_uri
 
+ERRORS = (DBAPIError, sqlite3.Error, UnicodeDecodeError)
+"""What reading a file raises that is damaged, or no database: also of SQLite's own words about it."""
 _JOURNAL = bytes.fromhex("d9d505f920a163d7")
 """How a journal begins, and how the name of another file in it ends."""
 
 
 def reader(path: Path) -> sql.Engine:
-    """An engine that only reads the file, and leaves nothing beside it."""
+    """An engine that only reads the file; SQLite itself takes a change back that was broken off."""
     return sql.create_engine(
         "sqlite://", creator=lambda: sqlite3.connect(sqlite_uri(path), uri=True), poolclass=sql.pool.NullPool
     )
@@ -29,18 +32,19 @@ def check_file(path: Path) -> None:
     """
     if path.is_symlink():
         raise InputError(
-            f"{path} is a link", "name the file that it leads to, by --storage or storage in [run]"
+            f"{path} is a link", "put the file itself there, or name it (of study.db: --storage FILE)"
         )
     for each in (path, *(path.with_name(path.name + ending) for ending in ("-journal", "-wal", "-shm"))):
         try:
-            facts = each.lstat()
-        except FileNotFoundError:
+            regular = stat.S_ISREG(each.lstat().st_mode)
+            named = regular and each.name.endswith("-journal") and _names_a_file(each)
+        except FileNotFoundError:  # or gone meanwhile: another process has finished its change
             continue
         except OSError as error:
             raise InputError(f"{each} can't be read: {error.strerror}") from None
-        if not stat.S_ISREG(facts.st_mode):
+        if not regular:
             raise InputError(f"{each} is no regular file", "look what it is, and move it away")
-        if each.name.endswith("-journal") and _names_a_file(each):
+        if named:
             raise InputError(
                 f"{each} would have SQLite delete another file", "it is none of ours: move it away"
             )

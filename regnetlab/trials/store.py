@@ -32,7 +32,7 @@ from regnetlab.trials.convert import drop_older, has_older, has_others, read_old
 from regnetlab.trials.facts import mistake
 from regnetlab.trials.job import Trial
 from regnetlab.trials.location import Database, Location, mask
-from regnetlab.trials.sqlite_file import check_file, check_plain, foreign, inode, reader
+from regnetlab.trials.sqlite_file import ERRORS, check_file, check_plain, foreign, inode, reader
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -220,6 +220,8 @@ class Store:
             try:
                 with self._engine.begin() as connection:
                     return call(connection)
+            except UnicodeDecodeError as error:
+                raise InputError(f"the store can't be {verb} (its file is damaged)", _DAMAGED) from error
             except DBAPIError as error:
                 if not _gone(error) or time.monotonic() > end:
                     hint = "fix that, then run again: what was trained is kept"
@@ -244,14 +246,14 @@ def open_store(location: Location, snapshot: bool = False) -> Store:
     else:
         try:
             _again(lambda: _check_ours(location))
-        except (DBAPIError, sqlite3.Error) as error:
+        except ERRORS as error:
             raise _refused(location, error) from None
         snapshot = snapshot or not _writable(location)
         engine = _file(location, snapshot)
     try:
         # Of two who make the same store at once, such as a run and a status, one may find it half made.
         schema = _again(lambda: _opened(engine, location, snapshot))
-    except (DBAPIError, sqlite3.Error) as error:
+    except ERRORS as error:
         engine.dispose()
         if isinstance(location, Path) and not snapshot and location.exists():
             return open_store(location, snapshot=True)  # a full disk: what is kept can be read all the same
@@ -324,16 +326,17 @@ _NUMBER_OR_NONE = (int, float, type(None))
 
 def problem(row: Row) -> str:
     """What can't be read of a training's row (``Store.rows``); empty where all can."""
-    if not isinstance(row["curve"], str) or len(row["curve"]) > _LONGEST_CURVE:
-        return "its curve is no text, or far too long"
     try:
         score = Score(row["error"], _points(row["curve"]), *(row[each.name] for each in _SCORE[1:]))
     except (ValueError, TypeError, RecursionError):
-        return f"its curve is {str(row['curve'])[:40]!r}"
+        curve = row["curve"]
+        return f"its curve is {curve[:40]!r}" if isinstance(curve, str) else "its curve is no text"
     return _mistake(score, tuple(row[name] for name in ("data", "identity", "device")))
 
 
 def _points(curve: str) -> tuple[CurvePoint, ...]:
+    if not isinstance(curve, str) or len(curve) > _LONGEST_CURVE:
+        raise TypeError("no text, or far too long")
     points = json.loads(curve)
     if not all(isinstance(value, _NUMBER_OR_NONE) for point in points for value in point):
         raise ValueError("not numbers")
@@ -384,8 +387,9 @@ _DAMAGED = "bring a backup back, or move the file away: run takes in what trials
 
 def _is_damaged(error: Exception) -> bool:
     """Whether SQLite says that a file is not as it wrote it, and not that it can't be had now."""
-    cause = getattr(error, "orig", error)
-    return isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError)
+    code = getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
+    damaged = code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return damaged or isinstance(error, UnicodeDecodeError)
 
 
 def _schema(connection: sql.Connection, location: Location) -> int | None:

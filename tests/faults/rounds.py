@@ -1,4 +1,4 @@
-"""Rounds of a study under faults of which nobody told where the code looks for them.
+"""Rounds of a study under faults that don't know where the code looks for them.
 
 A round runs one study several times. In each run system calls fail at random (``syscalls.c``), a signal comes
 at random, or a random file is cut off before it; then one more run is left alone. Whatever happened: a run
@@ -62,7 +62,7 @@ n = 4
 LONGEST = 60.0
 """Seconds that a run may take; it takes about one."""
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGSTOP)
-_SUMMED = ("rounds", "runs", "calls", "signals", "cuts", "unexpected", "broken")
+_SUMMED = ("rounds", "runs", "calls", "signals", "cuts", "interrupted", "unexpected", "broken")
 _RAISED, _HANGS = 99, 999
 _TABLES = ("trials.csv", "baselines.csv")
 
@@ -76,6 +76,7 @@ class Result:
     calls: int = 0
     signals: int = 0
     cuts: int = 0
+    interrupted: int = 0  # runs that kept something and did not end with 0
     endings: dict[str, int] = field(default_factory=dict)
     unexpected: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -133,6 +134,7 @@ class Rounds:
                 return os.waitstatus_to_exitcode(status)
             if strike is not None and not struck and time.monotonic() - began > strike[1]:
                 struck = True
+                self.result.signals += 1
                 os.kill(child, strike[0])
                 if strike[0] == signal.SIGSTOP:
                     time.sleep(0.2)
@@ -153,7 +155,8 @@ class Rounds:
             if faults is not None:
                 seed, one_in, below = faults
                 self.library.faults_arm(ctypes.c_ulonglong(seed), one_in, below.encode())
-            code = main(self._words(study))
+            sys.argv[1:] = self._words(study)
+            code = main()
             try:
                 sys.stdout.flush()
                 sys.stderr.flush()
@@ -172,7 +175,7 @@ class Rounds:
         draw, result = random.Random(seed), self.result
         study = self.study(f"round-{seed}")
         result.rounds += 1
-        seen: set[str] = set()
+        seen: Kept = {}
         cut = ""
         for attempt in range(draw.randint(1, 3)):
             kind = draw.choice(("calls", "calls", "signal", "both", "cut"))
@@ -181,11 +184,12 @@ class Rounds:
                 with path.open("r+b") as file:
                     file.truncate(draw.randrange(max(1, path.stat().st_size)))
                 result.cuts += 1
-                seen = seen & kept(study)  # what is gone by the cut is not lost by the run
+                there = kept(study)  # what is gone by the cut is not lost by the run
+                seen = {key: row for key, row in seen.items() if there.get(key) == row}
             below = draw.choice((str(study.parent),) * 4 + (str(self.folder), ""))
             faults = (draw.getrandbits(60), draw.choice((8, 30, 100, 300, 1000)), below)
             strike = (draw.choice(_SIGNALS), draw.uniform(0, 1.2))
-            before, had = self.library.faults_injected(), tables(study)
+            before, had = self.library.faults_injected(), files(study)
             status = self.run(
                 study,
                 faults if kind in ("calls", "both") else None,
@@ -193,27 +197,28 @@ class Rounds:
             )
             result.runs += 1
             result.calls += self.library.faults_injected() - before
-            result.signals += kind in ("signal", "both")
             where = f"seed {seed}, run {attempt} ({kind} {faults[1:] if kind != 'signal' else strike})"
             self._judge(study, status, where, seen, had, cut)
-            seen |= kept(study)
+            seen = kept(study)
+            result.interrupted += bool(seen) and status != 0
+        had = files(study)
         status = self.run(study)
-        if status != 0 and cut:  # what is cut off may be refused; then it stays as it is, or is repaired
-            if re.search("move the file away|store repair", self.printed.read_text()):
-                (study.parent / "study.db").rename(study.parent / "put-aside")
-                for ending in ("-wal", "-shm"):
-                    (study.parent / f"study.db{ending}").unlink(missing_ok=True)
-            if cut.endswith((".csv", ".json")):
-                (study.parent / cut).unlink(missing_ok=True)
+        damaged = re.search("move the file away|store repair", self.printed.read_text(errors="replace"))
+        if status != 0 and cut.startswith("study.db") and damaged:  # as the message says
+            for ending in ("", "-wal", "-shm", "-journal"):
+                path = study.parent / f"study.db{ending}"
+                if path.exists():
+                    path.rename(study.parent / f"put-aside{ending}")
+            seen = {}
             status = self.run(study)
-        self._judge(study, status, f"seed {seed}, at last, cut {cut!r}", seen if not cut else set(), {}, cut)
+        self._judge(study, status, f"seed {seed}, at last, cut {cut!r}", seen, had, cut)
         if status != 0:
             self._tell(f"seed {seed}: the last run ended with {status}: {self.printed.read_text()[-3_000:]}")
         if not result.broken or f"seed {seed}" not in result.broken[-1]:
             shutil.rmtree(study.parent)
 
     def _judge(
-        self, study: Path, status: int, where: str, seen: set[str], had: dict[str, Any], cut: str
+        self, study: Path, status: int, where: str, seen: "Kept", had: dict[str, list[str]], cut: str
     ) -> None:
         endings = Counter(self.result.endings)
         endings[str(status)] += 1
@@ -223,15 +228,20 @@ class Rounds:
             self._tell(f"{where}: {'hangs' if status == _HANGS else 'raised'}: {printed[-3_000:]}")
         if "unexpected" in printed:
             self.result.unexpected.append(f"{where}: {printed[-1_800:]}")
-        now = tables(study)
+        now, there = tables(study), kept(study)
         if status == 0 and now != self.calm:
             self._tell(f"{where}: status 0, and other tables")
-        if lost := seen - kept(study):
+        if lost := [key for key, row in seen.items() if there.get(key) != row]:
             self._tell(f"{where}: {len(lost)} of {len(seen)} trainings are lost")
-        for name, rows in had.items():
-            backups = list(study.parent.glob(f"{name.partition('.')[0]}.backup-*"))
-            if name != cut and len(now.get(name, [])) < len(rows) and not backups:
-                self._tell(f"{where}: {name} had {len(rows)} rows, has {len(now.get(name, []))}")
+        for name, rows in now.items():
+            if name != cut and not set(rows) <= set(self.calm[name]):
+                self._tell(f"{where}: {name} has rows that a run without faults has not")
+        for name in _TABLES:
+            before, after = had.get(name, []), files(study).get(name, [])
+            aside = [each for each in files(study) if each.startswith(f"{name.partition('.')[0]}.backup-")]
+            new = [each for each in aside if each not in had]
+            if name != cut and len(after) < len(before) and not new:
+                self._tell(f"{where}: {name} had {len(before)} lines, has {len(after)}")
 
     def _tell(self, what: str) -> None:
         self.result.broken.append(what)
@@ -255,25 +265,32 @@ def tables(study: Path) -> dict[str, list[str]]:
     return found
 
 
-def kept(study: Path) -> set[str]:
-    """The identities in the store, read from a copy; empty where it can't be read."""
-    with_log = [study.parent / f"study.db{ending}" for ending in ("", "-wal")]
+Kept = dict[str, tuple[object, ...]]
+"""What a store has of its trainings, by identity: also when they were kept."""
+
+
+def files(study: Path) -> dict[str, list[str]]:
+    """The lines of all tables, and of those put aside."""
+    found = study.parent.glob("*.csv")
+    return {each.name: each.read_text(errors="replace").splitlines() for each in found}
+
+
+def kept(study: Path) -> Kept:
+    """Read from a copy of the store; empty where it can't be read."""
     copy = study.parent.parent / "copy"
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
-    for path in with_log:
-        if path.exists():
-            shutil.copy(path, copy / path.name)
+    for path in study.parent.glob("study.db*"):
+        shutil.copy(path, copy / path.name)
     if not (copy / "study.db").exists():
-        return set()
+        return {}
+    query = "select identity, number, finished, error, ended, test_error, curve from regnetlab_trials"
     try:
         with closing(sqlite3.connect(copy / "study.db")) as connection:
-            rows = connection.execute("select identity from regnetlab_trials").fetchall()
-    except sqlite3.Error:
-        return set()
-    identities = [row[0] for row in rows]
-    assert len(identities) == len(set(identities))
-    return set(identities)
+            rows = connection.execute(query).fetchall()
+    except (sqlite3.Error, UnicodeDecodeError):
+        return {}
+    return {row[0]: row[1:] for row in rows}
 
 
 def one_of(draw: random.Random, folder: Path) -> Path | None:
@@ -282,11 +299,15 @@ def one_of(draw: random.Random, folder: Path) -> Path | None:
     return draw.choice(files) if files else None
 
 
-def pretend() -> None:
-    """Trainings and latencies that take no time and come from the seed alone."""
+def pretend(forgetful: bool = False) -> None:
+    """Trainings and latencies that take no time and come from the seed alone.
+
+    A ``forgetful`` program begins each run by losing all trainings: what the rounds must notice.
+    """
     from regnetlab.cli import app
     from regnetlab.execution import worker
     from regnetlab.study import run as studies
+    from regnetlab.study import session
     from regnetlab.training.budget import COMPLETE, CurvePoint, Score
     from regnetlab.training.correctness import pack
     from regnetlab.training.latency import Latency
@@ -314,13 +335,23 @@ def pretend() -> None:
         print(traceback.format_exc()[-1_500:], file=sys.stderr)
 
     app._complain = traced
+    if forgetful:
+        open_store = session.open_store
+
+        def emptied(location: Any) -> Any:
+            store = open_store(location)
+            store.remove(store.numbers(lambda row: True))
+            return store
+
+        session.open_store = emptied  # type: ignore[assignment]
     worker.train = train  # type: ignore[assignment]
     studies.latency = latency  # type: ignore[assignment]
 
 
-def result_of(folder: Path, seed: int, count: int) -> Result:
+def result_of(folder: Path, seed: int, count: int, forgetful: bool = False) -> Result:
     """What so many rounds come to, in a process of their own; ``folder`` is on a fast disk at best."""
     words = [sys.executable, "-m", "tests.faults.rounds", str(folder), str(seed), str(count)]
+    words += ["forgetful"] * forgetful
     more = preloaded(folder)
     done = subprocess.run(words, env=environment(**more), stdout=subprocess.PIPE, text=True, check=True)
     return Result(**json.loads(done.stdout.splitlines()[-1]))
@@ -333,7 +364,7 @@ def run_rounds() -> None:
     data = folder / "data"
     data.mkdir()
     write_bars(data)
-    pretend()
+    pretend(forgetful="forgetful" in sys.argv)
     rounds = Rounds(folder, data)
     for number in range(count):
         rounds.round(seed + number)

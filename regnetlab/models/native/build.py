@@ -56,8 +56,11 @@ def libraries() -> Mapping[int, ctypes.CDLL]:
             {} if folder is None else {each: path for each in LANES if (path := _kept(folder, names[each]))}
         )
         loaded = {lanes: _load(path) for lanes, path in found.items()}
+        missing = [each for each in LANES if each not in found]
+        if not missing:
+            return loaded
         with tempfile.TemporaryDirectory(prefix="regnetlab-") as temporary:
-            made = _compiled(compiler, source, [each for each in LANES if each not in found], Path(temporary))
+            made = _compiled(compiler, source, missing, Path(temporary))
             for lanes, path in made.items():
                 loaded[lanes] = _load(path)
                 if folder is not None:
@@ -91,8 +94,17 @@ def _digest(content: bytes) -> str:
 
 
 def _compiled(compiler: str, source: bytes, lanes: Sequence[int], folder: Path) -> dict[int, Path]:
-    """Compile for these lanes in this folder, at once; raises where that makes no library."""
-    (folder / "kernels.c").write_bytes(source)
+    """Compile for these lanes in this folder, at once; raises where that makes no library.
+
+    A folder without room is no reason to train with other kernels: an ``InputError`` says so.
+    """
+    try:
+        (folder / "kernels.c").write_bytes(source)
+    except OSError as error:
+        raise InputError(
+            f"kernels can't be compiled in {folder.parent}: {error.strerror}",
+            "make room there, name another folder in TMPDIR, or train with --kernels torch",
+        ) from None
     made = {each: folder / f"{each}.so" for each in lanes}
     running = [
         subprocess.Popen(

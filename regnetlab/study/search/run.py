@@ -4,6 +4,7 @@ Killed at any moment, a search loses what was in flight; run again it makes the 
 is missing.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from regnetlab.errors import InputError
@@ -21,7 +22,7 @@ from regnetlab.study.search.store import (
 )
 from regnetlab.study.session import Options, Prepared, Session, open_session
 from regnetlab.trials.csv_tables import SEARCHES
-from regnetlab.trials.job import Trial
+from regnetlab.trials.job import Job, Trial
 
 
 def run_search(search: Search, prepared: Prepared, options: Options, observer: Observer) -> list[Step]:
@@ -53,7 +54,7 @@ def run_search(search: Search, prepared: Prepared, options: Options, observer: O
         try:
             steps = _train_batches(search, store, session)
         except BaseException:
-            with suppress(InputError):  # what happened first is told
+            with suppress(Exception):  # what happened first is told
                 _write_table(store, session)
             raise
         _write_table(store, session)
@@ -78,15 +79,30 @@ def _train_batches(search: Search, store: SearchStore, session: Session) -> list
         for job in jobs.values():
             if job.identity in others:  # of a search that kept its trainings apart, as they once were
                 session.store.add(Trial(job, others[job.identity], checksum))
+        known = (search_job(search, number, step.proposal) for number, step in steps.items())
         try:
-            session.train(list(jobs.values()))
-        finally:  # interrupted too, a search has the proposals whose trainings are kept
-            scores = session.scores()
-            for number, job in jobs.items():
-                if job.identity in scores:
-                    steps[number] = Step(number, batch[number], scores[job.identity])
-                    store.add(steps[number])
+            session.train(list(jobs.values()), known)
+        except BaseException:  # interrupted too, a search has the proposals whose trainings are kept
+            with suppress(Exception):
+                _add_trained(store, session, jobs, batch)
+            raise
+        steps |= _add_trained(store, session, jobs, batch)
     return [steps[number] for number in sorted(steps)]
+
+
+def _add_trained(
+    store: SearchStore, session: Session, jobs: Mapping[int, Job], batch: Mapping[int, Candidate]
+) -> dict[int, Step]:
+    """Keep the proposals whose trainings are kept; returns them by number."""
+    scores = session.scores()
+    found = {
+        number: Step(number, batch[number], scores[job.identity])
+        for number, job in jobs.items()
+        if job.identity in scores
+    }
+    for step in found.values():
+        store.add(step)
+    return found
 
 
 def next_batch(search: Search, steps: dict[int, Step]) -> dict[int, Candidate]:

@@ -6,7 +6,6 @@ whatever the order of completion. Each study says in its attribute ``search`` th
 of populations refuses it.
 """
 
-import sqlite3
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from regnetlab.trials.convert import OPTUNA_TABLES
 from regnetlab.trials.csv_tables import SEARCHES
 from regnetlab.trials.job import Job
 from regnetlab.trials.optuna_file import SEARCH_MARK, sqlite_storage
-from regnetlab.trials.sqlite_file import check_file, check_plain, foreign, inode, reader
+from regnetlab.trials.sqlite_file import ERRORS, check_file, check_plain, foreign, inode, reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,8 @@ class SearchStore:
 
     def add(self, step: Step) -> None:
         """Keep one finished training; raises as ``check_there``."""
-        import optuna
-
         self.check_there()
+        import optuna
 
         from regnetlab.study.search.sampler import values
         from regnetlab.study.search.space import distributions
@@ -161,13 +159,23 @@ def _row(facts: Mapping[str, Any], step: Step) -> dict[str, Any]:
 
 def _storage(path: Path) -> Any:
     """Optuna's storage in this file; raises ``InputError`` where it is not ours."""
-    check_file(path)
-    if path.exists():
-        with reader(path).connect() as connection:
-            check_plain(connection, path)
-            if set(sql.inspect(connection).get_table_names()) - set(OPTUNA_TABLES):
-                raise foreign(path)
-    return sqlite_storage(path, timeout=60)
+    import optuna
+
+    try:
+        check_file(path)
+        if path.exists():
+            with reader(path).connect() as connection:
+                check_plain(connection, path)
+                if set(sql.inspect(connection).get_table_names()) - set(OPTUNA_TABLES):
+                    raise foreign(path)
+        return sqlite_storage(path, timeout=60)
+    except (*ERRORS, SQLAlchemyError, RuntimeError, optuna.exceptions.StorageInternalError) as error:
+        raise _refused(path, error) from None
+
+
+def _refused(path: Path, error: Exception) -> InputError:
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return InputError(f"{path} can't be opened ({line})", "move it away to begin again")
 
 
 def _studies(path: Path) -> list[Any]:
@@ -189,9 +197,8 @@ def _open_study(path: Path, name: str, objectives: int) -> Any:
             directions=["minimize"] * objectives,
             load_if_exists=True,
         )
-    except (SQLAlchemyError, sqlite3.Error, RuntimeError, optuna.exceptions.StorageInternalError) as error:
-        line = str(error).splitlines()[0]
-        raise InputError(f"{path} can't be opened ({line})", "move it away to begin again") from None
+    except (*ERRORS, SQLAlchemyError, RuntimeError, optuna.exceptions.StorageInternalError) as error:
+        raise _refused(path, error) from None
 
 
 def _attributes(job: Job, score: Score) -> dict[str, Any]:
@@ -222,7 +229,7 @@ def _steps(study: Any) -> dict[int, Step]:
         return _read_steps(study)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError(
-            f"searches.db: a training of {study.study_name!r} can't be read",
+            f"the store of searches: a training of {study.study_name!r} can't be read",
             "bring a backup back, or move it away to begin again",
         ) from None
 

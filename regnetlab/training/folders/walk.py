@@ -91,6 +91,12 @@ class Folder:
     folders: list["Folder"] = field(default_factory=list)
     images: list[Found] = field(default_factory=list)
 
+    def below(self) -> Iterator[str]:
+        """The paths of all images in it."""
+        yield from (each.path for each in self.images)
+        for inner in self.folders:
+            yield from inner.below()
+
     @property
     def full(self) -> list["Folder"]:
         """The folders in it that hold an image somewhere."""
