@@ -121,7 +121,8 @@ def log_writer(path: Path) -> Write:
     A log that can't be written (a full disk) is no reason to end a study: the store says when it can't.
     """
     who = {"host": socket.gethostname(), "pid": os.getpid()}
-    one_at_a_time = threading.Lock()  # else two could put the log aside, the second one over the first
+    # Else two could put the log aside, the second one over the first; a signal may come while one writes.
+    one_at_a_time = threading.RLock()
 
     def write(facts: Mapping[str, Any]) -> None:
         line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="milliseconds"), **who, **facts})

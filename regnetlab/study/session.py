@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -385,10 +385,11 @@ def stop_on_signals(note: Callable[[str], None]) -> Iterator[Stop]:
         if stop.is_set():
             return
         stop.asked.set()
-        if number != signal.SIGINT:
-            note(f"stopping: what is in flight has {GRACE:.0f} s to finish, else it is handed back")
-        else:
-            note("stopping: the models in flight are finished first (again to stop at once)")
+        with suppress(RuntimeError):  # a stream that is being written to just now takes no other line
+            if number != signal.SIGINT:
+                note(f"stopping: what is in flight has {GRACE:.0f} s to finish, else it is handed back")
+            else:
+                note("stopping: the models in flight are finished first (again to stop at once)")
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:

@@ -155,6 +155,43 @@ def test_a_lock_that_is_removed_during_a_run_ends_it_before_another_one_trains_t
     assert len(heard.trained) == 3
 
 
+def test_a_lock_of_a_store_elsewhere_is_watched_too(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path
+) -> None:
+    class Remover(Heard):
+        def on_finish(self, trial: Trial, replay: str) -> None:
+            (tmp_path / ".mine.db.regnetlab-lock").unlink(missing_ok=True)
+
+    plan = load_plan(make_study(SMALL), str(tmp_path / "mine.db"))
+    with pytest.raises(InputError, match=r"mine\.db\.regnetlab-lock was removed"):
+        ran(plan, data_dir, Remover())
+    assert open_store(plan.store).count() == 1
+
+
+def test_a_run_that_nobody_reads_any_more_does_not_end_as_if_it_were_done(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    class Gone(Heard):
+        def on_finish(self, trial: Trial, replay: str) -> None:
+            raise BrokenPipeError
+
+    plan = load_plan(make_study(SMALL))
+    with pytest.raises(InputError, match="what the run says is gone"):
+        ran(plan, data_dir, Gone())
+    assert open_store(plan.store).count() == 1
+
+
+def test_where_no_network_has_enough_memory_none_is_recorded_as_too_large(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path
+) -> None:
+    study = make_study(SMALL)
+    fault = with_fault(tmp_path / "fault", "build = lambda: bytearray(20_000_000_000_000_000)")
+    done = run(study, data_dir, fault=fault)
+    assert done.returncode == 2
+    assert "failed (out of memory), and so did a step" in refusal(done.stderr, alone=False)
+    assert kept(study) == 0
+
+
 def test_a_folder_that_is_moved_during_a_run_is_what_the_run_tells_of(
     make_study: MakeStudy, data_dir: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Window
@@ -17,6 +18,7 @@ from regnetlab.study.stages import planned_jobs
 from regnetlab.training import latency
 from regnetlab.trials.csv_tables import LATENCY
 from regnetlab.trials.lease import locked
+from tests.study.running import ran
 from tests.study.test_fidelity import SMALL
 
 MakeStudy = Callable[..., Path]
@@ -85,7 +87,14 @@ def test_it_does_not_measure_beside_a_run(plan: Plan) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("median_ms", "median"), (",cpu,", ",cpu"), ("AnyNetA,0", "AnyNetA,zero"), ("space,index", "x,y")],
+    [
+        ("median_ms", "median"),
+        (",cpu,", ",cpu"),
+        ("AnyNetA,0", "AnyNetA,zero"),
+        ("AnyNetA,0", f"AnyNetA,{'9' * 25}"),
+        (",1,1,", ",1,0,"),
+        ("space,index", "x,y"),
+    ],
 )
 def test_another_table_is_refused(plan: Plan, old: str, new: str) -> None:
     timed(plan, 1)
@@ -128,3 +137,16 @@ def test_mistakes_in_the_sections_are_named(
     assert part in str(caught.value)
     if line is not None:
         assert f", line {line}:" in str(caught.value)
+
+
+def test_one_network_alone_and_none_at_all_make_a_page(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path
+) -> None:
+    plan = load_plan(make_study(SMALL))
+    ran(plan, data_dir)
+    page = tmp_path / "page.html"
+    timed(plan, 1)
+    assert main(["report", str(plan.folder), "-o", str(page)]) == 0
+    assert "latency" in page.read_text()
+    plan.latencies.write_text(plan.latencies.read_text().splitlines()[0] + "\n")
+    assert main(["report", str(plan.folder), "-o", str(page)]) == 0

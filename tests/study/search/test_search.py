@@ -141,6 +141,31 @@ def test_a_store_of_searches_that_is_removed_ends_the_search_and_its_trainings_s
     assert open_store(plan.store).count() == 4
 
 
+def test_a_search_that_goes_on_tells_networks_that_fail_from_a_broken_machine(
+    plan: Plan, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second batch fails, and the step of a network of the first batch does not, or does too."""
+    options = inline(data_dir)
+    first = run_search(a_search(plan, "random", 2, batch=2), prepare(plan, options), options, Observer())
+    broken = Score(None, (), 0.1, 0, "failed: RuntimeError: x")
+    known = {step.proposal.config.text for step in first}
+
+    def failing(build: Any, data: Any, budget: Any, *others: Any) -> Score:
+        whole = budget.images == plan.budget.images
+        return broken if whole or everything else Score(10.0, (), 0.1, 32, "complete")
+
+    monkeypatch.setattr("regnetlab.execution.worker.train", failing)
+    more, everything = a_search(plan, "random", 4, batch=2), True
+    with pytest.raises(InputError, match="so did a step of a network that was trained before"):
+        run_search(more, prepare(plan, options), options, Observer())
+    assert open_store(plan.store).count() == 2
+    everything = False
+    found = run_search(more, prepare(plan, options), options, Observer())
+    assert [step.score.ended for step in found if step.proposal.config.text not in known] == [
+        broken.ended
+    ] * 2
+
+
 @pytest.mark.parametrize("space", SPACES)
 def test_every_drawn_network_has_parameters(space: str) -> None:
     narrow = SPACES[space].within(WIDER)
