@@ -30,10 +30,11 @@ def copy(
     """Copy a store to a place that is empty, or show its trainings in an Optuna storage."""
     from regnetlab.trials.convert import read_journal
     from regnetlab.trials.copy import Content, content_of, copy_content
-    from regnetlab.trials.location import mask
+    from regnetlab.trials.location import check_no_secret, mask
     from regnetlab.trials.optuna_mirror import mirror
 
     plan = None
+    check_no_secret(source)
     if source.startswith("journal:"):
         start, content = source, Content(*read_journal(Path(source.removeprefix("journal:"))))
     else:

@@ -19,7 +19,8 @@ _SECRET = re.compile(
     r"(?<=://)([^/@:\s]*):[^@\s]*@|((?:password|passfile|sslpassword)=)[^&\s]*", re.IGNORECASE
 )
 _HIDDEN = re.compile(
-    r"(?:^|[\s;&?])(?:password|passwd|passphrase|pwd)\s*=|^(?:\w+//|//)?[^/\\]*:[^/\\]*@", re.IGNORECASE
+    r"(?:^|[\s;&?])(?:password|passwd|passphrase|pwd)\s*=|^(?:\w+:/{0,2}|\w*//)?[^/\\]*:[^/\\]*@",
+    re.IGNORECASE,
 )
 """Of what is no URL: how it may begin, or hold, a password."""
 _PASSWORDS = ("password", "sslpassword", "passfile")

@@ -87,6 +87,11 @@ def test_a_url_of_which_it_is_not_clear_where_its_password_ends_is_refused_and_n
     assert "secret" not in printed.out + printed.err
 
 
+@pytest.mark.parametrize("text", ["studies//quick.db", "//tmp/x.db", "runs/lr=0.1:pwd=1.db", "a/b:c@d.db"])
+def test_odd_names_of_files_are_no_passwords(tmp_path: Path, text: str) -> None:
+    assert isinstance(location_of(text, tmp_path, "s"), Path)
+
+
 def test_a_password_that_was_read_is_masked_in_every_text(tmp_path: Path) -> None:
     location_of("postgresql://me:p%40ss%2Fword%20x@h/d", tmp_path, "s")
     for text in ("denied for p@ss/word x", "tried p%40ss%2Fword%20x", "as p%40ss%2Fword+x"):
