@@ -49,7 +49,7 @@ def test_what_has_too_little_memory_is_tried_alone_then_recorded_and_nothing_els
     assert rows[1:] == calm[1:]
     tries = [line for line in done.stderr.splitlines() if "AnyNetE 0 ran out of memory" in line]
     assert ["again alone on its device" in line for line in tries] == [True, True, False]
-    assert "it is recorded as failed" in tries[2]
+    assert "it counts as failed" in tries[2]
 
 
 def test_data_that_find_no_room_end_the_run_and_nothing_is_kept(
