@@ -246,7 +246,9 @@ class Dispatch:
                 continue
             except Exception as error:
                 failure = self._executor.explain(error)
-                if isinstance(failure, WorkerRefusedError) and self._executor.send_away(failure.worker):
+                if isinstance(failure, WorkerRefusedError):
+                    if not self._executor.send_away(failure.worker):
+                        raise InputError(f"no worker is left: {failure.reason}") from None
                     continue
                 if isinstance(failure, WorkerLostError):
                     continue

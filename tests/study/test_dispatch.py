@@ -7,7 +7,15 @@ from dataclasses import dataclass
 import pytest
 
 from regnetlab.errors import InputError
-from regnetlab.execution.base import OnStart, Report, Setting, Task, WorkerLostError, ignore
+from regnetlab.execution.base import (
+    OnStart,
+    Report,
+    Setting,
+    Task,
+    WorkerLostError,
+    WorkerRefusedError,
+    ignore,
+)
 from regnetlab.execution.inline import Inline
 from regnetlab.spaces.template import SMALL
 from regnetlab.study.dispatch import TRIES, Dispatch, Stop
@@ -159,6 +167,8 @@ def test_a_step_that_is_lost_is_tried_again_as_a_training_is() -> None:
     assert kept_of(A, A, A, proven=True, steps=lost) == Kept([A, A, A], "", 3)
     found = kept_of(A, A, A, proven=True, steps=[WorkerLostError("killed")])
     assert (found.endings, found.looked) == ([], TRIES)
+    found = kept_of(A, A, A, proven=True, steps=[WorkerRefusedError("other data", "w")])
+    assert (found.endings, found.said) == ([], "no worker is left: other data")
     found = kept_of(A, A, A, proven=True, steps=["out of memory"])
     assert (found.endings, found.looked) == ([], TRIES)
 
