@@ -234,8 +234,8 @@ class Rounds:
         if lost := [key for key, row in seen.items() if there.get(key) != row]:
             self._tell(f"{where}: {len(lost)} of {len(seen)} trainings are lost")
         for name, rows in now.items():
-            if name != cut and not set(rows) <= set(self.calm[name]):
-                self._tell(f"{where}: {name} has rows that a run without faults has not")
+            if name != cut and (others := set(rows) - set(self.calm[name])):
+                self._tell(f"{where}: {name} has rows that a run without faults has not: {min(others)}")
         for name in _TABLES:
             before, after = had.get(name, []), files(study).get(name, [])
             aside = [each for each in files(study) if each.startswith(f"{name.partition('.')[0]}.backup-")]
@@ -249,7 +249,7 @@ class Rounds:
 
 
 def tables(study: Path) -> dict[str, list[str]]:
-    """The rows of the tables but for what differs from run to run: seconds and latencies."""
+    """The rows of the tables, without what differs from run to run (seconds and latencies) or is empty."""
     import csv
     import io
 
@@ -259,7 +259,7 @@ def tables(study: Path) -> dict[str, list[str]]:
         if path.exists():
             rows = csv.DictReader(io.StringIO(path.read_text(errors="replace")))
             found[name] = [
-                json.dumps({k: v for k, v in row.items() if k and not k.startswith(("seconds", "latency"))})
+                json.dumps({k: v for k, v in row.items() if v and not k.startswith(("seconds", "latency"))})
                 for row in rows
             ]
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -169,7 +169,7 @@ def matlab() -> bytes:
     return file.getvalue()
 
 
-@fuzz
+@settings(fuzz, max_examples=max(3, fuzz.max_examples // 100))  # a process each
 @given(st.deferred(lambda: damaged(matlab())))
 def test_matlab_files(content: bytes) -> None:
     in_file(content, ".mat", read_svhn)

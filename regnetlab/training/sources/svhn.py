@@ -4,23 +4,21 @@ Two MATLAB files: ``X`` (32, 32, 3, n) as uint8 and ``y`` (n, 1) with labels 1 t
 0. The extra training images are left out, as in most work on SVHN.
 
 A download is checked by its checksum. A file that is there already may be a copy that was written again, so
-it is judged by what its headers announce before SciPy reads it; SciPy runs no code of such files.
+it is judged by what its headers announce before SciPy reads it, in a process of its own (``matlab``).
 """
 
-import math
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
-from regnetlab.training.sources.parts import MOST_BYTES, Parts, Split, checked
+from regnetlab.training.sources.matlab import read_matlab
+from regnetlab.training.sources.parts import Parts, Split, checked
 from regnetlab.training.sources.published import Published
 
 _TITLE = "SVHN"
 _DIGITS = tuple("0123456789")
 _FILES = ("train_32x32.mat", "test_32x32.mat")
-_NUMBERS = ("double", "single", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)))
 
 
 def svhn() -> Published:
@@ -38,38 +36,12 @@ def svhn() -> Published:
 def _read_split(path: Path) -> Split:
     if not path.is_file():
         raise InputError(f"{path.parent} has no {path.name}", f"put {' and '.join(_FILES)} there")
-    pixels, numbers = _read_matlab(path)
+    pixels, numbers = read_matlab(path, (32, 32, 3))
     images = np.ascontiguousarray(pixels.transpose(3, 2, 0, 1))
     if not np.isin(numbers, range(1, 11)).all():
         raise InputError(f"{path} has labels that are not 1 to 10, as {_TITLE}'s are", "get it again")
     labels = numbers.reshape(-1).astype(np.int64) % 10
     return checked(_TITLE, path, images, labels, (3, 32, 32), len(_DIGITS))
-
-
-def _read_matlab(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.generic]]:
-    """``X`` and ``y`` of this file; raises ``InputError`` where its headers announce anything else."""
-    from scipy.io import loadmat, whosmat  # half a second to import
-
-    try:
-        announced = {name: (shape, kind) for name, shape, kind in whosmat(path)}
-        shape, kind = announced.get("X", ((), ""))
-        numbers = announced.get("y", ((), ""))[1] in _NUMBERS
-        whole = shape[:-1] == (32, 32, 3) and 0 < math.prod(shape) <= MOST_BYTES
-        if set(announced) == {"X", "y"} and kind == "uint8" and numbers and whole:
-            found = loadmat(path, variable_names=["X", "y"])
-            if not (np.iscomplexobj(found["X"]) or np.iscomplexobj(found["y"])):
-                return found["X"], found["y"]
-    except Exception as error:  # SciPy's reader raises whatever a damaged length leads to
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path} can't be read as a MATLAB file ({reason})",
-            "it is damaged or something else: get it again",
-        ) from error
-    listed = ", ".join(f"{name[:20]} {shape} {kind}" for name, (shape, kind) in announced.items())
-    raise InputError(
-        f"{path} holds {listed[:150] or 'nothing'}, where {_TITLE} is X (32, 32, 3, n) uint8 and y (n, 1)",
-        "get it again",
-    )
 
 
 def _download(root: Path) -> None:

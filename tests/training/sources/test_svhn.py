@@ -9,9 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import savemat
 
+from regnetlab.children import environment
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.datasets import load_data
+from regnetlab.training.sources import matlab
+from tests.study.processes import ROOT
 
 SVHN_TEMPLATE = SMALL.changed("3x32x32", 10)
 TRAIN = "train_32x32.mat"
@@ -85,7 +88,7 @@ def test_a_changed_byte_in_a_deflated_file_is_found(tmp_path: Path) -> None:
         ({"X": np.full((32, 32, 3, 120), 0.5, np.float32)}, r"holds X \(32, 32, 3, 120\) single"),
         ({"X": {"a": np.zeros(3)}}, r"holds X \(1, 1\) struct"),
         ({"X": np.array([{}, "text"], object)}, r"holds X \(1, 2\) cell"),
-        ({"y": np.ones((120, 1), complex)}, r"y \(120, 1\) double, where SVHN is"),
+        ({"y": np.ones((120, 1), complex)}, r"y \(120, 1\) double, where X"),
         ({"X": "text"}, r"holds X \(1,\) char"),
         ({"Z": np.zeros(3)}, r"Z \(1, 3\) double"),
     ],
@@ -166,3 +169,11 @@ def test_both_byte_orders_are_read(tmp_path: Path, order: str) -> None:
     data = load_data("svhn", SMALL, tmp_path)
     assert (data.train.images == 1).all()
     assert data.train.labels.tolist() == [1] * 7
+
+
+def test_a_file_that_ends_scipys_reader_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_svhn(tmp_path)
+    (tmp_path / "scipy.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(matlab, "environment", lambda: environment() | {"PYTHONPATH": f"{tmp_path}:{ROOT}"})
+    with pytest.raises(InputError, match="can't be read as a MATLAB file"):
+        matlab.read_matlab(tmp_path / "test_32x32.mat", (32, 32, 3))
