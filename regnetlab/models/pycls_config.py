@@ -155,7 +155,7 @@ def _spelt(value: Any) -> Any:
 
 def _template(cfg: Mapping[str, Any], kind: str, section: Mapping[str, Any]) -> Template:
     name = kind.upper()
-    if section["STEM_TYPE"] not in _STRIDES:
+    if str(section["STEM_TYPE"]) not in _STRIDES:  # it may be a list
         raise InputError(
             f"{name}.STEM_TYPE is {section['STEM_TYPE']!r}", f"only {' and '.join(_STRIDES)} can be built"
         )

@@ -138,7 +138,7 @@ def damage_of(location: Location) -> tuple[str, ...]:
     try:
         with closing(sqlite3.connect(sqlite_uri(location), uri=True)) as connection:
             rows = connection.execute("PRAGMA integrity_check(5)").fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite's words about it may be damaged, too
         return (str(error),)
     return tuple(str(row[0]) for row in rows if row[0] != "ok")
 

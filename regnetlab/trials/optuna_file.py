@@ -171,6 +171,10 @@ def _read_from(path: Path) -> Iterator[Any]:
     try:
         storage = sqlite_storage(sqlite_uri(path.resolve()), skip=True, uri=True)
         yield storage
+    except InputError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:  # Optuna's, of damage
+        raise _unreadable(path, storage, " ".join(str(error).split())[:100]) from None
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         from regnetlab.trials.store import why
 

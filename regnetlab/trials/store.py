@@ -484,7 +484,11 @@ def _make(engine: sql.Engine, location: Location, snapshot: bool) -> int:
             connection.execute(sql.schema.CreateTable(table, if_not_exists=True))
         _add_later_columns(connection)
         if older:
-            facts, rows = read_older(connection, study)
+            try:
+                facts, rows = read_older(connection, study)
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                line = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+                raise InputError(f"store {location} can't be converted ({line})", _DAMAGED) from None
             _add(connection, study, rows)
             for name, value in facts.items():
                 _keep(connection, study, name, value)

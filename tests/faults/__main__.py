@@ -78,7 +78,7 @@ def _sentence(result: Result) -> str:
     ended = ", ".join(f"{count:,} with {status}" for status, count in sorted(result.endings.items()))
     return (
         f"In {result.rounds:,} rounds {result.calls:,} system calls failed, {result.signals:,} signals came"
-        f" and {result.cuts:,} files were cut off, when and where the seed says. Of the runs"
+        f" and {result.cuts:,} files were cut off, when and where the seed says. The runs ended:"
         f" {ended} (below 0: by that signal). Rounds that lost, doubled or changed a training, or did not"
         f" come to their end: {len(result.broken)}."
     )
