@@ -323,7 +323,7 @@ def open_session(
             write({"event": "broken off", "why": mask(line)})
             if isinstance(error, BrokenPipeError):  # for ``main`` that is a reader who has seen enough
                 raise InputError(
-                    "whoever read what the run says is gone", "run it again: what was trained is kept"
+                    "nobody reads the run's output any more", "run it again: what was trained is kept"
                 ) from None
             raise
         finally:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from regnetlab.errors import InputError
+from regnetlab.models.weight_statistics import saved_template
 from regnetlab.models.weights import trained_network
 from regnetlab.spaces.template import Template
 from regnetlab.training.folders.decode import Reading, UnreadableError, pixels, quiet
@@ -119,7 +120,9 @@ def load_network(path: str | Path) -> TrainedNetwork:
         InputError: It is not there or damaged, or does not say its classes and how to read images.
     """
     network, facts = trained_network(Path(path))
-    template = Template(**{**facts["template"], "strides": tuple(facts["template"]["strides"])})
+    template = saved_template(facts)
+    if template is None:
+        raise _incomplete(path, "no whole template")
     try:
         classes = tuple(map(str, facts["classes"]))
         mean, std = (np.array(facts["normalisation"][name], np.float32) for name in ("mean", "std"))

@@ -135,7 +135,7 @@ class Store:
         value = self._call(
             "read", lambda connection: connection.scalar(sql.select(_FACTS.c.value).where(*where))
         )
-        return {} if value is None else self._facts_of(name, value)
+        return {} if value is None else _facts_of(self.location, name, value)
 
     def keep(self, name: str, facts: Mapping[str, Any]) -> None:
         """Keep these facts about the study under a name, in place of what was there."""
@@ -164,7 +164,7 @@ class Store:
         query = sql.select(_FACTS.c.name, _FACTS.c.value).where(_FACTS.c.study == self._study)
         found = self._call("read", lambda connection: connection.execute(query).all())
         kept = sorted((name, value) for name, value in found if name not in ("schema", "lease"))
-        return {name: self._facts_of(name, value) for name, value in kept}
+        return {name: _facts_of(self.location, name, value) for name, value in kept}
 
     def numbers(self, wanted: Callable[[Row], object]) -> list[int]:
         """The numbers of the rows for which this is true, which is given all that is kept of a training."""
@@ -176,9 +176,6 @@ class Store:
         """Take these trainings out; the next run trains them again."""
         where = (TRIALS.c.study == self._study, TRIALS.c.number.in_(numbers))
         self._call("written", lambda connection: connection.execute(sql.delete(TRIALS).where(*where)))
-
-    def _facts_of(self, name: str, text: str) -> dict[str, Any]:
-        return _facts_of(self.location, name, text)
 
     def _read(self) -> None:
         columns = (

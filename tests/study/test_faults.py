@@ -176,7 +176,7 @@ def test_a_run_that_nobody_reads_any_more_does_not_end_as_if_it_were_done(
             raise BrokenPipeError
 
     plan = load_plan(make_study(SMALL))
-    with pytest.raises(InputError, match="what the run says is gone"):
+    with pytest.raises(InputError, match="nobody reads the run's output any more"):
         ran(plan, data_dir, Gone())
     assert open_store(plan.store).count() == 1
 
