@@ -92,7 +92,7 @@ def train(
         float, _option("Label smoothing of the loss.", "Recipe")
     ] = _RECIPE.label_smoothing,
     augment: Annotated[
-        Literal["none", "flip", "crop-flip"], _option("Changes to the training images.", "Recipe")
+        Literal["none", "flip", "crop", "crop-flip"], _option("Changes to the training images.", "Recipe")
     ] = _RECIPE.augment,
     precise_bn: Annotated[
         int, _option("Batches to recompute the batch norms' statistics on.", "Recipe")

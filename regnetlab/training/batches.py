@@ -113,9 +113,10 @@ def augmented(batch: torch.Tensor, augment: str, generator: torch.Generator) -> 
     if augment == "none":
         return batch
     n, _, height, width = batch.shape
-    flip = (torch.rand(n, generator=generator) < 0.5).to(batch.device)
-    batch = torch.where(flip[:, None, None, None], batch.flip(3), batch)
-    if augment == "crop-flip":
+    if augment in ("flip", "crop-flip"):
+        flip = (torch.rand(n, generator=generator) < 0.5).to(batch.device)
+        batch = torch.where(flip[:, None, None, None], batch.flip(3), batch)
+    if augment in ("crop", "crop-flip"):
         up, left = max(1, height // 8), max(1, width // 8)  # an eighth of each side
         rows, columns = (
             torch.randint(0, 2 * reach + 1, (n, 1), generator=generator).to(batch.device)

@@ -115,10 +115,10 @@ class Recipe:
     keeps it from the first step to the last. Without ``momentum``, ``nesterov`` is false. Weight decay
     acts on the weights of convolutions and linear layers. ``precise_bn`` batches of training images
     recompute the batch norms' statistics before each evaluation (Wu & Johnson 2021, section 3);
-    0 keeps the running averages. ``augment``: ``none``, ``flip`` (left-right), or ``crop-flip``
-    (also shifted by up to an eighth). ``init``: ``paper`` (what each family does), ``xavier`` or ``he``
-    (``models.initialisation``). ``input_scale``: ``standardised`` (mean 0 and deviation 1 over the
-    training images, by channel) or ``0-1``.
+    0 keeps the running averages. ``augment``: ``none``, ``flip`` (left-right), ``crop`` (shifted by up to
+    an eighth, as suits letters and digits) or ``crop-flip`` (both). ``init``: ``paper`` (what each family
+    does), ``xavier`` or ``he`` (``models.initialisation``). ``input_scale``: ``standardised`` (mean 0 and
+    deviation 1 over the training images, by channel) or ``0-1``.
     """
 
     optimizer: Literal["sgd"] = "sgd"
@@ -129,7 +129,7 @@ class Recipe:
     schedule: Literal["cosine", "one-cycle", "constant"] = "one-cycle"
     warmup: float = _WARMUP
     label_smoothing: float = 0.0
-    augment: Literal["none", "flip", "crop-flip"] = "none"
+    augment: Literal["none", "flip", "crop", "crop-flip"] = "none"
     precise_bn: int = 16
     init: Literal["paper", "xavier", "he"] = "paper"
     input_scale: Literal["standardised", "0-1"] = "standardised"

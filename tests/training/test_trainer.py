@@ -171,6 +171,23 @@ def test_a_crop_shifts_the_image_and_pads_with_zero() -> None:
     assert rows == {3, 4, 5}
 
 
+def test_a_crop_without_a_flip_shifts_in_every_direction_and_mirrors_nothing() -> None:
+    batch = torch.zeros(200, 1, 8, 8)
+    batch[:, 0, 4, 3] = 1
+    batch[:, 0, 4, 4] = 2  # always to the right of the 1
+    out = augmented(batch, "crop", torch.Generator().manual_seed(0))
+    ones, twos = ((out == value).nonzero()[:, 2:] for value in (1, 2))
+    assert torch.equal(twos - ones, torch.tensor([0, 1]).expand(200, 2))
+    assert {tuple(place) for place in ones.tolist()} == {(y, x) for y in (3, 4, 5) for x in (2, 3, 4)}
+
+
+@pytest.mark.parametrize(("augment", "total"), [("none", 5120.0), ("flip", 5080.0), ("crop-flip", 3692.0)])
+def test_what_is_drawn_for_an_augmentation_stays_the_same(augment: str, total: float) -> None:
+    batch = torch.arange(64.0).reshape(4, 1, 4, 4)
+    out = augmented(batch, augment, torch.Generator().manual_seed(7))
+    assert (out * torch.arange(1.0, 5.0)).sum().item() == total
+
+
 @pytest.mark.parametrize(("height", "width"), [(64, 16), (16, 64), (32, 32), (4, 8)])
 def test_a_crop_shifts_by_an_eighth_of_each_side(height: int, width: int) -> None:
     batch = torch.zeros(2_000, 1, height, width)
