@@ -79,7 +79,9 @@ class Plan:
     ``derive_forced``; ``terms`` on which the steps between spaces are judged; ``reading`` says how a
     folder's images are read. Unless ``images_stated``, the budget's images are the default, or all that
     there are: a run finds out and records it (``provenance.as_recorded``). An ``adhoc`` plan has no study
-    file: trainings of any protocol share its store.
+    file: trainings of any protocol share its store. Of a walk, ``left_out`` are the spaces that were found
+    worse, which later ``draws`` are without where the ``stated`` ones have them, and ``ended`` the share of
+    the planned networks at which the step to each space ended (``study.walk``).
     """
 
     name: str
@@ -101,6 +103,9 @@ class Plan:
     reading: Reading = field(default_factory=Reading)
     images_stated: bool = field(default=True, compare=False)
     adhoc: bool = field(default=False, compare=False)
+    stated: tuple[Draw, ...] = ()
+    left_out: tuple[str, ...] = ()
+    ended: tuple[tuple[str, float], ...] = ()
 
     @property
     def trainings_each(self) -> float:

@@ -125,6 +125,8 @@ _Study = create_model(
     fit=(str | None, None),
     background=(str | None, None),
     skip_unreadable=(bool | None, None),
+    split=(str | None, None),
+    group_by=(str | None, None),
     seed=(Annotated[int, Field(ge=0, lt=2**63)], 0),
     regime=(_Regime, _Regime()),
     latency=(_Latency | None, None),
@@ -185,7 +187,7 @@ def parse_plan(text: str, path: Path, storage: str | None = None) -> Plan:
         raise error.at(f"{path}{line_of_message(text, values, str(error))}") from None
     stated = "images" in values.get("budget", {})
     plan = stored_at(replace(plan, images_stated=stated), storage)
-    if stated:
+    if stated and not plan.terms.walk:
         return plan
     from regnetlab.study.provenance import as_recorded  # reads the store, which few studies need here
 
@@ -243,8 +245,9 @@ def _running(values: dict[str, Any]) -> Running:
 
 
 def _reading(values: Mapping[str, Any]) -> Reading:
-    """How images of a folder are read; refused for data whose pixels are as they are."""
-    given = {key: values[key] for key in ("fit", "background", "skip_unreadable") if values[key] is not None}
+    """How images of a folder are read and held out; refused for data that are used as they are."""
+    names = ("fit", "background", "skip_unreadable", "split", "group_by")
+    given = {key: values[key] for key in names if values[key] is not None}
     if given and not is_folder(values["data"]):
         raise InputError(
             f"{min(given)} is for folders of images", f"{values['data']} is used as it is: leave it out"

@@ -20,6 +20,7 @@ from regnetlab.errors import InputError
 from regnetlab.execution.base import Setting
 from regnetlab.files import read_foreign
 from regnetlab.study.plan import Plan
+from regnetlab.study.walk import as_walked
 from regnetlab.training.budget import Budget
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import DataSet
@@ -123,21 +124,21 @@ def with_data_facts(known: Mapping[str, Any], data: DataSet, budget: Budget) -> 
 
 
 def as_recorded(plan: Plan) -> Plan:
-    """A plan that names no number of images, with the number that its last run found.
+    """A plan that names no number of images, with the number that its last run found; a walk as it went.
 
     A run writes provenance.json before its first training, so the store is seldom opened for that. A store
     that can't be opened says nothing here; what needs its trainings says why.
     """
     facts: Mapping[str, Any] = {}
-    if plan.images_stated:
+    if plan.images_stated and not plan.terms.walk:
         return plan
-    if plan.provenance.exists():
+    if plan.provenance.exists() and not plan.terms.walk:
         facts = _written(plan)
     else:
         with suppress(InputError):
             facts = recorded(plan)
-    images = facts.get("images")
-    if not isinstance(images, int):
+    plan, images = as_walked(plan, facts), facts.get("images")
+    if plan.images_stated or not isinstance(images, int):
         return plan
     return replace(plan, budget=replace(plan.budget, images=images))
 

@@ -16,7 +16,7 @@ from regnetlab.study.baselines import replaced_regnets
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import extended_spaces, guessing_in, recorded
 from regnetlab.study.search.definition import protocol
-from regnetlab.study.stages import State, study_state
+from regnetlab.study.stages import State, study_state, walk_steps
 from regnetlab.study.take_in import read_tables
 from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, RETRAINED, SEARCHES
 from regnetlab.trials.job import FINAL, TUNING
@@ -184,7 +184,10 @@ def study_latency(plan: Plan) -> pd.DataFrame:
 
 
 def study_steps(plan: Plan) -> list[tuple[str, str]]:
-    """The steps of a study: every space and the one before it; a custom space and its parent."""
+    """The steps of a study: every space and the one before it; a custom space and its parent; of a walk its
+    own."""
+    if plan.terms.walk:
+        return walk_steps(plan)
     names = [draw.space.name for draw in plan.draws]
     pairs = []
     for place, draw in enumerate(plan.draws):

@@ -23,6 +23,7 @@ from regnetlab.study.stages import (
     up_to,
 )
 from regnetlab.study.status import pending
+from regnetlab.study.walk import OutOfTime, train_walk
 from regnetlab.training.devices import find_device
 from regnetlab.training.latency import latency
 from regnetlab.trials.csv_tables import BASELINES, LATENCY_BATCHES, TRIALS
@@ -30,11 +31,14 @@ from regnetlab.trials.table import trials_of
 from regnetlab.trials.terms import LOOKS
 
 
-def run_study(plan: Plan, options: Options, observer: Observer) -> State:
+def run_study(
+    plan: Plan, options: Options, observer: Observer, out_of_time: OutOfTime = lambda space, share: False
+) -> State:
     """Train what is missing and leave store and trials.csv behind, however it ends.
 
     A run that is killed at any moment loses the models in flight and nothing else; run again, it goes on with
     what is missing. A plan without a stated number of images is run with the number that ``prepare`` finds.
+    Of a walk, ``out_of_time`` may end steps.
 
     Raises:
         InputError: Before anything is trained: the plan does not fit the data, the device or the executor is
@@ -45,7 +49,7 @@ def run_study(plan: Plan, options: Options, observer: Observer) -> State:
     with open_session(prepared, options, observer, test_split=True) as session:
         try:
             _record_planned(session)
-            state = _train_stages(session)
+            state = _train_stages(session, out_of_time)
             _measure_latencies(session, state, options)
         except BaseException:
             with suppress(Exception):  # what happened first is told
@@ -67,12 +71,15 @@ def _record_planned(session: Session) -> None:
         )
 
 
-def _train_stages(session: Session) -> State:
+def _train_stages(session: Session, out_of_time: OutOfTime) -> State:
     """Train what is planned, settle what follows from it, train that, until nothing follows any more."""
     while True:
         state = study_state(session.plan, session.store)
         session.observer.on_begin(state.jobs, state.scores, sum(pending(session.plan, state).values()))
-        if session.plan.terms.sequential and _train_looks(session):
+        if session.plan.terms.walk:
+            train_walk(session, out_of_time)
+            state = study_state(session.plan, session.store)
+        elif session.plan.terms.sequential and _train_looks(session):
             continue
         session.train(state.jobs)
         state = study_state(session.plan, session.store)

@@ -119,11 +119,35 @@ def basis_of(store: "Store") -> Basis:
 
 def planned_jobs(plan: Plan) -> list[Job]:
     """The trainings of every population, in the plan's order of spaces."""
-    return list(_planned(plan))
+    return list(_planned(replace(plan, stated=(), left_out=(), ended=())))
+
+
+def walked_jobs(plan: Plan) -> list[Job]:
+    """The same, of a walk (``study.walk``) as far as a space's steps did not end before."""
+    ended = dict(plan.ended)
+    shares: dict[str, float] = {} if len(plan.draws) > 1 else {plan.draws[0].space.name: 1.0}
+    for a, b in walk_steps(plan):
+        share = ended.get(b, 1.0)
+        shares |= {name: max(share, shares.get(name, 0.0)) for name in (a, b)}
+    return first_networks(
+        plan, {draw.space.name: look_size(draw.n, shares[draw.space.name]) for draw in plan.draws}
+    )
+
+
+def walk_steps(plan: Plan) -> list[tuple[str, str]]:
+    """The steps of a walk: to each space, from the one before it that was not left out."""
+    steps, here = [], plan.draws[0].space.name
+    for draw in plan.draws[1:]:
+        steps.append((here, draw.space.name))
+        if draw.space.name not in plan.left_out:
+            here = draw.space.name
+    return steps
 
 
 def population_jobs(plan: Plan, store: "Store") -> list[Job]:
     """The trainings of every population, as far as a planned look did not end them (``keep_ended``)."""
+    if plan.terms.walk:
+        return walked_jobs(plan)
     jobs = planned_jobs(plan)
     kept = store.fact("ended") if plan.terms.sequential else {}
     return up_to(plan, kept["share"]) if kept.get("of") == _hash(jobs) else jobs
@@ -136,8 +160,12 @@ def keep_ended(plan: Plan, store: "Store", share: float) -> None:
 
 def up_to(plan: Plan, share: float) -> list[Job]:
     """The trainings of the first networks of every space: this share of the planned ones."""
-    sizes = {draw.space.name: look_size(draw.n, share) for draw in plan.draws}
-    return [job for job in planned_jobs(plan) if job.index < sizes[job.space]]
+    return first_networks(plan, {draw.space.name: look_size(draw.n, share) for draw in plan.draws})
+
+
+def first_networks(plan: Plan, sizes: Mapping[str, int]) -> list[Job]:
+    """The trainings of the first networks of these spaces, so many of each."""
+    return [job for job in planned_jobs(plan) if job.index < sizes.get(job.space, 0)]
 
 
 @lru_cache(maxsize=1)  # a run asks again after each of its stages, and drawing takes seconds at 100,000

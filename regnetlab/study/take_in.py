@@ -33,7 +33,7 @@ from regnetlab.study.baselines import (
 from regnetlab.study.changes import accepted_changes, facts_of
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import data_facts, device_in, written
-from regnetlab.study.stages import State, derived_facts, derived_jobs, planned_jobs
+from regnetlab.study.stages import State, derived_facts, derived_jobs, walked_jobs
 from regnetlab.training.budget import COMPLETE, WORST, CurvePoint, Score
 from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY_BATCHES, TRIALS, Table
 from regnetlab.trials.csv_tables import RETRAINED as RETRAINED_TABLE
@@ -67,7 +67,7 @@ class Tables:
     @property
     def state(self) -> State:
         """Where the study stands by its tables. Needs no torch."""
-        jobs = [*planned_jobs(self.plan), *derived_jobs(self.plan, self.configs or ())]
+        jobs = [*walked_jobs(self.plan), *derived_jobs(self.plan, self.configs or ())]
         if self.baselines.contenders:
             jobs += tuning_jobs(self.plan, self.baselines.contenders)
             jobs += final_jobs(self.plan, self.baselines)
@@ -132,7 +132,7 @@ class Tables:
             accepted.append({"when": when, "changes": {plan.provenance.name: [None, "as this run"]}})
         store.keep("changes", {"began": facts_of(plan, *basis), "accepted": accepted})
         if self.configs is not None:
-            store.keep("derived", derived_facts(plan, planned_jobs(plan), self.configs, basis))
+            store.keep("derived", derived_facts(plan, walked_jobs(plan), self.configs, basis))
         elif self.outdated:  # which follows from nothing that the plan asks for: they are derived again
             store.keep("derived", {"configs": [config.text for config in self.outdated]})
         if self.baselines.contenders:
@@ -166,7 +166,7 @@ def unread_tables(plan: Plan) -> Tables | None:
 def read_tables(plan: Plan) -> Tables:
     """The trainings in trials.csv, baselines.csv and retrained.csv; raises as above."""
     found: dict[str, tuple[Job, Score]] = {}
-    population = {(job.space, job.index, job.replicate): job for job in planned_jobs(plan)}
+    population = {(job.space, job.index, job.replicate): job for job in walked_jobs(plan)}
     derived: dict[int, Config] = {}
     for line, row in TRIALS.rows(plan.trials):
         where = f"{plan.trials.name}, line {line}"

@@ -49,6 +49,14 @@ class _Extended(BaseModel):
     planned: _Counts
 
 
+class _Walked(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    planned: _Counts
+    left_out: list[str]
+    ended: dict[str, Annotated[float, Field(gt=0, le=1)]]
+    why: dict[str, str]
+
+
 class _Provenance(BaseModel):
     model_config = _ANY
     __pydantic_extra__: dict[str, str | bool | int | float | None]
@@ -56,6 +64,7 @@ class _Provenance(BaseModel):
     survey: _Survey | None = None
     planned: _Counts = {}
     extended: list[_Extended] = []
+    walked: _Walked | None = None
 
 
 class _Derived(BaseModel):

@@ -27,13 +27,15 @@ class Terms:
     error that the best twentieth does not exceed), the mean, or the area between the distribution
     functions up to the error of guessing. ``matched`` names the one comparison at equal complexity that
     has a verdict too. ``sequential`` plans for looks at every tenth of the networks, so that a clear
-    difference ends a study early.
+    difference ends a study early. ``walk`` does so one step after the other, and leaves a constraint that is
+    found worse out of all later spaces (``analysis.walk``).
     """
 
     margin: float = MARGIN
     statistic: Statistic = "median"
     matched: Matching = "none"
     sequential: bool = False
+    walk: bool = False
 
     def __post_init__(self) -> None:
         check_margin(self.margin)
@@ -41,6 +43,13 @@ class Terms:
             raise unknown("statistic", str(self.statistic), get_args(Statistic))
         if self.matched not in get_args(Matching):
             raise unknown("matched", str(self.matched), get_args(Matching))
+        if self.walk:
+            if self.matched != NO_MATCHING:
+                raise InputError(
+                    f"compare: a walk has one verdict a step, and matched is {self.matched!r}",
+                    "leave out matched or walk",
+                )
+            object.__setattr__(self, "sequential", True)
 
 
 def unchanged(
@@ -57,7 +66,7 @@ def unchanged(
             raise InputError(
                 f"{whose} began with {name} {_said(then)} and now states {_said(now)}",
                 f"what is chosen after the errors are known proves nothing: put {_said(then)} back"
-                + ("" if name == "sequential" else f", or give --{name}"),
+                + ("" if name in ("sequential", "walk") else f", or give --{name}"),
             )
     return terms
 
