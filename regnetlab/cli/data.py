@@ -35,15 +35,40 @@ SkipUnreadable = Annotated[
 ]
 
 
-def reading(data: str, fit: str | None, background: str | None, skip_unreadable: bool = False) -> "Reading":
+Held = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        metavar="random|stratified",
+        help="How a folder's images are held out: over all images (the default) or of each class.",
+    ),
+]
+GroupBy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX",
+        help="Hold out whole groups of a folder's images: what it finds in a path names the group.",
+    ),
+]
+
+
+def reading(
+    data: str,
+    fit: str | None = None,
+    background: str | None = None,
+    skip_unreadable: bool = False,
+    split: str | None = None,
+    group_by: str | None = None,
+) -> "Reading":
     """How images are read; raises ``InputError`` where the data is no folder but options of one are given."""
     from regnetlab.training.folders.decode import Reading, is_folder
 
-    given = {"fit": fit, "background": background}
+    given = {"fit": fit, "background": background, "split": split, "group_by": group_by}
     chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     if chosen and not is_folder(data):
         raise InputError(
-            f"--{min(chosen)} is for folders of images", f"leave it out: {data} is used as it is"
+            f"--{min(chosen).replace('_', '-')} is for folders of images",
+            f"leave it out: {data} is used as it is",
         )
     return Reading(**chosen, skip_unreadable=skip_unreadable)
 
@@ -76,6 +101,8 @@ def show(
     input: Input = None,
     fit: Fit = None,
     background: Background = None,
+    split: Held = None,
+    group_by: GroupBy = None,
     grid: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw some images of each class as a network sees them."),
@@ -99,14 +126,15 @@ def show(
         from regnetlab.study.plan_file import find_study, load_plan
 
         plan = load_plan(find_study(study))
-        name, template, how = plan.data, plan.template, plan.reading
-        if fit or background:
-            how = reading(name, fit or how.fit, background or how.background)
+        name, template, own = plan.data, plan.template, plan.reading
+        given: dict[str, Any] = {"fit": fit, "background": background, "split": split, "group_by": group_by}
+        reading(name, **given)  # refuses them where they are for folders alone
+        how = replace(own, **{key: value for key, value in given.items() if value is not None})
     else:
         name, template = _named(what or ""), SMALL
-        how = reading(name, fit, background)
+        how = reading(name, fit, background, True, split, group_by)
         if input is None:
-            template = template.changed(outline(name, data_dir, skip_unreadable=True).input)
+            template = template.changed(outline(name, data_dir, how).input)
     template = template.changed(input)
     root = folder_of(name, data_dir)
     if grid is not None and root is not None and grid.resolve().is_relative_to(root.resolve()):

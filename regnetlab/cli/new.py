@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.data import SkipUnreadable, listener
+from regnetlab.cli.data import GroupBy, Held, SkipUnreadable, listener, reading
 from regnetlab.cli.output import Json, echo, print_json, print_next
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir
@@ -42,6 +42,8 @@ def new(
         ),
     ] = False,
     skip_unreadable: SkipUnreadable = False,
+    split: Held = None,
+    group_by: GroupBy = None,
     json: Json = False,
 ) -> None:
     """Start a study: write studies/NAME/study.toml from an example that comes with the package.
@@ -58,9 +60,10 @@ def new(
         raise InputError(f"the example's trials are not on {data}", "leave out --trials or --data")
     if trials and not (example / "trials.csv").exists():
         raise InputError(f"the example {from_} has no trials", "leave out --trials")
-    if (data_dir is not None or input is not None or skip_unreadable) and data is None:
+    if data is None and (skip_unreadable or {data_dir, input, split, group_by} != {None}):
         raise InputError(
-            "--data-dir, --input and --skip-unreadable go with --data", "name the study's data too"
+            "--data-dir, --input, --skip-unreadable, --split and --group-by go with --data",
+            "name the study's data too",
         )
     begun = load_plan(example / "study.toml")
     left_out: tuple[tuple[str, str], ...] = ()
@@ -71,18 +74,15 @@ def new(
         from regnetlab.study.new_for_data import suited
         from regnetlab.study.new_for_data_text import choices, suited_text
         from regnetlab.training.datasets import load_data, outline
-        from regnetlab.training.folders.decode import Reading
 
-        seen, reading = (
-            outline(data, data_dir, skip_unreadable, listener()),
-            Reading(skip_unreadable=skip_unreadable),
-        )
-        found = suited(begun, seen, input, reading)
+        how = reading(data, skip_unreadable=skip_unreadable, split=split, group_by=group_by)
+        seen = outline(data, data_dir, how, listener())
+        found = suited(begun, seen, input, how)
         if seen.survey is not None:  # decoded now: what can't be is found here, and `run` has it in the cache
-            whole = load_data(data, found.plan.template, data_dir, reading, listener())
+            whole = load_data(data, found.plan.template, data_dir, how, listener())
             if whole.survey != seen.survey:
                 seen = seen.of(whole)
-                found = suited(begun, seen, input, reading)
+                found = suited(begun, seen, input, how)
         text, left_out = suited_text(found, name, begun, seen), found.left_out
         chosen = [*(seen.survey.lines(data) if seen.survey else ()), *choices(found, seen)]
     plan = parse_plan(text, path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from regnetlab.cli.data import Background, Fit, SkipUnreadable, listener
+from regnetlab.cli.data import Background, Fit, GroupBy, Held, SkipUnreadable, listener
 from regnetlab.cli.output import Json, Seed, echo, filled, number, print_guessing, print_json
 from regnetlab.cli.sample import Input, OfStudy
 from regnetlab.cli.summary import DataDir, DataName, Device, Kernels, ModelText
@@ -109,6 +109,8 @@ def train(
     fit: Fit = None,
     background: Background = None,
     skip_unreadable: SkipUnreadable = False,
+    split: Held = None,
+    group_by: GroupBy = None,
     template: Annotated[
         str | None, _option("paper or small (the default, but for a config of pycls).", "Template")
     ] = None,

@@ -51,6 +51,7 @@ class OneTraining:
             "normalisation": {"mean": mean, "std": std},
             "data": self.data,
             "reading": read if is_folder(self.data) else None,
+            "held_out": list(self.reading.splitting) if is_folder(self.data) else None,
             "recipe": asdict(self.recipe),
             "budget": self.budget.facts(),
             "seed": self.seed,
@@ -146,7 +147,8 @@ def _network(
 
 
 def _reading(plan: "Plan | None", data: str, given: Mapping[str, Any]) -> Reading:
-    read = reading(data, given.get("fit"), given.get("background"), given.get("skip_unreadable", False))
+    names = ("fit", "background", "skip_unreadable", "split", "group_by")
+    read = reading(data, **{name: given[name] for name in names if name in given})
     return read if plan is None else _changed(plan.reading, given)
 
 

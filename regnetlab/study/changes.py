@@ -7,6 +7,7 @@ looked at here decides which networks are drawn or which errors they earn.
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _CHECKSUM, _DEVICE = "data.checksum", "device"
 _SHOWN = 4  # differences named in an error
+# Keys that studies of before did not record, and what they had.
+_LATER = MappingProxyType({"split": "random", "group_by": None})
 
 
 def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, Any]:
@@ -25,7 +28,8 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
     where that is known beforehand (``execution.worker.computed_on``)."""
     facts: dict[str, Any] = {"data": plan.data, "seed": plan.seed, _CHECKSUM: checksum}
     if is_folder(plan.data):
-        facts |= {"fit": plan.reading.fit, "background": plan.reading.background}
+        names = ("fit", "background", "split", "group_by")
+        facts |= {name: getattr(plan.reading, name) for name in names}
     if device is not None:
         facts[_DEVICE] = device
     windows = {name: window.text for name, window in plan.regime.windows.items()}
@@ -51,6 +55,7 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
 
 def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """By key what was and what is; a key that stands on one side alone is a new space or a new version's."""
+    began = {**_LATER, **began}
     return {
         key: (began[key], now[key])
         for key in sorted({*began} & {*now})

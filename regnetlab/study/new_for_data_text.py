@@ -11,6 +11,7 @@ from regnetlab.study.plan_text import space_lines, template_table
 from regnetlab.study.tomlfile import write_pairs
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.datasets import Outline
+from regnetlab.training.folders.decode import Reading
 from regnetlab.trials.terms import MARGIN
 
 _CONTEST = ("names", "lr", "seeds", "regnets")  # what someone who edits [baselines] changes first
@@ -45,7 +46,7 @@ def _lines(found: Suited, name: str, example: Plan, outline: Outline) -> Iterato
     yield f"# {total:,} images in {len(outline.classes):,} classes: {outline.train:,} to train on,"
     yield f"# {outline.validation:,} for validation, {outline.test:,} to test on."
     yield from write_pairs({"data": plan.data})
-    yield from ["skip_unreadable = true"] if plan.reading.skip_unreadable else []
+    yield from write_pairs(_changed(plan.reading, Reading()))
     yield f"# {of_template}"
     yield from write_pairs({"template": template_table(template)})
     yield f"seed = {plan.seed}"

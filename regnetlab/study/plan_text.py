@@ -27,6 +27,8 @@ def plan_toml(plan: Plan) -> str:
             else []
         ),
         *(["skip_unreadable = true"] if plan.reading.skip_unreadable else []),
+        *write_pairs({"split": plan.reading.split} if is_folder(plan.data) else {}),
+        *write_pairs({"group_by": plan.reading.group_by} if plan.reading.group_by is not None else {}),
         f"seed = {plan.seed}",
     ]
     sections: dict[str, Mapping[str, object]] = {

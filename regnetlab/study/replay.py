@@ -8,7 +8,7 @@ from pathlib import Path
 from regnetlab.execution.base import Setting
 from regnetlab.spaces.template import TEMPLATES, Template
 from regnetlab.training.budget import COMPLETE, Recipe, Score
-from regnetlab.training.folders.decode import is_folder
+from regnetlab.training.folders.decode import Reading, is_folder
 from regnetlab.trials.job import Job, Trial
 
 
@@ -26,6 +26,8 @@ def replay_command(setting: Setting, job: Job) -> str:
     if is_folder(job.data):
         words += ["--fit", job.reading.fit, "--background", job.reading.background]
         words += ["--skip-unreadable"] * job.reading.skip_unreadable
+        words += ["--split", job.reading.split] * (job.reading.split != Reading().split)
+        words += [f"--group-by={job.reading.group_by}"] * (job.reading.group_by is not None)
     for name in ("images", "epochs", "batch_size", "validation"):
         words += [_option(name), str(getattr(budget, name))]
     words += ["--time-limit", repr(budget.time_limit)]

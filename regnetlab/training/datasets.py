@@ -70,7 +70,8 @@ class DataSet:
     """Training, validation and test images.
 
     Training images are in a fixed random order, so that the first n are a sample. Where the data have no
-    validation split of their own, it is a sixth of the training images, at random but always the same.
+    validation split of their own, it is a sixth of the training images, always the same: at random, or as
+    ``Reading`` says for a folder of images.
     ``checksum`` is a SHA-256 over all images and labels. ``levels`` (channels, 256) counts the training
     images' pixel values; ``survey`` is there for a folder of images.
     """
@@ -173,7 +174,7 @@ def with_test_images(data: DataSet) -> DataSet:
 
 
 def outline(
-    name: str, data_dir: Path | None = None, skip_unreadable: bool = False, listener: Listener = Listener()
+    name: str, data_dir: Path | None = None, reading: Reading = Reading(), listener: Listener = Listener()
 ) -> Outline:
     """What the data set holds; of a folder of images only the headers are read."""
     root = folder_of(name, data_dir)
@@ -182,8 +183,8 @@ def outline(
         train, validation, test = (len(part) for part in (data.train, data.validation, data.test))
         channels, height, width = data.train.images.shape[1:]
         return Outline(name, data.classes, train, validation, test, channels, height, width)
-    found = survey_folder(name, root, listener)
-    if found.unreadable and not skip_unreadable:
+    found = survey_folder(name, root, reading, listener)
+    if found.unreadable and not reading.skip_unreadable:
         raise unreadable_error(name, root, found.images, found.unreadable)
     train, validation, test = (sum(found.counts[split]) for split in SPLITS)
     return Outline(name, found.classes, train, validation, test, *natural_input(found), survey=found)

@@ -97,5 +97,8 @@ def fresh_seeds(study_seed: int, model: str, used: Collection[int] = ()) -> Iter
 @lru_cache(maxsize=64)  # the same for all trainings of a study with one recipe
 def _shared_facts(template: Template, data: str, reading: Reading, budget: Budget, recipe: Recipe) -> str:
     """What an identity depends on beside network and seed, as JSON without its brackets."""
-    images = [data, reading.fit, list(reading.colour)] if is_folder(data) else data
+    images: object = data
+    if is_folder(data):
+        usual = reading.splitting == ("random",)  # of which earlier identities say nothing
+        images = [data, reading.fit, list(reading.colour), *([] if usual else [reading.splitting])]
     return json.dumps([asdict(template), images, budget.facts(), recipe.facts()], sort_keys=True)[1:-1]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
 from regnetlab.files import open_foreign
+from regnetlab.training.folders.groups import check_expression
 from regnetlab.training.folders.walk import UNDECODABLE, image_formats
 
 if TYPE_CHECKING:
@@ -34,22 +35,35 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a folder's images become input.
+    """How a folder's images become input, and which are held out.
 
     ``fit``: ``crop`` (the short side is brought to size, then the centre cut out), ``pad`` (the long side,
     then the background around) or ``squash`` (both sides, whatever the proportions). Transparent images are
     laid on ``background``, a colour by name or ``#rrggbb``. ``skip_unreadable`` goes on without files that
-    can't be read.
+    can't be read. ``split`` says how splits are held out for which the folder has no folders: at ``random``
+    over all images, or ``stratified`` by class. ``group_by`` is a regular expression that finds in an image's
+    path the name of its group; a group is never divided, and groups are shared out by class either way.
     """
 
     fit: Literal["crop", "pad", "squash"] = "crop"
     background: str = "white"
     skip_unreadable: bool = False
+    split: Literal["random", "stratified"] = "random"
+    group_by: str | None = None
 
     def __post_init__(self) -> None:
         if self.fit not in ("crop", "pad", "squash"):
             raise InputError(f"fit is {self.fit!r}", "it must be crop, pad or squash")
+        if self.split not in ("random", "stratified"):
+            raise InputError(f"split is {self.split!r}", "it must be random or stratified")
+        if self.group_by is not None:
+            check_expression(self.group_by)
         _ = self.colour
+
+    @property
+    def splitting(self) -> tuple[str, ...]:
+        """What decides which images are held out."""
+        return (self.split,) if self.group_by is None else ("grouped", self.group_by)
 
     @property
     def colour(self) -> tuple[int, int, int]:

@@ -15,18 +15,11 @@ from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.cache import Arrays, Entry
 from regnetlab.training.folders.decode import Reading, UnreadableError, pixels, quiet
 from regnetlab.training.folders.listener import Listener
+from regnetlab.training.folders.splits import grouped, held_out
 from regnetlab.training.folders.survey import Survey, look_at, survey_of, surveyed, without
-from regnetlab.training.folders.tree import (
-    SPLITS,
-    TEST,
-    TRAIN,
-    VALIDATION,
-    ImageFile,
-    Tree,
-    look_through,
-)
+from regnetlab.training.folders.tree import SPLITS, TRAIN, ImageFile, Tree, look_through
 from regnetlab.training.folders.walk import Skipped
-from regnetlab.training.sources.parts import Split, levels_of, random_order
+from regnetlab.training.sources.parts import Split, levels_of
 
 _NAMED = 20  # unreadable files in an error
 _VERSION = 1
@@ -43,12 +36,14 @@ class FolderImages:
     survey: Survey
 
 
-def survey_folder(name: str, root: Path, listener: Listener) -> Survey:
+def survey_folder(name: str, root: Path, reading: Reading, listener: Listener) -> Survey:
     """What the folder holds, from headers alone; files whose headers can't be read are listed apart."""
     tree = look_through(name, root)
+    groups = grouped(name, tree, reading)
     headers = look_at(tree, listener)
     readable = _readable(name, tree, headers.unreadable)
-    return surveyed(readable, held_out(name, readable), headers, headers.unreadable)
+    layout = held_out(name, readable, reading, groups)
+    return surveyed(readable, layout, headers, headers.unreadable, reading, groups)
 
 
 def read_folder(
@@ -56,9 +51,8 @@ def read_folder(
 ) -> FolderImages:
     """The images below ``root`` in the template's size and channels; the data's ``name`` is for errors.
 
-    What has no split folder is held out: a sixth of the images as the test split, then a sixth of the others
-    for validation, at random but always the same. Raises ``InputError`` that names every file that can't be
-    read, unless they are to be skipped.
+    What has no split folder is held out (``splits``). Raises ``InputError`` that names every file that can't
+    be read, unless they are to be skipped.
     """
     if template.channels not in (1, 3):
         raise InputError(
@@ -74,6 +68,7 @@ def read_folder(
             raise unreadable_error(name, root, len(tree), survey.unreadable)
         levels = np.array(header["levels"], np.int64)
         return FolderImages(_parts(arrays, survey), header["checksum"], levels, survey)
+    groups = grouped(name, tree, reading)
     headers = look_at(tree, listener)
     unreadable = list(headers.unreadable)
     while True:
@@ -83,7 +78,7 @@ def read_folder(
             if reading.skip_unreadable:
                 raise
             raise unreadable_error(name, root, len(tree), unreadable) from None
-        layout = held_out(name, readable)
+        layout = held_out(name, readable, reading, groups)
         files = [file for split in SPLITS for file in layout[split]]
         arrays, worse = _decoded(root, files, template, reading, listener)
         unreadable += worse
@@ -91,7 +86,7 @@ def read_folder(
             raise unreadable_error(name, root, len(tree), unreadable)
         if not worse:
             break
-    survey = surveyed(readable, layout, headers, unreadable)
+    survey = surveyed(readable, layout, headers, unreadable, reading, groups)
     checksum, levels = arrays.checksum(), levels_of(arrays.images[: len(layout[TRAIN])])
     kept = {"survey": survey.to_json(), "checksum": checksum, "levels": levels.tolist()}
     if entry.save(arrays, kept):
@@ -104,31 +99,6 @@ def read_folder(
     return FolderImages(_parts(arrays, survey), checksum, levels, survey)
 
 
-def held_out(name: str, tree: Tree) -> dict[str, list[ImageFile]]:
-    """The files of each split, in the order in which they are trained on; missing splits are held out."""
-    given = {split: list(files) for split, files in tree.splits.items()}
-    pool = given[TRAIN]
-    least = 6 if TEST in given else 7
-    if VALIDATION not in given and len(pool) < least:
-        raise InputError(
-            f"data {name}: {len(pool)} training images are too few to hold any out", f"{least} are the least"
-        )
-    if TEST not in given:
-        order = random_order(len(pool))
-        cut = max(1, len(pool) // 6)
-        given[TEST], pool = [pool[i] for i in order[:cut]], [pool[i] for i in order[cut:]]
-    order = random_order(len(pool))
-    if VALIDATION in given:
-        judged = given[VALIDATION]
-        given[VALIDATION] = [judged[i] for i in random_order(len(judged))]
-        cut = 0
-    else:
-        cut = len(pool) // 6
-        given[VALIDATION] = [pool[i] for i in order[:cut]]
-    given[TRAIN] = [pool[i] for i in order[cut:]]
-    return given
-
-
 def _entry(tree: Tree, template: Template, reading: Reading) -> Entry:
     from PIL import __version__ as pillow
 
@@ -137,6 +107,7 @@ def _entry(tree: Tree, template: Template, reading: Reading) -> Entry:
         str(tree.root.resolve()),
         [template.channels, template.height, template.width],
         [reading.fit, reading.colour],
+        *([reading.splitting] if reading.splitting != ("random",) else []),
     ]
     return Entry(of, [_VERSION, pillow, of, tree.classes, files])
 

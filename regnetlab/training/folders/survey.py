@@ -4,14 +4,16 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from regnetlab.files import open_foreign
 from regnetlab.training.cores import on_all_cores
-from regnetlab.training.folders.decode import Facts, UnreadableError, facts, quiet
+from regnetlab.training.folders.decode import Facts, Reading, UnreadableError, facts, quiet
 from regnetlab.training.folders.listener import Listener
+from regnetlab.training.folders.splits import Groups, groups_by_split
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION, ImageFile, Tree
 from regnetlab.training.folders.walk import HIDDEN, Skipped
 
@@ -19,16 +21,25 @@ _TAIL = 4_096  # bytes at a file's end, where files of one size differ if they d
 _PIECE = 2**20
 _SHOWN = 4
 _RECORDED = 100
+_SPLITTINGS = MappingProxyType(
+    {
+        "random": "a sixth at random",
+        "stratified": "a sixth of each class",
+        "grouped": "about a sixth of each class in whole groups",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
     """A folder of images as it was found.
 
-    ``counts`` are images per class, by split; ``held_out`` are the splits that were taken at random from
-    the training images. ``smallest``, ``median`` and ``largest`` are (width, height), each side by itself.
-    ``modes`` are Pillow's. ``duplicates`` are groups of files that are equal byte for byte; ``shared`` of
-    these groups lie in more than one split, ``contradicting`` in more than one class.
+    ``counts`` are images per class, by split; ``held_out`` are the splits that were taken from the training
+    images, and ``splitting`` is how: ``random``, ``stratified`` or ``grouped``. ``groups`` of images that
+    belong together are counted by split, where there are any; ``alone`` are the images in none.
+    ``smallest``, ``median`` and ``largest`` are (width, height), each side by itself. ``modes`` are Pillow's.
+    ``duplicates`` are groups of files that are equal byte for byte; ``shared`` of these groups lie in more
+    than one split, ``contradicting`` in more than one class.
     """
 
     classes: tuple[str, ...]
@@ -47,6 +58,9 @@ class Survey:
     duplicates: tuple[tuple[str, ...], ...]
     shared: int
     contradicting: int
+    splitting: str = "random"
+    groups: Mapping[str, int] = field(default_factory=dict)
+    alone: int = 0
 
     @property
     def images(self) -> int:
@@ -69,7 +83,7 @@ class Survey:
         return {"lines": self.lines(name), **numbers, **lengths, **named}
 
     def lines(self, name: str) -> list[str]:
-        """What everyone should know before training: three or four lines."""
+        """What everyone should know before training: two to five lines."""
         per_class = [sum(each) for each in zip(*self.counts.values(), strict=True)]
         spread = f"{min(per_class):,}" + f" to {max(per_class):,}" * (min(per_class) < max(per_class))
         low, high = ("×".join(map(str, each)) for each in (self.smallest, self.largest))
@@ -80,6 +94,10 @@ class Survey:
             f" {sizes}, {modes}",
             "  " + ", ".join(f"{sum(self.counts[split]):,} {split}" for split in SPLITS) + self._origin(),
         ]
+        if self.groups:
+            alone = f"; {self.alone:,} image{'s' * (self.alone != 1)} in no group" * bool(self.alone)
+            parts = ", ".join(f"{self.groups[split]:,} {split}" for split in SPLITS)
+            lines.append(f"  {_groups(sum(self.groups.values()))}: {parts}{alone}")
         if odd := self._oddities():
             lines.append(f"  {odd}")
         if self.duplicates:
@@ -89,7 +107,7 @@ class Survey:
     def _origin(self) -> str:
         if not self.held_out:
             return " (the folder's own splits)"
-        return f" ({' and '.join(self.held_out)}: a sixth at random, always the same)"
+        return f" ({' and '.join(self.held_out)}: {_SPLITTINGS[self.splitting]}, always the same)"
 
     def _oddities(self) -> str:
         wide = sum(n for mode, n in self.modes.items() if mode.startswith("I"))
@@ -165,15 +183,17 @@ def surveyed(
     tree: Tree,
     layout: Mapping[str, Sequence[ImageFile]],
     headers: Headers,
-    unreadable: Sequence[Skipped] = (),
+    unreadable: Sequence[Skipped],
+    reading: Reading,
+    groups: Groups,
 ) -> Survey:
     """The survey of the files in ``layout``, the splits as they are trained on."""
     split_of = {file.path: split for split, files in layout.items() for file in files}
     label_of = {file.path: file.label for files in layout.values() for file in files}
     seen = [headers.facts[path] for path in split_of]
     widths, heights = (sorted(getattr(each, side) for each in seen) for side in ("width", "height"))
-    groups = [tuple(path for path in group if path in split_of) for group in headers.duplicates]
-    groups = [group for group in groups if len(group) > 1]
+    equal = [tuple(path for path in each if path in split_of) for each in headers.duplicates]
+    equal = [each for each in equal if len(each) > 1]
     return Survey(
         classes=tree.classes,
         counts={split: _per_class(files, len(tree.classes)) for split, files in layout.items()},
@@ -188,9 +208,12 @@ def surveyed(
         transparent=sum(each.transparent for each in seen),
         skipped=tree.skipped,
         unreadable=tuple(unreadable),
-        duplicates=tuple(groups),
-        shared=sum(len({split_of[path] for path in group}) > 1 for group in groups),
-        contradicting=sum(len({label_of[path] for path in group}) > 1 for group in groups),
+        duplicates=tuple(equal),
+        shared=sum(len({split_of[path] for path in each}) > 1 for each in equal),
+        contradicting=sum(len({label_of[path] for path in each}) > 1 for each in equal),
+        splitting=reading.splitting[0],
+        groups=groups_by_split(layout, groups),
+        alone=sum(path in groups and groups[path] is None for path in split_of),
     )
 
 
