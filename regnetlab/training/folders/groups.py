@@ -1,9 +1,9 @@
 """Images that belong together: a regular expression names the group of each by its path.
 
 The expression may stand in a study file from elsewhere, and Python's matching can take for ever over one such
-as ``(a+)+b``. So it is matched in a process of its own, whose computing time is limited:
-``python -m regnetlab.training.folders.groups SECONDS`` reads expression and paths from stdin, as JSON, and
-writes the groups.
+as ``(a+)+b``, or all memory over ``((a?){60000}){60000}``. So it is matched in a process of its own, whose
+computing time and memory are limited: ``python -m regnetlab.training.folders.groups SECONDS`` reads
+expression and paths from stdin, as JSON, and writes the groups.
 """
 
 import json
@@ -15,7 +15,9 @@ from regnetlab.children import environment, python
 from regnetlab.errors import InputError
 
 _LONGEST = 200
-_SECONDS = 20  # of computing; 100,000 paths take less than one
+_SECONDS = 10  # of computing; 100,000 paths take less than one
+_BYTES = 2**31  # of memory; a million paths take a quarter
+_NO_MEMORY = 3  # exit status
 _HINT = r"""write one as Python's re has them, as in group_by = '([^/]+)-\d+\.png$'"""
 
 
@@ -38,7 +40,7 @@ def groups_of(name: str, expression: str, paths: Sequence[str]) -> Mapping[str, 
     none.
 
     Raises:
-        InputError: It finds no group at all, or takes too long.
+        InputError: It finds no group at all, or takes too much time or memory.
     """
     import signal
     import subprocess
@@ -50,10 +52,10 @@ def groups_of(name: str, expression: str, paths: Sequence[str]) -> Mapping[str, 
         env=environment(),
         check=False,
     )
-    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL, _NO_MEMORY):
+        much = f"{_BYTES / 1e9:.0f} GB" if done.returncode == _NO_MEMORY else f"{_SECONDS} seconds"
         raise InputError(
-            f"data {name!r}: matching group_by {expression!r} with {len(paths):,} paths takes more than"
-            f" {_SECONDS} seconds",
+            f"data {name!r}: matching group_by {expression!r} with {len(paths):,} paths takes over {much}",
             "write it without repetitions inside repetitions, such as (a+)+",
         )
     done.check_returncode()
@@ -72,15 +74,23 @@ def _matched(expression: str, paths: Sequence[str]) -> list[str | None]:
 
 
 def _limit(seconds: int) -> None:
-    """Have the system end this process once it has computed for so long."""
+    """Have the system end this process once it has computed for so long, and refuse it more memory."""
     import resource
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    known = [each for each in (soft, hard) if each != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_CPU, (min([seconds, *known]), hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # which would be written when it is ended
+    # No core is written when it is ended.
+    for which, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, _BYTES),
+    ):
+        soft, hard = resource.getrlimit(which)
+        known = [each for each in (soft, hard) if each != resource.RLIM_INFINITY]
+        resource.setrlimit(which, (min([most, *known]), hard))
 
 
 if __name__ == "__main__":
     _limit(int(sys.argv[1]))
-    json.dump(_matched(*json.load(sys.stdin.buffer)), sys.stdout)
+    try:
+        json.dump(_matched(*json.load(sys.stdin.buffer)), sys.stdout)
+    except MemoryError:
+        sys.exit(_NO_MEMORY)
