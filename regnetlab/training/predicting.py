@@ -1,12 +1,13 @@
 """A trained network in use: from files of images to classes and their probabilities.
 
 All that it takes was written with the weights (``models.weights``): the network, its classes, how pixels
-were normalised and how files were read.
+were normalised, how files were read, and the temperature that makes probabilities honest.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,19 @@ from numpy.typing import NDArray
 from torch import nn
 
 from regnetlab.errors import InputError
+from regnetlab.models.folding import folded
 from regnetlab.models.weight_statistics import saved_template
 from regnetlab.models.weights import trained_network
 from regnetlab.spaces.template import Template
+from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.decode import Reading, UnreadableError, pixels, quiet
 from regnetlab.training.folders.walk import walk
+from regnetlab.training.networks.calibration import softmax
+from regnetlab.training.networks.contents import weights_in
 
 _BATCH = 256
+_FILES = 16  # that a thread decodes at a time
+_COLDEST, _HOTTEST = 0.01, 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,9 @@ class Prediction:
 class TrainedNetwork:
     """A network with everything that predicting takes. Make one with ``load_network``.
 
-    ``facts`` are what was written with its weights.
+    ``facts`` are what was written with its weights. Logits are divided by ``temperature`` before they become
+    probabilities. ``network`` is on any device; what predicts is a copy of it on the CPU, made once, with its
+    batch norms folded into the convolutions before them.
     """
 
     network: nn.Module
@@ -52,6 +61,15 @@ class TrainedNetwork:
     std: NDArray[np.float32]
     reading: Reading
     facts: Mapping[str, Any]
+    temperature: float = 1.0
+    _folded: nn.Module = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_folded", folded(self.network))
+
+    def on_cpu(self) -> nn.Module:
+        """A copy of the network as it was trained, on the CPU and ready to evaluate."""
+        return deepcopy(self.network).to("cpu").eval()
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (n, classes) of images (n, channels, height, width) of the template's size, 0 to 255."""
@@ -67,8 +85,12 @@ class TrainedNetwork:
             for start in range(0, len(images), _BATCH):
                 batch = torch.from_numpy(images[start : start + _BATCH]).to(torch.float32)
                 batch = ((batch - shift) / scale).contiguous(memory_format=torch.channels_last)
-                found.append(self.network(batch).float().numpy())
+                found.append(self._folded(batch).numpy())
         return np.concatenate(found) if found else np.zeros((0, len(self.classes)), np.float32)
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Probabilities (n, classes) of the same images."""
+        return softmax(self.logits(images), self.temperature)
 
     def predict(self, *paths: str | Path, top: int = 1) -> list[Prediction]:
         """The ``top`` most probable classes of each of these files, or of the images in folders among them.
@@ -94,18 +116,20 @@ class TrainedNetwork:
 
     def _of_batch(self, files: Sequence[Path], top: int) -> Iterator[Prediction]:
         shape = (self.template.channels, self.template.height, self.template.width)
-        decoded, problems = [], {}
+
+        def decode(path: Path) -> NDArray[np.uint8] | str:
+            try:
+                return pixels(path, *shape, self.reading)
+            except UnreadableError as error:
+                return str(error)
+
         with quiet():
-            for path in files:
-                try:
-                    decoded.append(pixels(path, *shape, self.reading))
-                except UnreadableError as error:
-                    problems[path] = str(error)
-        logits = self.logits(np.stack(decoded)) if decoded else np.zeros((0, 1), np.float32)
-        rows = iter(_softmax(logits))
-        for path in files:
-            if path in problems:
-                yield Prediction(str(path), problem=problems[path])
+            decoded = list(on_all_cores(decode, files, _FILES))
+        images = [each for each in decoded if not isinstance(each, str)]
+        rows = iter(self.probabilities(np.stack(images)) if images else np.zeros((0, 1)))
+        for path, each in zip(files, decoded, strict=True):
+            if isinstance(each, str):
+                yield Prediction(str(path), problem=each)
                 continue
             row = next(rows)
             best = np.argsort(-row, kind="stable")[:top]
@@ -113,20 +137,27 @@ class TrainedNetwork:
             yield Prediction(str(path), names, tuple(float(row[i]) for i in best))
 
 
-def load_network(path: str | Path) -> TrainedNetwork:
-    """The trained network in a file that ``regnetlab train --save`` wrote.
+def load_network(path: str | Path, name: str | None = None) -> TrainedNetwork:
+    """The trained network in a file that ``train --save`` wrote, in a network's folder, or in a family's.
+
+    Args:
+        path: Of the file or folder.
+        name: Of the network in a family's folder, if not the one that the family recommends.
 
     Raises:
         InputError: It is not there or damaged, or does not say its classes and how to read images.
     """
-    network, facts = trained_network(Path(path))
+    path = weights_in(Path(path), name)
+    network, facts = trained_network(path)
     template = saved_template(facts)
     if template is None:
         raise _incomplete(path, "no whole template")
     try:
+        said = dict(facts.get("reading") or {})
         classes = tuple(map(str, facts["classes"]))
         mean, std = (np.array(facts["normalisation"][name], np.float32) for name in ("mean", "std"))
-        reading = Reading(**(facts.get("reading") or {}))
+        reading = Reading(**{key: said[key] for key in ("fit", "background") if key in said})
+        temperature = float(facts.get("temperature", 1.0))
     except (KeyError, TypeError, ValueError) as error:
         raise _incomplete(path, f"{type(error).__name__}: {error}") from None
     except InputError as error:
@@ -136,7 +167,9 @@ def load_network(path: str | Path) -> TrainedNetwork:
     sound = mean.shape == std.shape == (template.channels,) and bool((std > 0).all())
     if not sound or not math.isfinite(float(mean.sum() + std.sum())):
         raise _incomplete(path, "mean and std of the pixels are not those of its channels")
-    return TrainedNetwork(network, template, classes, mean, std, reading, facts)
+    if not _COLDEST <= temperature <= _HOTTEST:
+        raise _incomplete(path, f"a temperature of {temperature:g}")
+    return TrainedNetwork(network, template, classes, mean, std, reading, facts, temperature)
 
 
 def image_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -154,12 +187,6 @@ def image_files(paths: Iterable[str | Path]) -> list[Path]:
         else:
             found.append(path)
     return found
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _incomplete(path: str | Path, why: str) -> InputError:

@@ -1,11 +1,13 @@
 """PyTorch alone: one Python file with the network written out by its sizes, which needs only torch.
 
 The blocks in it are the sources of our own (``models.blocks``, ``models.anynet``), so names, weights and
-their initialisation are the same: a ``state_dict`` goes both ways. Only numbers are put in between.
+their initialisation are the same: a ``state_dict`` goes both ways. Only numbers are put in between, and for a
+trained network the names of its classes, as literals.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from regnetlab.models.export.network import Export, Network
@@ -14,18 +16,12 @@ _HEAD = '''\
 """{network}
 {counts}
 
-Needs torch only. Network() is freshly initialised from torch's random state. Its state_dict has the same
-keys as regnetlab's own module of this network, so that weights go both ways:
-
-    network = Network()
-    network.load_state_dict(torch.load("weights.pt", weights_only=True))
+{usage}
 
 Blocks and initialisation: Radosavovic et al. 2020, Designing Network Design Spaces (arXiv 2003.13678).
 """
 
-import math
-from collections import OrderedDict
-from collections.abc import Iterable
+{imports}
 
 import torch
 from torch import nn
@@ -50,6 +46,63 @@ class Network(nn.Sequential):
         self.apply(initialise)
 '''
 
+_USAGE = """\
+Needs torch only. Network() is freshly initialised from torch's random state. Its state_dict has the same
+keys as regnetlab's own module of this network, so that weights go both ways:
+
+    network = Network()
+    network.load_state_dict(torch.load("weights.pt", weights_only=True))"""
+
+_IMPORTS = """\
+import math
+from collections import OrderedDict
+from collections.abc import Iterable"""
+
+_TRAINED_USAGE = """\
+Needs torch only. Images are uint8 (n, CHANNELS, HEIGHT, WIDTH), 0 to 255; they are normalised in here:
+
+    network = load("model.safetensors")
+    logits = network(images)
+    probabilities = network.probabilities(images)
+    names = [CLASS_NAMES[i] for i in logits.argmax(1)]
+
+The state_dict of Network() has the keys of model.safetensors."""
+
+_TRAINED_IMPORTS = """\
+import json
+import math
+import sys
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path"""
+
+_LOAD = '''\
+CLASS_NAMES = (
+{names}
+)
+MEAN, STD = {mean}, {std}  # of pixels of 0 to 1, by channel
+TEMPERATURE = {temperature!r}  # that logits are divided by for probabilities
+
+
+def load(path: str | Path) -> Trained:
+    """The trained network, ready to evaluate; ``path`` is that of model.safetensors."""
+    network = Network()
+    network.load_state_dict(read_safetensors(path))
+    return Trained(network, MEAN, STD, TEMPERATURE).eval()
+'''
+
+_TRAINED_TAIL = """\
+if __name__ == "__main__":
+    weights = sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "model.safetensors"
+    trained = load(weights)
+    with torch.no_grad():
+        shares = trained.probabilities(torch.full((1, CHANNELS, HEIGHT, WIDTH), 128, dtype=torch.uint8))[0]
+    print(f"{sum(each.numel() for each in trained.parameters()):,} params, {CLASSES} classes")
+    print(f"images: uint8 (n, {CHANNELS}, {HEIGHT}, {WIDTH})")
+    best = int(shares.argmax())
+    print(f"a grey image would be {CLASS_NAMES[best]!r} with a probability of {float(shares[best]):.2f}")
+"""
+
 _TAIL = """\
 if __name__ == "__main__":
     network = Network().eval()
@@ -58,15 +111,30 @@ if __name__ == "__main__":
 """
 
 
-def pytorch(network: Network) -> Export:
-    """The file's text."""
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a trained network sees images, and what its answers mean: ``mean`` and ``std`` of pixels of 0 to 1
+    by channel, the classes in their order, and the temperature of its probabilities.
+    """
+
+    mean: Sequence[float]
+    std: Sequence[float]
+    classes: Sequence[str]
+    temperature: float
+
+
+def pytorch(network: Network, trained: Preprocessing | None = None) -> Export:
+    """The file's text; for a trained network with its preprocessing and ``load``."""
     from regnetlab.models import anynet, blocks
+    from regnetlab.models.export import standalone
 
     template, config = network.template, network.config
     text, counts = network.description
     head = _HEAD.format(
         network=text,
         counts=counts,
+        usage=_TRAINED_USAGE if trained else _USAGE,
+        imports=_TRAINED_IMPORTS if trained else _IMPORTS,
         channels=template.channels,
         height=template.height,
         width=template.width,
@@ -84,4 +152,18 @@ def pytorch(network: Network) -> Export:
         blocks.Head,
         blocks.initialise,
     )
-    return Export("\n\n".join([head, *(inspect.getsource(part) for part in parts), _TAIL]))
+    if trained is None:
+        return Export(_joined(head, parts, _TAIL))
+    load = _LOAD.format(
+        names="\n".join(f"    {each!a}," for each in trained.classes),
+        mean=tuple(map(float, trained.mean)),
+        std=tuple(map(float, trained.std)),
+        temperature=float(trained.temperature),
+    )
+    return Export(
+        _joined(head, (*parts, standalone.Trained, standalone.read_safetensors), load, _TRAINED_TAIL)
+    )
+
+
+def _joined(head: str, parts: Sequence[type | Callable[..., Any]], *rest: str) -> str:
+    return "\n\n".join([head, *(inspect.getsource(part) for part in parts), *rest])

@@ -5,13 +5,30 @@ single precision gives the same widths.
 """
 
 import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from regnetlab.errors import InputError
 from regnetlab.models.export.network import Export, Network, multiplier, se_ratio_of
 from regnetlab.spaces.law import RegNetLaw
 from regnetlab.spaces.ranges import WIDTH_STEP
 
+if TYPE_CHECKING:
+    import torch
+
 _STRIDES = (2, 2, 2, 2)
+_NAMES = (
+    (r"^stem\.norm", "stem.bn"),
+    (r"^stage(\d+)\.block(\d+)", r"s\1.b\2"),
+    (r"\.conv([123])\.", r".conv\1.conv."),
+    (r"\.norm([123])\.", r".conv\1.bn."),
+    (r"\.se\.reduce", ".se.fc1"),
+    (r"\.se\.expand", ".se.fc2"),
+    (r"\.shortcut\.0", ".downsample.conv"),
+    (r"\.shortcut\.1", ".downsample.bn"),
+)
+"""Parts of our names and timm's, from one to the next."""
 
 
 def timm(network: Network) -> Export:
@@ -65,6 +82,16 @@ def timm(network: Network) -> Export:
         ")\n"
     )
     return Export(text, {"cfg": cfg, "in_chans": template.channels, "num_classes": template.classes})
+
+
+def timm_state(state: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """The same weights under timm's names, for the network that ``timm`` describes."""
+    found = {}
+    for name, tensor in state.items():
+        for ours, theirs in _NAMES:
+            name = re.sub(ours, theirs, name)  # noqa: PLW2901
+        found[name] = tensor
+    return found
 
 
 def _built_by_timm(law: RegNetLaw) -> tuple[tuple[int, int, int, int], ...]:
