@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _CHECKSUM, _DEVICE = "data.checksum", "device"
 _SHOWN = 4  # differences named in an error
-# Keys that studies of before did not record, and what they had.
+# Keys that earlier versions did not record of a folder of images, and what its studies had.
 _LATER = MappingProxyType({"split": "random", "group_by": None})
 
 
@@ -55,7 +55,7 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
 
 def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """By key what was and what is; a key that stands on one side alone is a new space or a new version's."""
-    began = {**_LATER, **began}
+    began = {**_LATER, **began} if "fit" in began else began
     return {
         key: (began[key], now[key])
         for key in sorted({*began} & {*now})

@@ -56,6 +56,19 @@ def test_a_table_for_people(capsys: Capture, tmp_path: Path) -> None:
     assert "always answering the commonest class:" in out
 
 
+def test_groups_and_splits_per_class_are_shown(capsys: Capture, tmp_path: Path) -> None:
+    frames = (f"{kind}/{kind}{i // 4}-{i}.png" for kind in ("cat", "dog") for i in range(48))
+    pets = plant(tmp_path / "pets", *frames)
+    whole = answer(capsys, "data", "show", str(pets), "--group-by", "([a-z]+[0-9]+)-")
+    assert (whole["splitting"], whole["groups"]) == ("grouped", {"train": 16, "validation": 4, "test": 4})
+    assert [each["test"] for each in whole["classes"]] == [8, 8]
+    even = answer(capsys, "data", "show", str(pets), "--split", "stratified")
+    assert (even["splitting"], even["groups"], even["alone"]) == ("stratified", {}, 0)
+    assert [each["train"] for each in even["classes"]] == [33, 33]
+    assert main(["data", "show", str(pets), "--group-by", "([a-z]+[0-9]+)-"]) == 0
+    assert "24 groups: 16 train, 4 validation, 4 test" in capsys.readouterr().out
+
+
 def test_a_published_set_is_shown_too(capsys: Capture, data_dir: Path) -> None:
     document = answer(capsys, "data", "show", "fashion-mnist", "--data-dir", str(data_dir))
     assert (document["input"], document["images"], document["duplicates"]) == ("1x28x28", 1_400, [])
@@ -84,13 +97,15 @@ def test_a_study_shows_its_data_as_it_reads_them(
         (tmp_path / "pets" / path).parent.mkdir(parents=True, exist_ok=True)
         picture(i, 16, 8, "RGBA").save(tmp_path / "pets" / path)
     (tmp_path / "study.toml").write_text(
-        'data = "folder:pets"\nfit = "pad"\nbackground = "red"\n'
+        'data = "folder:pets"\nfit = "pad"\nbackground = "red"\nsplit = "stratified"\n'
         'template = { input = "3x16x16", classes = 2 }\n[[spaces]]\nspace = "AnyNetA"\nn = 2\n'
     )
     shown = answer(capsys, "data", "show", "--study", "study.toml")
     words = ("data", "show", "pets", "--input", "3x16x16", "--background", "red")
-    assert shown["mean"] == answer(capsys, *words, "--fit", "pad")["mean"]
+    assert shown["mean"] == answer(capsys, *words, "--split", "stratified", "--fit", "pad")["mean"]
     assert shown["mean"] != answer(capsys, *words)["mean"]
+    grouped = answer(capsys, "data", "show", "--study", "study.toml", "--group-by", r"[0-9]\.")
+    assert (grouped["splitting"], sum(grouped["groups"].values())) == ("grouped", 10)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +118,10 @@ def test_a_study_shows_its_data_as_it_reads_them(
         (("pets", "--input", "3x8"), "is not CxHxW"),
         (("pets", "--fit", "zoom"), "fit is 'zoom'"),
         (("pets", "--background", "nothing"), "background is 'nothing'"),
+        (("pets", "--split", "even"), "split is 'even'"),
+        (("pets", "--group-by", "^"), "makes 1 group of 24 training images"),
+        (("pets", "--group-by", "["), "no regular expression"),
+        (("fashion-mnist", "--group-by", "a"), "--group-by is for folders of images"),
         (("pets", "--grid", "grid.jpg"), "end the name in .png"),
         (("pets", "--grid", "nowhere/grid.png"), "must be a folder to write in"),
         (("fashion-mnist", "--fit", "pad"), "--fit is for folders of images"),

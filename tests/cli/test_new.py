@@ -139,6 +139,8 @@ def test_the_next_command_names_the_folder_of_the_data(capsys: Capture, data_dir
         (("mine", "--input", "3x32x32"), "go with --data"),
         (("mine", "--data", "folder:nowhere"), "nowhere"),
         (("mine", "--skip-unreadable"), "go with --data"),
+        (("mine", "--group-by", "a"), "go with --data"),
+        (("mine", "--data", "fashion-mnist", "--split", "stratified"), "--split is for folders of images"),
     ],
 )
 def test_bad_input_is_refused_and_writes_nothing(capsys: Capture, words: tuple[str, ...], part: str) -> None:

@@ -93,6 +93,18 @@ def test_a_study_with_files_that_can_not_be_read_is_run_as_it_was_written(
     run_to_the_end(capsys)
 
 
+def test_a_study_in_whole_groups_is_run_as_it_was_written(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_classes(tmp_path / "pets", 2, 40, "RGB", (16, 16))
+    words = ("--data", "folder:pets", "--split", "stratified", "--group-by", r"(\d)\.png$")
+    answer(capsys, "new", "mine", *words)
+    plan = load_plan(Path("studies/mine/study.toml"))
+    assert (plan.reading.split, plan.reading.group_by) == ("stratified", r"(\d)\.png$")
+    run_to_the_end(capsys)
+
+
 def test_a_study_on_cifar_10_runs_to_its_end(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,3 +101,21 @@ def test_trainings_on_data_that_changed_since_no_longer_count(
     assert len(after) == 4
     assert [row["error"] for row in after] != [row["error"] for row in before]
     assert len(processes.identities_of(study)) == 8
+
+
+def test_another_split_of_a_folder_is_a_change_also_of_a_study_that_began_before_there_was_a_choice(
+    make_study: MakeStudy,
+) -> None:
+    study = make_study('data = "folder:pets"\n' + SMALL)
+    plan = load_plan(study)
+    store = open_store(plan.store)
+    check_changes(plan, store, "c" * 64, accept=False)
+    began = store.fact("changes")["began"]
+    assert (began["split"], began["group_by"]) == ("random", None)
+    store.keep("changes", {"began": {key: began[key] for key in began.keys() - {"split", "group_by"}}})
+    assert not check_changes(plan, store, "c" * 64, accept=False)
+    study.write_text(f"split = 'stratified'\ngroup_by = '(\\d+)'\n{study.read_text()}")
+    with pytest.raises(InputError, match=r"group_by was not there, is '.*'; split was 'random', is 'strat"):
+        check_changes(load_plan(study), store, "c" * 64, accept=False)
+    assert check_changes(load_plan(study), store, "c" * 64, accept=True)
+    assert not check_changes(load_plan(study), store, "c" * 64, accept=False)

@@ -14,9 +14,11 @@ import pytest
 
 from regnetlab.cli import main
 from regnetlab.study.plan_file import load_plan
+from regnetlab.training.folders import groups
 from tests.cli.asked import Capture, complaint
 from tests.study.processes import SMALL
 from tests.study.running import ran
+from tests.training.folders.pictures import plant
 
 MakeStudy = Callable[..., Path]
 
@@ -223,6 +225,17 @@ def test_a_study_file_that_is_long_in_one_way_is_refused_soon(
 ) -> None:
     (tmp_path / "study.toml").write_text(text + "\n")
     complaint(capsys, ["run", str(tmp_path / "study.toml"), "--dry-run"])
+
+
+@pytest.mark.parametrize("expression", ["(.*)*(.*)*(.*)*Q", "((.?){60000}){60000}"], ids=["time", "memory"])
+def test_an_expression_that_would_take_for_ever_is_stopped(
+    capsys: Capture, tmp_path: Path, make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, expression: str
+) -> None:
+    monkeypatch.setattr(groups, "_SECONDS", 1)
+    pets = plant(tmp_path / "pets", *(f"{kind}/{i:030}.png" for kind in ("cat", "dog") for i in range(12)))
+    study = make_study(f"data = 'folder:{pets}'\ngroup_by = '{expression}'\n{SMALL}")
+    for command in (["run", str(study)], ["data", "show", "--study", str(study)]):
+        assert "takes over 1 " in complaint(capsys, command)
 
 
 def test_a_table_of_very_many_columns_is_refused(capsys: Capture, tmp_path: Path) -> None:

@@ -142,6 +142,38 @@ def test_the_second_of_two_tables_is_found() -> None:
     assert line_of(text, ("b",)) is None
 
 
+def test_how_a_folder_is_split_is_a_key_beside_the_data_and_survives_being_written(
+    make_study: MakeStudy,
+) -> None:
+    text = 'data = "folder:x"\nsplit = "stratified"\ngroup_by = \'([^/"]+)-\\d+\\.png$\'\n' + MINIMAL
+    plan = load_plan(make_study(text))
+    assert (plan.reading.split, plan.reading.group_by) == ("stratified", r'([^/"]+)-\d+\.png$')
+    assert load_plan(make_study(plan_toml(plan), "again")).reading == plan.reading
+    assert 'split = "random"' in plan_toml(load_plan(make_study(f'data = "folder:x"\n{MINIMAL}', "usual")))
+
+
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [
+        (
+            'data = "folder:x"\nsplit = "by class"',
+            "line 2: split is 'by class'; it must be random or stratified",
+        ),
+        ('data = "folder:x"\nsplit = true', "line 2: split is True"),
+        ('data = "folder:x"\n\ngroup_by = "("', "line 3: group_by '(' is no regular expression"),
+        (f'data = "folder:x"\ngroup_by = "{"a" * 201}"', "group_by has 201 characters; 200 are the most"),
+        ('group_by = "a"', "group_by is for folders of images; fashion-mnist is used as it is"),
+        ('split = "random"', "split is for folders of images; fashion-mnist is used as it is"),
+    ],
+)
+def test_a_split_that_can_not_be_is_refused_with_its_line(
+    make_study: MakeStudy, keys: str, part: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        load_plan(make_study(f"{keys}\n{MINIMAL}"))
+    assert part in str(caught.value)
+
+
 def test_a_study_is_a_name_a_folder_or_a_file(make_study: MakeStudy) -> None:
     path = make_study(MINIMAL)
     root = path.parent.parent

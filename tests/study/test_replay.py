@@ -115,7 +115,7 @@ def test_the_command_reads_a_folder_as_the_study_does(
 ) -> None:
     pets = plant(tmp_path / "pets", *(f"{kind}/{i}.png" for kind in ("cat", "dog") for i in range(40)))
     (pets / "cat" / "broken.png").write_bytes(b"no picture")
-    head = f'data = "folder:{pets}"\nfit = "pad"\nbackground = "#102030"\n'
+    head = f'data = "folder:{pets}"\nfit = "pad"\nbackground = "#102030"\ngroup_by = "-?[02468]"\n'
     shape = 'template = { input = "3x16x16", classes = 2 }\n'
     text = head + DIVERGING.replace("1000.0", "0.1").replace("256", "32").replace("seed", f"{shape}seed", 1)
     plan = load_plan(make_study(text))

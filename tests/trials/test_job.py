@@ -77,9 +77,12 @@ def test_how_a_folder_is_read_decides_the_error_and_nothing_else_does(make_study
     padded = replace(plan, reading=Reading("pad", "black"))
     assert plan.job("x", 0).identity == padded.job("x", 0).identity  # no folder
     folder = replace(plan, data="folder:pets")
-    readings = [Reading(), Reading("pad"), Reading("squash"), Reading(background="black")]
+    readings = [
+        *(Reading(), Reading("pad"), Reading("squash"), Reading(background="black")),
+        *(Reading(split="stratified"), Reading(group_by="a"), Reading(group_by="b")),
+    ]
     identities = [replace(folder, reading=each).job("x", 0).identity for each in readings]
-    assert len(set(identities)) == 4
+    assert len(set(identities)) == 7
     named, skipping = Reading(background="#fff"), Reading(skip_unreadable=True)
     for same in (named, skipping):
         assert replace(folder, reading=same).job("x", 0).identity == identities[0]

@@ -16,7 +16,7 @@ from regnetlab.errors import InputError
 
 _LONGEST = 200
 _SECONDS = 10  # of computing; 100,000 paths take less than one
-_BYTES = 2**31  # of memory; a million paths take a quarter
+_BYTES = 2**30  # of memory; a million paths take a third
 _NO_MEMORY = 3  # exit status
 _HINT = r"""write one as Python's re has them, as in group_by = '([^/]+)-\d+\.png$'"""
 
