@@ -19,8 +19,10 @@ from regnetlab.cli import (
     compare,
     count,
     data,
+    explore,
     export,
     fidelity,
+    finish,
     latency,
     new,
     predict,
@@ -53,6 +55,8 @@ app.command()(count.count)
 app.command()(export.export)
 app.command()(train.train)
 app.command()(predict.predict)
+app.command()(explore.explore)
+app.command()(finish.finish)
 app.command()(new.new)
 app.command()(run.run)
 app.command()(run.status)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from regnetlab.cli.data import reading
@@ -11,6 +11,7 @@ from regnetlab.spaces.template import SMALL, Template, template_named
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading, is_folder
 from regnetlab.training.recipes import recipe_note, recipe_values
+from regnetlab.training.saved import saved_facts
 
 if TYPE_CHECKING:
     from regnetlab.models.model import Model
@@ -38,25 +39,17 @@ class OneTraining:
     notes: tuple[str, ...]
 
     def facts(self) -> dict[str, Any]:
-        """What a file with the trained weights says of them: pixels of 0 to 1, less ``mean`` and over ``std``
-        by channel, are the network's input."""
-        mean, std = self.pictures.mean_and_std()
-        if self.recipe.input_scale == "0-1":
-            mean, std = [0.0] * len(mean), [1.0] * len(std)
-        read = {"fit": self.reading.fit, "background": self.reading.background}
-        return {
-            "model": self.model.text,
-            "template": asdict(self.template),
-            "classes": list(self.pictures.classes),
-            "normalisation": {"mean": mean, "std": std},
-            "data": self.data,
-            "reading": read if is_folder(self.data) else None,
-            "held_out": list(self.reading.splitting) if is_folder(self.data) else None,
-            "recipe": asdict(self.recipe),
-            "budget": self.budget.facts(),
-            "seed": self.seed,
-            "judged_on": self.judge,
-        }
+        """What a file with the trained weights says of them."""
+        return saved_facts(
+            self.model.text,
+            self.template,
+            self.pictures,
+            self.reading,
+            self.budget,
+            self.recipe,
+            self.seed,
+            self.judge,
+        )
 
 
 def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneTraining:

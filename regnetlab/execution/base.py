@@ -21,13 +21,15 @@ class Setting:
     """Where and how a run trains; nothing of it is part of a job.
 
     ``checksum`` is that of the coordinator's data: a worker with other data refuses to train. ``kernels`` and
-    ``device`` are as for ``training.devices``.
+    ``device`` are as for ``training.devices``. A final training leaves its network in the folder ``weights``,
+    if one is named, as IDENTITY.safetensors.
     """
 
     data_dir: Path | None = None
     device: str = "cpu"
     kernels: str = "auto"
     checksum: str | None = None
+    weights: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,26 @@ import os
 import pickle
 import platform
 import socket
+from dataclasses import asdict
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from torch import nn
 
 from regnetlab import __version__
 from regnetlab.errors import InputError
 from regnetlab.execution.base import DeviceLostError, Report, Setting
 from regnetlab.models.registry import find_model
+from regnetlab.models.weights import write_weights
 from regnetlab.spaces.template import Template
 from regnetlab.training.batches import DeviceData, on_device
-from regnetlab.training.budget import FAILED
+from regnetlab.training.budget import COMPLETE, FAILED
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import answers, find_device, kernels_used, set_up
 from regnetlab.training.folders.decode import Reading
 from regnetlab.training.trainer import train
+from regnetlab.training.watching import Watching
 from regnetlab.trials.job import Job
 
 
@@ -25,11 +31,35 @@ def work(setting: Setting, job: Job) -> Report:
     """One training, in whatever process this is called; raises ``DeviceLostError``."""
     data = prepared(setting, job.data, job.template, job.reading, job.final)
     build = partial(find_model(job.model).build, job.template)
-    score = train(build, data, job.budget, job.recipe, job.seed, setting.kernels)
+    kept = None if setting.weights is None or not job.final else _Kept()
+    score = train(build, data, job.budget, job.recipe, job.seed, setting.kernels, kept)
     if score.ended.startswith(FAILED) and not answers(data.train.labels.device):
         raise DeviceLostError(score.ended.removeprefix(FAILED))
     device = computed_on(data.train.labels.device.type, setting.kernels)
+    if kept is not None and score.ended == COMPLETE:
+        kept.write(weights_path(setting, job), job)
     return Report(score, socket.gethostname(), device, process_name(os.getpid()))
+
+
+class _Kept(Watching):
+    """Keeps the network of a training for afterwards."""
+
+    network: nn.Module | None = None
+
+    def on_begin(self, network: nn.Module) -> None:
+        self.network = network
+
+    def write(self, path: Path, job: Job) -> None:
+        assert self.network is not None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_weights(path, self.network, {"model": job.model, "template": asdict(job.template)})
+
+
+def weights_path(setting: Setting, job: Job) -> Path:
+    """Where a final training leaves its network."""
+    if setting.weights is None:
+        raise ValueError("no folder of weights is named")
+    return setting.weights / f"{job.identity}.safetensors"
 
 
 def process_name(pid: int) -> str:

@@ -124,9 +124,9 @@ def _designed(plan: Plan, texts: tuple[str, ...]) -> tuple[Contender, ...]:
     for text in texts:
         if is_family(text):
             grid = family_grid(text, plan.template)
-            found += [_contender(plan, f"{text}: {each}", each, text) for each in grid]
+            found += [as_contender(plan, f"{text}: {each}", each, text) for each in grid]
         else:
-            found.append(_contender(plan, text, text))
+            found.append(as_contender(plan, text, text))
     different = tuple(_different(found))
     built: dict[tuple[str, int, int, int], Contender] = {}
     for each in different:
@@ -168,7 +168,7 @@ def regnets(
             room[place] -= 1
         middle = 0.0 if place is None else math.sqrt(ends[place][0] * ends[place][1])
         group = f"{REGNET.name} near {format_count(float(f'{middle:.2g}'))}" if middle else REGNET.name
-        found = _contender(plan, name, job.model, group if grouped else "")
+        found = as_contender(plan, name, job.model, group if grouped else "")
         chosen.setdefault(found.model, found)
         taken.add(job.model)
     return list(chosen.values())
@@ -296,7 +296,7 @@ def _recipe(plan: Plan, family: str, lr: float) -> Recipe:
     return replace(plan.recipe, **dict(changes), lr=lr)
 
 
-def _contender(plan: Plan, name: str, text: str, group: str = "") -> Contender:
+def as_contender(plan: Plan, name: str, text: str, group: str = "") -> Contender:
     from regnetlab.models.forms import settled  # torch
     from regnetlab.models.pycls_config import is_config_file
     from regnetlab.models.registry import find_model

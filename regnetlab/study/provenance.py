@@ -71,7 +71,8 @@ def stated_facts(plan: Plan, known: Mapping[str, Any]) -> dict[str, Any]:
     now = {**asdict(plan.terms), "planned": {draw.space.name: draw.n for draw in plan.draws}, "extended": []}
     if "margin" in known:  # an older version, which stated less
         now = {key: value for key, value in now.items() if key in known}
-    return {key: known.get(key, value) for key, value in now.items()}
+    walked = {"walked": known["walked"]} if "walked" in known else {}
+    return {key: known.get(key, value) for key, value in now.items()} | walked
 
 
 def extended_spaces(

@@ -4,6 +4,7 @@ What a walk decided stands in provenance.json, so that a clone is read as the st
 follows from the errors: a walk that was interrupted goes through its steps again, and trains nothing twice.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,8 @@ def train_walk(session: "Session", out_of_time: OutOfTime = lambda space, share:
     left_out: list[str] = []
     shares: dict[str, float] = {}
     why: dict[str, str] = {}
+    minutes = dict((store.fact("provenance").get("walked") or {}).get("minutes") or {})
+    began = time.monotonic()
     session.plan = start
 
     def spaces(numbers: frozenset[int]) -> list[DesignSpace]:
@@ -69,12 +72,15 @@ def train_walk(session: "Session", out_of_time: OutOfTime = lambda space, share:
         return found[asked.a.name].as_drawn, found[asked.b.name].as_drawn
 
     def on_step(number: int, step: "Step[DesignSpace]") -> None:
+        nonlocal began
         shares[names[number]], why[names[number]] = step.share, step.ended
         left_out.extend([names[number]] * (step.verdict == WORSE))
         session.plan = _left_out(start, left_out, shares)
         if number not in ended:
+            now = time.monotonic()
+            minutes[names[number]], began = round((now - began) / 60, 2), now
             kept = {"planned": _planned(stated), "left_out": left_out, "ended": shares, "why": why}
-            store.keep("provenance", {**store.fact("provenance"), "walked": kept})
+            store.keep("provenance", {**store.fact("provenance"), "walked": kept | {"minutes": minutes}})
             session.observer.on_note(_line(step))
             session.observer.on_begin(walked_jobs(session.plan), session.scores())
 

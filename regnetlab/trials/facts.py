@@ -55,6 +55,7 @@ class _Walked(BaseModel):
     left_out: list[str]
     ended: dict[str, Annotated[float, Field(gt=0, le=1)]]
     why: dict[str, str]
+    minutes: dict[str, float]
 
 
 class _Provenance(BaseModel):

@@ -20,11 +20,13 @@ DERIVED = "derived"
 """The name under which a study's derived RegNets stand beside its spaces."""
 TUNING, FINAL = "tuning", "final"
 """The names of the two stages in which baselines and RegNets compete."""
+FINISHED = "finish"
+"""The name under which candidates of a family are trained (``study.finish``)."""
 RETRAINED = "retrained"
 """The name under which the best networks are trained again with fresh seeds (``study.retrain``)."""
 MOST_AGAIN = 100
 """Fresh seeds of one network at most."""
-CHOSEN = frozenset((TUNING, FINAL, RETRAINED))
+CHOSEN = frozenset((TUNING, FINAL, RETRAINED, FINISHED))
 """Names of trainings that are no part of a population: their networks were chosen."""
 
 

@@ -1,0 +1,281 @@
+"""``regnetlab explore``."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regnetlab.cli.data import GroupBy, SkipUnreadable, listener, reading
+from regnetlab.cli.finish import FinalEpochs, Folder, print_finished
+from regnetlab.cli.options import LocalExecutor, Workers
+from regnetlab.cli.output import Json, echo, filled, print_json, print_next
+from regnetlab.cli.sample import Input
+from regnetlab.cli.summary import DataDir, Device, Kernels
+from regnetlab.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from regnetlab.study.effort import Clock
+    from regnetlab.study.observer import Observer
+    from regnetlab.study.plan import Plan
+    from regnetlab.study.session import Options
+
+
+def explore(
+    data: Annotated[
+        str, typer.Argument(metavar="FOLDER|NAME", help="A folder of images, or a data set's name.")
+    ],
+    minutes: Annotated[float, typer.Option(min=0.5, max=100_000, help="The time that there is, in all.")],
+    flops: Annotated[
+        str | None, typer.Option(metavar="2M", help="Multiply-adds that the medium network may have.")
+    ] = None,
+    latency: Annotated[
+        str | None, typer.Option(metavar="5ms", help="Milliseconds an image that it may take on this CPU.")
+    ] = None,
+    output: Folder = Path("family"),
+    name: Annotated[str | None, typer.Option(help="Name of the study; else the folder's.")] = None,
+    group_by: GroupBy = None,
+    input: Input = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Write the study file, to be looked at and changed, and stop.")
+    ] = False,
+    final_epochs: FinalEpochs = None,
+    workers: Workers = None,
+    executor: LocalExecutor = "local",
+    device: Device = "auto",
+    kernels: Kernels = "auto",
+    data_dir: DataDir = None,
+    skip_unreadable: SkipUnreadable = False,
+    progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
+    json: Json = False,
+) -> None:
+    """From images to networks in use: find the best space of networks, then train a family from it.
+
+    Writes a study under studies/, which the same command goes on with after an interruption, its report, and
+    the networks.
+    """
+    from regnetlab.cli.progress import FORMS, make_progress
+    from regnetlab.files import write_atomically
+    from regnetlab.study.effort import Clock
+    from regnetlab.study.explore import WalkClock
+    from regnetlab.study.finish import finish as finished  # torch
+    from regnetlab.study.finish_files import check_folder
+    from regnetlab.study.plan_file import load_plan, parse_plan
+    from regnetlab.study.run import run_study
+    from regnetlab.study.session import Options
+
+    if progress not in FORMS:
+        raise unknown("progress", progress, FORMS)
+    target = _target(flops, latency)
+    source = f"folder:{data}" if Path(data).expanduser().is_dir() else data
+    study = name or _name(data)
+    path = Path("studies") / study / "study.toml"
+    options = Options(
+        executor, workers, device, data_dir, kernels, skip_unreadable=skip_unreadable, listener=listener()
+    )
+    check_folder(output)
+    spent = _Spent(path.parent / "explore.json")
+    clock = Clock(minutes, spent.seconds)
+    with make_progress(study, progress) as observer:
+        if path.exists():
+            plan = load_plan(path)
+            _check_same(plan, source, path)
+            observer.on_note(
+                f"going on with {path}: {spent.seconds / 60:.1f} of {minutes:g} minutes were used before"
+            )
+        else:
+            how = reading(source, skip_unreadable=skip_unreadable, group_by=group_by, split=_split(source))
+            lines, text = _planned(study, path.parent, source, how, target, input, options, observer, clock)
+            for line in lines:
+                echo(filled(line), err=True)
+            parse_plan(text, path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text)
+            plan = load_plan(path)
+            observer.on_note(f"wrote {path}")
+        if plan_only:
+            spent.keep(clock.spent)
+            if json:
+                print_json({"study": study, "file": str(path), "plan": path.read_text(encoding="utf-8")})
+            else:
+                print_next([f"explore {data} --minutes {minutes:g}"])
+            return
+        try:
+            ends = WalkClock(clock, [draw.space.name for draw in plan.draws[1:]])
+            state = run_study(plan, options, observer, ends)
+            whole = not state.missing
+            plan = load_plan(path)
+            if whole:
+                whole = finished(plan, options, observer, output, clock, (), final_epochs)
+        finally:
+            spent.keep(clock.spent)
+        page = _report(plan)
+    if json:
+        print_json(_document(plan, output))
+    else:
+        _print(plan, page)
+    if not whole:
+        echo("interrupted: run the same command again to go on", err=True)
+        raise typer.Exit(130)
+    if not json:
+        print_next([f"predict {output} IMAGE…"])
+
+
+class _Spent:
+    """The seconds that earlier calls used, in a file beside the study's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.seconds = self._read()
+
+    def _read(self) -> float:
+        from json import loads
+
+        from regnetlab.files import read_foreign
+
+        try:
+            seconds = loads(read_foreign(self._path, 10_000))["seconds"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0.0
+        return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 1e9 else 0.0
+
+    def keep(self, seconds: float) -> None:
+        from json import dumps
+
+        from regnetlab.files import write_atomically
+
+        if self._path.parent.is_dir():
+            write_atomically(self._path, dumps({"seconds": round(seconds, 1)}) + "\n")
+
+
+def _target(flops: str | None, latency: str | None) -> tuple[str, float] | None:
+    from regnetlab.spaces.regime import parse_window
+
+    if flops is not None and latency is not None:
+        raise InputError("--flops and --latency both say a size", "leave one out")
+    for kind, text in (("flops", flops), ("latency", latency)):
+        if text is not None:
+            try:
+                value = parse_window(kind, f"{text}:").low
+            except InputError as error:
+                raise InputError(f"--{kind} {text!r} is no size", error.hint or "write 2M or 5ms") from None
+            if value <= 0:
+                raise InputError(f"--{kind} is {text}", "it must be above 0")
+            return kind, value
+    return None
+
+
+def _name(data: str) -> str:
+    """The study's name: the folder's, as far as it can be one."""
+    last = Path(data).expanduser().resolve().name if Path(data).expanduser().is_dir() else data
+    return re.sub(r"[^A-Za-z0-9_.+\-]+", "-", last).strip("-._")[:60] or "explored"
+
+
+def _split(source: str) -> str | None:
+    from regnetlab.training.folders.decode import is_folder
+
+    return "stratified" if is_folder(source) else None
+
+
+def _check_same(plan: "Plan", source: str, path: Path) -> None:
+    if plan.data != source:
+        raise InputError(f"{path} is a study of {plan.data}", "take another name with --name")
+    if not plan.terms.walk:
+        raise InputError(f"{path} is no walk", "take another name with --name, or run it with regnetlab run")
+
+
+def _planned(
+    study: str,
+    folder: Path,
+    source: str,
+    how: Any,
+    target: tuple[str, float] | None,
+    input: str | None,
+    options: "Options",
+    observer: "Observer",
+    clock: "Clock",
+) -> tuple[tuple[str, ...], str]:
+    """The lines to show and the text of the study file."""
+    from regnetlab.study.examples import example_named
+    from regnetlab.study.explore import check_images, explored
+    from regnetlab.study.plan_file import load_plan
+    from regnetlab.training.datasets import outline
+
+    seen = outline(source, options.data_dir, how, options.listener)
+    if warning := check_images(seen):
+        observer.on_note(warning)
+    example = load_plan(example_named("quick") / "study.toml")
+    found = explored(study, folder, example, seen, how, options, observer, clock, target, input)
+    return found.lines, found.text
+
+
+def _report(plan: "Plan") -> Path | None:
+    """The page of what is known so far, if anything is."""
+    from regnetlab.files import write_atomically
+    from regnetlab.report.content import study_content  # plotly
+    from regnetlab.report.page import default_path, page
+
+    try:
+        content = study_content(plan)
+    except InputError:
+        return None
+    path = default_path(plan)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, page(content))
+    return path
+
+
+def _document(plan: "Plan", output: Path) -> dict[str, Any]:
+    """What --json prints."""
+    from regnetlab.analysis.compare import compare
+    from regnetlab.study.finish_file import read_finished
+    from regnetlab.study.provenance import recorded
+    from regnetlab.study.results import study_trials
+    from regnetlab.study.walk import accepted
+
+    trials, finished = study_trials(plan), read_finished(plan)
+    walked = recorded(plan).get("walked") or {}
+    took = walked.get("minutes", {})
+    steps = [
+        {
+            "step": step.name,
+            "verdict": step.verdict,
+            "networks": sum(step.trained),
+            "minutes": took.get(step.b.space),
+            "ended": walked.get("why", {}).get(step.b.space),
+        }
+        for step in compare(trials, plan.terms).steps
+    ]
+    family = [] if finished is None else finished.networks
+    return {
+        "study": plan.name,
+        "walk": steps,
+        "space": accepted(plan).name,
+        "law": None if finished is None else finished.law,
+        "family": [
+            {key: getattr(each, key) for key in ("name", "model", "flops", "error")}
+            | {"interval": list(each.interval)}
+            for each in family
+        ],
+        "use": None if finished is None else finished.use,
+        "folder": str(output) if family else None,
+    }
+
+
+def _print(plan: "Plan", page: Path | None) -> None:
+    from regnetlab.study.finish_file import read_finished
+    from regnetlab.study.results import study_trials
+
+    finished = read_finished(plan)
+    if finished is not None:
+        print_finished(finished)
+    else:
+        best = study_trials(plan).frame.sort_values("error").iloc[0]
+        echo(
+            filled(
+                f"best network so far: {best['space']} {best['index']}, {best['error']:.2f}% validation error"
+                " after a short training, which is lucky: the least of many"
+            )
+        )
+    if page is not None:
+        echo(f"wrote {page}")

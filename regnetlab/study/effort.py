@@ -1,0 +1,122 @@
+"""What time allows: how many networks are tried, and for how long the chosen ones are trained.
+
+Seconds are estimated from trainings that this machine made before: they grow with the images that a network
+is trained and judged on.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from regnetlab.errors import InputError
+from regnetlab.training.budget import Budget, Recipe
+
+_FORWARD = 1 / 3
+"""The share of a training image's time that an image takes which is only judged."""
+_IN_USE = 0.9
+"""The share of the time left that trainings are planned to fill; the last ones leave cores idle."""
+_WRITING = 20.0
+"""Seconds for writing the family and the report."""
+LEAST_EPOCHS, MOST_EPOCHS = 2, 150
+MOST_SEEDS = 5
+Augment = Literal["none", "flip", "crop", "crop-flip"]
+AUGMENTS: tuple[Augment, ...] = ("none", "crop", "flip", "crop-flip")
+"""What the short comparison of augmentations tries."""
+_TRIED = (
+    (3, (0.5, 1.0, 2.0), 3),
+    (2, (0.5, 1.0, 2.0), 3),
+    (2, (0.5, 1.0), 2),
+    (1, (0.5, 1.0), 2),
+    (1, (1.0,), 2),
+)
+"""Candidates of each size, learning rates as shares of the study's, and seeds of the last trainings: the most
+that time allows. Each of them gets a longer training first."""
+_ENOUGH_EPOCHS = 12
+"""Epochs that are worth more than another candidate."""
+
+
+class Clock:
+    """Time that is allotted, of which ``spent`` seconds were used before; without minutes there is no end."""
+
+    def __init__(self, minutes: float | None = None, spent: float = 0.0) -> None:
+        self.minutes = minutes
+        self._before = spent
+        self._began = time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds so far."""
+        return self._before + time.monotonic() - self._began
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end."""
+        return float("inf") if self.minutes is None else 60 * self.minutes - self.spent
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """``candidates`` of each size and as many hand-designed networks, each trained at every learning rate of
+    ``rates``; the best of each with ``seeds`` more trainings. All for so many ``epochs``."""
+
+    candidates: int
+    rates: tuple[float, ...]
+    seeds: int
+    epochs: int
+
+
+def images_of(budget: Budget, recipe: Recipe) -> float:
+    """What a training sees, in training images."""
+    judged = budget.validation + recipe.precise_bn * budget.images_per_step
+    return budget.epochs * (budget.images + _FORWARD * judged)
+
+
+def effort(
+    seconds: Mapping[str, float], left: float, workers: int, lr: float, epochs: int | None = None
+) -> Effort:
+    """The most that the time left allows.
+
+    Args:
+        seconds: Of one epoch of a network of each size, at the last budget; the sizes are small, medium and
+            large, or those that there are.
+        left: Seconds for everything.
+        workers: Trainings at once.
+        lr: The study's learning rate.
+        epochs: Those that the user asks for, if any: then fewer networks are tried.
+
+    Raises:
+        InputError: The time is not enough for the least, with the minutes that are.
+    """
+    there = workers * (_IN_USE * left - _WRITING)
+    least = LEAST_EPOCHS if epochs is None else epochs
+    for candidates, rates, seeds in _TRIED:
+        each = _epochs_trained(seconds, candidates, len(rates), seeds)
+        possible = int(min(there / each, MOST_EPOCHS)) if there > 0 else 0
+        enough = _ENOUGH_EPOCHS if epochs is None else epochs
+        if possible >= enough or (candidates, rates, seeds) == _TRIED[-1]:
+            if possible < least:
+                minutes = (least * each / workers + _WRITING) / _IN_USE / 60
+                raise InputError(
+                    f"{max(left, 0) / 60:.1f} minutes are too few to train a family",
+                    f"{least} epochs of each network take about {minutes:.0f} minutes here",
+                )
+            return Effort(candidates, tuple(lr * each for each in rates), seeds, epochs or possible)
+    raise AssertionError("the last one returns or raises")
+
+
+def seeds_for(seconds: Mapping[str, float], chosen: Effort, left: float, workers: int) -> int:
+    """As ``chosen.seeds``, more where time is left and fewer where it has run out: 2 to ``MOST_SEEDS``."""
+    there = workers * (_IN_USE * left - _WRITING)
+    each = chosen.epochs * (sum(seconds.values()) + _medium(seconds))
+    return int(max(2, min(MOST_SEEDS, there // each))) if left < float("inf") else chosen.seeds
+
+
+def _epochs_trained(seconds: Mapping[str, float], candidates: int, rates: int, seeds: int) -> float:
+    """Seconds of one epoch of everything: augmentations, tuning (hand-designed ones too), last trainings."""
+    ours, medium = sum(seconds.values()), _medium(seconds)
+    return len(AUGMENTS) * medium + candidates * rates * (ours + medium) + seeds * (ours + medium)
+
+
+def _medium(seconds: Mapping[str, float]) -> float:
+    return seconds.get("medium", max(seconds.values()))

@@ -1,0 +1,378 @@
+"""From images and minutes to the plan of a walk: regime, budget, spaces and networks.
+
+A short ladder of budgets on a few networks of the widest space tells how long a training takes and which
+budget is enough to rank networks. It decides before the first training of the study, and counts for nothing
+else.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from regnetlab.analysis.guessing import has_learned
+from regnetlab.analysis.statistics.intervals import median_scale
+from regnetlab.analysis.statistics.verdicts import POWER, held_together, networks_needed
+from regnetlab.errors import InputError
+from regnetlab.spaces.latency import LatencyModel
+from regnetlab.spaces.regime import Regime, Window, format_count
+from regnetlab.spaces.space import SPACES
+from regnetlab.study.effort import Clock
+from regnetlab.study.new_for_data import LEAST_STEPS, budget_for, suited
+from regnetlab.study.observer import Observer
+from regnetlab.study.plan import Draw, Plan, Running
+from regnetlab.study.plan_text import plan_toml
+from regnetlab.study.session import Options, open_session, prepare
+from regnetlab.study.stages import planned_jobs
+from regnetlab.training.budget import WORST, Budget, Score
+from regnetlab.training.datasets import Outline
+from regnetlab.training.folders.decode import Reading
+from regnetlab.training.guessing import Guessing
+from regnetlab.trials.job import Job
+from regnetlab.trials.terms import Terms
+
+WALKS = (
+    ("AnyNetA", "AnyNetB", "AnyNetC", "AnyNetD", "AnyNetE", "RegNet"),
+    ("AnyNetA", "AnyNetC", "AnyNetE", "RegNet"),
+    ("AnyNetA", "RegNet"),
+)
+"""The spaces of a walk, the longest that time allows."""
+FEW_A_CLASS, TOO_FEW_A_CLASS = 20, 5
+"""Images of a class below which there is a warning, and below which there is no study."""
+WALK_SHARE = 0.5
+"""Of the time, until the walk ends; the family has the rest."""
+_LADDER_SHARE = 0.08
+_LADDER_NETWORKS = 8
+_RUNGS = (1, 2, 4, 8)  # times LEAST_STEPS
+_RANKS_ALIKE = 0.6
+_ENOUGH, _FEWEST, _MOST, _PLENTY = 40, 16, 200, 100  # networks of each space
+_ENDS_EARLY = 1.3  # times the networks that would fit if no step ended before its last look
+_NEAR = (0.8, 1.2)  # a window around the size that was asked for
+_MARGINS = (0.2, 0.5, 1.0)
+_TIMED, _TIMED_SECONDS = 16, 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A budget of the ladder: seconds of a training, errors by network, and the correlation of their ranks with
+    those at the largest budget (Spearman's)."""
+
+    budget: Budget
+    seconds: float
+    errors: Sequence[float]
+    agreement: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """The plan of a walk and what it rests on, as lines for the user and for the study file."""
+
+    plan: Plan
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The study file."""
+        return "".join(f"# {line}\n" for line in self.lines) + plan_toml(self.plan)
+
+
+def check_images(outline: Outline) -> str:
+    """A warning where a class has few images, else nothing; raises ``InputError`` where one has too few."""
+    if outline.survey is None:
+        return ""
+    counts = outline.survey.counts.values()
+    images = {name: sum(each[i] for each in counts) for i, name in enumerate(outline.classes)}
+    least = min(images, key=lambda name: images[name])
+    few = sum(n < FEW_A_CLASS for n in images.values())
+    if images[least] < TOO_FEW_A_CLASS:
+        raise InputError(
+            f"class {least!r} has {images[least]} image{'s' * (images[least] != 1)}",
+            f"{TOO_FEW_A_CLASS} of each class are the least, {FEW_A_CLASS} and more are better",
+        )
+    return (
+        f"warning: {few} of {len(images)} classes have fewer than {FEW_A_CLASS} images ({least!r} has"
+        f" {images[least]}): errors by class will say little"
+        if few
+        else ""
+    )
+
+
+def explored(
+    name: str,
+    folder: Path,
+    example: Plan,
+    outline: Outline,
+    reading: Reading,
+    options: Options,
+    observer: Observer,
+    clock: Clock,
+    target: tuple[str, float] | None = None,
+    input: str | None = None,
+) -> Explored:
+    """The plan of a walk on these data.
+
+    Args:
+        name: Of the study, whose file will lie in ``folder``.
+        folder: Where the study will be; nothing is written here.
+        example: The study that ranges, recipe and relative size of the networks are taken from.
+        outline: What the data hold.
+        reading: How a folder's images are read.
+        options: What the study is trained with.
+        observer: Hears what happens.
+        clock: The minutes that there are.
+        target: ``flops`` or ``latency`` (in milliseconds) and how much the medium network may have.
+        input: Another input than the images' own, as CxHxW.
+
+    Raises:
+        InputError: The images or the minutes are too few, or no network meets the target.
+    """
+    start = suited(replace(example, baselines=None), outline, input, reading).plan
+    start = replace(
+        start,
+        name=name,
+        folder=folder,
+        derived=6,
+        derive_forced=False,
+        seeds=1,
+        repeated=1.0,
+        terms=Terms(),
+        draws=_draws(start, WALKS[0], _FEWEST),
+    )
+    regime, of_regime = _regime(start, target)
+    start = replace(start, regime=regime)
+    _check_target(start)
+    rungs, guess, workers = _ladder(start, outline, options, observer, clock)
+    return _chosen(start, rungs, guess, workers, clock, outline, of_regime)
+
+
+def _draws(plan: Plan, names: Sequence[str], n: int) -> tuple[Draw, ...]:
+    return tuple(Draw(SPACES[name].within(plan.ranges), n) for name in names)
+
+
+def _regime(plan: Plan, target: tuple[str, float] | None) -> tuple[Regime, str]:
+    """The window of the walk, and where it comes from."""
+    if target is None:
+        window = plan.regime.windows["flops"]
+        return plan.regime, f"flops {window.text}: small networks for images of {plan.template.input}"
+    kind, value = target
+    low, high = (value * each for each in _NEAR)
+    if kind == "flops":
+        window = Window(round(low), round(high))
+        return Regime(flops=window), f"flops {window.text}: {format_count(value)} were asked for"
+    model = _latency_model(plan)
+    window = Window(float(f"{low:.4g}"), float(f"{high:.4g}"), "ms")
+    return (
+        Regime(latency=window, model=model),
+        f"latency {window.text} for one image: {value:g} ms were asked for; predicted by a line"
+        f" that was fitted to {_TIMED} networks here",
+    )
+
+
+def _latency_model(plan: Plan) -> LatencyModel:
+    """Latency as a line in flops and acts, measured on networks of very different sizes."""
+    import torch
+
+    from regnetlab.analysis.latency import fit, groups
+    from regnetlab.models.registry import find_model
+    from regnetlab.study.latency import network_columns, this_machine
+    from regnetlab.training.latency import latency
+    from regnetlab.trials.csv_tables import LATENCY
+
+    device = torch.device("cpu")
+    wide = replace(plan, regime=Regime(), draws=_draws(plan, ("AnyNetC",), _TIMED))
+    rows = []
+    for job in planned_jobs(wide):
+        took = latency(find_model(job.model).build, plan.template, device, 1, _TIMED_SECONDS)
+        times = {"median_ms": took.median, "low_ms": took.low, "high_ms": took.high}
+        rows.append(
+            network_columns(job) | this_machine(device) | times | {"batch": 1, "runs": took.runs, "host": ""}
+        )
+    return fit(groups(LATENCY.frame(rows))[0]).model
+
+
+def _check_target(plan: Plan) -> None:
+    """Raise ``InputError`` where a space has too few networks in the window."""
+    try:
+        planned_jobs(plan)
+    except InputError as error:
+        size = "--flops or --latency" if "flops" in plan.regime.windows or plan.regime.latency else "--flops"
+        raise InputError(f"no walk at {plan.regime.text}: {error.what}", f"choose another {size}") from None
+
+
+def rung_budget(example: Budget, outline: Outline, steps: int) -> Budget:
+    """So many optimiser steps on as many of the images as they can see."""
+    wanted = replace(example, images=steps * example.batch_size, epochs=1)
+    return replace(budget_for(wanted, outline), time_limit=max(example.time_limit, 600.0))
+
+
+def _ladder(
+    plan: Plan, outline: Outline, options: Options, observer: Observer, clock: Clock
+) -> tuple[list[Rung], Guessing, int]:
+    """Some networks at budgets that double, as long as its share of the time allows."""
+    budgets = [rung_budget(plan.budget, outline, LEAST_STEPS * each) for each in _RUNGS]
+    jobs = planned_jobs(replace(plan, draws=_draws(plan, WALKS[0][:1], _LADDER_NETWORKS)))
+    ends = clock.left * (1 - _LADDER_SHARE)
+    rungs: list[Rung] = []
+    with TemporaryDirectory(prefix="regnetlab-") as folder:
+        running = Running(storage=str(Path(folder) / "ladder.db"))
+        adhoc = replace(plan, name="ladder", folder=Path(folder), budget=budgets[-1], draws=())
+        adhoc = replace(adhoc, running=running, adhoc=True, images_stated=True)
+        prepared = prepare(adhoc, options)
+        workers = prepared.request.workers or 1
+        with open_session(prepared, options, observer) as session:
+            observer.on_note(f"measuring this machine with {len(jobs)} networks of {WALKS[0][0]}")
+            for budget in budgets:
+                before = clock.left
+                here = [replace(job, budget=budget, space=f"{budget.steps} steps") for job in jobs]
+                session.observer.on_begin(here, session.scores())
+                session.train(here)
+                scores = session.scores()
+                if any(job.identity not in scores for job in here):
+                    raise KeyboardInterrupt
+                rungs.append(_rung(budget, here, scores))
+                if clock.left - 2 * (before - clock.left) < ends:
+                    break
+        guess = prepared.data.guessing(plan.budget.validation)
+    return _agreeing(rungs), guess, workers
+
+
+def _rung(budget: Budget, jobs: Sequence[Job], scores: Mapping[str, Score]) -> Rung:
+    found = [scores[job.identity] for job in jobs]
+    errors = [WORST if each.error is None else each.error for each in found]
+    return Rung(budget, fmean(each.seconds for each in found), errors)
+
+
+def _agreeing(rungs: Sequence[Rung]) -> list[Rung]:
+    from scipy import stats
+
+    def agreement(rung: Rung) -> float:
+        found = float(stats.spearmanr(rung.errors, rungs[-1].errors).statistic)
+        return found if math.isfinite(found) else 0.0
+
+    return [replace(each, agreement=1.0 if each is rungs[-1] else agreement(each)) for each in rungs]
+
+
+def _chosen(
+    plan: Plan,
+    rungs: Sequence[Rung],
+    guess: Guessing,
+    workers: int,
+    clock: Clock,
+    outline: Outline,
+    of_regime: str,
+) -> Explored:
+    """The cheapest budget that ranks networks as the largest does, a dearer one where time is plentiful; the
+    longest walk with enough networks."""
+    there = workers * (clock.left - 60 * (clock.minutes or 0.0) * (1 - WALK_SHARE)) * _ENDS_EARLY
+
+    def networks(rung: Rung, spaces: int) -> int:
+        return min(_MOST, int(there / (spaces * rung.seconds)))
+
+    place = next(
+        (
+            i
+            for i, each in enumerate(rungs)
+            if has_learned(each.errors, guess) and each.agreement >= _RANKS_ALIKE
+        ),
+        len(rungs) - 1,
+    )
+    while place + 1 < len(rungs) and networks(rungs[place + 1], len(WALKS[0])) >= _PLENTY:
+        place += 1
+    while place and networks(rungs[place], len(WALKS[-1])) < _FEWEST:
+        place -= 1
+    rung = rungs[place]
+    walk = next((each for each in WALKS if networks(rung, len(each)) >= _ENOUGH), WALKS[-1])
+    n = networks(rung, len(walk))
+    if n < _FEWEST:
+        needed = _FEWEST * len(walk) * rung.seconds / workers / _ENDS_EARLY / WALK_SHARE / 60
+        raise InputError(
+            f"{clock.minutes:g} minutes are too few: a training of {rung.budget.steps} steps takes"
+            f" {rung.seconds:.1f} s here, and {_FEWEST} networks of {len(walk)} spaces are the least",
+            f"give about {math.ceil(needed / (1 - 2 * _LADDER_SHARE)) + 1} minutes, or smaller networks"
+            " with --flops",
+        )
+    median = float(np.median(rung.errors))
+    margin = max((each for each in _MARGINS if each <= median / 10), default=_MARGINS[0])
+    time_limit = max(rung.budget.time_limit, math.ceil(rung.seconds * 30 / 100) * 100.0)
+    found = replace(
+        plan,
+        budget=replace(rung.budget, time_limit=time_limit),
+        draws=_draws(plan, walk, n),
+        terms=Terms(margin=margin, walk=True),
+    )
+    return Explored(found, tuple(_lines(found, rungs, rung, outline, of_regime, clock, workers)))
+
+
+def _lines(
+    plan: Plan,
+    rungs: Sequence[Rung],
+    rung: Rung,
+    outline: Outline,
+    of_regime: str,
+    clock: Clock,
+    workers: int,
+) -> Iterator[str]:
+    """What was chosen and why, and what the time can decide."""
+    names, n = [draw.space.name for draw in plan.draws], plan.draws[0].n
+    yield (
+        f"{outline.train + outline.validation + outline.test:,} images in {len(outline.classes):,} classes:"
+        f" {outline.train:,} to train on, {outline.validation:,} for validation, {outline.test:,} to test on"
+    )
+    yield f"networks: {of_regime}"
+    tried = "; ".join(
+        f"{each.budget.steps} steps {each.seconds:.1f} s, median error {np.median(each.errors):.1f}%,"
+        f" ranks alike {each.agreement:.2f}"
+        for each in rungs
+    )
+    yield f"{len(rung.errors)} networks of {names[0]} were trained for {tried}"
+    yield (
+        f"budget: {rung.budget.steps} steps, so about {3600 * workers / rung.seconds:,.0f} networks an hour"
+        f" with {workers} at once"
+    )
+    yield f"walk: {' → '.join(names)}, up to {n} networks each; steps end early where they are decided"
+    finest = finest_difference(rung.errors, n, len(names) - 1)
+    yield (
+        f"verdicts: {plan.terms.margin:g} points of error count as no worse; this time finds differences of"
+        f" {finest:.1f} points and more ({POWER:.0%} of them), smaller ones may stay undecided"
+    )
+    if clock.minutes is not None:
+        yield (
+            f"time: the walk until minute {clock.minutes * WALK_SHARE:.0f} of {clock.minutes:g}, then the"
+            " family: a small, a medium and a large network, tuned and trained to the end"
+        )
+
+
+def finest_difference(errors: Sequence[float], n: int, steps: int) -> float:
+    """The difference of medians that n networks in each space find with a chance of ``POWER``."""
+    scale = median_scale(np.asarray(errors))
+    if not math.isfinite(scale):
+        return math.inf
+    needed: Any = networks_needed((scale, scale), 1.0, POWER, held_together(steps))
+    return math.sqrt(needed / n)
+
+
+class WalkClock:
+    """When a step of a walk has to end: each has its part of the time that is left until the walk's end."""
+
+    def __init__(self, clock: Clock, spaces: Sequence[str]) -> None:
+        self._clock, self._spaces = clock, list(spaces)
+        self._step = ""
+        self._began = self._looked = clock.spent
+
+    def __call__(self, space: str, share: float) -> bool:
+        """Whether the step to this space ends at this look: the next look would be too late."""
+        if self._clock.minutes is None:
+            return False
+        now = self._clock.spent
+        if space != self._step:
+            self._step, self._began = space, self._looked
+        took, self._looked = now - self._looked, now
+        steps_left = len(self._spaces) - self._spaces.index(space)
+        ends = 60 * self._clock.minutes * WALK_SHARE
+        until = self._began + max(0.0, ends - self._began) / steps_left
+        return now + took > until
