@@ -21,6 +21,7 @@ from regnetlab.analysis.trends import Trends, trends
 from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
 from regnetlab.report.networks import PageNetworks, page_networks
+from regnetlab.study.finish_file import Finished, read_finished
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import guessing_in, readable, recorded
 from regnetlab.study.results import (
@@ -69,6 +70,7 @@ class Content:
     retrained: Retraining = field(default_factory=Retraining)
     fidelity: Fidelity | None = None
     latency: Latency | None = None
+    finished: Finished | None = None
 
 
 def study_content(plan: Plan, margin: float | None = None) -> Content:
@@ -85,6 +87,7 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
         retrained=study_retrained(plan),
         fidelity=_fidelity(plan, terms.margin),
         latency=latency(measured, plan.regime) if len(measured := study_latency(plan)) else None,
+        finished=read_finished(plan),
     )
 
 

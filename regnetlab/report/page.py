@@ -34,6 +34,13 @@ from regnetlab.report.distributions import (
     strip_figure,
     variants,
 )
+from regnetlab.report.family import family_view
+from regnetlab.report.family_figures import (
+    MOST_CLASSES,
+    calibration_figure,
+    classes_figure,
+    confusion_figure,
+)
 from regnetlab.report.fidelity import fidelity_figure, medians_figure, rung_rows
 from regnetlab.report.findings import caution, guessing_findings, guessing_sentence, overview, selection
 from regnetlab.report.latency import latency_figure, latency_rows
@@ -50,6 +57,7 @@ from regnetlab.report.tables import (
 )
 from regnetlab.report.trends import property_figure, stages_figure, trend_row
 from regnetlab.report.width_law import FORCED, derived_findings, growth_rows, law_figure, law_finding
+from regnetlab.study.finish_file import Tested
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_text import plan_toml
 
@@ -140,9 +148,22 @@ def drawn_figures(content: Content) -> list[Figure]:
         label, command = "Latency against flops and acts", f"regnetlab latency {source} --json"
         figure = latency_figure(content.latency, content.networks.shown)
         drawn.append(Figure("latency", label, command, figure))
+    if content.finished is not None:
+        drawn += _family_figures(content.finished.used.test, report)
     if content.networks.shown["points"].map(len).any():
         label = "Training error over images seen"
         drawn.append(Figure("curves", label, report, curves_figure(content.networks.shown)))
+    return drawn
+
+
+def _family_figures(tested: Tested, command: str) -> list[Figure]:
+    drawn = [Figure("classes", "Test error of each class", command, classes_figure(tested))]
+    if len(tested.by_class) <= MOST_CLASSES:
+        label = "Test images by true and by predicted class"
+        drawn.append(Figure("confusion", label, command, confusion_figure(tested)))
+    if any(n for _, _, n in tested.calibration.bins):
+        label = "Share of test images that are right against probability"
+        drawn.append(Figure("calibration", label, command, calibration_figure(tested)))
     return drawn
 
 
@@ -211,6 +232,7 @@ def page(content: Content) -> str:
         baseline_columns=BASELINE_COLUMNS,
         machine=machine(content),
         rungs=rung_rows(content.fidelity) if content.fidelity is not None else [],
+        family=family_view(content.finished) if content.finished is not None else None,
         latencies=latency_rows(content.latency) if content.latency is not None else [],
         figures=shown | ({"property": first} if first is not None else {}),
         first_property=first.id.removeprefix("property-") if first is not None else "",

@@ -1,7 +1,7 @@
 """finish.json beside a study's file: the family that ``regnetlab finish`` trained, and how good it is.
 
 A finish.json may come from elsewhere: what is not as it is written here is refused where it is read, and need
-not be looked at again. Errors are in percent, confidences and accuracies from 0 to 1.
+not be looked at again. Errors, also of calibration, are in percent; probabilities and accuracies from 0 to 1.
 """
 
 import base64
@@ -25,7 +25,7 @@ _PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 _Item = TypeVar("_Item")
 _Many = Annotated[tuple[_Item, ...], Strict(False)]  # lists are as good
-_Name = Annotated[str, Field(min_length=1, max_length=200)]
+_Name = Annotated[str, Field(min_length=1, max_length=300)]
 _Text = Annotated[str, Field(max_length=4_000)]
 _Count = Annotated[int, Field(ge=0, lt=2**53)]
 _Percent = Annotated[float, Field(ge=0, le=100)]
@@ -53,11 +53,11 @@ class _Part(BaseModel):
 
 
 class OfClass(_Part):
-    """The test images of one class."""
+    """The test images of one class; ``error`` is ``None`` where it has none."""
 
     name: _Name
     images: _Count
-    error: _Percent
+    error: _Percent | None
     interval: _Interval
 
 
@@ -77,13 +77,15 @@ class Tested(_Part):
     images: _Count
     error: _Percent
     interval: _Interval
-    by_class: _Many[OfClass]
+    by_class: Annotated[_Many[OfClass], Field(min_length=1, max_length=10_000)]
     confusion: _Many[_Many[_Count]]
     calibration: Calibration
 
     @model_validator(mode="after")
-    def _is_square(self) -> Self:
+    def _is_whole(self) -> Self:
         classes = len(self.by_class)
+        if len({each.name for each in self.by_class}) < classes:
+            raise ValueError("two classes have one name")
         if [len(row) for row in self.confusion] != [classes] * classes:
             raise ValueError(f"confusion must have {classes} rows and columns, as by_class has classes")
         return self
