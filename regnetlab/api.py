@@ -329,23 +329,24 @@ def load(study: str | Path) -> Study:
     return Study(load_plan(find_study(str(study))))
 
 
-@takes(file=PATH)
-def load_network(file: str | Path) -> "TrainedNetwork":
-    """A trained network, ready to predict: ``load_network("net.safetensors").predict("x.png")``.
+@takes(file=TEXT_OR_PATH, network=TEXT)
+def load_network(file: str | Path, network: str | None = None) -> "TrainedNetwork":
+    """A trained network, ready to predict: ``load_network("family/medium").predict("x.png")``.
 
     Args:
-        file: What ``regnetlab train --save`` wrote.
+        file: A network's folder, a family of such folders, or a file that ``regnetlab train --save`` wrote.
+        network: Which one of a family; by default the one that the family recommends.
 
     Returns:
         The network with its classes and its way of reading images. ``predict`` takes files and folders,
-        ``logits`` an array of images.
+        ``logits`` and ``probabilities`` an array of images.
 
     Raises:
-        InputError: It is not there or damaged, or does not say how to use it.
+        InputError: It is not there or damaged, its weights were changed, or it does not say how to use it.
     """
     from regnetlab.training.predicting import load_network as load
 
-    return load(file)
+    return load(file, network)
 
 
 @takes(files=PATH, errors=TEXT)

@@ -5,7 +5,7 @@ import io
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,16 +17,24 @@ if TYPE_CHECKING:
 
 
 def predict(
-    network: Annotated[Path, typer.Argument(metavar="FILE", help="What train --save wrote.")],
+    network: Annotated[
+        Path,
+        typer.Argument(metavar="DIR_OR_FILE", help="A folder that finish wrote, or a file of train --save."),
+    ],
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE…", help="Files, folders, or - for a list of files on stdin.")
     ],
     top: Annotated[int, typer.Option(min=1, help="How many classes, the most probable first.")] = 1,
+    name: Annotated[
+        str | None,
+        typer.Option("--network", metavar="NAME", help="Which one of the folder; else the recommended one."),
+    ] = None,
     table: Annotated[Path | None, typer.Option("--csv", help="Write a table of all images there.")] = None,
     json: Json = False,
 ) -> None:
-    """Say what is on images, with a trained network; probabilities are those of the network, as trained.
+    """Say what is on images, with a trained network.
 
+    Probabilities of a network that finish wrote are calibrated, those of a file of train are as trained.
     Images that can't be read are named, the others predicted; the exit status is then 1.
     """
     from regnetlab.files import check_output, write_atomically
@@ -34,7 +42,7 @@ def predict(
 
     if table is not None:
         check_output(table, (".csv",))
-    trained = load_network(network)
+    trained = load_network(network, name)
     if top > len(trained.classes):
         raise InputError(f"--top is {top}", f"the network knows {len(trained.classes)} classes")
     named = [line for each in images for line in (_listed() if each == "-" else [each])]
@@ -50,7 +58,13 @@ def predict(
         write_atomically(table, _csv(found, top))
         echo(filled(f"wrote {len(found):,} images to {table}"), err=True)
     if json:
-        print_json({"network": str(network), "images": [asdict(each) for each in found]})
+        print_json(
+            {
+                "network": str(network),
+                "images": [asdict(each) for each in found],
+                "predictions": [_document(each) for each in found],
+            }
+        )
     if unreadable:
         raise typer.Exit(1)
 
@@ -62,6 +76,13 @@ def _listed() -> list[str]:
 def _line(prediction: "Prediction") -> str:
     pairs = zip(prediction.classes, prediction.probabilities, strict=True)
     return f"{prediction.path}  " + ", ".join(f"{name} {100 * share:.1f}%" for name, share in pairs)
+
+
+def _document(prediction: "Prediction") -> dict[str, Any]:
+    """One of ``predictions``; label and probability are null where the file can't be read."""
+    top = [list(pair) for pair in zip(prediction.classes, prediction.probabilities, strict=True)]
+    label, probability = top[0] if top else (None, None)
+    return {"path": prediction.path, "label": label, "probability": probability, "top": top}
 
 
 def _csv(predictions: "list[Prediction]", top: int) -> str:

@@ -27,8 +27,9 @@ from regnetlab.training.folders.walk import walk
 from regnetlab.training.networks.calibration import softmax
 from regnetlab.training.networks.contents import weights_in
 
-_BATCH = 256
-_FILES = 16  # that a thread decodes at a time
+_BATCH, _FILES = 128, 512  # images at most that a core takes at a time, and files that are decoded together
+_BATCH_PIXELS, _FILES_PIXELS = 2**21, 2**26  # likewise, where images are large
+_DECODED = 16  # files that a thread decodes at a time
 _COLDEST, _HOTTEST = 0.01, 100.0
 
 
@@ -72,7 +73,11 @@ class TrainedNetwork:
         return deepcopy(self.network).to("cpu").eval()
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Logits (n, classes) of images (n, channels, height, width) of the template's size, 0 to 255."""
+        """Logits (n, classes) of images (n, channels, height, width) of the template's size, 0 to 255.
+
+        Each core takes batches of its own: within one batch of a small network threads would mostly wait for
+        each other (``tests/benchmarks/predicting.py``).
+        """
         wanted = (self.template.channels, self.template.height, self.template.width)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != wanted:
             raise InputError(
@@ -80,13 +85,22 @@ class TrainedNetwork:
             )
         shape = (1, -1, 1, 1)
         shift, scale = (torch.from_numpy(each * 255).reshape(shape) for each in (self.mean, self.std))
-        found = []
-        with torch.inference_mode():
-            for start in range(0, len(images), _BATCH):
-                batch = torch.from_numpy(images[start : start + _BATCH]).to(torch.float32)
-                batch = ((batch - shift) / scale).contiguous(memory_format=torch.channels_last)
-                found.append(self._folded(batch).numpy())
-        return np.concatenate(found) if found else np.zeros((0, len(self.classes)), np.float32)
+
+        def of(part: NDArray[np.uint8]) -> NDArray[np.float32]:
+            with torch.inference_mode():
+                batch = (torch.from_numpy(part).to(torch.float32) - shift) / scale
+                logits: torch.Tensor = self._folded(batch.contiguous(memory_format=torch.channels_last))
+                return logits.numpy()
+
+        def of_on_one_core(part: NDArray[np.uint8]) -> NDArray[np.float32]:
+            torch.set_num_threads(1)  # of this thread of Python alone
+            return of(part)
+
+        size = self._at_once(_BATCH, _BATCH_PIXELS)
+        if len(images) <= size:
+            return of(images) if len(images) else np.zeros((0, len(self.classes)), np.float32)
+        parts = [images[start : start + size] for start in range(0, len(images), size)]
+        return np.concatenate(list(on_all_cores(of_on_one_core, parts, chunk=1)))
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Probabilities (n, classes) of the same images."""
@@ -103,16 +117,21 @@ class TrainedNetwork:
         return list(self.predictions(image_files(paths), top))
 
     def predictions(self, files: Iterable[Path], top: int = 1) -> Iterator[Prediction]:
-        """The same of files alone, a batch of them at a time, in their order."""
+        """The same of files alone, many of them at a time, in their order."""
         if not 1 <= top <= len(self.classes):
             raise InputError(f"top is {top}", f"there are {len(self.classes)} classes")
+        size = self._at_once(_FILES, _FILES_PIXELS)
         waiting: list[Path] = []
         for path in files:
             waiting.append(path)
-            if len(waiting) == _BATCH:
+            if len(waiting) == size:
                 yield from self._of_batch(waiting, top)
                 waiting = []
         yield from self._of_batch(waiting, top)
+
+    def _at_once(self, most: int, pixels: int) -> int:
+        template = self.template
+        return max(1, min(most, pixels // (template.channels * template.height * template.width)))
 
     def _of_batch(self, files: Sequence[Path], top: int) -> Iterator[Prediction]:
         shape = (self.template.channels, self.template.height, self.template.width)
@@ -124,7 +143,7 @@ class TrainedNetwork:
                 return str(error)
 
         with quiet():
-            decoded = list(on_all_cores(decode, files, _FILES))
+            decoded = list(on_all_cores(decode, files, _DECODED))
         images = [each for each in decoded if not isinstance(each, str)]
         rows = iter(self.probabilities(np.stack(images)) if images else np.zeros((0, 1)))
         for path, each in zip(files, decoded, strict=True):
