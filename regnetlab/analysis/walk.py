@@ -114,7 +114,7 @@ def walk(
                 reason = OUT_OF_TIME
             if not reason and chance_of_verdict(course, share, terms, bound, level) < HOPE:
                 reason = HOPELESS
-            if not reason and out_of_time(there, share):
+            if not reason and there not in (ended or {}) and out_of_time(there, share):
                 reason = OUT_OF_TIME
             step = Step(a, b, share, claim, interval, reason)
             if reason:

@@ -20,6 +20,10 @@ _WRITING = 20.0
 """Seconds for writing the family and the report."""
 LEAST_EPOCHS, MOST_EPOCHS = 2, 150
 MOST_SEEDS = 5
+LEAST_DRAWN, MOST_DRAWN = 4, 24
+"""Networks that are drawn for another size than the study's."""
+_DRAWING = 0.15
+"""The share of the time left that they get."""
 Augment = Literal["none", "flip", "crop", "crop-flip"]
 AUGMENTS: tuple[Augment, ...] = ("none", "crop", "flip", "crop-flip")
 """What the short comparison of augmentations tries."""
@@ -103,6 +107,13 @@ def effort(
                 )
             return Effort(candidates, tuple(lr * each for each in rates), seeds, epochs or possible)
     raise AssertionError("the last one returns or raises")
+
+
+def networks_to_draw(seconds: float, left: float, workers: int) -> int:
+    """How many candidates there are of another size; a training of a medium one takes so many seconds."""
+    if left == float("inf"):
+        return MOST_DRAWN
+    return int(max(LEAST_DRAWN, min(MOST_DRAWN, _DRAWING * left * workers / (2.5 * seconds))))
 
 
 def seeds_for(seconds: Mapping[str, float], chosen: Effort, left: float, workers: int) -> int:

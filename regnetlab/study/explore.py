@@ -59,8 +59,8 @@ _TIMED, _TIMED_SECONDS = 16, 0.15
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A budget of the ladder: seconds of a training, errors by network, and the correlation of their ranks with
-    those at the largest budget (Spearman's)."""
+    """A budget of the ladder: seconds of a training, errors by network, and how these rank as those of the
+    largest budget do (Spearman's correlation)."""
 
     budget: Budget
     seconds: float

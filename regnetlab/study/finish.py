@@ -13,6 +13,7 @@ Everything is kept in the study's store, so a run that was interrupted goes on.
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -30,7 +31,16 @@ from regnetlab.study.baselines import (
     go_on,
     tuning_jobs,
 )
-from regnetlab.study.effort import AUGMENTS, Augment, Clock, Effort, effort, images_of, seeds_for
+from regnetlab.study.effort import (
+    AUGMENTS,
+    Augment,
+    Clock,
+    Effort,
+    effort,
+    images_of,
+    networks_to_draw,
+    seeds_for,
+)
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import BaselinesSection, Draw, Plan
 from regnetlab.study.session import Options, Session, open_session, prepare
@@ -42,8 +52,6 @@ from regnetlab.trials.terms import Terms
 
 SIZES = {"small": 0.5, "medium": 1.0, "large": 2.0}
 """The family's networks by the share of the study's flops or latency."""
-DRAWN = 12
-"""Networks that are drawn for another size than the study's."""
 HAND_DESIGNED = ("resnet18", "densenet121", "vgg11")
 """What the family is compared with, as many of the first as there are candidates."""
 _LARGEST_OF_TIME = 20.0  # times the time that a training is expected to take ends it
@@ -116,9 +124,16 @@ def _trained(
     session: Session, clock: Clock, models: Sequence[str], epochs: int | None, workers: int
 ) -> Family:
     plan, note = session.plan, session.observer.on_note
-    found = _named(plan, models) if models else dict(_candidates(session))
-    tested = _tested_key(plan, found)
     kept = session.store.fact("finish")
+    if models:
+        found = _named(plan, models)
+    else:
+        if "drawn" not in kept:
+            usual = _seconds(session, plan, _medium(session)) * images_of(plan.budget, plan.recipe)
+            kept = {"drawn": networks_to_draw(usual, clock.left, workers)}
+            session.store.keep("finish", kept)
+        found = dict(_candidates(session, kept["drawn"]))
+    tested = _tested_key(plan, found)
     if kept.get("key") != tested or (epochs not in (None, kept["effort"]["epochs"])):
         _check_not_used(session, kept, tested)
         seconds = {name: _seconds(session, plan, jobs) for name, jobs in found.items()}
@@ -126,7 +141,8 @@ def _trained(
             name: each * images_of(_last_budget(session, 1), plan.recipe) for name, each in seconds.items()
         }
         chosen = effort(per_epoch, clock.left, workers, plan.recipe.lr, epochs)
-        kept = {"key": tested, "effort": asdict(chosen), "seconds": per_epoch}
+        drawn = {"drawn": kept["drawn"]} if "drawn" in kept else {}
+        kept = drawn | {"key": tested, "effort": asdict(chosen), "seconds": per_epoch}
         session.store.keep("finish", kept)
     seconds, chosen = kept["seconds"], Effort(**{**kept["effort"], "rates": tuple(kept["effort"]["rates"])})
     longest = max(seconds.values()) * chosen.epochs
@@ -173,29 +189,36 @@ def _trained(
     return Family(last, chosen, ahead, rates, by_model, list(found), augment)
 
 
-def _candidates(session: Session) -> Iterator[tuple[str, list[Job]]]:
-    """Of each size, networks that have an error by the study's own budget."""
-    plan = session.plan
-    space = accepted(plan)
+def _candidates(session: Session, count: int) -> Iterator[tuple[str, list[Job]]]:
+    """Of each size, networks that have an error by the study's own budget; so many are drawn."""
     drawn: dict[str, list[Job]] = {}
     for name, factor in SIZES.items():
-        if factor == 1:
-            state = study_state(plan, session.store)
-            jobs = [job for job in state.jobs if job.space in (space.name, DERIVED)]
-            drawn[name] = [job for job in jobs if job.identity in state.scores]
-        else:
-            try:
-                drawn[name] = _drawn(session, space, factor)
-            except InputError as error:
-                session.observer.on_note(f"no {name} network: {error}")
-    if not drawn.get("medium"):
-        raise InputError(f"study {plan.name}: no network of {space.name} has an error yet", "run it first")
+        try:
+            drawn[name] = _medium(session) if factor == 1 else _drawn(session, factor, count)
+        except InputError as error:
+            if factor == 1:
+                raise
+            session.observer.on_note(f"no {name} network: {error}")
     _train(session, [job for jobs in drawn.values() for job in jobs])
     yield from drawn.items()
 
 
-def _drawn(session: Session, space: Any, factor: float) -> list[Job]:
-    """Networks of the space at so many times the study's flops, and RegNets where its law claims growth."""
+def _medium(session: Session) -> list[Job]:
+    """The trainings of the accepted space, and of derived RegNets."""
+    plan = session.plan
+    state, space = study_state(plan, session.store), accepted(plan).name
+    jobs = [job for job in state.jobs if job.space in (space, DERIVED) and job.identity in state.scores]
+    if not jobs:
+        raise InputError(f"study {plan.name}: no network of {space} is trained yet", _begin(plan))
+    return jobs
+
+
+def _begin(plan: Plan) -> str:
+    return f"begin with: regnetlab run {plan.name}"
+
+
+def _drawn(session: Session, factor: float, count: int) -> list[Job]:
+    """Networks of the accepted space at so many times the study's flops, and RegNets if a law is shown."""
     from regnetlab.analysis.derive import derive_regnets
     from regnetlab.study.results import study_trials
     from regnetlab.study.stages import derived_jobs
@@ -208,10 +231,10 @@ def _drawn(session: Session, space: Any, factor: float) -> list[Job]:
         left_out=(),
         ended=(),
     )
-    jobs = planned_jobs(replace(plan, draws=(Draw(space, DRAWN),), seeds=1, derived=0))
+    jobs = planned_jobs(replace(plan, draws=(Draw(accepted(session.plan), count),), seeds=1, derived=0))
     with suppress(InputError):  # without evidence for a law there are none
         law = study_trials(session.plan)
-        jobs += derived_jobs(plan, derive_regnets(law, DRAWN // 3, plan.template, plan.regime, plan.ranges))
+        jobs += derived_jobs(plan, derive_regnets(law, count // 3, plan.template, plan.regime, plan.ranges))
     return [replace(job, space=FINISHED, replicate=0) for job in jobs]
 
 
@@ -271,9 +294,7 @@ def _seconds(session: Session, plan: Plan, jobs: Sequence[Job]) -> float:
         return median(took) / per_image
     others = [job for job in study_state(plan, session.store).jobs if _complete(scores, job) and job.flops]
     if not others:
-        raise InputError(
-            f"study {plan.name}: no network has an error yet", f"begin with: regnetlab run {plan.name}"
-        )
+        raise InputError(f"study {plan.name}: no network has an error yet", _begin(plan))
     a_flop = median(scores[job.identity].seconds / job.flops for job in others)
     return a_flop * jobs[0].flops / per_image
 
@@ -291,7 +312,7 @@ def _last_budget(session: Session, epochs: int) -> Budget:
 
 
 def _augment(session: Session, last: Plan, medium: Contender) -> Augment:
-    """The augmentation of the medium network's least validation error; the simplest of equals."""
+    """The augmentation with which the medium network does best on the validation images."""
     jobs = {
         augment: last.job(
             medium.model,
@@ -309,10 +330,26 @@ def _augment(session: Session, last: Plan, medium: Contender) -> Augment:
     known = {name: error for name, error in errors.items() if error is not None}
     if not known:
         raise InputError(f"every training of {medium.model} failed: {scores[jobs['none'].identity].ended}")
-    best = min(known, key=lambda name: known[name])
+    best = simplest_of_best(known, len(session.data.validation))
     listed = ", ".join(f"{name} {error:.2f}%" for name, error in known.items())
     session.observer.on_note(f"augmentation: {best} (validation errors: {listed})")
     return best
+
+
+def simplest_of_best(errors: Mapping[Augment, float], images: int) -> Augment:
+    """The simplest augmentation whose error is within a standard error of the least.
+
+    Args:
+        errors: In percent on the same images; the simplest augmentation first.
+        images: How many these are.
+
+    The one-standard-error rule (Breiman, Friedman, Olshen & Stone 1984, section 3.4.3): images decide less
+    than the least of several errors seems to say.
+    """
+    least = min(errors.values())
+    share = max(least / 100, 1 / images)
+    allowed = least + 100 * math.sqrt(share * (1 - share) / images)
+    return next(name for name, error in errors.items() if error <= allowed)
 
 
 def _hand_designed(session: Session, last: Plan, flops: int, most: int) -> list[Contender]:

@@ -55,6 +55,7 @@ def check_folder(folder: Path) -> None:
 def write_finish(session: Session, setting: Setting, family: Family, folder: Path, clock: Clock) -> Finished:
     """Write the family that was trained into its folder, and finish.json beside the study's file."""
     session.observer.on_note(f"writing the networks into {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
     ahead = {each.group: each for each in family.contenders}
     members, judged = [], {}
     for name in family.ours:
@@ -213,14 +214,15 @@ def _law(session: Session) -> str:
 def _how(session: Session, family: Family) -> str:
     """How the networks were chosen, in words."""
     effort, space = family.effort, accepted(session.plan).name
-    rates = ", ".join(f"{each:g}" for each in effort.rates)
+    rates = " or ".join(f"{each:g}" for each in effort.rates)
+    several = effort.candidates > 1
     seeds = fmean(len(each) for each in family.trainings.values())
     return (
-        f"Of each size, {effort.candidates} network{'s' * (effort.candidates > 1)} of {space} with the least"
-        f" validation error in short trainings were trained for {effort.epochs} epochs at learning rates"
-        f" {rates} with augmentation {family.augment}; the best on the validation images was trained"
-        f" {seeds:.0f} times more, and the seed with the least validation error is the one here. The test"
-        " images were used once, to judge these last trainings."
+        f"Of each size, the {effort.candidates if several else 'one'} network{'s' * several} of {space} with the"
+        f" least validation error in short trainings {'were' if several else 'was'} trained for {effort.epochs}"
+        f" epochs with learning rate {rates}, augmentation {family.augment}. The best on the validation images"
+        f" was trained {seeds:.0f} times more, and the training with the least validation error is the one here."
+        " The test images were used once, to judge these last trainings."
     )
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from regnetlab.spaces.constraints import QUANTIZED_LINEAR, Constraint
 from regnetlab.spaces.space import DesignSpace
 from regnetlab.study.plan import Draw, Plan
-from regnetlab.study.stages import first_networks, walked_jobs
+from regnetlab.study.stages import first_networks, walk_steps, walked_jobs
+from regnetlab.trials.terms import LOOKS, look_size
 
 if TYPE_CHECKING:
     from regnetlab.analysis.walk import Asked, Step
@@ -84,6 +85,16 @@ def train_walk(session: "Session", out_of_time: OutOfTime = lambda space, share:
             session.observer.on_note(_line(step))
             session.observer.on_begin(walked_jobs(session.plan), session.scores())
 
+    def over(number: int, share: float) -> bool:
+        if share < LOOKS[-1]:  # a look whose networks were trained before costs no time
+            following = LOOKS[LOOKS.index(share) + 1]
+            pair = walk_steps(session.plan)[number - 1]
+            sizes = {draw.space.name: look_size(draw.n, following) for draw in session.plan.draws}
+            jobs = first_networks(session.plan, {name: sizes[name] for name in pair})
+            if {job.identity for job in jobs} <= session.scores().keys():
+                return False
+        return out_of_time(names[number], share)
+
     facts = store.fact("provenance")
     guess = guessing_in(facts)
     extended = extended_spaces(facts, _planned(stated), names)
@@ -94,7 +105,7 @@ def train_walk(session: "Session", out_of_time: OutOfTime = lambda space, share:
         start.terms,
         WORST if guess is None else guess.majority_error,
         ANYTIME if extended else SEQUENTIAL,
-        lambda number, share: out_of_time(names[number], share),
+        over,
         ended,
         on_step,
     )

@@ -35,6 +35,7 @@ def saved_facts(
         "normalisation": {"mean": mean, "std": std},
         "data": data.name,
         "reading": read if is_folder(data.name) else None,
+        "held_out": list(reading.splitting) if is_folder(data.name) else None,
         "recipe": asdict(recipe),
         "budget": budget.facts(),
         "seed": seed,
