@@ -1,6 +1,7 @@
 """Keyword sets: the other library builds the same network from them, or they are refused with the reason."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 from regnetlab.errors import InputError
 from regnetlab.models.anynet import AnyNet
 from regnetlab.models.export.network import Network, network_of
-from regnetlab.models.export.timm import timm
+from regnetlab.models.export.timm import timm, timm_state
 from regnetlab.models.export.torchvision import torchvision
 from regnetlab.models.published import LAWS, PUBLISHED
 from regnetlab.models.registry import find_model
@@ -146,6 +147,23 @@ def test_every_published_regnet_has_its_law_as_timm_s_arguments(name: str) -> No
         law["w0"], law["wa"], law["wm"], law["depth"], law["group_size"], 1, law["se_ratio"]
     ).config
     assert again == PUBLISHED[name]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("regnetx_200mf", "regnetx_002"), ("regnety_200mf", "regnety_002")]
+)
+def test_timm_loads_our_weights_under_its_names_as_a_checkpoint(
+    ours: str, theirs: str, tmp_path: Path
+) -> None:
+    create_model = pytest.importorskip("timm", reason="timm is no dependency").create_model
+    from safetensors.torch import save_file
+
+    module = find_model(ours).build(PAPER).eval()
+    save_file(timm_state(module.state_dict()), tmp_path / "timm.safetensors")
+    loaded = create_model(theirs, checkpoint_path=str(tmp_path / "timm.safetensors")).eval()
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(images), module(images))
 
 
 LAW = "regnet:w0=24,wa=24.48,wm=2.54,d=22,g=16"
