@@ -46,6 +46,14 @@ Cluster = Annotated[
     ),
 ]
 
+Log = Annotated[
+    str | None,
+    typer.Option(
+        metavar="tensorboard[:DIR]",
+        help="Write learning curves as TensorBoard's event files, into tensorboard/ by default.",
+    ),
+]
+
 
 def trials_of(
     study: str | None, files: list[Path] | None, errors: ErrorUnit | None = None

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.options import Cluster, Executor, Scheduler, Workers
+from regnetlab.cli.options import Cluster, Executor, Log, Scheduler, Workers
 from regnetlab.cli.output import (
     Json,
     echo,
@@ -59,6 +59,7 @@ def run(
         str | None,
         typer.Option(metavar="URL", help="Also copy trainings to an Optuna storage, for its dashboard."),
     ] = None,
+    log: Log = None,
     progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
     dry_run: Annotated[
         bool,
@@ -93,9 +94,11 @@ def run(
         return
 
     from regnetlab.cli.progress import FORMS, make_progress
+    from regnetlab.study.observer import Observers
     from regnetlab.study.provenance import guessing_in, recorded
     from regnetlab.study.run import run_study  # torch
     from regnetlab.study.session import Options
+    from regnetlab.study.tensorboard import tensorboard_log
 
     options = Options(
         executor,
@@ -113,8 +116,9 @@ def run(
     )
     if progress not in FORMS:
         raise unknown("progress", progress, FORMS)
+    logs = [] if log is None else [tensorboard_log(log, plan.folder)]
     with make_progress(plan.name, progress) as observer:
-        state = run_study(plan, options, observer)
+        state = run_study(plan, options, Observers(observer, *logs))
     workers_seen = LogReader(plan.log).look().documents(running=False)
     end = status_of(plan, state, 0, workers_seen, guessing_in(recorded(plan)))
     _print_status(end, json)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from regnetlab.cli.data import Background, Fit, GroupBy, Held, SkipUnreadable, listener
+from regnetlab.cli.options import Log
 from regnetlab.cli.output import Json, Seed, echo, filled, number, print_guessing, print_json
 from regnetlab.cli.sample import Input, OfStudy
 from regnetlab.cli.summary import DataDir, DataName, Device, Kernels, ModelText
@@ -123,6 +124,7 @@ def train(
     save: Annotated[
         Path | None, typer.Option(metavar="FILE.safetensors", help="Write the trained network there.")
     ] = None,
+    log: Log = None,
     json: Json = False,
 ) -> None:
     """Train one network and print a row an epoch, then its error on images that it has not seen.
@@ -136,6 +138,7 @@ def train(
     from regnetlab.cli.epochs import Rows  # torch
     from regnetlab.cli.train_options import one_training
     from regnetlab.models.weights import check_weights_path
+    from regnetlab.study.tensorboard import write_curve
     from regnetlab.training.batches import on_device
     from regnetlab.training.cores import usable_cores
     from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
@@ -146,6 +149,7 @@ def train(
         check_weights_path(save)
     if recipe is not None:
         check_recipe(recipe)
+    curves = None if log is None else _curves_folder(log, study)
     given = {name: value for name, value in context.params.items() if _is_given(context, name)}
     told = listener()
     asked = one_training(model, given, told)
@@ -164,6 +168,13 @@ def train(
         saved = _saved(save, asked, rows, score)
     except InputError as error:  # a full disk: what was earned is shown all the same
         problem = error
+    drawn = None
+    if curves is not None:
+        try:
+            seen = asked.pictures.train.images
+            drawn = write_curve(curves, f"{model}-{asked.seed}", asked.model.text, score, seen)
+        except OSError as error:
+            problem = problem or InputError(f"--log: {curves} can't be written: {error.strerror}")
     if save is not None and not saved and problem is None:
         told.note(f"{save} was not written: {score.ended}")
     guess = asked.pictures.guessing(asked.budget.validation)
@@ -187,10 +198,19 @@ def train(
             _print(asked, score, str(where), judged)
         if saved:
             echo(f"saved in {save}")
+        if drawn is not None:
+            echo(f"curve in {drawn}")
     if problem is not None:
         raise problem
     if score.ended == INTERRUPTED:
         raise typer.Exit(130)
+
+
+def _curves_folder(log: str, study: str | None) -> Path:
+    from regnetlab.study.plan_file import find_study  # pydantic
+    from regnetlab.study.tensorboard import tensorboard_log
+
+    return tensorboard_log(log, Path() if study is None else find_study(study).parent).folder
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
