@@ -177,10 +177,10 @@ def load_network(path: str | Path, name: str | None = None) -> TrainedNetwork:
         mean, std = (np.array(facts["normalisation"][name], np.float32) for name in ("mean", "std"))
         reading = Reading(**{key: said[key] for key in ("fit", "background") if key in said})
         temperature = float(facts.get("temperature", 1.0))
-    except (KeyError, TypeError, ValueError) as error:
-        raise _incomplete(path, f"{type(error).__name__}: {error}") from None
     except InputError as error:
         raise error.at(f"weights {path}") from None
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _incomplete(path, f"{type(error).__name__}: {error}") from None
     if len(classes) != template.classes or len(set(classes)) != len(classes):
         raise _incomplete(path, f"{len(classes)} classes for {template.classes} outputs")
     sound = mean.shape == std.shape == (template.channels,) and bool((std > 0).all())

@@ -1,7 +1,9 @@
 """Files of every format that is read, with bytes that were changed: as ``test_inputs`` asks of texts."""
 
+import hashlib
 import io
 import json
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing, suppress
@@ -21,6 +23,8 @@ from regnetlab.spaces.template import SMALL
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.provenance import readable, written
 from regnetlab.training.folders.decode import Reading, UnreadableError, facts, pixels
+from regnetlab.training.networks.contents import weights_in
+from regnetlab.training.networks.family import write_family
 from regnetlab.training.sources.svhn import _read_split as read_svhn
 from regnetlab.trials.copy import check_store
 from regnetlab.trials.files import read_trials
@@ -94,6 +98,39 @@ def weights() -> bytes:
 @given(st.deferred(lambda: damaged(weights())))
 def test_weights(content: bytes) -> None:
     in_file(content, ".safetensors", trained_network)
+
+
+@cache
+def family() -> Path:
+    """A family of one network, its checksums right."""
+    folder = Path(tempfile.mkdtemp())
+    (folder / "one").mkdir()
+    (folder / "one" / "model.safetensors").write_bytes(weights())
+    digest = hashlib.sha256(weights()).hexdigest()
+    said = {"version": 1, "name": "one", "files": {"model.safetensors": digest}}
+    (folder / "one" / "model.json").write_text(json.dumps(said))
+    write_family(folder, {"study": "demo", "use": "one", "networks": [{"name": "one", "model": "x"}]})
+    return folder
+
+
+@fuzz
+@given(
+    st.sampled_from(["family.json", "one/model.json"]).flatmap(
+        lambda name: st.tuples(
+            st.just(name),
+            mutated((family() / name).read_text(), [*NUMBERS, "null", "[1]", "{", "..", "/", "\\u0000"]),
+        )
+    )
+)
+def test_families_of_networks(changed: tuple[str, str]) -> None:
+    name, text = changed
+
+    def look(path: Path) -> None:
+        copy = Path(shutil.copytree(family(), path.with_suffix("")))
+        (copy / name).write_text(text, encoding="utf-8", errors="replace")
+        assert weights_in(copy).parent == copy / "one"
+
+    in_file(b"", ".json", look)
 
 
 @fuzz

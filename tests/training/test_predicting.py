@@ -86,6 +86,27 @@ def test_logits_are_those_of_the_training(net: TrainedNetwork, shapes: Path) -> 
     assert error == pytest.approx(net.facts["error"])
 
 
+def test_many_images_are_divided_among_the_cores_and_answers_stay_in_order(
+    net: TrainedNetwork, tmp_path: Path
+) -> None:
+    images = np.stack([np.asarray(draw(KINDS[i % 3], i))[None] for i in range(700)])
+    one_by_one = np.concatenate([net.logits(images[i : i + 1]) for i in range(0, 700, 50)])
+    assert np.allclose(net.logits(images)[::50], one_by_one, atol=1e-4)
+    assert net.logits(images[:0]).shape == (0, 3)
+    for i in range(600):
+        if i % 100:
+            Image.fromarray(images[i, 0]).save(tmp_path / f"{i:03}.png")
+        else:
+            (tmp_path / f"{i:03}.png").write_text("no image")
+    found = net.predict(tmp_path)
+    assert [Path(each.path).stem for each in found] == [f"{i:03}" for i in range(600)]
+    assert [bool(each.problem) for each in found] == [i % 100 == 0 for i in range(600)]
+    shares = net.probabilities(images[:600])
+    assert all(
+        found[i].probabilities[0] == pytest.approx(shares[i].max(), abs=1e-5) for i in range(600) if i % 100
+    )
+
+
 def test_odd_images_are_read_as_in_training(net: TrainedNetwork, tmp_path: Path) -> None:
     image = draw("ring", 5)
     for name, odd in {
@@ -163,6 +184,10 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
         lambda facts: facts.update(normalisation={"mean": [0.5, 0.5], "std": [1.0, 1.0]}),
         lambda facts: facts.update(reading={"fit": "squeeze"}),
         lambda facts: facts.update(reading=5),
+        lambda facts: facts.update(temperature="hot"),
+        lambda facts: facts.update(temperature=0),
+        lambda facts: facts.update(temperature=10**400),
+        lambda facts: facts.update(temperature=float("nan")),
     ],
 )
 def test_weights_that_do_not_say_how_to_use_them_are_refused(

@@ -66,7 +66,9 @@ def milliseconds(latency: Mapping[str, Any] | None) -> str:
     """A measured latency as the cards write it."""
     if not latency:
         return "not measured"
-    return f"{latency['ms'][0]:.3g} ms for {latency['batch']} on {plain(latency['device'])}"
+    batch = latency["batch"]
+    images = "an image" if batch == 1 else f"{batch:,} images"
+    return f"{latency['ms'][0]:.3g} ms for {images} on {plain(latency['device'])}"
 
 
 def count(number: int | None) -> str:
