@@ -250,11 +250,14 @@ def _rung(budget: Budget, jobs: Sequence[Job], scores: Mapping[str, Score]) -> R
 def _agreeing(rungs: Sequence[Rung]) -> list[Rung]:
     from scipy import stats
 
-    def agreement(rung: Rung) -> float:
-        found = float(stats.spearmanr(rung.errors, rungs[-1].errors).statistic)
-        return found if math.isfinite(found) else 0.0
+    last = rungs[-1].errors
 
-    return [replace(each, agreement=1.0 if each is rungs[-1] else agreement(each)) for each in rungs]
+    def agreement(rung: Rung) -> float:
+        if len({*rung.errors}) == 1 or len({*last}) == 1:  # no ranks; as alike as can be where both have none
+            return float(rung.errors == last)
+        return float(stats.spearmanr(rung.errors, last).statistic)
+
+    return [replace(each, agreement=agreement(each)) for each in rungs]
 
 
 def _chosen(

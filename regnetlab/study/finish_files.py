@@ -123,6 +123,7 @@ def _facts(session: Session, family: Family, contender: Contender, job: Job, sco
             "device": f"{machine['processor']}, {machine['threads']} thread",
         },
         "checksum": session.data.checksum,
+        "processor": machine["processor"],
         "validation_error": score.error,
         "test_errors": errors,
         "chosen": _how(session, family),
@@ -216,13 +217,14 @@ def _how(session: Session, family: Family) -> str:
     effort, space = family.effort, accepted(session.plan).name
     rates = " or ".join(f"{each:g}" for each in effort.rates)
     several = effort.candidates > 1
+    tried = f"the {effort.candidates} networks" if several else "the network"
     seeds = fmean(len(each) for each in family.trainings.values())
     return (
-        f"Of each size, the {effort.candidates if several else 'one'} network{'s' * several} of {space} with the"
-        f" least validation error in short trainings {'were' if several else 'was'} trained for {effort.epochs}"
-        f" epochs with learning rate {rates}, augmentation {family.augment}. The best on the validation images"
-        f" was trained {seeds:.0f} times more, and the training with the least validation error is the one here."
-        " The test images were used once, to judge these last trainings."
+        f"Of each size, {tried} of {space} with the least validation error in short trainings"
+        f" {'were' if several else 'was'} trained for {effort.epochs} epochs with learning rate {rates} and"
+        f" augmentation {family.augment}. The best on the validation images was trained {seeds:.0f} times"
+        " more, and the training with the least validation error is the one here. The test images were used"
+        " once, to judge these last trainings."
     )
 
 
