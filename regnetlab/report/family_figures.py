@@ -99,6 +99,7 @@ def confusion_figure(tested: Tested) -> go.Figure:
             y=[names[i] for i, _ in cells],
             text=[format_count(counts[i][j]) for i, j in cells],
             mode="text",
+            showlegend=False,
             hoverinfo="skip",
         )
     figure.update_layout(
