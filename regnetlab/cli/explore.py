@@ -8,7 +8,7 @@ import typer
 
 from regnetlab.cli.data import GroupBy, SkipUnreadable, listener, reading
 from regnetlab.cli.finish import FinalEpochs, Folder, print_finished
-from regnetlab.cli.options import LocalExecutor, Workers
+from regnetlab.cli.options import LocalExecutor, Log, Workers
 from regnetlab.cli.output import Json, echo, filled, print_json, print_next
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir, Device, Kernels
@@ -47,6 +47,7 @@ def explore(
     data_dir: DataDir = None,
     skip_unreadable: SkipUnreadable = False,
     progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
+    log: Log = None,
     json: Json = False,
 ) -> None:
     """From images to networks in use: find the best space of networks, then train a family from it.
@@ -60,9 +61,11 @@ def explore(
     from regnetlab.study.explore import WalkClock
     from regnetlab.study.finish import finish as finished  # torch
     from regnetlab.study.finish_files import check_folder
+    from regnetlab.study.observer import Observers
     from regnetlab.study.plan_file import load_plan, parse_plan
     from regnetlab.study.run import run_study
     from regnetlab.study.session import Options
+    from regnetlab.study.tensorboard import tensorboard_log
 
     if progress not in FORMS:
         raise unknown("progress", progress, FORMS)
@@ -101,12 +104,13 @@ def explore(
                 print_next([f"explore {data} --minutes {minutes:g}"])
             return
         try:
-            ends = WalkClock(clock, [draw.space.name for draw in plan.draws[1:]])
-            state = run_study(plan, options, observer, ends)
+            ends = WalkClock(clock, [draw.space.name for draw in (plan.stated or plan.draws)[1:]])
+            watched = Observers(observer, *([] if log is None else [tensorboard_log(log, path.parent)]))
+            state = run_study(plan, options, watched, ends)
             whole = not state.missing
             plan = load_plan(path)
             if whole:
-                whole = finished(plan, options, observer, output, clock, (), final_epochs)
+                whole = finished(plan, options, watched, output, clock, (), final_epochs)
         finally:
             spent.keep(clock.spent)
         page = _report(plan)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.options import LocalExecutor, Workers
+from regnetlab.cli.options import LocalExecutor, Log, Workers
 from regnetlab.cli.output import Json, echo, filled, print_json, print_next, print_table
 from regnetlab.cli.run import StudyText
 from regnetlab.cli.summary import DataDir, Device, Kernels
@@ -39,6 +39,7 @@ def finish(
     data_dir: DataDir = None,
     skip_unreadable: SkipUnreadable = False,
     progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
+    log: Log = None,
     json: Json = False,
 ) -> None:
     """Train a study's best networks to the end, and write them ready for use.
@@ -51,8 +52,10 @@ def finish(
     from regnetlab.study.effort import Clock
     from regnetlab.study.finish import finish as finished  # torch
     from regnetlab.study.finish_file import read_finished
+    from regnetlab.study.observer import Observers
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.session import Options
+    from regnetlab.study.tensorboard import tensorboard_log
 
     plan = load_plan(find_study(study))
     if progress not in FORMS:
@@ -62,7 +65,8 @@ def finish(
     )
     clock = Clock(minutes)
     with make_progress(plan.name, progress) as observer:
-        whole = finished(plan, options, observer, output, clock, models or (), final_epochs)
+        watched = Observers(observer, *([] if log is None else [tensorboard_log(log, plan.folder)]))
+        whole = finished(plan, options, watched, output, clock, models or (), final_epochs)
     if not whole:
         echo("not finished; run again to go on", err=True)
         raise typer.Exit(130)

@@ -122,7 +122,8 @@ def train(
         str | None, _option("Stride of each stage's first block, as in 1,2,2.", "Template")
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(metavar="FILE.safetensors", help="Write the trained network there.")
+        Path | None,
+        typer.Option("--save", "-o", metavar="FILE.safetensors", help="Write the trained network there."),
     ] = None,
     log: Log = None,
     json: Json = False,

@@ -4,6 +4,7 @@ Seconds are estimated from trainings that this machine made before: they grow wi
 is trained and judged on.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Literal
 from regnetlab.errors import InputError
 from regnetlab.training.budget import Budget, Recipe
 
+SIZES = {"small": 0.5, "medium": 1.0, "large": 2.0}
+"""The family's networks by the share of the study's flops or latency."""
 _FORWARD = 1 / 3
 """The share of a training image's time that an image takes which is only judged."""
 _IN_USE = 0.9
@@ -100,13 +103,20 @@ def effort(
         enough = _ENOUGH_EPOCHS if epochs is None else epochs
         if possible >= enough or (candidates, rates, seeds) == _TRIED[-1]:
             if possible < least:
-                minutes = (least * each / workers + _WRITING) / _IN_USE / 60
+                minutes = math.ceil(least_seconds(seconds, workers, least) / 60)
                 raise InputError(
                     f"{max(left, 0) / 60:.1f} minutes are too few to train a family",
-                    f"{least} epochs of each network take about {minutes:.0f} minutes here",
+                    f"{least} epochs of each network take about {minutes} minutes here",
                 )
             return Effort(candidates, tuple(lr * each for each in rates), seeds, epochs or possible)
     raise AssertionError("the last one returns or raises")
+
+
+def least_seconds(seconds: Mapping[str, float], workers: int, epochs: int = LEAST_EPOCHS) -> float:
+    """What the least family takes; ``seconds`` as for ``effort``."""
+    candidates, rates, seeds = _TRIED[-1]
+    each = _epochs_trained(seconds, candidates, len(rates), seeds)
+    return (epochs * each / workers + _WRITING) / _IN_USE
 
 
 def networks_to_draw(seconds: float, left: float, workers: int) -> int:

@@ -22,7 +22,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.space import SPACES
-from regnetlab.study.effort import Clock
+from regnetlab.study.effort import LEAST_DRAWN, SIZES, Clock, images_of, least_seconds
 from regnetlab.study.new_for_data import LEAST_STEPS, budget_for, suited
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Draw, Plan, Running
@@ -291,13 +291,15 @@ def _chosen(
     rung = rungs[place]
     walk = next((each for each in WALKS if networks(rung, len(each)) >= _ENOUGH), WALKS[-1])
     n = networks(rung, len(walk))
-    if n < _FEWEST:
-        needed = _FEWEST * len(walk) * rung.seconds / workers / _ENDS_EARLY / WALK_SHARE / 60
+    walking = _FEWEST * len(walk) * rung.seconds / workers / _ENDS_EARLY
+    needed = max(walking, _least_family(plan, rung, workers, outline)) / WALK_SHARE
+    if n < _FEWEST or (clock.minutes is not None and needed > clock.left):
+        enough = math.ceil(needed / 60 / (1 - 2 * _LADDER_SHARE)) + 1
         raise InputError(
             f"{clock.minutes:g} minutes are too few: a training of {rung.budget.steps} steps takes"
-            f" {rung.seconds:.1f} s here, and {_FEWEST} networks of {len(walk)} spaces are the least",
-            f"give about {math.ceil(needed / (1 - 2 * _LADDER_SHARE)) + 1} minutes, or smaller networks"
-            " with --flops",
+            f" {rung.seconds:.1f} s here; {_FEWEST} networks of {len(walk)} spaces, and one of each size"
+            " trained to the end, are the least",
+            f"give about {enough} minutes, or smaller networks with --flops",
         )
     median = float(np.median(rung.errors))
     margin = max((each for each in _MARGINS if each <= median / 10), default=_MARGINS[0])
@@ -309,6 +311,14 @@ def _chosen(
         terms=Terms(margin=margin, walk=True),
     )
     return Explored(found, tuple(_lines(found, rungs, rung, outline, of_regime, clock, workers)))
+
+
+def _least_family(plan: Plan, rung: Rung, workers: int, outline: Outline) -> float:
+    """Seconds of the least family, by the trainings of the ladder."""
+    last = replace(rung.budget, images=outline.train, epochs=1, validation=outline.validation)
+    medium = rung.seconds / images_of(rung.budget, plan.recipe) * images_of(last, plan.recipe)
+    drawn = LEAST_DRAWN * (sum(SIZES.values()) - 1) * rung.seconds / workers
+    return drawn + least_seconds({name: share * medium for name, share in SIZES.items()}, workers)
 
 
 def _lines(

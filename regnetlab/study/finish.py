@@ -33,6 +33,7 @@ from regnetlab.study.baselines import (
 )
 from regnetlab.study.effort import (
     AUGMENTS,
+    SIZES,
     Augment,
     Clock,
     Effort,
@@ -50,8 +51,6 @@ from regnetlab.training.budget import COMPLETE, Budget, Score, mean_error
 from regnetlab.trials.job import DERIVED, FINISHED, Job, training_seed
 from regnetlab.trials.terms import Terms
 
-SIZES = {"small": 0.5, "medium": 1.0, "large": 2.0}
-"""The family's networks by the share of the study's flops or latency."""
 HAND_DESIGNED = ("resnet18", "densenet121", "vgg11")
 """What the family is compared with, as many of the first as there are candidates."""
 _LARGEST_OF_TIME = 20.0  # times the time that a training is expected to take ends it
