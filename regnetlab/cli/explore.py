@@ -61,7 +61,7 @@ def explore(
     from regnetlab.study.explore import WalkClock
     from regnetlab.study.finish import finish as finished  # torch
     from regnetlab.study.finish_files import check_folder
-    from regnetlab.study.observer import Observers
+    from regnetlab.study.observer import Observers, Once
     from regnetlab.study.plan_file import load_plan, parse_plan
     from regnetlab.study.run import run_study
     from regnetlab.study.session import Options
@@ -79,7 +79,8 @@ def explore(
     check_folder(output)
     spent = _Spent(path.parent / "explore.json")
     clock = Clock(minutes, spent.seconds)
-    with make_progress(study, progress) as observer:
+    with make_progress(study, progress) as display:
+        observer = Once(display)
         if path.exists():
             plan = load_plan(path)
             _check_same(plan, source, path)

@@ -51,7 +51,7 @@ from regnetlab.training.budget import COMPLETE, Budget, Score, mean_error
 from regnetlab.trials.job import DERIVED, FINISHED, Job, training_seed
 from regnetlab.trials.terms import Terms
 
-HAND_DESIGNED = ("resnet18", "densenet121", "vgg11")
+HAND_DESIGNED = ("resnet18", "vgg11_bn", "densenet_small")
 """What the family is compared with, as many of the first as there are candidates."""
 _LARGEST_OF_TIME = 20.0  # times the time that a training is expected to take ends it
 

@@ -75,6 +75,19 @@ class Observers(Observer):
             each.on_note(text)
 
 
+class Once(Observers):
+    """Passes everything on, but no note that was passed on before: stages of one command say some alike."""
+
+    def __init__(self, observer: Observer) -> None:
+        super().__init__(observer)
+        self._said: set[str] = set()
+
+    def on_note(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            super().on_note(text)
+
+
 class Log(Observer):
     """Writes each event with ``write`` (``log_writer``)."""
 

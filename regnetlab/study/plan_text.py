@@ -37,7 +37,7 @@ def plan_toml(plan: Plan) -> str:
         "budget": {**_fields(plan.budget), "seeds": plan.seeds, "repeated": plan.repeated},
         "recipe": _fields(plan.recipe),
         "derive": {"n": plan.derived, "force": plan.derive_forced},
-        "compare": _fields(plan.terms),
+        "compare": {key: value for key, value in _fields(plan.terms).items() if key != "walk" or value},
         "run": _told(plan.running),
     }
     if plan.baselines is not None:
