@@ -90,6 +90,7 @@ def document(found: "Finished") -> dict[str, Any]:
             each.model_dump(mode="json", exclude={"test"}) | {"test_images": found.test_images}
             for each in found.networks
         ],
+        "difference": found.difference,
         "baselines": [each.model_dump(mode="json") for each in found.baselines],
     }
 
@@ -125,4 +126,6 @@ def print_finished(found: "Finished") -> None:
             f" ({used.interval[0]:.1f} to {used.interval[1]:.1f}% with 95%); {used.model}"
         )
     )
+    if found.beside_hand_designed:
+        echo(filled(found.beside_hand_designed))
     echo(f"\nwrote {found.folder}/")

@@ -34,6 +34,7 @@ from regnetlab.study.results import (
     study_steps,
     study_trials,
 )
+from regnetlab.study.stages import walked_jobs
 from regnetlab.trials.csv_tables import BASELINES
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
@@ -80,7 +81,7 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
     return _content(
         trials,
         Origin(plan.name, _lead(plan, trials.frame), plan.name, plan, readable(recorded(plan))),
-        planned=sum(draw.n for draw in plan.draws) + plan.derived,
+        planned=_planned(plan) + plan.derived,
         terms=terms,
         baselines=compared_with_baselines(plan),
         searches=[against_random(each, trials, trials.guess) for each in own_searches(plan)],
@@ -129,6 +130,13 @@ def _content(trials: Trials, origin: Origin, planned: int, terms: Terms, **resul
         derived_errors(derived, compared.spaces, terms.margin) if len(derived) else None,
         **results,
     )
+
+
+def _planned(plan: Plan) -> int:
+    """Networks of all spaces that are to be trained; of a walk as far as it did not end before."""
+    if plan.terms.walk:
+        return len({(job.space, job.index) for job in walked_jobs(plan)})
+    return sum(draw.n for draw in plan.draws)
 
 
 def _fidelity(plan: Plan, margin: float) -> Fidelity | None:

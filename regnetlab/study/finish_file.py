@@ -32,6 +32,7 @@ _Percent = Annotated[float, Field(ge=0, le=100)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Positive = Annotated[float, Field(ge=0)]
 _Interval = Annotated[tuple[_Percent, _Percent], Strict(False)]
+_Difference = Annotated[tuple[float, float, float], Strict(False)]
 _Errors = Annotated[_Many[_Percent], Field(min_length=1, max_length=1_000)]
 
 
@@ -142,7 +143,11 @@ class Mistake(_Part):
 
 
 class Finished(_Part):
-    """What a finished study came to. ``folder`` is as the user named it, ``use`` the network to take."""
+    """What a finished study came to. ``folder`` is as the user named it, ``use`` the network to take.
+
+    ``difference`` is the mean test error of the network in use less that of the first baseline, in points,
+    with the ends of its 95% interval over seeds and images.
+    """
 
     version: Literal[1] = 1
     folder: _Text
@@ -151,6 +156,7 @@ class Finished(_Part):
     test_images: _Count
     networks: Annotated[_Many[Member], Field(min_length=1, max_length=20)]
     baselines: Annotated[_Many[Baseline], Field(max_length=100)] = ()
+    difference: _Difference | None = None
     mistakes: Annotated[_Many[Mistake], Field(max_length=100)] = ()
     space: _Name
     law: _Text
@@ -171,6 +177,18 @@ class Finished(_Part):
     def used(self) -> Member:
         """The network to take."""
         return next(each for each in self.networks if each.name == self.use)
+
+    @property
+    def beside_hand_designed(self) -> str:
+        """How the network in use compares with the tuned hand-designed one; empty without one."""
+        if not self.baselines or self.difference is None:
+            return ""
+        other, (points, low, high) = self.baselines[0], self.difference
+        claim = (
+            "the hand-designed one is better" if low > 0 else "ours is better" if high < 0 else "undecided"
+        )
+        ends = f"{points:+.2f} points, {low:+.2f} to {high:+.2f}".replace("-", "−")
+        return f"Beside {other.name} of about that size, tuned alike: {claim} ({ends})"
 
 
 def finish_path(plan: Plan) -> Path:

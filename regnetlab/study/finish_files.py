@@ -1,10 +1,12 @@
 """What a finished study leaves: the folder of networks, and finish.json for the report."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import torch
 
 from regnetlab.errors import InputError
@@ -75,6 +77,7 @@ def write_finish(session: Session, setting: Setting, family: Family, folder: Pat
         test_images=len(session.data.test),
         networks=tuple(members),
         baselines=tuple(baselines),
+        difference=_difference(family, ahead[use]),
         mistakes=tuple(_mistakes(session, judged[use])),
         space=accepted(session.plan).name,
         law=law,
@@ -172,6 +175,24 @@ def _baseline(family: Family, contender: Contender) -> Baseline:
         interval=wilson(round(error / 100 * len(right)), len(right)),
         seeds=tuple(_test_errors(family, contender)),
     )
+
+
+def _difference(family: Family, used: Contender) -> tuple[float, float, float] | None:
+    """In mean test error, of the network in use less the hand-designed one."""
+    from regnetlab.analysis.statistics.error_difference import over_seeds_and_images
+
+    others = [each for each in family.contenders if each.group not in family.ours]
+    if not others:
+        return None
+    right = [
+        np.array([unpack(score.correct) for _, score in family.trainings[each.model] if score.correct])
+        for each in (others[0], used)
+    ]
+    if not all(len(each) for each in right):
+        return None
+    found = over_seeds_and_images(*right)
+    ends = (found.estimate, found.low, found.high)
+    return ends if all(map(math.isfinite, ends)) else None
 
 
 def _to_use(members: Sequence[Member]) -> str:
