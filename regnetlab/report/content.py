@@ -31,14 +31,14 @@ from regnetlab.study.results import (
     study_fidelity,
     study_latency,
     study_retrained,
+    study_so_far,
     study_steps,
     study_trials,
 )
-from regnetlab.study.stages import walked_jobs
 from regnetlab.trials.csv_tables import BASELINES
 from regnetlab.trials.error_units import ErrorUnit
 from regnetlab.trials.files import read_trials
-from regnetlab.trials.job import DERIVED
+from regnetlab.trials.job import CHOSEN, DERIVED
 from regnetlab.trials.table import Trials
 from regnetlab.trials.terms import Terms
 
@@ -81,7 +81,7 @@ def study_content(plan: Plan, margin: float | None = None) -> Content:
     return _content(
         trials,
         Origin(plan.name, _lead(plan, trials.frame), plan.name, plan, readable(recorded(plan))),
-        planned=_planned(plan) + plan.derived,
+        planned=_planned(plan),
         terms=terms,
         baselines=compared_with_baselines(plan),
         searches=[against_random(each, trials, trials.guess) for each in own_searches(plan)],
@@ -133,10 +133,12 @@ def _content(trials: Trials, origin: Origin, planned: int, terms: Terms, **resul
 
 
 def _planned(plan: Plan) -> int:
-    """Networks of all spaces that are to be trained; of a walk as far as it did not end before."""
-    if plan.terms.walk:
-        return len({(job.space, job.index) for job in walked_jobs(plan)})
-    return sum(draw.n for draw in plan.draws)
+    """Networks that are to be trained; of a walk as far as it did not end before."""
+    if not plan.terms.walk:
+        return sum(draw.n for draw in plan.draws) + plan.derived
+    state, _ = study_so_far(plan)
+    known = {(job.space, job.index) for job in state.jobs if job.space not in CHOSEN}
+    return len(known) + (0 if state.derived else plan.derived)
 
 
 def _fidelity(plan: Plan, margin: float) -> Fidelity | None:

@@ -107,8 +107,10 @@ def finish(
     check_folder(folder)
     if (options.executor or plan.running.executor) == "dask":
         raise InputError("finish trains on this machine", "leave out --executor dask, and [run] executor")
-    prepared = prepare(plan, options)
     weights = plan.folder.absolute() / "weights"
+    if weights.is_symlink():  # it may have come with the study
+        raise InputError(f"{weights} is a link, which may lead anywhere", "put a folder in its place")
+    prepared = prepare(plan, options)
     prepared = replace(prepared, setting=replace(prepared.setting, weights=weights))
     with open_session(prepared, options, observer) as session:
         try:

@@ -171,6 +171,15 @@ def test_what_can_not_be_is_refused_before_anything_is_trained(
     assert not (tmp_path / "family").exists()
 
 
+def test_a_link_in_place_of_the_weights_is_not_followed(plan: Plan, data_dir: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (plan.folder / "weights").symlink_to(elsewhere)
+    with pytest.raises(InputError, match="weights is a link"):
+        _finished(plan, data_dir, tmp_path / "family")
+    assert not any(elsewhere.iterdir())
+
+
 def test_too_little_time_is_refused(plan: Plan, data_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="too few to train a family"):
         finish(plan, inline(data_dir), Heard(), tmp_path / "family", Clock(0.1))
