@@ -1,6 +1,7 @@
 """``regnetlab explore``."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,7 +59,8 @@ def explore(
     from regnetlab.cli.progress import FORMS, make_progress
     from regnetlab.files import write_atomically
     from regnetlab.study.effort import Clock
-    from regnetlab.study.explore import WalkClock
+    from regnetlab.study.examples import new_study
+    from regnetlab.study.explore import Spending, WalkClock, keep_spent, spent_before
     from regnetlab.study.finish import finish as finished  # torch
     from regnetlab.study.finish_files import check_folder
     from regnetlab.study.observer import Observers, Once
@@ -73,19 +75,20 @@ def explore(
     source = f"folder:{data}" if Path(data).expanduser().is_dir() else data
     study = name or _name(data)
     path = Path("studies") / study / "study.toml"
+    if not path.exists():
+        new_study(study)  # refuses a name that can't be one
     options = Options(
         executor, workers, device, data_dir, kernels, skip_unreadable=skip_unreadable, listener=listener()
     )
     check_folder(output)
-    spent = _Spent(path.parent / "explore.json")
-    clock = Clock(minutes, spent.seconds)
+    clock = Clock(minutes, spent_before(path.parent))
     with make_progress(study, progress) as display:
         observer = Once(display)
         if path.exists():
             plan = load_plan(path)
             _check_same(plan, source, path)
             observer.on_note(
-                f"going on with {path}: {spent.seconds / 60:.1f} of {minutes:g} minutes were used before"
+                f"going on with {path}: {clock.spent / 60:.1f} of {minutes:g} minutes were used before"
             )
         else:
             how = reading(source, skip_unreadable=skip_unreadable, group_by=group_by, split=_split(source))
@@ -98,22 +101,23 @@ def explore(
             plan = load_plan(path)
             observer.on_note(f"wrote {path}")
         if plan_only:
-            spent.keep(clock.spent)
+            keep_spent(path.parent, clock)
             if json:
                 print_json({"study": study, "file": str(path), "plan": path.read_text(encoding="utf-8")})
             else:
-                print_next([f"explore {data} --minutes {minutes:g}"])
+                print_next([shlex.join(_again(data, minutes, name, output))])
             return
         try:
             ends = WalkClock(clock, [draw.space.name for draw in (plan.stated or plan.draws)[1:]])
-            watched = Observers(observer, *([] if log is None else [tensorboard_log(log, path.parent)]))
+            logs = [] if log is None else [tensorboard_log(log, path.parent)]
+            watched = Observers(observer, Spending(path.parent, clock), *logs)
             state = run_study(plan, options, watched, ends)
             whole = not state.missing
             plan = load_plan(path)
             if whole:
                 whole = finished(plan, options, watched, output, clock, (), final_epochs)
         finally:
-            spent.keep(clock.spent)
+            keep_spent(path.parent, clock)
         page = _report(plan)
     if json:
         print_json(_document(plan, output))
@@ -126,31 +130,11 @@ def explore(
         print_next([f"predict {output} IMAGE…"])
 
 
-class _Spent:
-    """The seconds that earlier calls used, in a file beside the study's."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.seconds = self._read()
-
-    def _read(self) -> float:
-        from json import loads
-
-        from regnetlab.files import read_foreign
-
-        try:
-            seconds = loads(read_foreign(self._path, 10_000))["seconds"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return 0.0
-        return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < 1e9 else 0.0
-
-    def keep(self, seconds: float) -> None:
-        from json import dumps
-
-        from regnetlab.files import write_atomically
-
-        if self._path.parent.is_dir():
-            write_atomically(self._path, dumps({"seconds": round(seconds, 1)}) + "\n")
+def _again(data: str, minutes: float, name: str | None, output: Path) -> list[str]:
+    """The command that goes on."""
+    named = [] if name is None else ["--name", name]
+    where = [] if output == Path("family") else ["-o", str(output)]
+    return ["explore", data, "--minutes", f"{minutes:g}", *named, *where]
 
 
 def _target(flops: str | None, latency: str | None) -> tuple[str, float] | None:
@@ -238,7 +222,11 @@ def _document(plan: "Plan", output: Path) -> dict[str, Any]:
     from regnetlab.study.results import study_trials
     from regnetlab.study.walk import accepted
 
-    trials, finished = study_trials(plan), read_finished(plan)
+    finished = read_finished(plan)
+    try:
+        trials = study_trials(plan)
+    except InputError:  # interrupted before the first training was over
+        return {"study": plan.name, "walk": [], "space": None, "law": None, "family": [], "folder": None}
     walked = recorded(plan).get("walked") or {}
     took = walked.get("minutes", {})
     steps = [
@@ -274,7 +262,7 @@ def _print(plan: "Plan", page: Path | None) -> None:
     finished = read_finished(plan)
     if finished is not None:
         print_finished(finished)
-    else:
+    elif page is not None:
         best = study_trials(plan).frame.sort_values("error").iloc[0]
         echo(
             filled(

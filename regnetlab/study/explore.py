@@ -1,16 +1,13 @@
 """From images and minutes to the plan of a walk: regime, budget, spaces and networks.
 
-A short ladder of budgets on a few networks of the widest space tells how long a training takes and which
-budget is enough to rank networks. It decides before the first training of the study, and counts for nothing
-else.
+What was measured on a few networks (``short_ladder``) decides before the first training of the study.
 """
 
+import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,21 +16,23 @@ from regnetlab.analysis.guessing import has_learned
 from regnetlab.analysis.statistics.intervals import median_scale
 from regnetlab.analysis.statistics.verdicts import POWER, held_together, networks_needed
 from regnetlab.errors import InputError
+from regnetlab.files import read_foreign, write_atomically
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.space import SPACES
 from regnetlab.study.effort import LEAST_DRAWN, SIZES, Clock, images_of, least_seconds
-from regnetlab.study.new_for_data import LEAST_STEPS, budget_for, suited
+from regnetlab.study.new_for_data import suited
 from regnetlab.study.observer import Observer
-from regnetlab.study.plan import Draw, Plan, Running
+from regnetlab.study.plan import Draw, Plan
 from regnetlab.study.plan_text import plan_toml
-from regnetlab.study.session import Options, open_session, prepare
+from regnetlab.study.session import Options
+from regnetlab.study.short_ladder import SHARE, Rung, short_ladder
 from regnetlab.study.stages import planned_jobs
-from regnetlab.training.budget import WORST, Budget, Score
+from regnetlab.training.budget import MOST_SECONDS
 from regnetlab.training.datasets import Outline
 from regnetlab.training.folders.decode import Reading
 from regnetlab.training.guessing import Guessing
-from regnetlab.trials.job import Job
+from regnetlab.trials.job import Trial
 from regnetlab.trials.terms import Terms
 
 WALKS = (
@@ -46,26 +45,14 @@ FEW_A_CLASS, TOO_FEW_A_CLASS = 20, 5
 """Images of a class below which there is a warning, and below which there is no study."""
 WALK_SHARE = 0.5
 """Of the time, until the walk ends; the family has the rest."""
-_LADDER_SHARE = 0.08
-_LADDER_NETWORKS = 8
-_RUNGS = (1, 2, 4, 8)  # times LEAST_STEPS
 _RANKS_ALIKE = 0.6
 _ENOUGH, _FEWEST, _MOST, _PLENTY = 40, 16, 200, 100  # networks of each space
 _ENDS_EARLY = 1.3  # times the networks that would fit if no step ended before its last look
 _NEAR = (0.8, 1.2)  # a window around the size that was asked for
 _MARGINS = (0.2, 0.5, 1.0)
 _TIMED, _TIMED_SECONDS = 16, 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """A budget of the ladder: seconds of a training, errors by network, and how these rank as those of the
-    largest budget do (Spearman's correlation)."""
-
-    budget: Budget
-    seconds: float
-    errors: Sequence[float]
-    agreement: float = 1.0
+_SPENT = "explore.json"  # beside the study's file
+_KEPT_EVERY = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +133,7 @@ def explored(
     regime, of_regime = _regime(start, target)
     start = replace(start, regime=regime)
     _check_target(start)
-    rungs, guess, workers = _ladder(start, outline, options, observer, clock)
+    rungs, guess, workers = short_ladder(start, outline, options, observer, clock)
     return _chosen(start, rungs, guess, workers, clock, outline, of_regime)
 
 
@@ -200,64 +187,8 @@ def _check_target(plan: Plan) -> None:
     try:
         planned_jobs(plan)
     except InputError as error:
-        size = "--flops or --latency" if "flops" in plan.regime.windows or plan.regime.latency else "--flops"
-        raise InputError(f"no walk at {plan.regime.text}: {error.what}", f"choose another {size}") from None
-
-
-def rung_budget(example: Budget, outline: Outline, steps: int) -> Budget:
-    """So many optimiser steps on as many of the images as they can see."""
-    wanted = replace(example, images=steps * example.batch_size, epochs=1)
-    return replace(budget_for(wanted, outline), time_limit=max(example.time_limit, 600.0))
-
-
-def _ladder(
-    plan: Plan, outline: Outline, options: Options, observer: Observer, clock: Clock
-) -> tuple[list[Rung], Guessing, int]:
-    """Some networks at budgets that double, as long as its share of the time allows."""
-    budgets = [rung_budget(plan.budget, outline, LEAST_STEPS * each) for each in _RUNGS]
-    jobs = planned_jobs(replace(plan, draws=_draws(plan, WALKS[0][:1], _LADDER_NETWORKS)))
-    ends = clock.left * (1 - _LADDER_SHARE)
-    rungs: list[Rung] = []
-    with TemporaryDirectory(prefix="regnetlab-") as folder:
-        running = Running(storage=str(Path(folder) / "ladder.db"))
-        adhoc = replace(plan, name="ladder", folder=Path(folder), budget=budgets[-1], draws=())
-        adhoc = replace(adhoc, running=running, adhoc=True, images_stated=True)
-        prepared = prepare(adhoc, options)
-        workers = prepared.request.workers or 1
-        with open_session(prepared, options, observer) as session:
-            observer.on_note(f"measuring this machine with {len(jobs)} networks of {WALKS[0][0]}")
-            for budget in budgets:
-                before = clock.left
-                here = [replace(job, budget=budget, space=f"{budget.steps} steps") for job in jobs]
-                session.observer.on_begin(here, session.scores())
-                session.train(here)
-                scores = session.scores()
-                if any(job.identity not in scores for job in here):
-                    raise KeyboardInterrupt
-                rungs.append(_rung(budget, here, scores))
-                if clock.left - 2 * (before - clock.left) < ends:
-                    break
-        guess = prepared.data.guessing(plan.budget.validation)
-    return _agreeing(rungs), guess, workers
-
-
-def _rung(budget: Budget, jobs: Sequence[Job], scores: Mapping[str, Score]) -> Rung:
-    found = [scores[job.identity] for job in jobs]
-    errors = [WORST if each.error is None else each.error for each in found]
-    return Rung(budget, fmean(each.seconds for each in found), errors)
-
-
-def _agreeing(rungs: Sequence[Rung]) -> list[Rung]:
-    from scipy import stats
-
-    last = rungs[-1].errors
-
-    def agreement(rung: Rung) -> float:
-        if len({*rung.errors}) == 1 or len({*last}) == 1:  # no ranks; as alike as can be where both have none
-            return float(rung.errors == last)
-        return float(stats.spearmanr(rung.errors, last).statistic)
-
-    return [replace(each, agreement=agreement(each)) for each in rungs]
+        hint = "choose another --flops or --latency"
+        raise InputError(f"no walk at {plan.regime.text}: {error.what}", hint) from None
 
 
 def _chosen(
@@ -294,7 +225,7 @@ def _chosen(
     walking = _FEWEST * len(walk) * rung.seconds / workers / _ENDS_EARLY
     needed = max(walking, _least_family(plan, rung, workers, outline)) / WALK_SHARE
     if n < _FEWEST or (clock.minutes is not None and needed > clock.left):
-        enough = math.ceil(needed / 60 / (1 - 2 * _LADDER_SHARE)) + 1
+        enough = math.ceil(needed / 60 / (1 - 2 * SHARE)) + 1
         raise InputError(
             f"{clock.minutes:g} minutes are too few: a training of {rung.budget.steps} steps takes"
             f" {rung.seconds:.1f} s here; {_FEWEST} networks of {len(walk)} spaces, and one of each size"
@@ -389,3 +320,30 @@ class WalkClock:
         ends = 60 * self._clock.minutes * WALK_SHARE
         until = self._began + max(0.0, ends - self._began) / steps_left
         return now + took > until
+
+
+class Spending(Observer):
+    """Keeps the time that was used, so that an interrupted call goes on with what is left."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder, self._clock = folder, clock
+        self._kept = clock.spent
+
+    def on_finish(self, trial: Trial, replay: str) -> None:
+        if self._clock.spent - self._kept > _KEPT_EVERY:
+            self._kept = self._clock.spent
+            keep_spent(self._folder, self._clock)
+
+
+def spent_before(folder: Path) -> float:
+    """The seconds that earlier calls used for the study in this folder."""
+    try:
+        seconds = json.loads(read_foreign(folder / _SPENT, 10_000))["seconds"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return 0.0
+    return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < MOST_SECONDS else 0.0
+
+
+def keep_spent(folder: Path, clock: Clock) -> None:
+    """Keep the seconds that were used so far."""
+    write_atomically(folder / _SPENT, json.dumps({"seconds": round(clock.spent, 1)}) + "\n")

@@ -14,15 +14,13 @@ Everything is kept in the study's store, so a run that was interrupted goes on.
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.study.baselines import (
     Baselines,
     Contender,
@@ -31,9 +29,16 @@ from regnetlab.study.baselines import (
     go_on,
     tuning_jobs,
 )
+from regnetlab.study.candidates import (
+    begin_hint,
+    best_of,
+    candidates,
+    hand_designed_of,
+    medium_trainings,
+    named,
+)
 from regnetlab.study.effort import (
     AUGMENTS,
-    SIZES,
     Augment,
     Clock,
     Effort,
@@ -43,30 +48,24 @@ from regnetlab.study.effort import (
     seeds_for,
 )
 from regnetlab.study.observer import Observer
-from regnetlab.study.plan import BaselinesSection, Draw, Plan
+from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.study.session import Options, Session, open_session, prepare
-from regnetlab.study.stages import planned_jobs, study_state
-from regnetlab.study.walk import accepted
-from regnetlab.training.budget import COMPLETE, Budget, Score, mean_error
-from regnetlab.trials.job import DERIVED, FINISHED, Job, training_seed
-from regnetlab.trials.terms import Terms
+from regnetlab.study.stages import study_state
+from regnetlab.training.budget import COMPLETE, MOST_SECONDS, Budget, Score
+from regnetlab.trials.job import FINISHED, Job, training_seed
 
-HAND_DESIGNED = ("resnet18", "vgg11_bn", "densenet_small")
-"""What the family is compared with, as many of the first as there are candidates."""
 _LARGEST_OF_TIME = 20.0  # times the time that a training is expected to take ends it
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The networks that were trained last: contenders by name, and the trainings of each with their scores.
+    """The networks that were trained last, and by model their trainings with scores.
 
-    ``chosen`` are learning rates by model; those that are ``ours`` go into the folder.
+    Contenders whose group is among ``ours`` go into the folder; the others were designed by hand.
     """
 
-    plan: Plan
     effort: Effort
     contenders: Sequence[Contender]
-    chosen: Mapping[str, float]
     trainings: Mapping[str, Sequence[tuple[Job, Score]]]
     ours: Sequence[str]
     augment: str
@@ -125,177 +124,109 @@ def _trained(
     session: Session, clock: Clock, models: Sequence[str], epochs: int | None, workers: int
 ) -> Family:
     plan, note = session.plan, session.observer.on_note
-    kept = session.store.fact("finish")
     if models:
-        found = _named(plan, models)
+        found = named(plan, models)
     else:
-        if "drawn" not in kept:
-            usual = _seconds(session, plan, _medium(session)) * images_of(plan.budget, plan.recipe)
-            kept = {"drawn": networks_to_draw(usual, clock.left, workers)}
-            session.store.keep("finish", kept)
-        found = dict(_candidates(session, kept["drawn"]))
-    tested = _tested_key(plan, found)
-    if kept.get("key") != tested or (epochs not in (None, kept["effort"]["epochs"])):
-        _check_not_used(session, kept, tested)
-        seconds = {name: _seconds(session, plan, jobs) for name, jobs in found.items()}
-        per_epoch = {
-            name: each * images_of(_last_budget(session, 1), plan.recipe) for name, each in seconds.items()
-        }
-        chosen = effort(per_epoch, clock.left, workers, plan.recipe.lr, epochs)
-        drawn = {"drawn": kept["drawn"]} if "drawn" in kept else {}
-        kept = drawn | {"key": tested, "effort": asdict(chosen), "seconds": per_epoch}
-        session.store.keep("finish", kept)
+        found = candidates(session, _drawn(session, clock, workers))
+        _train(session, [job for jobs in found.values() for job in jobs])
+    key = _key(plan, found)
+    kept = _settled(session, key, found, clock, epochs, workers)
     seconds, chosen = kept["seconds"], Effort(**{**kept["effort"], "rates": tuple(kept["effort"]["rates"])})
-    longest = max(seconds.values()) * chosen.epochs
-    budget = replace(
-        _last_budget(session, chosen.epochs),
-        time_limit=max(plan.budget.time_limit, _LARGEST_OF_TIME * longest),
-    )
+    budget = _last_budget(session, chosen.epochs)
+    expected = _LARGEST_OF_TIME * max(seconds.values()) * chosen.epochs
+    budget = replace(budget, time_limit=min(max(budget.time_limit, expected), MOST_SECONDS))
     note(
-        f"the family: {chosen.candidates} candidates of each size at {len(chosen.rates)} learning rates,"
-        f" {chosen.epochs} epochs of {budget.images:,} images"
+        f"the family: {_counted(chosen.candidates, 'candidate')} of each size,"
+        f" {_counted(len(chosen.rates), 'learning rate')}, {chosen.epochs} epochs of {budget.images:,} images"
     )
     section = BaselinesSection((), lr=chosen.rates, seeds=chosen.seeds, regnets=0)
     last = replace(plan, budget=budget, baselines=section)
     contenders = [
-        as_contender(
-            last, f"{name} {place}" if chosen.candidates > 1 and not models else name, job.model, name
-        )
+        as_contender(last, f"{name} {place}", job.model, name)
         for name, jobs in found.items()
-        for place, job in enumerate(_best(session, jobs, chosen.candidates), 1)
+        for place, job in enumerate(best_of(session, jobs, chosen.candidates), 1)
     ]
     middle = next((each for each in contenders if each.group == "medium"), contenders[0])
     augment = _augment(session, last, middle)
     last = replace(last, recipe=replace(last.recipe, augment=augment))
-    contenders += _hand_designed(session, last, middle.flops, chosen.candidates)
+    contenders += hand_designed_of(session, last, middle.flops, chosen.candidates)
     tuning = tuning_jobs(last, contenders)
     scores = _train(session, tuning)
     rates = go_on(contenders, [(job, scores[job.identity]) for job in tuning])
-    gone = {each.group for each in contenders if each.model in rates}
-    if missing := [name for name in found if name not in gone]:
-        raise InputError(
-            f"every training of {', '.join(missing)} failed", "look at the store: regnetlab status"
-        )
-    if "seeds" not in kept:
-        kept = {**kept, "seeds": seeds_for(seconds, chosen, clock.left, workers)}
-        session.store.keep("finish", kept)
-    last = replace(last, baselines=replace(section, seeds=kept["seeds"]))
-    finals = final_jobs(last, Baselines(tuple(contenders), rates))
-    session.store.keep("finish", {**kept, "tested": True})
-    scores = _train(session, finals)
-    by_model: dict[str, list[tuple[Job, Score]]] = {}
-    for job in finals:
-        by_model.setdefault(job.model, []).append((job, scores[job.identity]))
     ahead = [each for each in contenders if each.model in rates]
-    return Family(last, chosen, ahead, rates, by_model, list(found), augment)
-
-
-def _candidates(session: Session, count: int) -> Iterator[tuple[str, list[Job]]]:
-    """Of each size, networks that have an error by the study's own budget; so many are drawn."""
-    drawn: dict[str, list[Job]] = {}
-    for name, factor in SIZES.items():
-        try:
-            drawn[name] = _medium(session) if factor == 1 else _drawn(session, factor, count)
-        except InputError as error:
-            if factor == 1:
-                raise
-            session.observer.on_note(f"no {name} network: {error}")
-    _train(session, [job for jobs in drawn.values() for job in jobs])
-    yield from drawn.items()
-
-
-def _medium(session: Session) -> list[Job]:
-    """The trainings of the accepted space, and of derived RegNets."""
-    plan = session.plan
-    state, space = study_state(plan, session.store), accepted(plan).name
-    jobs = [job for job in state.jobs if job.space in (space, DERIVED) and job.identity in state.scores]
-    if not jobs:
-        raise InputError(f"study {plan.name}: no network of {space} is trained yet", _begin(plan))
-    return jobs
-
-
-def _begin(plan: Plan) -> str:
-    return f"begin with: regnetlab run {plan.name}"
-
-
-def _drawn(session: Session, factor: float, count: int) -> list[Job]:
-    """Networks of the accepted space at so many times the study's flops, and RegNets if a law is shown."""
-    from regnetlab.analysis.derive import derive_regnets
-    from regnetlab.study.results import study_trials
-    from regnetlab.study.stages import derived_jobs
-
-    plan = replace(
-        session.plan,
-        regime=scaled(session.plan.regime, factor),
-        terms=Terms(),
-        stated=(),
-        left_out=(),
-        ended=(),
-    )
-    jobs = planned_jobs(replace(plan, draws=(Draw(accepted(session.plan), count),), seeds=1, derived=0))
-    with suppress(InputError):  # without evidence for a law there are none
-        law = study_trials(session.plan)
-        jobs += derived_jobs(plan, derive_regnets(law, count // 3, plan.template, plan.regime, plan.ranges))
-    return [replace(job, space=FINISHED, replicate=0) for job in jobs]
-
-
-def scaled(regime: Regime, factor: float) -> Regime:
-    """The regime with all its windows at so many times their values."""
-    windows: dict[str, Any] = {
-        name: Window(window.low * factor, window.high * factor, window.unit)
-        for name, window in regime.windows.items()
-    }
-    return replace(regime, **windows)
-
-
-def _named(plan: Plan, models: Sequence[str]) -> dict[str, list[Job]]:
-    """The networks that were named, by a name that a folder can have."""
-    from regnetlab.models.summary import summarise
-    from regnetlab.study.members import member
-
-    found: dict[str, list[Job]] = {}
-    for number, text in enumerate(models, 1):
-        model = member(plan, text)
-        counts = summarise(model, plan.template)
-        seed = training_seed(plan.seed, model.text, 0)
-        short = "".join(c if c.isalnum() else "-" for c in text).strip("-")
-        name = short if 0 < len(short) <= 40 and short not in found else f"network{number}"
-        job = plan.job(
-            model.text,
-            seed,
-            space=FINISHED,
-            index=number,
-            flops=counts.flops,
-            params=counts.params,
-            acts=counts.acts,
+    if missing := {*found} - {each.group for each in ahead}:
+        raise InputError(
+            f"every training of {', '.join(sorted(missing))} failed", f"look: regnetlab status {plan.name}"
         )
-        found[name] = [job]
-    return found
+    seeds = kept.get("seeds") or seeds_for(seconds, chosen, clock.left, workers)
+    _keep(session, key, {**kept, "seeds": seeds, "tested": True})
+    finals = final_jobs(
+        replace(last, baselines=replace(section, seeds=seeds)), Baselines(tuple(contenders), rates)
+    )
+    scores = _train(session, finals)
+    trainings: dict[str, list[tuple[Job, Score]]] = {}
+    for job in finals:
+        trainings.setdefault(job.model, []).append((job, scores[job.identity]))
+    return Family(chosen, ahead, trainings, list(found), augment)
 
 
-def _best(session: Session, jobs: Sequence[Job], most: int) -> list[Job]:
-    """The networks with the least mean error, or the first ones where none has any."""
-    scores = session.scores()
-    errors: dict[str, list[float | None]] = {}
-    first: dict[str, Job] = {}
-    for job in jobs:
-        first.setdefault(job.model, job)
-        if job.identity in scores:
-            errors.setdefault(job.model, []).append(scores[job.identity].error)
-    means = {model: mean_error(found) for model, found in errors.items()}
-    ranked = sorted((mean, model) for model, mean in means.items() if mean is not None)
-    return [first[model] for _, model in ranked[:most]] or list(first.values())[:most]
+def _drawn(session: Session, clock: Clock, workers: int) -> int:
+    """How many networks are drawn for another size; decided once."""
+    kept = session.store.fact("finish")
+    if "drawn" not in kept:
+        seconds = _seconds(session, medium_trainings(session))
+        each = seconds * images_of(session.plan.budget, session.plan.recipe)
+        kept = {**kept, "drawn": networks_to_draw(each, clock.left, workers)}
+        session.store.keep("finish", kept)
+    return int(kept["drawn"])
 
 
-def _seconds(session: Session, plan: Plan, jobs: Sequence[Job]) -> float:
+def _settled(
+    session: Session,
+    key: str,
+    found: Mapping[str, Sequence[Job]],
+    clock: Clock,
+    epochs: int | None,
+    workers: int,
+) -> Mapping[str, Any]:
+    """What time allows for this family, decided once, and kept until then and after.
+
+    Raises:
+        InputError: The time is too short, or the family was judged on the test split with other epochs.
+    """
+    plan = session.plan
+    kept: Mapping[str, Any] = session.store.fact("finish").get("families", {}).get(key, {})
+    if kept and epochs in (None, kept["effort"]["epochs"]):
+        return kept
+    if kept.get("tested"):
+        raise InputError(
+            f"study {plan.name} has this family with {kept['effort']['epochs']} epochs, judged on the test"
+            " split already",
+            "leave out --final-epochs to go on with it: a new choice now would know the test errors",
+        )
+    an_epoch = images_of(_last_budget(session, 1), plan.recipe)
+    seconds = {name: an_epoch * _seconds(session, jobs) for name, jobs in found.items()}
+    chosen = effort(seconds, clock.left, workers, plan.recipe.lr, epochs)
+    kept = {"effort": asdict(chosen), "seconds": seconds}
+    _keep(session, key, kept)
+    return kept
+
+
+def _keep(session: Session, key: str, family: Mapping[str, Any]) -> None:
+    kept = session.store.fact("finish")
+    session.store.keep("finish", {**kept, "families": {**kept.get("families", {}), key: dict(family)}})
+
+
+def _seconds(session: Session, jobs: Sequence[Job]) -> float:
     """Seconds a training image of these networks, as measured, or as others of the study suggest."""
-    scores, per_image = session.scores(), images_of(plan.budget, plan.recipe)
+    plan, scores = session.plan, session.scores()
+    per_image = images_of(plan.budget, plan.recipe)
     took = [scores[job.identity].seconds for job in jobs if _complete(scores, job)]
     if took:
         return median(took) / per_image
     others = [job for job in study_state(plan, session.store).jobs if _complete(scores, job) and job.flops]
     if not others:
-        raise InputError(f"study {plan.name}: no network has an error yet", _begin(plan))
+        raise InputError(f"study {plan.name}: no network has an error yet", begin_hint(plan))
     a_flop = median(scores[job.identity].seconds / job.flops for job in others)
     return a_flop * jobs[0].flops / per_image
 
@@ -353,18 +284,6 @@ def simplest_of_best(errors: Mapping[Augment, float], images: int) -> Augment:
     return next(name for name, error in errors.items() if error <= allowed)
 
 
-def _hand_designed(session: Session, last: Plan, flops: int, most: int) -> list[Contender]:
-    """Hand-designed networks of these flops, as many as there are candidates of a size; one group."""
-    found = []
-    for name in HAND_DESIGNED[:most]:
-        text = f"{name}@{format_count(float(f'{flops:.2g}'))}F"
-        try:
-            found.append(as_contender(last, name, text, "hand-designed"))
-        except InputError as error:
-            session.observer.on_note(f"{name} is left out: {error}")
-    return found
-
-
 def _train(session: Session, jobs: Sequence[Job]) -> Mapping[str, Score]:
     """The scores of these trainings, once all are made."""
     session.observer.on_begin(jobs, session.scores())
@@ -375,21 +294,12 @@ def _train(session: Session, jobs: Sequence[Job]) -> Mapping[str, Score]:
     return scores
 
 
-def _tested_key(plan: Plan, found: Mapping[str, Sequence[Job]]) -> str:
+def _key(plan: Plan, found: Mapping[str, Sequence[Job]]) -> str:
     """What the choices follow from, beside the time."""
-    facts = [
-        plan.budget.facts(),
-        plan.recipe.facts(),
-        {name: [j.identity for j in jobs] for name, jobs in found.items()},
-    ]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    trainings = {name: [job.identity for job in jobs] for name, jobs in found.items()}
+    text = json.dumps([plan.budget.facts(), plan.recipe.facts(), trainings], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _check_not_used(session: Session, kept: Mapping[str, Any], key: str) -> None:
-    """Raise ``InputError`` where the same family was judged on the test split with other epochs."""
-    if kept.get("tested") and kept.get("key") == key:
-        raise InputError(
-            f"study {session.plan.name} has a family of {kept['effort']['epochs']} epochs, judged on the test"
-            " split already",
-            "leave out --final-epochs to go on with it: a new choice now would know the test errors",
-        )
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"

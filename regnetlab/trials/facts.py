@@ -105,6 +105,28 @@ class _Ended(BaseModel):
     of: str
 
 
+class _Effort(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    candidates: Annotated[int, Field(ge=1, le=100)]
+    rates: Annotated[list[float], Field(min_length=1, max_length=20)]
+    seeds: Annotated[int, Field(ge=1, le=100)]
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class _FinishedFamily(BaseModel):
+    model_config = _ANY
+    effort: _Effort
+    seconds: Annotated[dict[str, Annotated[float, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[int | None, Field(ge=1, le=100)] = None
+    tested: bool = False
+
+
+class _Finish(BaseModel):
+    model_config = _ANY
+    drawn: Annotated[int, Field(ge=1, le=1_000)] = 1
+    families: dict[str, _FinishedFamily] = {}
+
+
 class _Lease(BaseModel):
     model_config = _ANY
     holder: str = ""
@@ -123,6 +145,7 @@ _FORMS: Mapping[str, type[BaseModel]] = MappingProxyType(
         "contest": _Contest,
         "latencies": _Latencies,
         "ended": _Ended,
+        "finish": _Finish,
         "lease": _Lease,
     }
 )

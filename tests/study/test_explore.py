@@ -17,9 +17,9 @@ from regnetlab.study.explore import (
     check_images,
     explored,
     finest_difference,
-    rung_budget,
 )
 from regnetlab.study.plan_file import load_plan, parse_plan
+from regnetlab.study.short_ladder import rung_budget
 from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import outline
 from regnetlab.training.folders.decode import Reading

@@ -10,13 +10,14 @@ import pytest
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.regime import Regime, Window
+from regnetlab.study.candidates import HAND_DESIGNED, scaled
 from regnetlab.study.effort import Clock
-from regnetlab.study.finish import FINISHED, finish, scaled, simplest_of_best
+from regnetlab.study.finish import finish, simplest_of_best
 from regnetlab.study.finish_file import read_finished
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training.predicting import load_network
-from regnetlab.trials.job import FINAL
+from regnetlab.trials.job import FINAL, FINISHED
 from tests.study.running import Heard, inline, ran, scores_of
 
 MakeStudy = Callable[..., Path]
@@ -74,7 +75,9 @@ def test_a_family_is_trained_written_and_ready_to_predict(done: Plan) -> None:
     assert 0.4e6 <= small <= 0.6e6
     assert 0.8e6 <= medium <= 1.2e6
     assert 1.6e6 <= large <= 2.4e6
-    assert [each.name for each in found.baselines] == ["resnet18"]
+    assert len(found.baselines) == 1
+    assert found.baselines[0].name in HAND_DESIGNED
+    assert "Beside" in found.beside_hand_designed
     network = load_network(done.folder / "family")
     logits = network.logits(np.zeros((2, 1, 28, 28), np.uint8))
     assert logits.shape == (2, len(network.classes))
