@@ -7,12 +7,13 @@ from typing import Any
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.regime import Regime, Window, format_count
+from regnetlab.spaces.space import DesignSpace
 from regnetlab.study.baselines import Contender, as_contender
 from regnetlab.study.effort import SIZES
 from regnetlab.study.plan import Draw, Plan
 from regnetlab.study.session import Session
 from regnetlab.study.stages import planned_jobs, study_state
-from regnetlab.study.walk import accepted
+from regnetlab.study.walk import accepted, kept_spaces
 from regnetlab.training.budget import mean_error
 from regnetlab.trials.job import DERIVED, FINISHED, Job, training_seed
 from regnetlab.trials.terms import Terms
@@ -67,11 +68,24 @@ def _drawn(session: Session, factor: float, count: int) -> list[Job]:
         left_out=(),
         ended=(),
     )
-    jobs = planned_jobs(replace(plan, draws=(Draw(accepted(session.plan), count),), seeds=1, derived=0))
+    jobs = _first_that_has_some(plan, kept_spaces(session.plan)[::-1], count)
     with suppress(InputError):  # without evidence for a law there are none
         law = study_trials(session.plan)
         jobs += derived_jobs(plan, derive_regnets(law, count // 3, plan.template, plan.regime, plan.ranges))
     return [replace(job, space=FINISHED, replicate=0) for job in jobs]
+
+
+def _first_that_has_some(plan: Plan, spaces: Sequence[DesignSpace], count: int) -> list[Job]:
+    """Networks of the first of these spaces that has so many in the plan's regime.
+
+    A narrow space may have none at another size: RegNets are never very small.
+    """
+    for space in spaces:
+        try:
+            return planned_jobs(replace(plan, draws=(Draw(space, count),), seeds=1, derived=0))
+        except InputError as error:
+            reason = error
+    raise reason
 
 
 def scaled(regime: Regime, factor: float) -> Regime:

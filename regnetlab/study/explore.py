@@ -19,7 +19,7 @@ from regnetlab.errors import InputError
 from regnetlab.files import read_foreign, write_atomically
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window, format_count
-from regnetlab.spaces.space import SPACES
+from regnetlab.spaces.space import REGNET, SPACES
 from regnetlab.study.effort import LEAST_DRAWN, SIZES, Clock, images_of, least_seconds
 from regnetlab.study.new_for_data import suited
 from regnetlab.study.observer import Observer
@@ -132,9 +132,11 @@ def explored(
     )
     regime, of_regime = _regime(start, target)
     start = replace(start, regime=regime)
-    _check_target(start)
+    possible, reason = _possible(start)
+    if reason:
+        observer.on_note(f"the walk ends before {REGNET.name}: {reason}")
     rungs, guess, workers = short_ladder(start, outline, options, observer, clock)
-    return _chosen(start, rungs, guess, workers, clock, outline, of_regime)
+    return _chosen(start, _walks(possible), rungs, guess, workers, clock, outline, of_regime)
 
 
 def _draws(plan: Plan, names: Sequence[str], n: int) -> tuple[Draw, ...]:
@@ -182,17 +184,34 @@ def _latency_model(plan: Plan) -> LatencyModel:
     return fit(groups(LATENCY.frame(rows))[0]).model
 
 
-def _check_target(plan: Plan) -> None:
-    """Raise ``InputError`` where a space has too few networks in the window."""
-    try:
-        planned_jobs(plan)
-    except InputError as error:
-        hint = "choose another --flops or --latency"
-        raise InputError(f"no walk at {plan.regime.text}: {error.what}", hint) from None
+def _possible(plan: Plan) -> tuple[list[str], str]:
+    """The spaces that have networks in the window, and why others don't.
+
+    Raises ``InputError`` where those that leave the widths free have too few.
+    """
+    found, reason = [], ""
+    for draw in plan.draws:
+        try:
+            planned_jobs(replace(plan, draws=(draw,)))
+        except InputError as error:
+            if draw.space.name != REGNET.name:
+                hint = "choose another --flops or --latency"
+                raise InputError(f"no walk at {plan.regime.text}: {error.what}", hint) from None
+            reason = error.what
+        else:
+            found.append(draw.space.name)
+    return found, reason
+
+
+def _walks(possible: Sequence[str]) -> list[tuple[str, ...]]:
+    """The walks over these spaces, the longest first."""
+    shorter = [tuple(name for name in walk if name in possible) for walk in WALKS]
+    return [walk if len(walk) > 1 else (possible[0], possible[-1]) for walk in shorter]
 
 
 def _chosen(
     plan: Plan,
+    walks: Sequence[tuple[str, ...]],
     rungs: Sequence[Rung],
     guess: Guessing,
     workers: int,
@@ -215,12 +234,12 @@ def _chosen(
         ),
         len(rungs) - 1,
     )
-    while place + 1 < len(rungs) and networks(rungs[place + 1], len(WALKS[0])) >= _PLENTY:
+    while place + 1 < len(rungs) and networks(rungs[place + 1], len(walks[0])) >= _PLENTY:
         place += 1
-    while place and networks(rungs[place], len(WALKS[-1])) < _FEWEST:
+    while place and networks(rungs[place], len(walks[-1])) < _FEWEST:
         place -= 1
     rung = rungs[place]
-    walk = next((each for each in WALKS if networks(rung, len(each)) >= _ENOUGH), WALKS[-1])
+    walk = next((each for each in walks if networks(rung, len(each)) >= _ENOUGH), walks[-1])
     n = networks(rung, len(walk))
     walking = _FEWEST * len(walk) * rung.seconds / workers / _ENDS_EARLY
     needed = max(walking, _least_family(plan, rung, workers, outline)) / WALK_SHARE
@@ -279,7 +298,8 @@ def _lines(
         f" with {workers} at once"
     )
     yield f"walk: {' → '.join(names)}, up to {n} networks each; steps end early where they are decided"
-    finest = finest_difference(rung.errors, n, len(names) - 1)
+    an_image = 100 / min(plan.budget.validation, outline.validation)
+    finest = max(finest_difference(rung.errors, n, len(names) - 1), an_image)
     yield (
         f"verdicts: {plan.terms.margin:g} points of error count as no worse; this time finds differences of"
         f" {finest:.1f} points and more ({POWER:.0%} of them), smaller ones may stay undecided"

@@ -113,7 +113,7 @@ def finish(
     prepared = replace(prepared, setting=replace(prepared.setting, weights=weights))
     with open_session(prepared, options, observer) as session:
         try:
-            family = _trained(session, clock, models, epochs, prepared.request.workers or 1)
+            family = _trained(session, clock, models, epochs, prepared.at_once)
         except NotFinishedError:
             return False
         write_finish(session, prepared.setting, family, folder, clock)

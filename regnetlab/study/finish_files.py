@@ -241,7 +241,8 @@ def _how(session: Session, family: Family) -> str:
     tried = f"the {effort.candidates} networks" if several else "the network"
     seeds = fmean(len(each) for each in family.trainings.values())
     return (
-        f"Of each size, {tried} of {space} with the least validation error in short trainings"
+        f"Of each size, {tried} of {space} (of a wider space where it has none of that size) with the least"
+        " validation error in short trainings"
         f" {'were' if several else 'was'} trained for {effort.epochs} epochs with learning rate {rates} and"
         f" augmentation {family.augment}. The best on the validation images was trained {seeds:.0f} times"
         " more, and the training with the least validation error is the one here. The test images were used"

@@ -90,6 +90,11 @@ class Prepared:
     request: Request
     notes: tuple[str, ...]
 
+    @property
+    def at_once(self) -> int:
+        """Trainings at once on this machine."""
+        return 1 if self.executor == "inline" else self.request.workers or 1
+
 
 def prepare(plan: Plan, options: Options) -> Prepared:
     """Load the data and look for device and executor.

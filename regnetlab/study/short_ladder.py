@@ -64,7 +64,6 @@ def short_ladder(
         adhoc = replace(plan, name="ladder", folder=Path(folder), budget=budgets[-1], draws=())
         adhoc = replace(adhoc, running=running, adhoc=True, images_stated=True)
         prepared = prepare(adhoc, options)
-        workers = prepared.request.workers or 1
         with open_session(prepared, options, observer) as session:
             observer.on_note(f"measuring this machine with {len(jobs)} networks of {first.space.name}")
             for budget in budgets:
@@ -79,7 +78,7 @@ def short_ladder(
                 if clock.left - 2 * (before - clock.left) < ends:
                     break
         guess = prepared.data.guessing(plan.budget.validation)
-    return _agreeing(rungs), guess, workers
+    return _agreeing(rungs), guess, prepared.at_once
 
 
 def _rung(budget: Budget, jobs: Sequence[Job], scores: Mapping[str, Score]) -> Rung:

@@ -34,7 +34,12 @@ def as_walked(plan: Plan, facts: Mapping[str, Any]) -> Plan:
 
 def accepted(plan: Plan) -> DesignSpace:
     """The last space that was not left out."""
-    return [draw.space for draw in plan.draws if draw.space.name not in plan.left_out][-1]
+    return kept_spaces(plan)[-1]
+
+
+def kept_spaces(plan: Plan) -> list[DesignSpace]:
+    """The spaces that were not left out, the widest first."""
+    return [draw.space for draw in plan.draws if draw.space.name not in plan.left_out]
 
 
 def train_walk(session: "Session", out_of_time: OutOfTime = lambda space, share: False) -> None:

@@ -17,7 +17,7 @@ from tests.study.running import ran
 
 MakeStudy = Callable[..., Path]
 _FAMILY = "{acts augment epochs error flops interval latency{batch device ms} lr model name params seeds"
-_WORDS = ("--executor", "inline", "--device", "cpu", "--progress", "plain", "--flops", "0.2M")
+_WORDS = ("--executor", "inline", "--device", "cpu", "--progress", "plain", "--flops", "0.4M")
 
 
 def _bars(folder: Path, each: int = 90) -> Path:
@@ -33,14 +33,25 @@ def _bars(folder: Path, each: int = 90) -> Path:
 
 
 @pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short trainings, and few of them: what is looked at here is what follows from them."""
+    monkeypatch.setattr("regnetlab.study.short_ladder.LEAST_STEPS", 10)
+    monkeypatch.setattr("regnetlab.study.new_for_data.LEAST_STEPS", 10)
+    monkeypatch.setattr("regnetlab.study.short_ladder._RUNGS", (1,))
+    monkeypatch.setattr("regnetlab.study.explore._MOST", 16)
+
+
+@pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
+@pytest.mark.usefixtures("quick")
 def test_two_commands_lead_from_a_folder_to_predictions(here: Path, capsys: Capture) -> None:
     _bars(here / "bars")
-    asked = ["explore", "bars", "--minutes", "1.5", "--group-by", "film[0-9]+", *_WORDS, "--json"]
+    asked = ["explore", "bars", "--minutes", "4", "--group-by", "film[0-9]+", *_WORDS]
+    asked += ["--final-epochs", "6", "--json"]
     assert main(asked) == 0
     document = json.loads(capsys.readouterr().out)
     assert keys(document) == (
@@ -61,6 +72,7 @@ def test_two_commands_lead_from_a_folder_to_predictions(here: Path, capsys: Capt
     assert json.loads(capsys.readouterr().out) == document
 
 
+@pytest.mark.usefixtures("quick")
 def test_plan_only_leaves_a_file_that_explore_goes_on_with(here: Path, capsys: Capture) -> None:
     _bars(here / "bars")
     assert main(["explore", "bars", "--minutes", "6", "--plan-only", *_WORDS]) == 0
@@ -118,7 +130,7 @@ def test_finish_says_what_it_wrote(
     assert main(asked) == 0
     document = json.loads(capsys.readouterr().out)
     assert keys(document) == (
-        f"{{baselines folder law networks{_FAMILY} test_images validation_error}} space use}}"
+        f"{{baselines difference folder law networks{_FAMILY} test_images validation_error}} space use}}"
     )
     assert document["use"] == "derived0"
     assert document["folder"] == "one"
