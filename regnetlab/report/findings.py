@@ -102,9 +102,10 @@ def caution(content: Content) -> str:
             f"seeds of one network differ by a standard deviation of {noise.seed.estimate:.1f} points,"
             f" networks of one space by {noise.between.estimate:.1f}"
         )
+    hold = f"all {compared.verdicts} hold together" if compared.verdicts > 1 else "they hold"
     return (
-        f"Verdicts are on the {compared.compared}, with a margin of {margin_text} of error; all"
-        f" {compared.verdicts} hold together with 95%. Failed networks count as 100%. With {n}"
+        f"Verdicts are on the {compared.compared}, with a margin of {margin_text} of error;"
+        f" {hold} with 95%. Failed networks count as 100%. With {n}"
         f" network{'s' * (n != 1)}, a whole error distribution is known to"
         f" ± {min(100, 100 * margin):.0f} points of share"
         f" (Dvoretzky–Kiefer–Wolfowitz); {seeds}; a longer budget may order the spaces differently."
