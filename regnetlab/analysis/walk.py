@@ -5,11 +5,14 @@ look (a tenth of the planned networks of each), until there is a verdict, none i
 the step's time is over. A constraint found *worse* is left out of what follows; any other one stays. Networks
 of the space so far count again in the next step.
 
-That no claim of a whole walk is false in 95% of walks rests on two things: each step spends its own share
-of the 5% over its looks (Bonferroni, ``sequential.boundaries``), and what is decided before a step uses no
-network of the space that the step adds. Networks of the wider space that satisfy the new constraint by chance
-are not counted for the narrower one: they would stand on both sides of the comparison, which takes the two to
-be independent, and there are few (one in 24 has rising widths). Measured: docs/calibration.md.
+Each step spends its own share of the 5% over its looks (``sequential.boundaries``, Bonferroni over the
+steps). Which two spaces it compares follows from the steps before, by which the networks of the space so far
+were selected, so that nothing proves a rate for the verdict of one step given the steps before it. That less
+than 5% of whole walks claim something false is what simulations show (docs/calibration.md).
+
+Networks of the wider space that satisfy the new constraint by chance are not counted for the narrower one:
+they would stand on both sides of the comparison, which takes the two to be independent, and there are few
+(one in 24 has rising widths).
 """
 
 import math

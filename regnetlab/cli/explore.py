@@ -60,7 +60,13 @@ def explore(
     from regnetlab.files import write_atomically
     from regnetlab.study.effort import Clock
     from regnetlab.study.examples import new_study
-    from regnetlab.study.explore import Spending, WalkClock, keep_spent, spent_before
+    from regnetlab.study.explore import (
+        Spending,
+        WalkClock,
+        check_asked,
+        keep_spent,
+        spent_before,
+    )
     from regnetlab.study.finish import finish as finished  # torch
     from regnetlab.study.finish_files import check_folder
     from regnetlab.study.observer import Observers, Once
@@ -72,7 +78,7 @@ def explore(
     if progress not in FORMS:
         raise unknown("progress", progress, FORMS)
     target = _target(flops, latency)
-    source = f"folder:{data}" if Path(data).expanduser().is_dir() else data
+    source = f"folder:{Path(data)}" if Path(data).expanduser().is_dir() else data
     study = name or _name(data)
     path = Path("studies") / study / "study.toml"
     if not path.exists():
@@ -80,24 +86,29 @@ def explore(
     options = Options(
         executor, workers, device, data_dir, kernels, skip_unreadable=skip_unreadable, listener=listener()
     )
-    check_folder(output)
+    check_folder(output, study, source)
+    asked = {"flops": flops, "latency": latency, "group_by": group_by, "input": input}
     clock = Clock(minutes, spent_before(path.parent))
     with make_progress(study, progress) as display:
         observer = Once(display)
         if path.exists():
             plan = load_plan(path)
             _check_same(plan, source, path)
+            check_asked(path.parent, asked)
             observer.on_note(
                 f"going on with {path}: {clock.spent / 60:.1f} of {minutes:g} minutes were used before"
             )
         else:
             how = reading(source, skip_unreadable=skip_unreadable, group_by=group_by, split=_split(source))
-            lines, text = _planned(study, path.parent, source, how, target, input, options, observer, clock)
+            lines, text = _planned(
+                study, path.parent, source, how, target, input, options, observer, clock, final_epochs
+            )
             for line in lines:
                 echo(filled(line), err=True)
             parse_plan(text, path)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, text)
+            keep_spent(path.parent, clock, asked)
             plan = load_plan(path)
             observer.on_note(f"wrote {path}")
         if plan_only:
@@ -127,6 +138,7 @@ def explore(
         echo("interrupted: run the same command again to go on", err=True)
         raise typer.Exit(130)
     if not json:
+        echo(f"took {clock.spent / 60:.1f} of {minutes:g} minutes")
         print_next([f"predict {output} IMAGE…"])
 
 
@@ -183,10 +195,12 @@ def _planned(
     options: "Options",
     observer: "Observer",
     clock: "Clock",
+    final_epochs: int | None,
 ) -> tuple[tuple[str, ...], str]:
     """The lines to show and the text of the study file."""
     from regnetlab.study.examples import example_named
     from regnetlab.study.explore import check_images, explored
+    from regnetlab.study.finish_files import check_classes
     from regnetlab.study.plan_file import load_plan
     from regnetlab.training.datasets import outline
 
@@ -194,7 +208,8 @@ def _planned(
     if warning := check_images(seen):
         observer.on_note(warning)
     example = load_plan(example_named("quick") / "study.toml")
-    found = explored(study, folder, example, seen, how, options, observer, clock, target, input)
+    check_classes(seen.classes)
+    found = explored(study, folder, example, seen, how, options, observer, clock, target, input, final_epochs)
     return found.lines, found.text
 
 

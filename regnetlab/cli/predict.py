@@ -46,6 +46,8 @@ def predict(
     if top > len(trained.classes):
         raise InputError(f"--top is {top}", f"the network knows {len(trained.classes)} classes")
     named = [line for each in images for line in (_listed() if each == "-" else [each])]
+    if not named:
+        raise InputError("the list of images is empty", "write a file's path on each line")
     found, unreadable = [], 0
     for prediction in trained.predictions(image_files(named), top):
         if prediction.problem:
@@ -70,7 +72,7 @@ def predict(
 
 
 def _listed() -> list[str]:
-    return [line for line in sys.stdin.read().splitlines() if line]
+    return [line for line in sys.stdin.read().split("\n") if line]
 
 
 def _line(prediction: "Prediction") -> str:

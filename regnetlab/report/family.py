@@ -46,8 +46,8 @@ def headline(finished: Finished) -> str:
     used = finished.used
     low, high = used.interval
     parts = [
-        f"{percent(used.error)}% error on {used.test.images:,} test images that it has never seen"
-        f" ({percent(low)} to {percent(high)})",
+        f"{percent(used.error)}% error on {used.test.images:,} test images that neither trained nor chose it"
+        f" (95% interval {percent(low)} to {percent(high)})",
         f"{_in_words(used.flops)} multiply-adds",
     ]
     if used.latency is not None:

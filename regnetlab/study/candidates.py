@@ -105,6 +105,8 @@ def named(plan: Plan, models: Sequence[str]) -> dict[str, list[Job]]:
     found: dict[str, list[Job]] = {}
     for number, text in enumerate(models, 1):
         model = member(plan, text)
+        if model.text in [job.model for jobs in found.values() for job in jobs]:
+            raise InputError(f"{text} is named twice: it is {model.text}", "name each network once")
         counts = summarise(model, plan.template)
         seed = training_seed(plan.seed, model.text, 0)
         short = "".join(c if c.isalnum() else "-" for c in text).strip("-")

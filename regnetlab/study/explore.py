@@ -5,8 +5,9 @@ What was measured on a few networks (``short_ladder``) decides before the first 
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from regnetlab.files import read_foreign, write_atomically
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.space import REGNET, SPACES
-from regnetlab.study.effort import LEAST_DRAWN, SIZES, Clock, images_of, least_seconds
+from regnetlab.study.effort import LEAST_DRAWN, LEAST_EPOCHS, SIZES, Clock, images_of, least_seconds
 from regnetlab.study.new_for_data import suited
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Draw, Plan
@@ -100,6 +101,7 @@ def explored(
     clock: Clock,
     target: tuple[str, float] | None = None,
     input: str | None = None,
+    final_epochs: int | None = None,
 ) -> Explored:
     """The plan of a walk on these data.
 
@@ -114,6 +116,7 @@ def explored(
         clock: The minutes that there are.
         target: ``flops`` or ``latency`` (in milliseconds) and how much the medium network may have.
         input: Another input than the images' own, as CxHxW.
+        final_epochs: Of the last trainings, where the user asks for some.
 
     Raises:
         InputError: The images or the minutes are too few, or no network meets the target.
@@ -136,7 +139,8 @@ def explored(
     if reason:
         observer.on_note(f"the walk ends before {REGNET.name}: {reason}")
     rungs, guess, workers = short_ladder(start, outline, options, observer, clock)
-    return _chosen(start, _walks(possible), rungs, guess, workers, clock, outline, of_regime)
+    family = partial(_least_family, start, workers, outline, final_epochs or LEAST_EPOCHS)
+    return _chosen(start, _walks(possible), rungs, guess, workers, clock, outline, of_regime, family)
 
 
 def _draws(plan: Plan, names: Sequence[str], n: int) -> tuple[Draw, ...]:
@@ -218,6 +222,7 @@ def _chosen(
     clock: Clock,
     outline: Outline,
     of_regime: str,
+    least_family: Callable[[Rung], float],
 ) -> Explored:
     """The cheapest budget that ranks networks as the largest does, a dearer one where time is plentiful; the
     longest walk with enough networks."""
@@ -242,7 +247,7 @@ def _chosen(
     walk = next((each for each in walks if networks(rung, len(each)) >= _ENOUGH), walks[-1])
     n = networks(rung, len(walk))
     walking = _FEWEST * len(walk) * rung.seconds / workers / _ENDS_EARLY
-    needed = max(walking, _least_family(plan, rung, workers, outline)) / WALK_SHARE
+    needed = max(walking, least_family(rung)) / WALK_SHARE
     if n < _FEWEST or (clock.minutes is not None and needed > clock.left):
         enough = math.ceil(needed / 60 / (1 - 2 * SHARE)) + 1
         raise InputError(
@@ -263,12 +268,12 @@ def _chosen(
     return Explored(found, tuple(_lines(found, rungs, rung, outline, of_regime, clock, workers)))
 
 
-def _least_family(plan: Plan, rung: Rung, workers: int, outline: Outline) -> float:
+def _least_family(plan: Plan, workers: int, outline: Outline, epochs: int, rung: Rung) -> float:
     """Seconds of the least family, by the trainings of the ladder."""
     last = replace(rung.budget, images=outline.train, epochs=1, validation=outline.validation)
     medium = rung.seconds / images_of(rung.budget, plan.recipe) * images_of(last, plan.recipe)
     drawn = LEAST_DRAWN * (sum(SIZES.values()) - 1) * rung.seconds / workers
-    return drawn + least_seconds({name: share * medium for name, share in SIZES.items()}, workers)
+    return drawn + least_seconds({name: share * medium for name, share in SIZES.items()}, workers, epochs)
 
 
 def _lines(
@@ -357,13 +362,31 @@ class Spending(Observer):
 
 def spent_before(folder: Path) -> float:
     """The seconds that earlier calls used for the study in this folder."""
-    try:
-        seconds = json.loads(read_foreign(folder / _SPENT, 10_000))["seconds"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return 0.0
+    seconds = _kept(folder).get("seconds")
     return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < MOST_SECONDS else 0.0
 
 
-def keep_spent(folder: Path, clock: Clock) -> None:
-    """Keep the seconds that were used so far."""
-    write_atomically(folder / _SPENT, json.dumps({"seconds": round(clock.spent, 1)}) + "\n")
+def check_asked(folder: Path, asked: Mapping[str, str | None]) -> None:
+    """Raise ``InputError`` where the call that began the study asked for something else."""
+    before: Mapping[str, Any] = _kept(folder).get("asked") or asked
+    for name, value in asked.items():
+        if before.get(name) != value:
+            option = name.replace("_", "-")
+            was = f"--{option} {before.get(name)}" if before.get(name) else f"no --{option}"
+            hint = "give the same options to go on, or begin another study with --name"
+            raise InputError(f"the study was begun with {was}", hint)
+
+
+def keep_spent(folder: Path, clock: Clock, asked: Mapping[str, str | None] | None = None) -> None:
+    """Keep the seconds that were used so far, and what the first call ``asked`` for."""
+    known = {} if asked is None else {"asked": dict(asked)}
+    document = _kept(folder) | known | {"seconds": round(clock.spent, 1)}
+    write_atomically(folder / _SPENT, json.dumps(document) + "\n")
+
+
+def _kept(folder: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(read_foreign(folder / _SPENT, 100_000))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}

@@ -14,6 +14,7 @@ Everything is kept in the study's store, so a run that was interrupted goes on.
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from regnetlab.study.baselines import (
     tuning_jobs,
 )
 from regnetlab.study.candidates import (
+    HAND_DESIGNED,
     begin_hint,
     best_of,
     candidates,
@@ -61,7 +63,8 @@ _LARGEST_OF_TIME = 20.0  # times the time that a training is expected to take en
 class Family:
     """The networks that were trained last, and by model their trainings with scores.
 
-    Contenders whose group is among ``ours`` go into the folder; the others were designed by hand.
+    Contenders whose group is among ``ours`` go into the folder; the others were designed by hand. ``tries``
+    counts the trainings by which the best of each group was chosen.
     """
 
     effort: Effort
@@ -69,6 +72,8 @@ class Family:
     trainings: Mapping[str, Sequence[tuple[Job, Score]]]
     ours: Sequence[str]
     augment: str
+    tries: Mapping[str, int]
+    named: bool
 
 
 class NotFinishedError(Exception):
@@ -101,15 +106,16 @@ def finish(
     Raises:
         InputError: Before anything is trained, where one of these can't be; or the time is too short.
     """
-    from regnetlab.study.finish_files import check_folder, write_finish
+    from regnetlab.study.finish_files import check_classes, check_folder, write_finish
 
-    check_folder(folder)
+    check_folder(folder, plan.name, plan.data)
     if (options.executor or plan.running.executor) == "dask":
         raise InputError("finish trains on this machine", "leave out --executor dask, and [run] executor")
     weights = plan.folder.absolute() / "weights"
     if weights.is_symlink():  # it may have come with the study
         raise InputError(f"{weights} is a link, which may lead anywhere", "put a folder in its place")
     prepared = prepare(plan, options)
+    check_classes(prepared.data.classes)
     prepared = replace(prepared, setting=replace(prepared.setting, weights=weights))
     with open_session(prepared, options, observer) as session:
         try:
@@ -167,7 +173,8 @@ def _trained(
     trainings: dict[str, list[tuple[Job, Score]]] = {}
     for job in finals:
         trainings.setdefault(job.model, []).append((job, scores[job.identity]))
-    return Family(chosen, ahead, trainings, list(found), augment)
+    tries = Counter(each.group for each in contenders for _ in chosen.rates)
+    return Family(chosen, ahead, trainings, list(found), augment, tries, bool(models))
 
 
 def _drawn(session: Session, clock: Clock, workers: int) -> int:
@@ -192,17 +199,19 @@ def _settled(
     """What time allows for this family, decided once, and kept until then and after.
 
     Raises:
-        InputError: The time is too short, or the family was judged on the test split with other epochs.
+        InputError: The time is too short, or a family of the study was judged on the test split before.
     """
     plan = session.plan
-    kept: Mapping[str, Any] = session.store.fact("finish").get("families", {}).get(key, {})
+    families: Mapping[str, Any] = session.store.fact("finish").get("families", {})
+    kept: Mapping[str, Any] = families.get(key, {})
     if kept and epochs in (None, kept["effort"]["epochs"]):
         return kept
-    if kept.get("tested"):
+    if tested := [each for each in families.values() if each.get("tested")]:
         raise InputError(
-            f"study {plan.name} has this family with {kept['effort']['epochs']} epochs, judged on the test"
-            " split already",
-            "leave out --final-epochs to go on with it: a new choice now would know the test errors",
+            f"study {plan.name} has a family of {tested[0]['effort']['epochs']} epochs that was judged on the"
+            " test split already",
+            "the command that made it goes on with it; another choice now would know the test errors: begin a"
+            " new study for it",
         )
     an_epoch = images_of(_last_budget(session, 1), plan.recipe)
     seconds = {name: an_epoch * _seconds(session, jobs) for name, jobs in found.items()}
@@ -276,10 +285,11 @@ def simplest_of_best(errors: Mapping[Augment, float], images: int) -> Augment:
         images: How many these are.
 
     The one-standard-error rule (Breiman, Friedman, Olshen & Stone 1984, section 3.4.3): images decide less
-    than the least of several errors seems to say.
+    than the least of several errors seems to say. The standard error is that of one mistake more, since none
+    would have no spread.
     """
     least = min(errors.values())
-    share = max(least / 100, 1 / images)
+    share = min(least / 100 + 1 / images, 1.0)
     allowed = least + 100 * math.sqrt(share * (1 - share) / images)
     return next(name for name, error in errors.items() if error <= allowed)
 
@@ -297,7 +307,8 @@ def _train(session: Session, jobs: Sequence[Job]) -> Mapping[str, Score]:
 def _key(plan: Plan, found: Mapping[str, Sequence[Job]]) -> str:
     """What the choices follow from, beside the time."""
     trainings = {name: [job.identity for job in jobs] for name, jobs in found.items()}
-    text = json.dumps([plan.budget.facts(), plan.recipe.facts(), trainings], sort_keys=True)
+    facts = [plan.budget.facts(), plan.recipe.facts(), trainings, HAND_DESIGNED, AUGMENTS]
+    text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

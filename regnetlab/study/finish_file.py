@@ -25,7 +25,9 @@ _PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 
 _Item = TypeVar("_Item")
 _Many = Annotated[tuple[_Item, ...], Strict(False)]  # lists are as good
-_Name = Annotated[str, Field(min_length=1, max_length=300)]
+MOST_LETTERS = 300
+"""Of the name of a network or a class."""
+_Name = Annotated[str, Field(min_length=1, max_length=MOST_LETTERS)]
 _Text = Annotated[str, Field(max_length=4_000)]
 _Count = Annotated[int, Field(ge=0, lt=2**53)]
 _Percent = Annotated[float, Field(ge=0, le=100)]
@@ -76,6 +78,7 @@ class Tested(_Part):
     """A network on the test split; rows of ``confusion`` are true classes, in the order of ``by_class``."""
 
     images: _Count
+    groups: _Count | None = None
     error: _Percent
     interval: _Interval
     by_class: Annotated[_Many[OfClass], Field(min_length=1, max_length=10_000)]
@@ -146,7 +149,8 @@ class Finished(_Part):
     """What a finished study came to. ``folder`` is as the user named it, ``use`` the network to take.
 
     ``difference`` is the mean test error of the network in use less that of the first baseline, in points,
-    with the ends of its 95% interval over seeds and images.
+    with the ends of its 95% interval over seeds and images. ``tries`` are the trainings by which the network
+    in use and the baseline were chosen among those of their size, ``notes`` what the errors don't say.
     """
 
     version: Literal[1] = 1
@@ -157,6 +161,8 @@ class Finished(_Part):
     networks: Annotated[_Many[Member], Field(min_length=1, max_length=20)]
     baselines: Annotated[_Many[Baseline], Field(max_length=100)] = ()
     difference: _Difference | None = None
+    tries: tuple[_Count, _Count] | None = None
+    notes: Annotated[_Many[_Text], Field(max_length=20)] = ()
     mistakes: Annotated[_Many[Mistake], Field(max_length=100)] = ()
     space: _Name
     law: _Text
@@ -184,11 +190,14 @@ class Finished(_Part):
         if not self.baselines or self.difference is None:
             return ""
         other, (points, low, high) = self.baselines[0], self.difference
-        claim = (
-            "the hand-designed one is better" if low > 0 else "ours is better" if high < 0 else "undecided"
+        claim = f"{other.name} is better" if low > 0 else f"{self.use} is better" if high < 0 else "undecided"
+        ends = f"{points:+.2f} points, 95% interval {low:+.2f} to {high:+.2f}".replace("-", "−")
+        sizes = f"{self.used.flops / 1e6:.2f} and {other.flops / 1e6:.2f} million multiply-adds"
+        tried = "" if self.tries is None else "; chosen by {} and {} trainings".format(*self.tries)
+        return (
+            f"Beside {other.name}, designed by hand, in mean test error over all seeds: {claim} ({ends};"
+            f" {sizes}{tried})"
         )
-        ends = f"{points:+.2f} points, {low:+.2f} to {high:+.2f}".replace("-", "−")
-        return f"Beside {other.name} of about that size, tuned alike: {claim} ({ends})"
 
 
 def finish_path(plan: Plan) -> Path:

@@ -1,7 +1,8 @@
 """What a finished study leaves: the folder of networks, and finish.json for the report."""
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -9,16 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from regnetlab.errors import InputError
+from regnetlab.errors import InputError, printable
 from regnetlab.execution.base import Setting
 from regnetlab.execution.worker import weights_path, work
 from regnetlab.models.registry import find_model
 from regnetlab.models.weights import trained_network
-from regnetlab.spaces.regime import format_count
+from regnetlab.spaces.arrays import Ints, Mask
 from regnetlab.study.baselines import Contender
 from regnetlab.study.effort import Clock
 from regnetlab.study.finish import Family
 from regnetlab.study.finish_file import (
+    MOST_LETTERS,
     Baseline,
     Finished,
     Member,
@@ -30,54 +32,79 @@ from regnetlab.study.finish_file import (
 from regnetlab.study.latency import this_machine
 from regnetlab.study.session import Session
 from regnetlab.study.walk import accepted
-from regnetlab.training.budget import Score
+from regnetlab.training.budget import WORST, Score
 from regnetlab.training.correctness import unpack
+from regnetlab.training.datasets import folder_of
+from regnetlab.training.folders.decode import is_folder
 from regnetlab.training.latency import latency
+from regnetlab.training.networks.contents import FAMILY, MODEL
 from regnetlab.training.networks.family import read_family, write_family
 from regnetlab.training.networks.folder import write_network
-from regnetlab.training.networks.judged import Judged, judge, wilson
+from regnetlab.training.networks.judged import Judged, judge, share_interval
 from regnetlab.training.predicting import TrainedNetwork
 from regnetlab.training.saved import saved_facts
 from regnetlab.trials.job import Job
 
+_FEW_GROUPS = 20
 
-def check_folder(folder: Path) -> None:
-    """Raise ``InputError`` unless the folder is new, empty, or a family's."""
-    if folder.is_file() or folder.is_symlink():
-        raise InputError(f"{folder} is no folder", "name another one with -o")
-    if folder.is_dir() and any(folder.iterdir()):
-        try:
-            read_family(folder)
-        except InputError:
-            raise InputError(
-                f"{folder} holds something else than a family", "name another one with -o"
-            ) from None
+
+def check_folder(folder: Path, study: str, data: str) -> None:
+    """Raise ``InputError`` unless the networks of this study can be written there.
+
+    The folder is new, empty, a family's of this study, or holds networks of one that was being written.
+    It lies outside of the data, where folders are classes.
+    """
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if folder.is_symlink() or not there.is_dir():
+        raise InputError(f"{there} is no folder", "name another one with -o")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{there} can't be written", "name another folder with -o")
+    root = folder_of(data, None) if is_folder(data) and data.partition(":")[2] else None
+    if root is not None and folder.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{folder} lies in the data, where folders are classes", "name another one with -o")
+    inside = list(folder.iterdir()) if folder.is_dir() else []
+    if (folder / FAMILY).exists():
+        of = read_family(folder).get("study")
+        if of != study:
+            raise InputError(f"{folder} holds the networks of study {of}", "name another folder with -o")
+    elif any(not (each / MODEL).exists() and not each.name.startswith(".") for each in inside):
+        raise InputError(f"{folder} holds something else than a family", "name another one with -o")
+
+
+def check_classes(classes: Sequence[str]) -> None:
+    """Raise ``InputError`` where a class has a name that no file of the family can hold."""
+    for name in classes:
+        if not name.isprintable() or len(name) > MOST_LETTERS:
+            named = printable(name)[:60]
+            raise InputError(f"class {named!r} has a name that can't be written", "rename its folder")
 
 
 def write_finish(session: Session, setting: Setting, family: Family, folder: Path, clock: Clock) -> Finished:
     """Write the family that was trained into its folder, and finish.json beside the study's file."""
     session.observer.on_note(f"writing the networks into {folder}")
     folder.mkdir(parents=True, exist_ok=True)
-    ahead = {each.group: each for each in family.contenders}
+    ahead, groups = {each.group: each for each in family.contenders}, _groups(session)
     members, judged = [], {}
     for name in family.ours:
         contender = ahead[name]
         job, score, network = _best_training(session, setting, family, contender)
-        judged[name] = judge(network, session.data.validation, session.data.test)
+        judged[name] = judge(network, session.data.validation, session.data.test, groups)
         facts = _facts(session, family, contender, job, score)
         write_network(folder, name, network, judged[name], facts)
         members.append(_member(name, contender, job, score, facts, judged[name]))
     use = _to_use(members)
-    baselines = [_baseline(family, each) for each in family.contenders if each.group not in family.ours]
+    others = [each for each in family.contenders if each.group not in family.ours and _earned(family, each)]
     law = _law(session)
     found = Finished(
         folder=str(folder),
         use=use,
-        target=format_count(float(f"{_by_name(members, use).flops:.3g}")) + "F",
+        target=session.plan.regime.text,
         test_images=len(session.data.test),
         networks=tuple(members),
-        baselines=tuple(baselines),
-        difference=_difference(family, ahead[use]),
+        baselines=tuple(_baseline(family, each, groups) for each in others),
+        difference=_difference(family, ahead[use], others[0], groups) if others else None,
+        tries=(family.tries[use], family.tries[others[0].group]) if others else None,
+        notes=tuple(_notes(session, family)),
         mistakes=tuple(_mistakes(session, judged[use])),
         space=accepted(session.plan).name,
         law=law,
@@ -160,49 +187,57 @@ def _member(
     )
 
 
-def _baseline(family: Family, contender: Contender) -> Baseline:
+def _earned(family: Family, contender: Contender) -> bool:
+    """Whether one of its last trainings has an error."""
+    return any(score.error is not None for _, score in family.trainings[contender.model])
+
+
+def _groups(session: Session) -> Ints | None:
+    """The group of each test image, where images belong together."""
+    survey = session.data.survey
+    return np.array(survey.test_groups, np.int64) if survey is not None and survey.test_groups else None
+
+
+def _right(family: Family, contender: Contender) -> Mask:
+    """Which test images each last training answers right, a failed one none: (seeds, images)."""
+    found = [unpack(s.correct) if s.correct else None for _, s in family.trainings[contender.model]]
+    images = next(len(each) for each in found if each is not None)
+    return np.array([np.zeros(images, bool) if each is None else each for each in found])
+
+
+def _baseline(family: Family, contender: Contender, groups: Ints | None) -> Baseline:
     """A hand-designed network; its interval is that of the seed with the least validation error, as ours."""
     pairs = [pair for pair in family.trainings[contender.model] if pair[1].error is not None]
     _, score = min(pairs, key=lambda pair: pair[1].error or 0.0)
-    right = unpack(score.correct or "")
-    error = score.test_error if score.test_error is not None else 100.0
+    wrong = ~unpack(score.correct or "")
     return Baseline(
         name=contender.name,
         model=contender.model,
         flops=contender.flops,
         params=contender.params,
-        error=error,
-        interval=wilson(round(error / 100 * len(right)), len(right)),
+        error=100 * float(wrong.mean()),
+        interval=share_interval(wrong, groups),
         seeds=tuple(_test_errors(family, contender)),
     )
 
 
-def _difference(family: Family, used: Contender) -> tuple[float, float, float] | None:
+def _difference(
+    family: Family, used: Contender, other: Contender, groups: Ints | None
+) -> tuple[float, float, float] | None:
     """In mean test error, of the network in use less the hand-designed one."""
     from regnetlab.analysis.statistics.error_difference import over_seeds_and_images
 
-    others = [each for each in family.contenders if each.group not in family.ours]
-    if not others:
-        return None
-    right = [
-        np.array([unpack(score.correct) for _, score in family.trainings[each.model] if score.correct])
-        for each in (others[0], used)
-    ]
-    if not all(len(each) for each in right):
-        return None
-    found = over_seeds_and_images(*right)
+    found = over_seeds_and_images(_right(family, other), _right(family, used), groups)
     ends = (found.estimate, found.low, found.high)
-    return ends if all(map(math.isfinite, ends)) else None
+    if not all(map(math.isfinite, ends)):
+        return None
+    return found.estimate, max(found.low, -WORST), min(found.high, WORST)
 
 
 def _to_use(members: Sequence[Member]) -> str:
     """The medium network, or the small one if it is as good on validation images; of named ones the best."""
     named = [each for each in members if each.name in ("small", "medium")] or members
     return min(named, key=lambda each: (each.validation_error, each.flops)).name
-
-
-def _by_name(members: Sequence[Member], name: str) -> Member:
-    return next(each for each in members if each.name == name)
 
 
 def _mistakes(session: Session, judged: Judged) -> list[Mistake]:
@@ -235,19 +270,42 @@ def _law(session: Session) -> str:
 
 def _how(session: Session, family: Family) -> str:
     """How the networks were chosen, in words."""
-    effort, space = family.effort, accepted(session.plan).name
+    effort = family.effort
     rates = " or ".join(f"{each:g}" for each in effort.rates)
-    several = effort.candidates > 1
-    tried = f"the {effort.candidates} networks" if several else "the network"
+    several = effort.candidates > 1 and not family.named
+    if family.named:
+        first = "The networks that were named were"
+    else:
+        tried = f"the {effort.candidates} networks" if several else "the network"
+        space = accepted(session.plan).name
+        first = (
+            f"Of each size, {tried} of {space} (of a wider space where it has none of that size) with the"
+            f" least validation error in short trainings {'were' if several else 'was'}"
+        )
     seeds = fmean(len(each) for each in family.trainings.values())
     return (
-        f"Of each size, {tried} of {space} (of a wider space where it has none of that size) with the least"
-        " validation error in short trainings"
-        f" {'were' if several else 'was'} trained for {effort.epochs} epochs with learning rate {rates} and"
-        f" augmentation {family.augment}. The best on the validation images was trained {seeds:.0f} times"
-        " more, and the training with the least validation error is the one here. The test images were used"
-        " once, to judge these last trainings."
+        f"{first} trained for {effort.epochs} epochs with learning rate {rates} and augmentation"
+        f" {family.augment}, which was chosen with a network of ours. The best on the validation images was"
+        f" trained {seeds:.0f} times more, and the training with the least validation error is the one here."
+        " The test images were used once, to judge these last trainings."
     )
+
+
+def _notes(session: Session, family: Family) -> Iterator[str]:
+    """What the errors don't say."""
+    survey = session.data.survey
+    if survey is not None and survey.shared:
+        yield (
+            f"{survey.shared:,} groups of files are equal byte for byte and lie in more than one split, so"
+            " that errors are somewhat too low"
+        )
+    if survey is not None and survey.test_groups:
+        n = len({*survey.test_groups})
+        few = ", which are few" if n < _FEW_GROUPS else ""
+        yield f"the test images are of {n:,} groups{few}; intervals are over groups"
+    for each in family.contenders:
+        if not _earned(family, each):
+            yield f"every last training of {each.name} failed"
 
 
 def _document(study: str, found: Finished) -> dict[str, Any]:

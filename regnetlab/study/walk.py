@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from regnetlab.errors import InputError
 from regnetlab.spaces.constraints import QUANTIZED_LINEAR, Constraint
 from regnetlab.spaces.space import DesignSpace
 from regnetlab.study.plan import Draw, Plan
@@ -29,6 +30,13 @@ def as_walked(plan: Plan, facts: Mapping[str, Any]) -> Plan:
     walked = facts.get("walked") or {}
     if not plan.terms.walk or walked.get("planned") != _planned(plan.draws):
         return plan
+    names = [draw.space.name for draw in plan.draws[1:]]
+    looks = [share for share in walked["ended"].values() if share not in LOOKS]
+    if looks or not {*walked["left_out"], *walked["ended"]} <= {*names}:
+        raise InputError(
+            f"{plan.provenance}: walked is not how this walk can have gone",
+            "restore the file as `run` wrote it",
+        )
     return _left_out(plan, walked["left_out"], walked["ended"])
 
 

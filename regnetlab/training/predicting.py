@@ -192,20 +192,36 @@ def load_network(path: str | Path, name: str | None = None) -> TrainedNetwork:
 
 
 def image_files(paths: Iterable[str | Path]) -> list[Path]:
-    """These files, and the images below those that are folders, by name; as ``data show`` finds them."""
+    """These files, and the images below those that are folders, by name; as ``data show`` finds them.
+
+    A file that is not there is among them, unless it is the only one: it can't be read, others can.
+
+    Raises:
+        InputError: None of them is there, one has no name, or a folder holds no image.
+    """
     found: list[Path] = []
-    for path in map(Path, paths):
-        if path.is_dir():
+    named = [str(each) for each in paths]
+    if "" in named:
+        raise InputError("the path of an image is empty", "name a file or a folder")
+    for path in map(Path, named):
+        if _is_there(path) and path.is_dir():
             inside, _ = walk(path)
             below = [path / each for each in sorted(inside.below())]
             if not below:
                 raise InputError(f"{path} holds no images", "name a folder with images, or files")
             found += below
-        elif not path.exists():
-            raise InputError(f"{path} is not there")
         else:
             found.append(path)
+    if not any(map(_is_there, found)):
+        raise InputError(f"{found[0]} is not there" if len(found) == 1 else "none of these files is there")
     return found
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # of a name that is too long, for one
+        return False
 
 
 def _incomplete(path: str | Path, why: str) -> InputError:

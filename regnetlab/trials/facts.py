@@ -55,7 +55,7 @@ class _Walked(BaseModel):
     left_out: list[str]
     ended: dict[str, Annotated[float, Field(gt=0, le=1)]]
     why: dict[str, str]
-    minutes: dict[str, float]
+    minutes: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
 
 
 class _Provenance(BaseModel):

@@ -3,9 +3,9 @@
     sudo apt-get install fonts-dejavu fonts-firacode fonts-freefont-ttf fonts-hack fonts-inconsolata \
         fonts-lato fonts-liberation fonts-open-sans fonts-roboto fonts-noto-core
     python studies/letters/images.py letters
-    regnetlab explore letters --minutes 60 --group-by '/([^-.]+)'
+    regnetlab explore letters --minutes 60 --group-by '/([A-Z][a-z]+)'
 
-A file is named after its font, so that the regular expression finds the font's family: letters of one family
+A file is named after its font, and the regular expression finds its first word: letters of fonts that share it
 look alike, and must not stand on both sides of a split.
 """
 

@@ -93,7 +93,7 @@ def test_plan_only_leaves_a_file_that_explore_goes_on_with(here: Path, capsys: C
         (("--latency", "fast"), "--latency 'fast' is no size"),
         (("--flops", "900G"), "no walk at flops"),
         (("--name", "../up"), "can't be a folder's"),
-        (("-o", "bars"), "holds something else than a family"),
+        (("-o", "bars/family"), "lies in the data"),
         (("--group-by", "("), "group_by"),
     ],
 )

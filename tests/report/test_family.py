@@ -44,7 +44,8 @@ def many_classes(n: int) -> Finished:
 
 def test_the_headline_says_error_interval_size_and_latency() -> None:
     assert headline(finished()) == (
-        "13.3% error on 60 test images that it has never seen (6.7 to 26.7), 2.0 million multiply-adds,"
+        "13.3% error on 60 test images that neither trained nor chose it (95% interval 6.7 to 26.7),"
+        " 2.0 million multiply-adds,"
         " 0.31 ms an image on this CPU"
     )
 
@@ -108,7 +109,7 @@ def test_the_page_answers_first_and_escapes_what_it_shows(plan: Plan) -> None:
     assert "<script>alert" not in text
     shown = body(text)
     assert shown.index('id="use"') < shown.index('id="findings"') < shown.index('id="family"')
-    assert html.escape("13.3% error on 60 test images that it has never seen") in shown
+    assert html.escape("13.3% error on 60 test images that neither trained nor chose it") in shown
     assert shown.count('src="data:image/png;base64,') == 1
     ids = re.findall(r'\sid="([^"]+)"', shown)
     assert len(ids) == len(set(ids))

@@ -115,9 +115,11 @@ def test_the_same_call_again_trains_nothing_and_says_the_same(done: Plan, data_d
 
 
 def test_another_number_of_epochs_is_refused_once_the_test_split_was_read(done: Plan, data_dir: Path) -> None:
-    with pytest.raises(InputError, match="judged on the test split already") as refused:
+    with pytest.raises(InputError, match="that was judged on the test split already") as refused:
         finish(done, inline(data_dir), Heard(), done.folder / "family", Clock(1.5), (), epochs=3)
     assert "would know the test errors" in refused.value.hint
+    with pytest.raises(InputError, match="family of 2 epochs"):
+        finish(done, inline(data_dir), Heard(), done.folder / "family", Clock(1.5), ["AnyNetE 0"], epochs=2)
 
 
 def test_interruptions_at_any_moment_lose_and_double_nothing(
@@ -191,7 +193,8 @@ def test_too_little_time_is_refused(plan: Plan, data_dir: Path, tmp_path: Path) 
 def test_a_more_complicated_augmentation_has_to_be_clearly_better() -> None:
     assert simplest_of_best({"none": 2.0, "crop": 1.9, "flip": 5.0}, images=500) == "none"
     assert simplest_of_best({"none": 9.0, "crop": 3.0, "crop-flip": 2.9}, images=500) == "crop"
-    assert simplest_of_best({"none": 0.1, "crop": 0.0}, images=500) == "none"
+    assert simplest_of_best({"none": 0.2, "crop": 0.0}, images=500) == "none"  # a single mistake more
+    assert simplest_of_best({"none": 0.35, "crop": 0.175}, images=572) == "none"
     assert simplest_of_best({"none": 2.0, "crop": 1.0}, images=100_000) == "crop"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from regnetlab.analysis.statistics.intervals import LEVEL, Interval, welch
-from regnetlab.spaces.arrays import Floats, Mask
+from regnetlab.spaces.arrays import Floats, Ints, Mask
 
 
 def over_seeds(a: Sequence[float], b: Sequence[float]) -> Interval:
@@ -37,7 +37,7 @@ def _half_width(a: Sequence[float], b: Sequence[float]) -> float:
     return float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
 
 
-def over_seeds_and_images(a: Mask, b: Mask) -> Interval:
+def over_seeds_and_images(a: Mask, b: Mask, groups: Ints | None = None) -> Interval:
     """b − a in mean error, in percentage points, for other training seeds and other test images.
 
     An error has a part of the image, which both networks share with all of their seeds, one of the network's
@@ -56,6 +56,9 @@ def over_seeds_and_images(a: Mask, b: Mask) -> Interval:
     Args:
         a: Which images each training classifies correctly, of shape (seeds, images).
         b: Likewise; the same images, any number of seeds.
+        groups: The group of each image, (images,), where images belong together: the images' part is then the
+            variance over groups of the summed differences, with Student's t of one degree less than there are
+            groups. It holds the seeds' part too, so that the interval is wide rather than narrow.
 
     Raises:
         ValueError: The two were judged on different numbers of images.
@@ -67,11 +70,24 @@ def over_seeds_and_images(a: Mask, b: Mask) -> Interval:
     estimate = float(of_seeds[1].mean() - of_seeds[0].mean())
     if not math.isfinite(seeds):
         return Interval(estimate, -math.inf, math.inf)
+    if groups is not None:
+        half = math.hypot(seeds, _over_groups(of_images[1] - of_images[0] - estimate, groups))
+        return Interval(estimate, estimate - half, estimate + half)
     shared = np.var(of_images[1] - of_images[0], ddof=1)
     rest = sum(map(_residual, of_seeds, of_images)) / a.shape[1]
     images = stats.norm.ppf((1 + LEVEL) / 2) ** 2 * max(0.0, shared / a.shape[1] - rest)
     half = math.sqrt(seeds**2 + images)
     return Interval(estimate, estimate - half, estimate + half)
+
+
+def _over_groups(residuals: Floats, groups: Ints) -> float:
+    """Half the width of the interval of a mean, from what each image differs from it."""
+    places = np.unique(groups, return_inverse=True)[1]
+    count = int(places.max()) + 1
+    if count == 1:
+        return math.inf
+    variance = count / (count - 1) * float(np.square(np.bincount(places, residuals)).sum()) / len(groups) ** 2
+    return float(stats.t.isf((1 - LEVEL) / 2, count - 1)) * math.sqrt(variance)
 
 
 def _residual(of_seeds: Floats, of_images: Floats) -> float:

@@ -16,6 +16,7 @@ from regnetlab.training.sources.parts import random_order
 
 _SHARE = 6  # one of so many is held out
 _SHOWN = 3  # examples in an error
+_PART = 4  # one of so many parts of what is held out of a class is what a small group has at most
 
 Groups = Mapping[str, str | None]
 """By an image's path the name of its group; ``None`` for an image that stands alone."""
@@ -102,8 +103,9 @@ def _members(pool: Sequence[ImageFile], groups: Groups) -> dict[tuple[bool, str]
 def _shared_out(counts: Sequence[Mapping[int, int]], left: int) -> set[int]:
     """Which of these groups, given by their number of images of each class, make up a sixth of each class.
 
-    First those that fit, then those that bring it nearer to a sixth though one class gets more, at last the
-    smallest of classes that have none yet.
+    First those that fit, small ones before large ones, so that no group by itself decides an error; then
+    those that bring it nearer to a sixth though one class gets more, at last the smallest of classes that
+    have none.
     """
     total: Counter[int] = Counter()
     remaining: Counter[int] = Counter()  # groups with images of the class that are not chosen
@@ -115,6 +117,9 @@ def _shared_out(counts: Sequence[Mapping[int, int]], left: int) -> set[int]:
 
     def fits(group: Mapping[int, int]) -> bool:
         return all(_SHARE * (held[label] + n) <= total[label] for label, n in group.items())
+
+    def is_small_and_fits(group: Mapping[int, int]) -> bool:
+        return fits(group) and all(_SHARE * _PART * n <= total[label] for label, n in group.items())
 
     def nears(group: Mapping[int, int]) -> bool:
         """Whether the sum over classes of the squared distances of their shares to a sixth falls."""
@@ -129,6 +134,7 @@ def _shared_out(counts: Sequence[Mapping[int, int]], left: int) -> set[int]:
 
     by_size = sorted(range(len(counts)), key=lambda each: sum(counts[each].values()))
     passes: tuple[tuple[Callable[[Mapping[int, int]], bool], Sequence[int]], ...] = (
+        (is_small_and_fits, range(len(counts))),
         (fits, range(len(counts))),
         (nears, range(len(counts))),
         (lacks, by_size),
@@ -158,6 +164,14 @@ def _too_few(name: str, pool: Sequence[ImageFile], groups: Groups, least: int) -
         f" none can be held out: {shown}",
         f"a class needs images of {least} groups at least",
     )
+
+
+def numbered_groups(files: Sequence[ImageFile], groups: Groups) -> tuple[int, ...]:
+    """The number of each file's group; one that stands alone has a number of its own. None without groups."""
+    if not groups:
+        return ()
+    numbers: dict[str, int] = {}
+    return tuple(numbers.setdefault(groups[file.path] or f"/{file.path}", len(numbers)) for file in files)
 
 
 def groups_by_split(layout: Mapping[str, Sequence[ImageFile]], groups: Groups) -> dict[str, int]:

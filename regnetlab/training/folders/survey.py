@@ -13,7 +13,7 @@ from regnetlab.files import open_foreign
 from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.decode import Facts, Reading, UnreadableError, facts, quiet
 from regnetlab.training.folders.listener import Listener
-from regnetlab.training.folders.splits import Groups, groups_by_split
+from regnetlab.training.folders.splits import Groups, groups_by_split, numbered_groups
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION, ImageFile, Tree
 from regnetlab.training.folders.walk import HIDDEN, Skipped
 
@@ -39,7 +39,8 @@ class Survey:
     belong together are counted by split, where there are any; ``alone`` are the images in none.
     ``smallest``, ``median`` and ``largest`` are (width, height), each side by itself. ``modes`` are Pillow's.
     ``duplicates`` are groups of files that are equal byte for byte; ``shared`` of these groups lie in more
-    than one split, ``contradicting`` in more than one class.
+    than one split, ``contradicting`` in more than one class. Where there are groups, ``test_groups`` has the
+    number of its group for each test image, in their order.
     """
 
     classes: tuple[str, ...]
@@ -61,6 +62,7 @@ class Survey:
     splitting: str = "random"
     groups: Mapping[str, int] = field(default_factory=dict)
     alone: int = 0
+    test_groups: tuple[int, ...] = ()
 
     @property
     def images(self) -> int:
@@ -76,10 +78,10 @@ class Survey:
 
     def summary(self, name: str) -> dict[str, Any]:
         """What a study records of its images: the lines, and the numbers behind them without long lists."""
-        lists = ("skipped", "unreadable", "duplicates")
+        lists = ("skipped", "unreadable", "duplicates", "test_groups")
         numbers = {key: value for key, value in asdict(self).items() if key not in (*lists, "classes")}
         named = {"unreadable": [each.path for each in self.unreadable[:_RECORDED]]}
-        lengths = {f"{key}_n": len(getattr(self, key)) for key in lists}
+        lengths = {f"{key}_n": len(getattr(self, key)) for key in lists[:-1]}
         return {"lines": self.lines(name), **numbers, **lengths, **named}
 
     def lines(self, name: str) -> list[str]:
@@ -142,6 +144,7 @@ def survey_of(document: Mapping[str, Any]) -> Survey:
         values[name] = tuple(Skipped(**each) for each in values[name])
     values["counts"] = {split: tuple(each) for split, each in values["counts"].items()}
     values["duplicates"] = tuple(map(tuple, values["duplicates"]))
+    values["test_groups"] = tuple(values.get("test_groups", ()))
     for name in ("classes", "held_out", "smallest", "median", "largest"):
         values[name] = tuple(values[name])
     return Survey(**values)
@@ -213,6 +216,7 @@ def surveyed(
         contradicting=sum(len({label_of[path] for path in each}) > 1 for each in equal),
         splitting=reading.splitting[0],
         groups=groups_by_split(layout, groups),
+        test_groups=numbered_groups(layout[TEST], groups),
         alone=sum(path in groups and groups[path] is None for path in split_of),
     )
 

@@ -115,7 +115,8 @@ def _errors(document: Mapping[str, Any]) -> Iterator[str]:
     test = document["test"]
     yield "## Errors by class"
     yield ""
-    yield "On the test images, with Wilson's 95% interval; the worst first."
+    over = "" if test.get("groups") is None else f" over the {test['groups']:,} groups that they belong to"
+    yield f"On the test images, with Wilson's 95% interval{over}; the worst first."
     yield ""
     yield "| class | test images | error |"
     yield "|---|---:|---:|"
@@ -129,10 +130,18 @@ def _errors(document: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "## Probabilities"
     yield ""
+    if document["temperature"] == 1:
+        yield (
+            "Logits are used as they are: the validation images are too few, or all answered right, and no"
+            " temperature can be fitted. The expected calibration error on the test images is"
+            f" {calibration['after']:.2f} points."
+        )
+        return
     yield (
-        f"Logits are divided by a temperature of {document['temperature']:.3f}, fitted on"
-        f" {document['validation']['images']:,} validation images. The expected calibration error on the test"
-        f" images is {calibration['after']:.2f} points with it and {calibration['before']:.2f} without."
+        f"Logits are divided by a temperature of {document['temperature']:.3f}, fitted on the"
+        f" {document['validation']['images']:,} validation images, which chose the network too. The expected"
+        f" calibration error on the test images is {calibration['after']:.2f} points with it and"
+        f" {calibration['before']:.2f} without."
     )
 
 

@@ -50,6 +50,8 @@ def weights_in(path: Path, name: str | None = None) -> Path:
     chosen = family["use"] if name is None else name
     if chosen not in names:
         raise unknown(f"{path}: network", chosen, names)
+    if (path / chosen).is_symlink():
+        raise InputError(f"{path / chosen} is a link, which may lead anywhere", "name where it leads to")
     return _checked_weights(path / chosen)
 
 

@@ -51,6 +51,7 @@ class Judged:
     validation_images: int
     validation_error: float | None
     images: int
+    groups: int | None
     error: float
     interval: tuple[float, float]
     by_class: tuple[ClassError, ...]
@@ -66,6 +67,7 @@ class Judged:
             "validation": {"images": self.validation_images, "error": self.validation_error},
             "test": {
                 "images": self.images,
+                "groups": self.groups,
                 "error": self.error,
                 "interval": list(self.interval),
                 "by_class": [asdict(each) | {"interval": list(each.interval)} for each in self.by_class],
@@ -89,8 +91,13 @@ class Judged:
         }
 
 
-def judge(trained: TrainedNetwork, validation: Split, test: Split) -> Judged:
+def judge(
+    trained: TrainedNetwork, validation: Split, test: Split, groups: NDArray[np.int64] | None = None
+) -> Judged:
     """Fit the temperature on the validation images and judge the network on the test images.
+
+    Test images of one of the ``groups`` (n,), where there are any, belong together: intervals then are over
+    groups.
 
     Raises:
         InputError: There are no test images, or images or labels are not those of this network.
@@ -110,15 +117,16 @@ def judge(trained: TrainedNetwork, validation: Split, test: Split) -> Judged:
     found = logits.argmax(axis=1)
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (test.labels, found), 1)
-    wrong = int(len(test) - confusion.trace())
+    wrong = found != test.labels
     return Judged(
         temperature=temperature,
         validation_images=len(validation),
         validation_error=_percent(int((known.argmax(axis=1) != validation.labels).sum()), len(validation)),
         images=len(test),
-        error=100 * wrong / len(test),
-        interval=wilson(wrong, len(test)),
-        by_class=_by_class(trained.classes, confusion),
+        groups=None if groups is None else len(np.unique(groups)),
+        error=100 * float(wrong.mean()),
+        interval=share_interval(wrong, groups),
+        by_class=_by_class(trained.classes, test.labels, wrong, groups),
         confusion=tuple(map(tuple, confusion.tolist())),
         uncalibrated=reliability(softmax(logits), test.labels),
         calibrated=reliability(probabilities, test.labels),
@@ -132,7 +140,7 @@ def calibrated(trained: TrainedNetwork, judged: Judged) -> TrainedNetwork:
     return replace(trained, temperature=judged.temperature, facts=facts)
 
 
-def wilson(wrong: int, n: int) -> tuple[float, float]:
+def wilson(wrong: float, n: float) -> tuple[float, float]:
     """Wilson's 95% interval of a share (1927), in percent; 0 to 100 where there is nothing to count."""
     if not n:
         return 0.0, 100.0
@@ -144,16 +152,51 @@ def wilson(wrong: int, n: int) -> tuple[float, float]:
     return low, high
 
 
+def share_interval(wrong: NDArray[np.bool_], groups: NDArray[np.int64] | None = None) -> tuple[float, float]:
+    """The 95% interval of the share of wrong answers, in percent, for other images, or other groups of them.
+
+    Images of one group are wrong together, so they count as fewer: n over the design effect, which is the
+    variance over groups by the binomial one, and the less the fewer groups there are (Korn & Graubard 1998,
+    with Wilson's interval as Franco, Little, Louis & Slud 2019 advise). Where no answer is wrong, or every
+    one, each group counts as one image. With one group nothing is known.
+    """
+    n = len(wrong)
+    if groups is None or not n:
+        return wilson(float(wrong.sum()), n)
+    from scipy import stats
+
+    places = np.unique(groups, return_inverse=True)[1]
+    count = int(places.max()) + 1
+    if count == 1:
+        return 0.0, 100.0
+    share = float(wrong.mean())
+    if share in (0.0, 1.0):
+        return wilson(share * count, count)
+    residuals = np.bincount(places, wrong - share)
+    variance = count / (count - 1) * float(np.square(residuals).sum()) / n**2
+    design = max(1.0, variance / (share * (1 - share) / n))
+    fewer = (stats.norm.isf(0.025) / stats.t.isf(0.025, count - 1)) ** 2
+    effective = n / design * float(fewer)
+    return wilson(share * effective, effective)
+
+
 def _percent(wrong: int, n: int) -> float | None:
     return 100 * wrong / n if n else None
 
 
-def _by_class(names: tuple[str, ...], confusion: NDArray[np.int64]) -> tuple[ClassError, ...]:
-    counts, right = confusion.sum(axis=1).tolist(), confusion.diagonal().tolist()
-    return tuple(
-        ClassError(name, n, _percent(n - hits, n), wilson(n - hits, n))
-        for name, n, hits in zip(names, counts, right, strict=True)
-    )
+def _by_class(
+    names: tuple[str, ...],
+    labels: NDArray[np.int64],
+    wrong: NDArray[np.bool_],
+    groups: NDArray[np.int64] | None,
+) -> tuple[ClassError, ...]:
+    found = []
+    for label, name in enumerate(names):
+        which = labels == label
+        here, n = wrong[which], int(which.sum())
+        interval = share_interval(here, None if groups is None else groups[which])
+        found.append(ClassError(name, n, _percent(int(here.sum()), n), interval))
+    return tuple(found)
 
 
 def _mistakes(

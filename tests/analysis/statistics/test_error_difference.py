@@ -60,3 +60,24 @@ def test_one_seed_has_no_interval_and_other_images_are_refused() -> None:
     assert over_seeds_and_images(two, two).ends == [0.0, 0.0]
     with pytest.raises(ValueError, match="8 and 4 test images"):
         over_seeds_and_images(two, two[:, :4])
+
+
+def test_an_interval_over_groups_holds_where_images_of_a_group_are_wrong_together() -> None:
+    random = np.random.default_rng(3)
+    held = {"images": 0, "groups": 0}
+    rounds = 200
+    for _ in range(rounds):
+        groups = np.repeat(np.arange(20), 25)
+        rates = np.clip(random.normal(0.1, 0.08, (2, 20)), 0, 1)  # both networks err by 10% on average
+        a, b = (random.random((3, 500)) >= each[groups] for each in rates)
+        for name, which in (("images", None), ("groups", groups)):
+            found = over_seeds_and_images(a, b, which)
+            held[name] += found.low <= 0 <= found.high
+    assert held["images"] < 0.9 * rounds
+    assert held["groups"] > 0.92 * rounds
+
+
+def test_images_of_one_group_tell_nothing_of_others() -> None:
+    a = np.ones((3, 50), bool)
+    b = np.arange(150).reshape(3, 50) % 7 > 0
+    assert over_seeds_and_images(a, b, np.zeros(50, np.int64)).high == math.inf

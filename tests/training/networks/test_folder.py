@@ -136,7 +136,7 @@ def test_model_json_says_everything_and_the_checksums_of_all_files(
         *("validation", "test", "chosen", "made", "files", "left_out"),
     }
     assert set(document["test"]) == {
-        *("images", "error", "interval", "by_class", "confusion", "calibration", "seeds"),
+        *("images", "groups", "error", "interval", "by_class", "confusion", "calibration", "seeds"),
     }
     assert document["data"] == "folder:photos"  # and not where they lay
     assert set(document["files"]) == {each.name for each in path.iterdir()} - {"model.json"}

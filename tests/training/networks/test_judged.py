@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from regnetlab.errors import InputError
-from regnetlab.training.networks.judged import judge, wilson
+from regnetlab.training.networks.judged import judge, share_interval, wilson
 from regnetlab.training.sources.parts import Split
 from tests.training.networks.examples import images, judged, network, split
 
@@ -81,3 +81,34 @@ def test_nothing_is_judged_without_test_images_or_with_other_labels() -> None:
     with pytest.raises(InputError, match="labels go from 7 to 7 for 3 classes"):
         judge(trained, some, Split(images(2), np.full(2, 7)))
     assert judge(trained, none, some).validation_error is None
+
+
+def test_images_of_one_group_count_as_fewer() -> None:
+    """In simulations with known error rates of groups, the interval over groups holds the true mean."""
+    random = np.random.default_rng(0)
+    covered = {"images": 0, "groups": 0}
+    rounds = 300
+    for _ in range(rounds):
+        rates = random.beta(0.5, 9.5, 20)  # of 20 groups; mean 5%, deviation 6.6 points
+        sizes = random.integers(5, 60, 20)
+        groups = np.repeat(np.arange(20), sizes)
+        wrong = random.random(len(groups)) < rates[groups]
+        low, high = share_interval(wrong)
+        covered["images"] += low <= 5 <= high
+        low, high = share_interval(wrong, groups)
+        covered["groups"] += low <= 5 <= high
+    assert covered["images"] < 0.75 * rounds
+    assert covered["groups"] > 0.88 * rounds
+
+
+def test_without_groups_or_with_groups_of_one_image_it_is_wilson_s_interval() -> None:
+    wrong = np.arange(400) < 12
+    assert share_interval(wrong) == wilson(12, 400)
+    alone = share_interval(wrong, np.arange(400))
+    assert alone == pytest.approx(wilson(12, 400), rel=0.02)
+
+
+def test_one_group_says_nothing_and_faultless_groups_count_once_each() -> None:
+    wrong = np.zeros(100, bool)
+    assert share_interval(wrong, np.zeros(100, np.int64)) == (0.0, 100.0)
+    assert share_interval(wrong, np.arange(100) % 5) == wilson(0, 5)
