@@ -120,15 +120,17 @@ def explore(
             return
         try:
             ends = WalkClock(clock, [draw.space.name for draw in (plan.stated or plan.draws)[1:]])
+            spending = Spending(path.parent, clock)
             logs = [] if log is None else [tensorboard_log(log, path.parent)]
-            watched = Observers(observer, Spending(path.parent, clock), *logs)
+            watched = Observers(observer, spending, *logs)
             state = run_study(plan, options, watched, ends)
             whole = not state.missing
             plan = load_plan(path)
             if whole:
-                whole = finished(plan, options, watched, output, clock, (), final_epochs)
+                whole = finished(plan, options, watched, output, clock, (), final_epochs, target is not None)
         finally:
-            keep_spent(path.parent, clock)
+            if spending.trained:  # to look at what is finished costs no minutes
+                keep_spent(path.parent, clock)
         page = _report(plan)
     if json:
         print_json(_document(plan, output))

@@ -126,6 +126,9 @@ def print_finished(found: "Finished") -> None:
             f" ({used.interval[0]:.1f} to {used.interval[1]:.1f}% with 95%); {used.model}"
         )
     )
+    if found.guess is not None:
+        hardly = ": it has hardly learned; give more minutes, or more flops" * found.has_hardly_learned
+        echo(filled(f"guessing has {found.guess:.2f}%{hardly}"))
     if found.beside_hand_designed:
         echo(filled(found.beside_hand_designed))
     echo(f"\nwrote {found.folder}/")

@@ -47,7 +47,7 @@ def headline(finished: Finished) -> str:
     low, high = used.interval
     parts = [
         f"{percent(used.error)}% error on {used.test.images:,} test images that neither trained nor chose it"
-        f" (95% interval {percent(low)} to {percent(high)})",
+        f" (95% interval {percent(low)} to {percent(high)}){_beside_guessing(finished)}",
         f"{_in_words(used.flops)} multiply-adds",
     ]
     if used.latency is not None:
@@ -55,6 +55,13 @@ def headline(finished: Finished) -> str:
         at_once = f", {used.latency.batch} at a time" if used.latency.batch > 1 else ""
         parts.append(f"{_ms(each)} ms an image{at_once} on {used.latency.device}")
     return ", ".join(parts)
+
+
+def _beside_guessing(finished: Finished) -> str:
+    if finished.guess is None:
+        return ""
+    learned = "; it has hardly learned anything" if finished.has_hardly_learned else ""
+    return f", where guessing has {percent(finished.guess)}%{learned}"
 
 
 def commands(finished: Finished) -> tuple[str, str]:

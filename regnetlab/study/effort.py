@@ -22,6 +22,8 @@ _IN_USE = 0.9
 _WRITING = 20.0
 """Seconds for writing the family and the report."""
 LEAST_EPOCHS, MOST_EPOCHS = 2, 150
+LEAST_STEPS, MOST_STEPS = 200, 8_000
+"""Epochs of the last trainings, or those that have so many steps: the larger number counts."""
 MOST_SEEDS = 5
 LEAST_DRAWN, MOST_DRAWN = 4, 24
 """Networks that are drawn for another size than the study's."""
@@ -39,8 +41,8 @@ _TRIED = (
 )
 """Candidates of each size, learning rates as shares of the study's, and seeds of the last trainings: the most
 that time allows. Each of them gets a longer training first."""
-_ENOUGH_EPOCHS = 12
-"""Epochs that are worth more than another candidate."""
+_ENOUGH_EPOCHS, _ENOUGH_STEPS = 12, 2_000
+"""Epochs, or steps, that are worth more than another candidate."""
 
 
 class Clock:
@@ -80,7 +82,12 @@ def images_of(budget: Budget, recipe: Recipe) -> float:
 
 
 def effort(
-    seconds: Mapping[str, float], left: float, workers: int, lr: float, epochs: int | None = None
+    seconds: Mapping[str, float],
+    left: float,
+    workers: int,
+    lr: float,
+    steps: int,
+    epochs: int | None = None,
 ) -> Effort:
     """The most that the time left allows.
 
@@ -90,17 +97,19 @@ def effort(
         left: Seconds for everything.
         workers: Trainings at once.
         lr: The study's learning rate.
+        steps: Optimiser steps of an epoch.
         epochs: Those that the user asks for, if any: then fewer networks are tried.
 
     Raises:
         InputError: The time is not enough for the least, with the minutes that are.
     """
     there = workers * (_IN_USE * left - _WRITING)
-    least = LEAST_EPOCHS if epochs is None else epochs
+    least = epochs or epochs_of(LEAST_EPOCHS, LEAST_STEPS, steps)
+    enough = epochs or epochs_of(_ENOUGH_EPOCHS, _ENOUGH_STEPS, steps)
+    most = epochs_of(MOST_EPOCHS, MOST_STEPS, steps)
     for candidates, rates, seeds in _TRIED:
         each = _epochs_trained(seconds, candidates, len(rates), seeds)
-        possible = int(min(there / each, MOST_EPOCHS)) if there > 0 else 0
-        enough = _ENOUGH_EPOCHS if epochs is None else epochs
+        possible = int(min(there / each, most)) if there > 0 else 0
         if possible >= enough or (candidates, rates, seeds) == _TRIED[-1]:
             if possible < least:
                 minutes = math.ceil(least_seconds(seconds, workers, least) / 60)
@@ -112,7 +121,12 @@ def effort(
     raise AssertionError("the last one returns or raises")
 
 
-def least_seconds(seconds: Mapping[str, float], workers: int, epochs: int = LEAST_EPOCHS) -> float:
+def epochs_of(epochs: int, steps: int, steps_an_epoch: int) -> int:
+    """So many epochs, or as many as have so many steps, whichever are more."""
+    return max(epochs, math.ceil(steps / steps_an_epoch))
+
+
+def least_seconds(seconds: Mapping[str, float], workers: int, epochs: int) -> float:
     """What the least family takes; ``seconds`` as for ``effort``."""
     candidates, rates, seeds = _TRIED[-1]
     each = _epochs_trained(seconds, candidates, len(rates), seeds)

@@ -21,7 +21,16 @@ from regnetlab.files import read_foreign, write_atomically
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.space import REGNET, SPACES
-from regnetlab.study.effort import LEAST_DRAWN, LEAST_EPOCHS, SIZES, Clock, images_of, least_seconds
+from regnetlab.study.effort import (
+    LEAST_DRAWN,
+    LEAST_EPOCHS,
+    LEAST_STEPS,
+    SIZES,
+    Clock,
+    epochs_of,
+    images_of,
+    least_seconds,
+)
 from regnetlab.study.new_for_data import suited
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Draw, Plan
@@ -139,7 +148,7 @@ def explored(
     if reason:
         observer.on_note(f"the walk ends before {REGNET.name}: {reason}")
     rungs, guess, workers = short_ladder(start, outline, options, observer, clock)
-    family = partial(_least_family, start, workers, outline, final_epochs or LEAST_EPOCHS)
+    family = partial(_least_family, start, workers, outline, final_epochs)
     return _chosen(start, _walks(possible), rungs, guess, workers, clock, outline, of_regime, family)
 
 
@@ -265,15 +274,22 @@ def _chosen(
         draws=_draws(plan, walk, n),
         terms=Terms(margin=margin, walk=True),
     )
-    return Explored(found, tuple(_lines(found, rungs, rung, outline, of_regime, clock, workers)))
+    lines = list(_lines(found, rungs, rung, outline, of_regime, clock, workers))
+    if not has_learned(rung.errors, guess):
+        lines.append(
+            f"warning: these networks have hardly learned in {rung.budget.steps} steps, where guessing has"
+            f" {guess.majority_error:.1f}%: verdicts will say little; give more minutes, or larger networks"
+        )
+    return Explored(found, tuple(lines))
 
 
-def _least_family(plan: Plan, workers: int, outline: Outline, epochs: int, rung: Rung) -> float:
+def _least_family(plan: Plan, workers: int, outline: Outline, epochs: int | None, rung: Rung) -> float:
     """Seconds of the least family, by the trainings of the ladder."""
     last = replace(rung.budget, images=outline.train, epochs=1, validation=outline.validation)
     medium = rung.seconds / images_of(rung.budget, plan.recipe) * images_of(last, plan.recipe)
+    least = epochs or epochs_of(LEAST_EPOCHS, LEAST_STEPS, last.steps)
     drawn = LEAST_DRAWN * (sum(SIZES.values()) - 1) * rung.seconds / workers
-    return drawn + least_seconds({name: share * medium for name, share in SIZES.items()}, workers, epochs)
+    return drawn + least_seconds({name: share * medium for name, share in SIZES.items()}, workers, least)
 
 
 def _lines(
@@ -353,8 +369,10 @@ class Spending(Observer):
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder, self._clock = folder, clock
         self._kept = clock.spent
+        self.trained = False
 
     def on_finish(self, trial: Trial, replay: str) -> None:
+        self.trained = True
         if self._clock.spent - self._kept > _KEPT_EVERY:
             self._kept = self._clock.spent
             keep_spent(self._folder, self._clock)

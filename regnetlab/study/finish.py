@@ -88,6 +88,7 @@ def finish(
     clock: Clock,
     models: Sequence[str] = (),
     epochs: int | None = None,
+    asked: bool = False,
 ) -> bool:
     """Train a family and write it into ``folder``, and finish.json beside the study's file.
 
@@ -99,6 +100,7 @@ def finish(
         clock: The time that there is.
         models: Networks to take instead of a small, a medium and a large one, by their names in the study.
         epochs: Of the last trainings, instead of what the time allows.
+        asked: Whether the user asked for the medium size, so that a larger network is not recommended.
 
     Returns:
         Whether it is finished; otherwise it was interrupted, and the same call goes on.
@@ -122,7 +124,7 @@ def finish(
             family = _trained(session, clock, models, epochs, prepared.at_once)
         except NotFinishedError:
             return False
-        write_finish(session, prepared.setting, family, folder, clock)
+        write_finish(session, prepared.setting, family, folder, clock, asked)
     return True
 
 
@@ -215,7 +217,8 @@ def _settled(
         )
     an_epoch = images_of(_last_budget(session, 1), plan.recipe)
     seconds = {name: an_epoch * _seconds(session, jobs) for name, jobs in found.items()}
-    chosen = effort(seconds, clock.left, workers, plan.recipe.lr, epochs)
+    steps = _last_budget(session, 1).steps
+    chosen = effort(seconds, clock.left, workers, plan.recipe.lr, steps, epochs)
     kept = {"effort": asdict(chosen), "seconds": seconds}
     _keep(session, key, kept)
     return kept
@@ -277,6 +280,12 @@ def _augment(session: Session, last: Plan, medium: Contender) -> Augment:
     return best
 
 
+def within_a_standard_error(error: float, images: int) -> float:
+    """The largest error, in percent, that lies within a standard error of this one, or a single mistake."""
+    share = error / 100
+    return error + 100 * max(math.sqrt(share * (1 - share) / images), 1 / images) + 1e-9
+
+
 def simplest_of_best(errors: Mapping[Augment, float], images: int) -> Augment:
     """The simplest augmentation whose error is within a standard error of the least.
 
@@ -285,12 +294,9 @@ def simplest_of_best(errors: Mapping[Augment, float], images: int) -> Augment:
         images: How many these are.
 
     The one-standard-error rule (Breiman, Friedman, Olshen & Stone 1984, section 3.4.3): images decide less
-    than the least of several errors seems to say. The standard error is that of one mistake more, since none
-    would have no spread.
+    than the least of several errors seems to say.
     """
-    least = min(errors.values())
-    share = min(least / 100 + 1 / images, 1.0)
-    allowed = least + 100 * math.sqrt(share * (1 - share) / images)
+    allowed = within_a_standard_error(min(errors.values()), images)
     return next(name for name, error in errors.items() if error <= allowed)
 
 

@@ -148,9 +148,10 @@ class Mistake(_Part):
 class Finished(_Part):
     """What a finished study came to. ``folder`` is as the user named it, ``use`` the network to take.
 
-    ``difference`` is the mean test error of the network in use less that of the first baseline, in points,
-    with the ends of its 95% interval over seeds and images. ``tries`` are the trainings by which the network
-    in use and the baseline were chosen among those of their size, ``notes`` what the errors don't say.
+    ``guess`` is the error of always answering the commonest class. ``difference`` is the mean test error of
+    the network in use less that of the first baseline, in points, with the ends of its 95% interval over
+    seeds and images. ``tries`` are the trainings by which the network in use and the baseline were chosen among
+    those of their size, ``notes`` what the errors don't say.
     """
 
     version: Literal[1] = 1
@@ -158,6 +159,7 @@ class Finished(_Part):
     use: _Name
     target: _Text
     test_images: _Count
+    guess: _Percent | None = None
     networks: Annotated[_Many[Member], Field(min_length=1, max_length=20)]
     baselines: Annotated[_Many[Baseline], Field(max_length=100)] = ()
     difference: _Difference | None = None
@@ -183,6 +185,11 @@ class Finished(_Part):
     def used(self) -> Member:
         """The network to take."""
         return next(each for each in self.networks if each.name == self.use)
+
+    @property
+    def has_hardly_learned(self) -> bool:
+        """Whether the network in use can't be told from guessing."""
+        return self.guess is not None and self.used.interval[1] >= self.guess
 
     @property
     def beside_hand_designed(self) -> str:

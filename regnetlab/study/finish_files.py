@@ -18,7 +18,7 @@ from regnetlab.models.weights import trained_network
 from regnetlab.spaces.arrays import Ints, Mask
 from regnetlab.study.baselines import Contender
 from regnetlab.study.effort import Clock
-from regnetlab.study.finish import Family
+from regnetlab.study.finish import Family, within_a_standard_error
 from regnetlab.study.finish_file import (
     MOST_LETTERS,
     Baseline,
@@ -36,6 +36,7 @@ from regnetlab.training.budget import WORST, Score
 from regnetlab.training.correctness import unpack
 from regnetlab.training.datasets import folder_of
 from regnetlab.training.folders.decode import is_folder
+from regnetlab.training.guessing import guessing
 from regnetlab.training.latency import latency
 from regnetlab.training.networks.contents import FAMILY, MODEL
 from regnetlab.training.networks.family import read_family, write_family
@@ -79,7 +80,9 @@ def check_classes(classes: Sequence[str]) -> None:
             raise InputError(f"class {named!r} has a name that can't be written", "rename its folder")
 
 
-def write_finish(session: Session, setting: Setting, family: Family, folder: Path, clock: Clock) -> Finished:
+def write_finish(
+    session: Session, setting: Setting, family: Family, folder: Path, clock: Clock, asked: bool = False
+) -> Finished:
     """Write the family that was trained into its folder, and finish.json beside the study's file."""
     session.observer.on_note(f"writing the networks into {folder}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +95,7 @@ def write_finish(session: Session, setting: Setting, family: Family, folder: Pat
         facts = _facts(session, family, contender, job, score)
         write_network(folder, name, network, judged[name], facts)
         members.append(_member(name, contender, job, score, facts, judged[name]))
-    use = _to_use(members)
+    use = _to_use(members, len(session.data.validation), asked)
     others = [each for each in family.contenders if each.group not in family.ours and _earned(family, each)]
     law = _law(session)
     found = Finished(
@@ -100,6 +103,7 @@ def write_finish(session: Session, setting: Setting, family: Family, folder: Pat
         use=use,
         target=session.plan.regime.text,
         test_images=len(session.data.test),
+        guess=guessing(session.data.train.labels, session.data.test.labels).majority_error,
         networks=tuple(members),
         baselines=tuple(_baseline(family, each, groups) for each in others),
         difference=_difference(family, ahead[use], others[0], groups) if others else None,
@@ -234,10 +238,15 @@ def _difference(
     return found.estimate, max(found.low, -WORST), min(found.high, WORST)
 
 
-def _to_use(members: Sequence[Member]) -> str:
-    """The medium network, or the small one if it is as good on validation images; of named ones the best."""
-    named = [each for each in members if each.name in ("small", "medium")] or members
-    return min(named, key=lambda each: (each.validation_error, each.flops)).name
+def _to_use(members: Sequence[Member], images: int, asked: bool) -> str:
+    """The smallest network whose validation error is within a standard error of the least.
+
+    Where the user ``asked`` for the medium size, of the small and the medium one.
+    """
+    small = [each for each in members if each.name in ("small", "medium")]
+    pool = sorted((asked and small) or members, key=lambda each: each.flops)
+    allowed = within_a_standard_error(min(each.validation_error for each in pool), images)
+    return next(each.name for each in pool if each.validation_error <= allowed)
 
 
 def _mistakes(session: Session, judged: Judged) -> list[Mistake]:

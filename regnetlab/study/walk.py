@@ -4,6 +4,7 @@ What a walk decided stands in provenance.json, so that a clone is read as the st
 follows from the errors: a walk that was interrupted goes through its steps again, and trains nothing twice.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -168,7 +169,8 @@ def _line(step: "Step[DesignSpace]") -> str:
     from regnetlab.analysis.statistics.verdicts import UNDECIDED, WORSE
 
     name = step.b.name
-    claim = f"{step.a.name} → {name}: {step.verdict}, {step.interval.text('+.2f')} points"
+    ends = f"{step.interval.text('+.2f')} points" if math.isfinite(step.interval.low) else "no interval yet"
+    claim = f"{step.a.name} → {name}: {step.verdict}, {ends}"
     if step.verdict == WORSE:
         return f"{claim}; what {name} adds is left out of the spaces that follow"
     return f"{claim} ({step.ended}); it stays, without evidence" if step.verdict == UNDECIDED else claim

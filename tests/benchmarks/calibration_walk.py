@@ -59,6 +59,9 @@ def tables(rounds: int) -> Iterator[str]:
         "*Found*: claims of the constraints that are better or worse by 3 points. *Networks*: trained on",
         f"average, as a share of the 6 *n* that a design without looks trains. {rounds:,} walks a row.",
         "",
+        "A step ends with its first verdict: *no worse* is enough to keep a constraint, and ends most steps",
+        "before *better* could be claimed.",
+        "",
         row(("truth", "n", "false better", "false no worse", "false worse", "found", "networks")),
         row(["---"] * 7),
     )

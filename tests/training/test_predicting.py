@@ -158,7 +158,6 @@ def test_a_list_of_files_may_come_on_stdin(
     ("words", "message"),
     [
         (["--top", "9"], "knows 3 classes"),
-        (["nothing.png"], "is not there"),
         (["--csv", "out.txt"], "end the name in .csv"),
     ],
 )
@@ -198,3 +197,17 @@ def test_weights_that_do_not_say_how_to_use_them_are_refused(
     write_weights(tmp_path / "odd.safetensors", net.network, facts)
     with pytest.raises(InputError, match=r"odd\.safetensors"):
         load_network(tmp_path / "odd.safetensors")
+
+
+def test_files_that_are_not_there_are_named_and_the_others_predicted(weights: Path, capsys: Capture) -> None:
+    image = weights.parent / "x.png"
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(image)
+    assert main(["predict", str(weights), str(image), "nothing.png", "n" * 300]) == 1
+    found = capsys.readouterr()
+    assert str(image) in found.out
+    assert "nothing.png can't be read" in found.err
+
+
+def test_a_single_file_that_is_not_there_is_refused(weights: Path, capsys: Capture) -> None:
+    assert "nothing.png is not there" in complaint(capsys, ["predict", str(weights), "nothing.png"])
+    assert "is empty" in complaint(capsys, ["predict", str(weights), ""])
