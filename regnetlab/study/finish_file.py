@@ -150,8 +150,8 @@ class Finished(_Part):
 
     ``guess`` is the error of always answering the commonest class. ``difference`` is the mean test error of
     the network in use less that of the first baseline, in points, with the ends of its 95% interval over
-    seeds and images. ``tries`` are the trainings by which the network in use and the baseline were chosen among
-    those of their size, ``notes`` what the errors don't say.
+    seeds and images. ``tries`` are the trainings by which these two were chosen among those of their size,
+    ``notes`` what the errors don't say.
     """
 
     version: Literal[1] = 1
