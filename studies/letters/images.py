@@ -5,8 +5,8 @@
     python studies/letters/images.py letters
     regnetlab explore letters --minutes 60 --group-by '/([A-Z][a-z]+)'
 
-A file is named after its font, and the regular expression finds its first word: letters of fonts that share it
-look alike, and must not stand on both sides of a split.
+A file is named after its font, and the regular expression finds its first word: letters of fonts that share
+it look alike, and must not stand on both sides of a split.
 """
 
 import string
