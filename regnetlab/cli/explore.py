@@ -118,20 +118,26 @@ def explore(
             else:
                 print_next([shlex.join(_again(data, minutes, name, output))])
             return
+        ends = WalkClock(clock, [draw.space.name for draw in (plan.stated or plan.draws)[1:]])
+        spending = Spending(path.parent, clock)
+        logs = [] if log is None else [tensorboard_log(log, path.parent)]
+        watched = Observers(observer, spending, *logs)
+        problem: InputError | None = None
         try:
-            ends = WalkClock(clock, [draw.space.name for draw in (plan.stated or plan.draws)[1:]])
-            spending = Spending(path.parent, clock)
-            logs = [] if log is None else [tensorboard_log(log, path.parent)]
-            watched = Observers(observer, spending, *logs)
-            state = run_study(plan, options, watched, ends)
-            whole = not state.missing
+            whole = not run_study(plan, options, watched, ends).missing
             plan = load_plan(path)
             if whole:
                 whole = finished(plan, options, watched, output, clock, (), final_epochs, target is not None)
+        except InputError as error:  # what is known is shown all the same
+            problem = error
         finally:
             if spending.trained:  # to look at what is finished costs no minutes
                 keep_spent(path.parent, clock)
         page = _report(plan)
+    if problem is not None:
+        if page is not None:
+            echo(f"wrote {page}", err=True)
+        raise problem
     if json:
         print_json(_document(plan, output))
     else:

@@ -118,6 +118,8 @@ def finish(
         raise InputError(f"{weights} is a link, which may lead anywhere", "put a folder in its place")
     prepared = prepare(plan, options)
     check_classes(prepared.data.classes)
+    if not len(prepared.data.test):
+        raise InputError(f"data {plan.data} has no test images to judge a family on", "add a folder test/")
     prepared = replace(prepared, setting=replace(prepared.setting, weights=weights))
     with open_session(prepared, options, observer) as session:
         try:
