@@ -16,7 +16,7 @@ from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.errors import InputError, unknown
 
 if TYPE_CHECKING:
-    from regnetlab.study.effort import Clock
+    from regnetlab.study.minutes import Clock
     from regnetlab.study.observer import Observer
     from regnetlab.study.plan import Plan
     from regnetlab.study.session import Options
@@ -58,17 +58,17 @@ def explore(
     """
     from regnetlab.cli.progress import FORMS, make_progress
     from regnetlab.files import write_atomically
-    from regnetlab.study.effort import Clock
     from regnetlab.study.examples import new_study
-    from regnetlab.study.explore import (
+    from regnetlab.study.finish import finish as finished  # torch
+    from regnetlab.study.finish_files import check_folder
+    from regnetlab.study.minutes import (
+        Clock,
         Spending,
         WalkClock,
         check_asked,
         keep_spent,
         spent_before,
     )
-    from regnetlab.study.finish import finish as finished  # torch
-    from regnetlab.study.finish_files import check_folder
     from regnetlab.study.observer import Observers, Once
     from regnetlab.study.plan_file import load_plan, parse_plan
     from regnetlab.study.run import run_study

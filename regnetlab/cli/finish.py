@@ -49,9 +49,9 @@ def finish(
     """
     from regnetlab.cli.progress import FORMS, make_progress
     from regnetlab.errors import unknown
-    from regnetlab.study.effort import Clock
     from regnetlab.study.finish import finish as finished  # torch
     from regnetlab.study.finish_file import read_finished
+    from regnetlab.study.minutes import Clock
     from regnetlab.study.observer import Observers
     from regnetlab.study.plan_file import find_study, load_plan
     from regnetlab.study.session import Options

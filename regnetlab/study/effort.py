@@ -5,7 +5,6 @@ is trained and judged on.
 """
 
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -43,25 +42,6 @@ _TRIED = (
 that time allows. Each of them gets a longer training first."""
 _ENOUGH_EPOCHS, _ENOUGH_STEPS = 12, 2_000
 """Epochs, or steps, that are worth more than another candidate."""
-
-
-class Clock:
-    """Time that is allotted, of which ``spent`` seconds were used before; without minutes there is no end."""
-
-    def __init__(self, minutes: float | None = None, spent: float = 0.0) -> None:
-        self.minutes = minutes
-        self._before = spent
-        self._began = time.monotonic()
-
-    @property
-    def spent(self) -> float:
-        """Seconds so far."""
-        return self._before + time.monotonic() - self._began
-
-    @property
-    def left(self) -> float:
-        """Seconds until the end."""
-        return float("inf") if self.minutes is None else 60 * self.minutes - self.spent
 
 
 @dataclass(frozen=True, slots=True)

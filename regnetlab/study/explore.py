@@ -3,9 +3,8 @@
 What was measured on a few networks (``short_ladder``) decides before the first training of the study.
 """
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,6 @@ from regnetlab.analysis.guessing import has_learned
 from regnetlab.analysis.statistics.intervals import median_scale
 from regnetlab.analysis.statistics.verdicts import POWER, held_together, networks_needed
 from regnetlab.errors import InputError
-from regnetlab.files import read_foreign, write_atomically
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window, format_count
 from regnetlab.spaces.space import REGNET, SPACES
@@ -26,11 +24,11 @@ from regnetlab.study.effort import (
     LEAST_EPOCHS,
     LEAST_STEPS,
     SIZES,
-    Clock,
     epochs_of,
     images_of,
     least_seconds,
 )
+from regnetlab.study.minutes import WALK_SHARE, Clock
 from regnetlab.study.new_for_data import suited
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Draw, Plan
@@ -38,11 +36,9 @@ from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.session import Options
 from regnetlab.study.short_ladder import SHARE, Rung, short_ladder
 from regnetlab.study.stages import planned_jobs
-from regnetlab.training.budget import MOST_SECONDS
 from regnetlab.training.datasets import Outline
 from regnetlab.training.folders.decode import Reading
 from regnetlab.training.guessing import Guessing
-from regnetlab.trials.job import Trial
 from regnetlab.trials.terms import Terms
 
 WALKS = (
@@ -53,16 +49,12 @@ WALKS = (
 """The spaces of a walk, the longest that time allows."""
 FEW_A_CLASS, TOO_FEW_A_CLASS = 20, 5
 """Images of a class below which there is a warning, and below which there is no study."""
-WALK_SHARE = 0.5
-"""Of the time, until the walk ends; the family has the rest."""
 _RANKS_ALIKE = 0.6
 _ENOUGH, _FEWEST, _MOST, _PLENTY = 40, 16, 200, 100  # networks of each space
 _ENDS_EARLY = 1.3  # times the networks that would fit if no step ended before its last look
 _NEAR = (0.8, 1.2)  # a window around the size that was asked for
 _MARGINS = (0.2, 0.5, 1.0)
 _TIMED, _TIMED_SECONDS = 16, 0.15
-_SPENT = "explore.json"  # beside the study's file
-_KEPT_EVERY = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,72 +331,3 @@ def finest_difference(errors: Sequence[float], n: int, steps: int) -> float:
         return math.inf
     needed: Any = networks_needed((scale, scale), 1.0, POWER, held_together(steps))
     return math.sqrt(needed / n)
-
-
-class WalkClock:
-    """When a step of a walk has to end: each has its part of the time that is left until the walk's end."""
-
-    def __init__(self, clock: Clock, spaces: Sequence[str]) -> None:
-        self._clock, self._spaces = clock, list(spaces)
-        self._step = ""
-        self._began = self._looked = clock.spent
-
-    def __call__(self, space: str, share: float) -> bool:
-        """Whether the step to this space ends at this look: the next look would be too late."""
-        if self._clock.minutes is None:
-            return False
-        now = self._clock.spent
-        if space != self._step:
-            self._step, self._began = space, self._looked
-        took, self._looked = now - self._looked, now
-        steps_left = len(self._spaces) - self._spaces.index(space)
-        ends = 60 * self._clock.minutes * WALK_SHARE
-        until = self._began + max(0.0, ends - self._began) / steps_left
-        return now + took > until
-
-
-class Spending(Observer):
-    """Keeps the time that was used, so that an interrupted call goes on with what is left."""
-
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self._folder, self._clock = folder, clock
-        self._kept = clock.spent
-        self.trained = False
-
-    def on_finish(self, trial: Trial, replay: str) -> None:
-        self.trained = True
-        if self._clock.spent - self._kept > _KEPT_EVERY:
-            self._kept = self._clock.spent
-            keep_spent(self._folder, self._clock)
-
-
-def spent_before(folder: Path) -> float:
-    """The seconds that earlier calls used for the study in this folder."""
-    seconds = _kept(folder).get("seconds")
-    return float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < MOST_SECONDS else 0.0
-
-
-def check_asked(folder: Path, asked: Mapping[str, str | None]) -> None:
-    """Raise ``InputError`` where the call that began the study asked for something else."""
-    before: Mapping[str, Any] = _kept(folder).get("asked") or asked
-    for name, value in asked.items():
-        if before.get(name) != value:
-            option = name.replace("_", "-")
-            was = f"--{option} {before.get(name)}" if before.get(name) else f"no --{option}"
-            hint = "give the same options to go on, or begin another study with --name"
-            raise InputError(f"the study was begun with {was}", hint)
-
-
-def keep_spent(folder: Path, clock: Clock, asked: Mapping[str, str | None] | None = None) -> None:
-    """Keep the seconds that were used so far, and what the first call ``asked`` for."""
-    known = {} if asked is None else {"asked": dict(asked)}
-    document = _kept(folder) | known | {"seconds": round(clock.spent, 1)}
-    write_atomically(folder / _SPENT, json.dumps(document) + "\n")
-
-
-def _kept(folder: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(read_foreign(folder / _SPENT, 100_000))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -42,13 +42,13 @@ from regnetlab.study.candidates import (
 from regnetlab.study.effort import (
     AUGMENTS,
     Augment,
-    Clock,
     Effort,
     effort,
     images_of,
     networks_to_draw,
     seeds_for,
 )
+from regnetlab.study.minutes import Clock
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.study.session import Options, Session, open_session, prepare

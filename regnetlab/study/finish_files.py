@@ -17,7 +17,6 @@ from regnetlab.models.registry import find_model
 from regnetlab.models.weights import trained_network
 from regnetlab.spaces.arrays import Ints, Mask
 from regnetlab.study.baselines import Contender
-from regnetlab.study.effort import Clock
 from regnetlab.study.finish import Family, within_a_standard_error
 from regnetlab.study.finish_file import (
     MOST_LETTERS,
@@ -30,6 +29,7 @@ from regnetlab.study.finish_file import (
     write_finished,
 )
 from regnetlab.study.latency import this_machine
+from regnetlab.study.minutes import Clock
 from regnetlab.study.session import Session
 from regnetlab.study.walk import accepted
 from regnetlab.training.budget import WORST, Score

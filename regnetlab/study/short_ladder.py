@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 
-from regnetlab.study.effort import Clock
+from regnetlab.study.minutes import Clock
 from regnetlab.study.new_for_data import LEAST_STEPS, budget_for
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan, Running

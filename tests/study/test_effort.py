@@ -10,12 +10,12 @@ from regnetlab.study.effort import (
     MOST_DRAWN,
     MOST_EPOCHS,
     MOST_SEEDS,
-    Clock,
     effort,
     images_of,
     networks_to_draw,
     seeds_for,
 )
+from regnetlab.study.minutes import Clock
 from regnetlab.training.budget import Budget, Recipe
 
 SECONDS = {"small": 0.5, "medium": 1.0, "large": 2.0}

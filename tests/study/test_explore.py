@@ -8,16 +8,15 @@ from PIL import Image
 
 from regnetlab.analysis.statistics.verdicts import held_together, networks_needed
 from regnetlab.errors import InputError
-from regnetlab.study.effort import Clock
 from regnetlab.study.examples import example_named
 from regnetlab.study.explore import (
     WALKS,
     Explored,
-    WalkClock,
     check_images,
     explored,
     finest_difference,
 )
+from regnetlab.study.minutes import Clock, WalkClock
 from regnetlab.study.plan_file import load_plan, parse_plan
 from regnetlab.study.short_ladder import rung_budget
 from regnetlab.training.budget import Budget
@@ -122,7 +121,7 @@ def test_the_finest_difference_is_the_one_that_so_many_networks_find() -> None:
 
 def test_every_step_has_its_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("regnetlab.study.effort.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("regnetlab.study.minutes.time.monotonic", lambda: now[0])
     ends = WalkClock(Clock(20), ["B", "C"])  # ten minutes for the walk, five for the first step
     seen: list[tuple[str, int]] = []
     for space in ("B", "C"):
@@ -136,7 +135,7 @@ def test_every_step_has_its_part_of_the_time(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_time_that_one_step_leaves_goes_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr("regnetlab.study.effort.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("regnetlab.study.minutes.time.monotonic", lambda: now[0])
     ends = WalkClock(Clock(20), ["B", "C"])
     now[0] += 60
     assert not ends("B", 0.1)  # and then a verdict

@@ -11,9 +11,9 @@ import pytest
 from regnetlab.errors import InputError
 from regnetlab.spaces.regime import Regime, Window
 from regnetlab.study.candidates import HAND_DESIGNED, scaled
-from regnetlab.study.effort import Clock
 from regnetlab.study.finish import finish, simplest_of_best
 from regnetlab.study.finish_file import read_finished
+from regnetlab.study.minutes import Clock
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training.predicting import load_network
