@@ -32,7 +32,8 @@ def work(setting: Setting, job: Job) -> Report:
     data = prepared(setting, job.data, job.template, job.reading, job.final)
     build = partial(find_model(job.model).build, job.template)
     kept = None if setting.weights is None or not job.final else _Kept()
-    score = train(build, data, job.budget, job.recipe, job.seed, setting.kernels, kept)
+    watched = {} if kept is None else {"watching": kept}
+    score = train(build, data, job.budget, job.recipe, job.seed, setting.kernels, **watched)
     if score.ended.startswith(FAILED) and not answers(data.train.labels.device):
         raise DeviceLostError(score.ended.removeprefix(FAILED))
     device = computed_on(data.train.labels.device.type, setting.kernels)
