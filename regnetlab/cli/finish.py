@@ -12,7 +12,7 @@ from regnetlab.cli.run import StudyText
 from regnetlab.cli.summary import DataDir, Device, Kernels
 
 if TYPE_CHECKING:
-    from regnetlab.study.finish_file import Finished
+    from regnetlab.study.finish_file import Baseline, Finished, Member
 
 Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder of the networks.")]
 FinalEpochs = Annotated[
@@ -47,8 +47,7 @@ def finish(
     They are chosen and tuned on the validation images, beside hand-designed networks, and judged once on the
     test images. What was interrupted goes on with the same command.
     """
-    from regnetlab.cli.progress import FORMS, make_progress
-    from regnetlab.errors import unknown
+    from regnetlab.cli.progress import make_progress
     from regnetlab.study.finish import finish as finished  # torch
     from regnetlab.study.finish_file import read_finished
     from regnetlab.study.minutes import Clock
@@ -58,8 +57,6 @@ def finish(
     from regnetlab.study.tensorboard import tensorboard_log
 
     plan = load_plan(find_study(study))
-    if progress not in FORMS:
-        raise unknown("progress", progress, FORMS)
     options = Options(
         executor, workers, device, data_dir, kernels, skip_unreadable=skip_unreadable, listener=listener()
     )
@@ -97,26 +94,20 @@ def document(found: "Finished") -> dict[str, Any]:
 
 def print_finished(found: "Finished") -> None:
     """The networks and what they are compared with, and which one to take."""
-    rows = [
-        (
-            each.name,
-            f"{each.error:.2f} ({each.interval[0]:.1f}–{each.interval[1]:.1f})",
-            f"{each.flops / 1e6:.2f}M",
-            f"{each.params:,}",
-            "–" if each.latency is None else f"{each.latency.ms[0]:.2f}",
+    rows = []
+    every: list[Member | Baseline] = [*found.networks, *found.baselines]
+    for each in every:
+        took = getattr(each, "latency", None)
+        low, high = each.interval
+        rows.append(
+            (
+                each.name,
+                f"{each.error:.2f} ({low:.1f}–{high:.1f})",
+                f"{each.flops / 1e6:.2f}M",
+                f"{each.params:,}",
+                "–" if took is None else f"{took.ms[0]:.2f}",
+            )
         )
-        for each in found.networks
-    ]
-    rows += [
-        (
-            each.name,
-            f"{each.error:.2f} ({each.interval[0]:.1f}–{each.interval[1]:.1f})",
-            f"{each.flops / 1e6:.2f}M",
-            f"{each.params:,}",
-            "–",
-        )
-        for each in found.baselines
-    ]
     print_table(("network", "test error %", "flops", "params", "ms an image"), rows, "lrrrr")
     used = found.used
     echo(

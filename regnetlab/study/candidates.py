@@ -16,7 +16,6 @@ from regnetlab.study.stages import planned_jobs, study_state
 from regnetlab.study.walk import accepted, kept_spaces
 from regnetlab.training.budget import mean_error
 from regnetlab.trials.job import DERIVED, FINISHED, Job, training_seed
-from regnetlab.trials.terms import Terms
 
 HAND_DESIGNED = ("resnet18", "vgg11_bn", "densenet_small")
 """What the family is compared with, as many of the first as there are candidates of a size."""
@@ -60,14 +59,7 @@ def _drawn(session: Session, factor: float, count: int) -> list[Job]:
     from regnetlab.study.results import study_trials
     from regnetlab.study.stages import derived_jobs
 
-    plan = replace(
-        session.plan,
-        regime=scaled(session.plan.regime, factor),
-        terms=Terms(),
-        stated=(),
-        left_out=(),
-        ended=(),
-    )
+    plan = replace(session.plan, regime=scaled(session.plan.regime, factor))
     jobs = _first_that_has_some(plan, kept_spaces(session.plan)[::-1], count)
     with suppress(InputError):  # without evidence for a law there are none
         law = study_trials(session.plan)

@@ -92,7 +92,7 @@ def write_finish(
         contender = ahead[name]
         job, score, network = _best_training(session, setting, family, contender)
         judged[name] = judge(network, session.data.validation, session.data.test, groups)
-        facts = _facts(session, family, contender, job, score)
+        facts = _facts(session, family, contender, network)
         write_network(folder, name, network, judged[name], facts)
         members.append(_member(name, contender, job, score, facts, judged[name]))
     use = _to_use(members, len(session.data.validation), asked)
@@ -124,30 +124,28 @@ def _best_training(
     session: Session, setting: Setting, family: Family, contender: Contender
 ) -> tuple[Job, Score, TrainedNetwork]:
     """Of a network's last trainings the one with the least validation error, and what it came to."""
-    pairs = [pair for pair in family.trainings[contender.model] if pair[1].error is not None]
-    if not pairs:
+    if not _earned(family, contender):
         raise InputError(
             f"every last training of {contender.model} failed", "train it alone: regnetlab train"
         )
-    job, score = min(pairs, key=lambda pair: (pair[1].error or 0.0, pair[0].seed))
+    job, score = _least(family, contender)
     path = weights_path(setting, job)
     if not path.exists():  # removed since; the same training gives the same weights
         work(setting, job)
     network, _ = trained_network(path)
     facts = saved_facts(job.model, job.template, session.data, job.reading, job.budget, job.recipe, job.seed)
-    mean, std = (torch.tensor(facts["normalisation"][each]).numpy() for each in ("mean", "std"))
+    mean, std = (np.array(facts["normalisation"][each], np.float32) for each in ("mean", "std"))
     classes = session.data.classes
     return job, score, TrainedNetwork(network, job.template, classes, mean, std, job.reading, facts)
 
 
-def _facts(session: Session, family: Family, contender: Contender, job: Job, score: Score) -> dict[str, Any]:
+def _facts(session: Session, family: Family, contender: Contender, network: TrainedNetwork) -> dict[str, Any]:
     """What a network's folder says beside what judging it gave."""
     device = torch.device("cpu")
-    measured = latency(find_model(job.model).build, job.template, device, batch=1)
+    measured = latency(find_model(contender.model).build, network.template, device, batch=1)
     machine = this_machine(device)
-    facts = saved_facts(job.model, job.template, session.data, job.reading, job.budget, job.recipe, job.seed)
-    errors = _test_errors(family, contender)
-    return facts | {
+    return {
+        **network.facts,
         "flops": contender.flops,
         "params": contender.params,
         "acts": contender.acts,
@@ -158,15 +156,14 @@ def _facts(session: Session, family: Family, contender: Contender, job: Job, sco
         },
         "checksum": session.data.checksum,
         "processor": machine["processor"],
-        "validation_error": score.error,
-        "test_errors": errors,
+        "test_errors": _test_errors(family, contender),
         "chosen": _how(session, family),
     }
 
 
 def _test_errors(family: Family, contender: Contender) -> list[float]:
     scores = [score for _, score in family.trainings[contender.model]]
-    return [100.0 if score.test_error is None else score.test_error for score in scores]
+    return [WORST if score.test_error is None else score.test_error for score in scores]
 
 
 def _member(
@@ -196,6 +193,12 @@ def _earned(family: Family, contender: Contender) -> bool:
     return any(score.error is not None for _, score in family.trainings[contender.model])
 
 
+def _least(family: Family, contender: Contender) -> tuple[Job, Score]:
+    """Of its last trainings the one with the least validation error; of equals that of the lowest seed."""
+    pairs = [pair for pair in family.trainings[contender.model] if pair[1].error is not None]
+    return min(pairs, key=lambda pair: (pair[1].error or 0.0, pair[0].seed))
+
+
 def _groups(session: Session) -> Ints | None:
     """The group of each test image, where images belong together."""
     survey = session.data.survey
@@ -211,8 +214,7 @@ def _right(family: Family, contender: Contender) -> Mask:
 
 def _baseline(family: Family, contender: Contender, groups: Ints | None) -> Baseline:
     """A hand-designed network; its interval is that of the seed with the least validation error, as ours."""
-    pairs = [pair for pair in family.trainings[contender.model] if pair[1].error is not None]
-    _, score = min(pairs, key=lambda pair: pair[1].error or 0.0)
+    _, score = _least(family, contender)
     wrong = ~unpack(score.correct or "")
     return Baseline(
         name=contender.name,
