@@ -226,7 +226,7 @@ def _chosen(
     least_family: Callable[[Rung], float],
 ) -> Explored:
     """The cheapest budget that ranks networks as the largest does, a dearer one where time is plentiful; the
-    longest walk with enough networks."""
+    longest walk with enough networks to find differences of the size that there may be."""
     there = workers * (clock.left - 60 * (clock.minutes or 0.0) * (1 - WALK_SHARE)) * _ENDS_EARLY
 
     def networks(rung: Rung, spaces: int) -> int:
@@ -245,7 +245,7 @@ def _chosen(
     while place and networks(rungs[place], len(walks[-1])) < _FEWEST:
         place -= 1
     rung = rungs[place]
-    walk = next((each for each in walks if networks(rung, len(each)) >= _ENOUGH), walks[-1])
+    walk = next((each for each in walks if decides(each, networks(rung, len(each)), rung)), walks[-1])
     n = networks(rung, len(walk))
     walking = _FEWEST * len(walk) * rung.seconds / workers / _ENDS_EARLY
     needed = max(walking, least_family(rung)) / WALK_SHARE
@@ -273,6 +273,16 @@ def _chosen(
             f" {guess.majority_error:.1f}%: verdicts will say little; give more minutes, or larger networks"
         )
     return Explored(found, tuple(lines))
+
+
+def decides(walk: Sequence[str], n: int, rung: Rung) -> bool:
+    """Whether so many networks of each space find half of what constraints may gain.
+
+    That is taken to be the distance from the median to the best of the networks of the widest space: a
+    constraint that leaves the good networks moves the median towards the best.
+    """
+    gain = float(np.median(rung.errors)) - min(rung.errors)
+    return n >= _ENOUGH and finest_difference(rung.errors, n, len(walk) - 1) <= gain / 2
 
 
 def _least_family(plan: Plan, workers: int, outline: Outline, epochs: int | None, rung: Rung) -> float:

@@ -67,12 +67,14 @@ def provenance(
 
 
 def stated_facts(plan: Plan, known: Mapping[str, Any]) -> dict[str, Any]:
-    """What a study stated before its first training, as it is known; otherwise what it states now."""
+    """What a study stated before its first training and what it decided since, as it is known; otherwise what
+    it states now.
+    """
     now = {**asdict(plan.terms), "planned": {draw.space.name: draw.n for draw in plan.draws}, "extended": []}
     if "margin" in known:  # an older version, which stated less
         now = {key: value for key, value in now.items() if key in known}
-    walked = {"walked": known["walked"]} if "walked" in known else {}
-    return {key: known.get(key, value) for key, value in now.items()} | walked
+    decided = {key: known[key] for key in ("walked", "derived") if key in known}
+    return {key: known.get(key, value) for key, value in now.items()} | decided
 
 
 def extended_spaces(

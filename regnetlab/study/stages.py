@@ -81,7 +81,10 @@ def settle_next(plan: Plan, store: "Store", state: State, note: Callable[[str], 
         population = population_jobs(plan, store)
         configs = _derive(plan, population, state.scores, note)
         before = store.fact("derived").get("configs", [])
-        store.keep("derived", derived_facts(plan, population, configs, basis))
+        facts = derived_facts(plan, population, configs, basis)
+        store.keep("derived", facts)
+        found = {"inputs": facts["inputs"], "regnets": len(configs)}  # for a clone: the law may have fewer
+        store.keep("provenance", {**store.fact("provenance"), "derived": found})
         if before and (new := len({config.text for config in configs} - {*before})):
             note(f"RegNets were derived again, since the study changed: {new} of {len(configs)} are others")
         if replaced_regnets(state.baselines, derived_jobs(plan, configs)):
@@ -196,14 +199,14 @@ def derived_facts(
     plan: Plan, population: Sequence[Job], configs: Sequence[Config], basis: Basis
 ) -> dict[str, object]:
     """The decision on the derived RegNets as a store keeps it, with what it follows from."""
-    inputs = _derive_inputs(plan, population, basis)
+    inputs = derive_inputs(plan, population, basis)
     return {"inputs": inputs, "configs": [config.text for config in configs]}
 
 
 def _kept_derived(plan: Plan, store: "Store", population: Sequence[Job], basis: Basis) -> list[Config] | None:
     kept = store.fact("derived")
     configs = [parse_config(text) for text in kept.get("configs", ())]
-    if kept and kept.get("inputs") == _derive_inputs(plan, population, basis):
+    if kept and kept.get("inputs") == derive_inputs(plan, population, basis):
         return configs
     # What a version kept that hashed the population alone.
     if kept.get("population") == _hash(population) and len(configs) == plan.derived:
@@ -231,7 +234,7 @@ def _derive(
     return found
 
 
-def _derive_inputs(plan: Plan, population: Sequence[Job], basis: Basis) -> str:
+def derive_inputs(plan: Plan, population: Sequence[Job], basis: Basis) -> str:
     """What the derived RegNets follow from: which trainings, on which data, how many are asked for, and where
     they may lie."""
     facts = [_hash(population), *basis, plan.derived, plan.regime.text, plan.ranges.text]

@@ -33,7 +33,7 @@ from regnetlab.study.baselines import (
 from regnetlab.study.changes import accepted_changes, facts_of
 from regnetlab.study.plan import Plan
 from regnetlab.study.provenance import data_facts, device_in, written
-from regnetlab.study.stages import State, derived_facts, derived_jobs, walked_jobs
+from regnetlab.study.stages import State, derive_inputs, derived_facts, derived_jobs, walked_jobs
 from regnetlab.training.budget import COMPLETE, WORST, CurvePoint, Score
 from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY_BATCHES, TRIALS, Table
 from regnetlab.trials.csv_tables import RETRAINED as RETRAINED_TABLE
@@ -194,10 +194,19 @@ def read_tables(plan: Plan) -> Tables:
         job.identity in found for job in derived_jobs(plan, configs)
     )
     # A law may have fewer RegNets in a regime than were asked for; the contest begins once all are trained.
-    decided &= len(configs) == plan.derived or bool(baselines.contenders)
+    decided &= len(configs) == plan.derived or bool(baselines.contenders) or len(configs) == _found(plan)
     known = configs if whole and decided and plan.derived else None
     outdated = configs if known is None and decided else ()
     return Tables(plan, found, known, baselines, latencies, outdated)
+
+
+def _found(plan: Plan) -> int | None:
+    """How many RegNets the law had by provenance.json, where it was asked for what the plan asks for."""
+    facts = written(plan)
+    derived = facts.get("derived") or {}
+    basis = Basis(str(facts.get("data_checksum", "")), device_in(facts))
+    asked = derive_inputs(plan, walked_jobs(plan), basis)
+    return derived.get("regnets") if derived.get("inputs") == asked else None
 
 
 def read_ladder(plan: Plan, jobs: Iterable[Job], basis: Basis) -> list[Trial]:

@@ -58,6 +58,12 @@ class _Walked(BaseModel):
     minutes: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]
 
 
+class _Regnets(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+    inputs: str
+    regnets: int
+
+
 class _Provenance(BaseModel):
     model_config = _ANY
     __pydantic_extra__: dict[str, str | bool | int | float | None]
@@ -66,6 +72,7 @@ class _Provenance(BaseModel):
     planned: _Counts = {}
     extended: list[_Extended] = []
     walked: _Walked | None = None
+    derived: _Regnets | None = None
 
 
 class _Derived(BaseModel):

@@ -13,12 +13,13 @@ from regnetlab.study.explore import (
     WALKS,
     Explored,
     check_images,
+    decides,
     explored,
     finest_difference,
 )
 from regnetlab.study.minutes import Clock, WalkClock
 from regnetlab.study.plan_file import load_plan, parse_plan
-from regnetlab.study.short_ladder import rung_budget
+from regnetlab.study.short_ladder import Rung, rung_budget
 from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import outline
 from regnetlab.training.folders.decode import Reading
@@ -72,6 +73,16 @@ def test_the_walk_is_the_longest_that_time_allows(found: Explored) -> None:
     names = tuple(draw.space.name for draw in found.plan.draws)
     assert names in WALKS
     assert len({draw.n for draw in found.plan.draws}) == 1
+
+
+@pytest.mark.parametrize(
+    ("n", "steps", "does"), [(200, 5, True), (50, 5, False), (100, 1, True), (39, 1, False)]
+)
+def test_a_walk_is_long_enough_where_it_finds_half_of_what_there_is_to_gain(
+    n: int, steps: int, does: bool
+) -> None:
+    errors = [2.9, 9.3, 11.5, 31.7, 36.9, 38.9, 56.3, 62.2]  # letters, 138 steps: some have learned nothing
+    assert decides(WALKS[0][: steps + 1], n, Rung(Budget(100, 1, 10, 10), 1.0, errors)) is does
 
 
 def test_minutes_that_are_too_few_are_refused_with_those_that_would_do(

@@ -18,12 +18,13 @@ from regnetlab.study.search.run import run_search
 from regnetlab.study.session import Options, prepare
 from regnetlab.study.stages import (
     State,
-    _derive_inputs,
     basis_of,
+    derive_inputs,
     planned_jobs,
     study_state,
 )
 from regnetlab.study.status import status
+from regnetlab.study.take_in import unread_tables
 from regnetlab.trials.csv_tables import FIDELITY
 from regnetlab.trials.store import open_store
 from tests.conftest import STUDY, refusal
@@ -184,6 +185,22 @@ def test_a_study_derives_nothing_where_no_growth_is_shown_and_says_why(
     assert "force = true in [derive]" in note
 
 
+def test_a_clone_of_a_study_that_derived_nothing_knows_so_until_the_plan_asks_for_others(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    text = SMALL_STUDY.replace("force = true\n", "")
+    study = make_study(text)
+    assert not ran(load_plan(study), data_dir).missing
+    load_plan(study).store.unlink()
+    tables = unread_tables(load_plan(study))
+    assert tables is not None
+    assert tables.state.derived
+    study.write_text(text.replace("[derive]\nn = 2", "[derive]\nn = 3"))
+    tables = unread_tables(load_plan(study))
+    assert tables is not None
+    assert not tables.state.derived
+
+
 def test_regnets_that_were_derived_before_the_law_had_a_claim_stay(
     make_study: MakeStudy, data_dir: Path
 ) -> None:
@@ -194,7 +211,7 @@ def test_regnets_that_were_derived_before_the_law_had_a_claim_stay(
     store = open_store(plan.store)
     population = planned_jobs(plan)
     configs = [job.config.text for job in before.jobs if job.space == "derived" and job.config]
-    store.keep("derived", {"inputs": _derive_inputs(plan, population, basis_of(store)), "configs": configs})
+    store.keep("derived", {"inputs": derive_inputs(plan, population, basis_of(store)), "configs": configs})
     after = ran(plan, data_dir)
     assert [job.identity for job in after.jobs] == [job.identity for job in before.jobs]
 
