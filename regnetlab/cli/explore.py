@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,10 +74,12 @@ def explore(
     from regnetlab.study.plan_file import load_plan, parse_plan
     from regnetlab.study.run import run_study
     from regnetlab.study.session import Options
-    from regnetlab.study.tensorboard import tensorboard_log
+    from regnetlab.study.tensorboard import check_log, tensorboard_log
 
     if progress not in FORMS:
         raise unknown("progress", progress, FORMS)
+    if log is not None:
+        check_log(log)
     target = _target(flops, latency)
     source = f"folder:{Path(data)}" if Path(data).expanduser().is_dir() else data
     study = name or _name(data)
@@ -106,6 +109,8 @@ def explore(
             for line in lines:
                 echo(filled(line), err=True)
             parse_plan(text, path)
+            if path.exists():
+                raise InputError(f"{path} was written meanwhile", "run one explore of a name at a time")
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, text)
             keep_spent(path.parent, clock, asked)
@@ -116,7 +121,7 @@ def explore(
             if json:
                 print_json({"study": study, "file": str(path), "plan": path.read_text(encoding="utf-8")})
             else:
-                print_next([shlex.join(_again(data, minutes, name, output))])
+                print_next([shlex.join(_again(data, minutes, name, output, asked))])
             return
         ends = WalkClock(clock, [draw.space.name for draw in (plan.stated or plan.draws)[1:]])
         spending = Spending(path.parent, clock)
@@ -150,11 +155,16 @@ def explore(
         print_next([f"predict {output} IMAGE…"])
 
 
-def _again(data: str, minutes: float, name: str | None, output: Path) -> list[str]:
-    """The command that goes on."""
+def _again(
+    data: str, minutes: float, name: str | None, output: Path, asked: Mapping[str, str | None]
+) -> list[str]:
+    """The command that goes on; ``asked`` are the options that must be the same."""
     named = [] if name is None else ["--name", name]
     where = [] if output == Path("family") else ["-o", str(output)]
-    return ["explore", data, "--minutes", f"{minutes:g}", *named, *where]
+    same = [
+        part for option, text in asked.items() if text for part in (f"--{option.replace('_', '-')}", text)
+    ]
+    return ["explore", data, "--minutes", f"{minutes:g}", *same, *named, *where]
 
 
 def _target(flops: str | None, latency: str | None) -> tuple[str, float] | None:

@@ -62,11 +62,7 @@ def tensorboard_log(text: str, study: Path) -> TensorBoardLog:
     Raises:
         InputError: It is nothing of these, the package is not installed, or no folder can be made there.
     """
-    kind, colon, named = text.partition(":")
-    if kind != _KIND or (colon and not named):
-        raise InputError(f"--log {text!r} is not known", "write tensorboard, or tensorboard:DIR")
-    if find_spec("tensorboard") is None:
-        raise InputError("--log tensorboard needs the package tensorboard", "pip install 'regnetlab[log]'")
+    named = check_log(text)
     folder = Path(named).expanduser() if named else study / _KIND
     if not named and folder.is_symlink():  # it may have come with the study
         raise InputError(f"{folder} is a link, which may lead anywhere", "name a folder: tensorboard:DIR")
@@ -75,6 +71,16 @@ def tensorboard_log(text: str, study: Path) -> TensorBoardLog:
     except OSError as error:
         raise InputError(f"--log: {folder} can't be made: {error.strerror}") from None
     return TensorBoardLog(folder)
+
+
+def check_log(text: str) -> str:
+    """The folder that ``--log`` names, if any; raises as ``tensorboard_log`` does, and makes nothing."""
+    kind, colon, named = text.partition(":")
+    if kind != _KIND or (colon and not named):
+        raise InputError(f"--log {text!r} is not known", "write tensorboard, or tensorboard:DIR")
+    if find_spec("tensorboard") is None:
+        raise InputError("--log tensorboard needs the package tensorboard", "pip install 'regnetlab[log]'")
+    return named
 
 
 def write_curve(

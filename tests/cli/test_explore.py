@@ -78,7 +78,7 @@ def test_plan_only_leaves_a_file_that_explore_goes_on_with(here: Path, capsys: C
     assert main(["explore", "bars", "--minutes", "6", "--plan-only", *_WORDS]) == 0
     path = here / "studies" / "bars" / "study.toml"
     assert path.read_text().startswith("# 270 images in 3 classes")
-    assert "next: regnetlab explore bars --minutes 6" in capsys.readouterr().out
+    assert "next: regnetlab explore bars --minutes 6 --flops 0.4M\n" in capsys.readouterr().out
     assert not (path.parent / "study.db").exists()
     assert main(["run", "bars", "--dry-run"]) == 0
     assert json.loads((path.parent / "explore.json").read_text())["seconds"] > 0
@@ -95,6 +95,7 @@ def test_plan_only_leaves_a_file_that_explore_goes_on_with(here: Path, capsys: C
         (("--name", "../up"), "can't be a folder's"),
         (("-o", "bars/family"), "lies in the data"),
         (("--group-by", "("), "group_by"),
+        (("--log", "wandb"), "--log 'wandb' is not known"),
     ],
 )
 def test_what_can_not_be_explored_is_refused_and_leaves_nothing(

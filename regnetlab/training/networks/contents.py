@@ -19,6 +19,7 @@ MODEL, FAMILY, WEIGHTS = "model.json", "family.json", "model.safetensors"
 _MOST_BYTES = 2**26
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _REMEDY = "write the folder again with regnetlab finish"
+_WHAT_TO_GIVE = "give a folder that regnetlab finish wrote, or a file of train --save"
 
 
 def check_name(name: object) -> str:
@@ -39,11 +40,13 @@ def weights_in(path: Path, name: str | None = None) -> Path:
         name: Of the network in a family's folder; by default the one that the family recommends.
 
     Raises:
-        InputError: The folder is neither, is damaged or of another version, or its weights were changed.
+        InputError: There is nothing, the folder is neither, is damaged or of another version, or its weights were changed.
     """
     if not path.is_dir() or not (path / FAMILY).exists():
         if name is not None:
             raise InputError(f"{path} is no family of networks", "leave --network out")
+        if not path.exists():
+            raise InputError(f"{path}: there is no such folder or file", _WHAT_TO_GIVE)
         return _checked_weights(path) if path.is_dir() else path
     family = read_family(path)
     names = [each["name"] for each in family["networks"]]
@@ -95,7 +98,7 @@ def _checked_weights(folder: Path) -> Path:
     if not path.exists():
         raise InputError(
             f"{folder} holds no trained network",
-            "give a folder that regnetlab finish wrote, or a file of train --save",
+            _WHAT_TO_GIVE,
         )
     files = _read(path).get("files")
     if not isinstance(files, dict) or not isinstance(files.get(WEIGHTS), str):
