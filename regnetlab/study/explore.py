@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from regnetlab.analysis.guessing import has_learned
-from regnetlab.analysis.statistics.intervals import median_scale
+from regnetlab.analysis.statistics.intervals import median_scale_draws
 from regnetlab.analysis.statistics.verdicts import POWER, held_together, networks_needed
 from regnetlab.errors import InputError
 from regnetlab.spaces.latency import LatencyModel
@@ -55,6 +55,7 @@ _ENDS_EARLY = 1.3  # times the networks that would fit if no step ended before i
 _NEAR = (0.8, 1.2)  # a window around the size that was asked for
 _MARGINS = (0.2, 0.5, 1.0)
 _TIMED, _TIMED_SECONDS = 16, 0.15
+_CAUTION = 0.8  # the quantile of what the scatter of errors may truly be
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +246,11 @@ def _chosen(
     while place and networks(rungs[place], len(walks[-1])) < _FEWEST:
         place -= 1
     rung = rungs[place]
-    walk = next((each for each in walks if decides(each, networks(rung, len(each)), rung)), walks[-1])
+
+    def trained(walk: Sequence[str]) -> int:
+        return int(networks(rung, len(walk)) / _ENDS_EARLY)
+
+    walk = next((each for each in walks if decides(each, trained(each), rung)), walks[-1])
     n = networks(rung, len(walk))
     walking = _FEWEST * len(walk) * rung.seconds / workers / _ENDS_EARLY
     needed = max(walking, least_family(rung)) / WALK_SHARE
@@ -276,13 +281,14 @@ def _chosen(
 
 
 def decides(walk: Sequence[str], n: int, rung: Rung) -> bool:
-    """Whether so many networks of each space find half of what constraints may gain.
+    """Whether so many networks of each space find what the steps of this walk may gain.
 
-    That is taken to be the distance from the median to the best of the networks of the widest space: a
-    constraint that leaves the good networks moves the median towards the best.
+    All of them together may gain the distance from the median to the best of the networks of the widest
+    space, since constraints that leave the good networks move the median towards the best; each has its part.
     """
+    steps = len(walk) - 1
     gain = float(np.median(rung.errors)) - min(rung.errors)
-    return n >= _ENOUGH and finest_difference(rung.errors, n, len(walk) - 1) <= gain / 2
+    return n >= _ENOUGH and finest_difference(rung.errors, n, steps) <= gain / steps
 
 
 def _least_family(plan: Plan, workers: int, outline: Outline, epochs: int | None, rung: Rung) -> float:
@@ -335,8 +341,12 @@ def _lines(
 
 
 def finest_difference(errors: Sequence[float], n: int, steps: int) -> float:
-    """The difference of medians that n networks in each space find with a chance of ``POWER``."""
-    scale = median_scale(np.asarray(errors))
+    """The difference of medians that n networks in each space find with a chance of ``POWER``.
+
+    A few networks say little of how errors scatter: a wide estimate counts (``_CAUTION``).
+    """
+    random = np.random.default_rng(0)
+    scale = float(np.quantile(median_scale_draws(np.asarray(errors), random), _CAUTION))
     if not math.isfinite(scale):
         return math.inf
     needed: Any = networks_needed((scale, scale), 1.0, POWER, held_together(steps))

@@ -38,7 +38,10 @@ class Clock:
 
 
 class WalkClock:
-    """When a step of a walk has to end: each has its part of the time that is left until the walk's end."""
+    """When a step of a walk has to end: each has its part of the time that is left until the walk's end.
+
+    The first one trains networks of two spaces, and has twice as much.
+    """
 
     def __init__(self, clock: Clock, spaces: Sequence[str]) -> None:
         self._clock, self._spaces = clock, list(spaces)
@@ -55,7 +58,8 @@ class WalkClock:
         took, self._looked = now - self._looked, now
         steps_left = len(self._spaces) - self._spaces.index(space)
         ends = 60 * self._clock.minutes * WALK_SHARE
-        until = self._began + max(0.0, ends - self._began) / steps_left
+        share = 2 / (steps_left + 1) if steps_left == len(self._spaces) else 1 / steps_left
+        until = self._began + max(0.0, ends - self._began) * share
         return now + took > until
 
 

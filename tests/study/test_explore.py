@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regnetlab.analysis.statistics.intervals import median_scale
 from regnetlab.analysis.statistics.verdicts import held_together, networks_needed
 from regnetlab.errors import InputError
 from regnetlab.study.examples import example_named
@@ -76,9 +77,9 @@ def test_the_walk_is_the_longest_that_time_allows(found: Explored) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "steps", "does"), [(200, 5, True), (50, 5, False), (100, 1, True), (39, 1, False)]
+    ("n", "steps", "does"), [(2_000, 5, True), (200, 5, False), (100, 1, True), (39, 1, False)]
 )
-def test_a_walk_is_long_enough_where_it_finds_half_of_what_there_is_to_gain(
+def test_a_walk_is_not_too_long_where_its_steps_find_what_they_may_gain(
     n: int, steps: int, does: bool
 ) -> None:
     errors = [2.9, 9.3, 11.5, 31.7, 36.9, 38.9, 56.3, 62.2]  # letters, 138 steps: some have learned nothing
@@ -122,18 +123,18 @@ def test_budgets_of_the_ladder_have_their_steps_on_the_images_there_are(data_dir
 
 
 def test_the_finest_difference_is_the_one_that_so_many_networks_find() -> None:
+    """Of few networks whose errors may scatter more than they seem to."""
     errors = np.random.default_rng(1).normal(20, 4, 12)
     finest = finest_difference(list(errors), 50, 5)
-    from regnetlab.analysis.statistics.intervals import median_scale
-
     scale = median_scale(errors)
-    assert networks_needed((scale, scale), finest, level=held_together(5)) == pytest.approx(50)
+    needed = networks_needed((scale, scale), finest, level=held_together(5))
+    assert 50 / 4 < needed < 50 / 1.2
 
 
 def test_every_step_has_its_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("regnetlab.study.minutes.time.monotonic", lambda: now[0])
-    ends = WalkClock(Clock(20), ["B", "C"])  # ten minutes for the walk, five for the first step
+    ends = WalkClock(Clock(24), ["B", "C"])  # twelve for the walk, eight for the first step's two spaces
     seen: list[tuple[str, int]] = []
     for space in ("B", "C"):
         for look in range(1, 11):
@@ -141,7 +142,7 @@ def test_every_step_has_its_part_of_the_time(monkeypatch: pytest.MonkeyPatch) ->
             if ends(space, look / 10):
                 seen.append((space, look))
                 break
-    assert seen == [("B", 5), ("C", 5)]
+    assert seen == [("B", 8), ("C", 4)]
 
 
 def test_time_that_one_step_leaves_goes_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

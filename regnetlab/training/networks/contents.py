@@ -40,7 +40,8 @@ def weights_in(path: Path, name: str | None = None) -> Path:
         name: Of the network in a family's folder; by default the one that the family recommends.
 
     Raises:
-        InputError: There is nothing, the folder is neither, is damaged or of another version, or its weights were changed.
+        InputError: There is nothing, the folder is neither, is damaged or of another version, or its weights
+            were changed.
     """
     if not path.is_dir() or not (path / FAMILY).exists():
         if name is not None:
