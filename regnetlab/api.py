@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from regnetlab.analysis.width_law import WidthLaw
     from regnetlab.study.plan import Plan
     from regnetlab.study.session import Options, Prepared
+    from regnetlab.training.packs.datasets import Indexed
     from regnetlab.training.predicting import TrainedNetwork
     from regnetlab.trials.error_units import ErrorUnit
     from regnetlab.trials.job import Job
@@ -347,6 +348,43 @@ def load_network(file: str | Path, network: str | None = None) -> "TrainedNetwor
     from regnetlab.training.predicting import load_network as load
 
     return load(file, network)
+
+
+@takes(folder=TEXT_OR_PATH, size=WHOLE)
+def pack(
+    train: "Indexed",
+    folder: str | Path,
+    *,
+    validation: "Indexed | None" = None,
+    test: "Indexed | None" = None,
+    classes: Sequence[str] = (),
+    size: int = 256,
+) -> str:
+    """Any map-style data set as data for studies: ``train(model, data=pack(dataset, "packs/birds"))``.
+
+    Images are decoded once into files that all trainings share, so they may be more than memory holds.
+
+    Args:
+        train: Pairs of an image (Pillow's, or uint8 of shape (h, w), (h, w, 3) or (3, h, w)) and a label, by
+            number from 0 on, as torch's data sets have them.
+        folder: Of the pack, a new one. What was interrupted goes on there.
+        validation: Likewise; without it, a sixth of ``train``, always the same.
+        test: Likewise.
+        classes: Names by label; by default ``train.classes``, or the labels themselves.
+        size: Pixels that the short side of larger images is brought to.
+
+    Returns:
+        The name of the data, pack:FOLDER.
+
+    Raises:
+        InputError: An item is no such pair, there are too few, or a file can't be written.
+    """
+    from regnetlab.training.packs.datasets import pack_indexed
+    from regnetlab.training.packs.folders import check_pack_folder
+
+    check_pack_folder(Path(folder), None)
+    pack_indexed(Path(folder), train, validation, test, classes, size)
+    return f"pack:{folder}"
 
 
 @takes(files=PATH, errors=TEXT)

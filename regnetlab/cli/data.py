@@ -1,13 +1,14 @@
-"""``regnetlab data show``, and the options and notes of every command that reads images."""
+"""``regnetlab data``, and the options and notes of every command that reads images."""
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.output import Json, echo, filled, print_json, print_table
+from regnetlab.cli.output import Json, echo, filled, print_json, print_next, print_table
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir
 from regnetlab.errors import InputError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from regnetlab.training.folders.decode import Reading
     from regnetlab.training.folders.listener import Listener
 
-app = typer.Typer(help="Look at a data set before anything is trained on it.", no_args_is_help=True)
+app = typer.Typer(help="Look at a data set before training, or pack it.", no_args_is_help=True)
 
 _LISTED = 20
 Fit = Annotated[
@@ -155,13 +156,71 @@ def show(
             echo(f"\nwrote {grid}")
 
 
+@app.command()
+def pack(
+    what: Annotated[str, typer.Argument(metavar="FOLDER", help="A folder of images.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder of the pack; packs/NAME.")
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=8, max=4096, help="Pixels that the short side of larger images is brought to.")
+    ] = 256,
+    channels: Annotated[
+        int | None, typer.Option(metavar="1|3", help="Grey or colours; as the images are by default.")
+    ] = None,
+    background: Background = None,
+    split: Held = None,
+    group_by: GroupBy = None,
+    skip_unreadable: SkipUnreadable = False,
+    json: Json = False,
+) -> None:
+    """Decode images once, into files that all trainings share: for data larger than memory.
+
+    Images keep their proportions. A call that was interrupted goes on where it was. Use the pack as data
+    pack:DIR; it needs about size × size × 4 bytes a colour image.
+    """
+    from regnetlab.training.datasets import folder_of, input_side
+    from regnetlab.training.packs.folders import check_pack_folder, pack_folder
+
+    name = _named(what)
+    how = reading(name, None, background, skip_unreadable, split, group_by)
+    root = folder_of(name, None)
+    if root is None:
+        raise InputError(f"{what} is no folder of images", "a published data set is used as it is")
+    if channels not in (None, 1, 3):
+        raise InputError(f"--channels is {channels}", "it must be 1 or 3")
+    target = output or Path("packs") / root.resolve().name
+    check_pack_folder(target, root)
+    began = time.monotonic()
+    found = pack_folder(name, root, target, size, channels, how, listener())
+    took = time.monotonic() - began
+    total = sum(each.bytes for each in found.shards)
+    if json:
+        document = {"folder": str(target), "images": found.images, "bytes": total, "seconds": round(took, 1)}
+        print_json(document | {"checksum": found.checksum, "classes": len(found.classes), **found.counts})
+        return
+    if found.survey is not None:
+        for line in found.survey.lines(f"pack:{target}"):
+            echo(filled(line), err=True)
+    side = input_side(size)
+    echo(
+        filled(
+            f"wrote {found.images:,} images ({total / 1e9:,.2f} GB) to {target} in {took:,.0f} s; as data"
+            f" pack:{target}, best for an input of {found.channels}x{side}x{side}"
+        )
+    )
+    print_next([f"data show pack:{target}"])
+
+
 def _named(what: str) -> str:
     """The data's name: a published one, else the folder of that path."""
     from regnetlab.training.datasets import PUBLISHED
     from regnetlab.training.folders.decode import is_folder
+    from regnetlab.training.packs.images import folder_of_pack
 
     path = Path(what).expanduser()
-    if what in PUBLISHED or is_folder(what) or not (path.exists() or "/" in what):
+    known = what in PUBLISHED or is_folder(what) or folder_of_pack(what) is not None
+    if known or not (path.exists() or "/" in what):
         return what
     return f"folder:{what}"
 

@@ -14,7 +14,7 @@ from regnetlab.cli.output import Json, Seed, echo, filled, number, print_guessin
 from regnetlab.cli.sample import Input, OfStudy
 from regnetlab.cli.summary import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.errors import InputError
-from regnetlab.training.budget import INTERRUPTED, Budget, Recipe, Score
+from regnetlab.training.budget import INTERRUPTED, Augment, Budget, Recipe, Score
 from regnetlab.training.recipes import check_recipe
 
 if TYPE_CHECKING:
@@ -92,9 +92,7 @@ def train(
     label_smoothing: Annotated[
         float, _option("Label smoothing of the loss.", "Recipe")
     ] = _RECIPE.label_smoothing,
-    augment: Annotated[
-        Literal["none", "flip", "crop", "crop-flip"], _option("Changes to the training images.", "Recipe")
-    ] = _RECIPE.augment,
+    augment: Annotated[Augment, _option("Changes to the training images.", "Recipe")] = _RECIPE.augment,
     precise_bn: Annotated[
         int, _option("Batches to recompute the batch norms' statistics on.", "Recipe")
     ] = _RECIPE.precise_bn,

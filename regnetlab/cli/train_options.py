@@ -9,7 +9,7 @@ from regnetlab.cli.data import reading
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL, Template, template_named
 from regnetlab.training.budget import Budget, Recipe
-from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.training.folders.decode import Reading, takes_any_input
 from regnetlab.training.recipes import recipe_note, recipe_values
 from regnetlab.training.saved import saved_facts
 
@@ -69,7 +69,8 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     from regnetlab.models.summary import summarise
     from regnetlab.study.members import study_named
     from regnetlab.training.batches import check_budget
-    from regnetlab.training.datasets import load_data, with_test_images
+    from regnetlab.training.datasets import load_data, outline, with_test_images
+    from regnetlab.training.packs.images import folder_of_pack
 
     plan = study_named(given.get("study"), **{name: given.get(name) for name in (*_TEMPLATE, "recipe")})
     found, shape, data, usual, seed = _network(plan, model, given)
@@ -77,7 +78,7 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     said = given if name is None else {**recipe_values(name, found.family), **given}
     resize, test = said.get("resize"), said.get("test", False)
     if "resize" not in given and (
-        found.text != without_forms(found.text) or (input is not None and is_folder(data))
+        found.text != without_forms(found.text) or (input is not None and takes_any_input(data))
     ):
         resize = None  # the form or the input says the size
     start = Budget(time_limit=math.inf) if plan is None else plan.budget
@@ -85,11 +86,13 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     recipe = _changed(usual, said)
     if given.get("nesterov") and recipe.momentum == 0:
         raise InputError("recipe: nesterov needs a momentum above 0", "leave it out, or give --momentum 0.9")
-    if resize is not None and plan is None and is_folder(data):
+    if resize is not None and plan is None and takes_any_input(data):
         if input is not None:
             raise InputError(f"--resize {resize} and --input {input} both say a size", "leave one out")
         shape, resize = shape.changed(f"{shape.channels}x{resize}x{resize}"), None  # read so at once
     read = _reading(plan, data, given)
+    if plan is None and input is None and folder_of_pack(data) is not None:
+        shape = shape.changed(outline(data).input)
     pictures = load_data(data, shape, given.get("data_dir"), read, told)
     if input is not None and shape.input != pictures.input:
         raise InputError(f"--input {input}: the images of {data} are {pictures.input}", "leave --input out")

@@ -7,10 +7,9 @@ is trained and judged on.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from regnetlab.errors import InputError
-from regnetlab.training.budget import Budget, Recipe
+from regnetlab.training.budget import Augment, Budget, Recipe
 
 SIZES = {"small": 0.5, "medium": 1.0, "large": 2.0}
 """The family's networks by the share of the study's flops or latency."""
@@ -28,7 +27,6 @@ LEAST_DRAWN, MOST_DRAWN = 4, 24
 """Networks that are drawn for another size than the study's."""
 _DRAWING = 0.15
 """The share of the time left that they get."""
-Augment = Literal["none", "flip", "crop", "crop-flip"]
 AUGMENTS: tuple[Augment, ...] = ("none", "crop", "flip", "crop-flip")
 """What the short comparison of augmentations tries."""
 _TRIED = (

@@ -41,7 +41,6 @@ from regnetlab.study.candidates import (
 )
 from regnetlab.study.effort import (
     AUGMENTS,
-    Augment,
     Effort,
     effort,
     images_of,
@@ -53,7 +52,7 @@ from regnetlab.study.observer import Observer
 from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.study.session import Options, Session, open_session, prepare
 from regnetlab.study.stages import study_state
-from regnetlab.training.budget import COMPLETE, MOST_SECONDS, Budget, Score
+from regnetlab.training.budget import COMPLETE, MOST_SECONDS, Augment, Budget, Score
 from regnetlab.trials.job import FINISHED, Job, training_seed
 
 _LARGEST_OF_TIME = 20.0  # times the time that a training is expected to take ends it

@@ -42,7 +42,7 @@ from regnetlab.training.networks.contents import FAMILY, MODEL
 from regnetlab.training.networks.family import read_family, write_family
 from regnetlab.training.networks.folder import write_network
 from regnetlab.training.networks.judged import Judged, judge, share_interval
-from regnetlab.training.predicting import TrainedNetwork
+from regnetlab.training.predicting import TrainedNetwork, described
 from regnetlab.training.saved import saved_facts
 from regnetlab.trials.job import Job
 
@@ -134,9 +134,7 @@ def _best_training(
         work(setting, job)
     network, _ = trained_network(path)
     facts = saved_facts(job.model, job.template, session.data, job.reading, job.budget, job.recipe, job.seed)
-    mean, std = (np.array(facts["normalisation"][each], np.float32) for each in ("mean", "std"))
-    classes = session.data.classes
-    return job, score, TrainedNetwork(network, job.template, classes, mean, std, job.reading, facts)
+    return job, score, described(network, facts, path)
 
 
 def _facts(session: Session, family: Family, contender: Contender, network: TrainedNetwork) -> dict[str, Any]:

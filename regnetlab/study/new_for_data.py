@@ -21,7 +21,7 @@ from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.study.stages import planned_jobs
 from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import Outline
-from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.training.folders.decode import Reading, takes_any_input
 
 LEAST_SIDE = 4
 """Pixels a side that the last stage keeps, at least, where the images have more."""
@@ -113,7 +113,7 @@ def check_enough(outline: Outline) -> None:
 
 
 def _check_input(template: Template, outline: Outline) -> None:
-    if not is_folder(outline.name) and template.input != outline.input:
+    if not takes_any_input(outline.name) and template.input != outline.input:
         raise InputError(
             f"data {outline.name} has images {outline.input}", f"leave out --input {template.input}"
         )

@@ -13,12 +13,10 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from regnetlab.errors import InputError
 from regnetlab.study.observer import Observer
 from regnetlab.training.budget import Score
+from regnetlab.training.sources.parts import Pictures
 from regnetlab.trials.job import Job, Trial
 
 _KIND = "tensorboard"
@@ -88,7 +86,7 @@ def write_curve(
     name: str,
     model: str,
     score: Score,
-    images: NDArray[np.uint8] | None = None,
+    images: Pictures | None = None,
     suffix: str = "",
 ) -> Path:
     """Write one training's curve, and a grid of the first of these images (n, channels, height, width).
@@ -120,7 +118,7 @@ def write_curve(
                 if point.error is not None:
                     writer.add_scalar("validation/error", point.error, point.images)
             if images is not None and len(images):
-                shown = images[:_MOST_IMAGES, : 3 if images.shape[1] >= 3 else 1]
+                shown = images[:_MOST_IMAGES][:, : 3 if images.shape[1] >= 3 else 1]
                 writer.add_images("training images", shown, 0)
         own = folder / _file_name(name)
         number = 1

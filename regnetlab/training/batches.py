@@ -3,19 +3,26 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from regnetlab.errors import InputError
-from regnetlab.training.budget import Budget
+from regnetlab.spaces.arrays import Floats, Ints
+from regnetlab.training.budget import RESIZED, Budget
+from regnetlab.training.crops import Ragged, draws, flipped, random_parts, resized
 from regnetlab.training.datasets import DataSet
+from regnetlab.training.packs.images import PackedImages
 from regnetlab.training.sources.parts import Split
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """uint8 ``pixels`` (n, c, h, w) and ``labels`` (n,) on a device, and how to normalise them."""
+    """uint8 ``pixels`` (n, c, h, w) and ``labels`` (n,) on a device, and how to normalise them.
 
-    pixels: torch.Tensor
+    Images of a pack stay in its files, and come to the device when they are needed.
+    """
+
+    pixels: torch.Tensor | PackedImages
     labels: torch.Tensor
     mean: torch.Tensor  # (1, c, 1, 1), in 0 to 255
     scale: torch.Tensor  # one over the standard deviation, likewise
@@ -24,9 +31,37 @@ class Images:
         return len(self.labels)
 
     def normalised(self, which: torch.Tensor | slice) -> torch.Tensor:
-        """The images at these places as float32 in channels_last order."""
-        pixels = self.pixels[which].to(torch.float32)
+        """The images at these places as float32 in channels_last order; the middle of those of a pack."""
+        if isinstance(self.pixels, PackedImages):
+            pixels = self.pixels.centres(_places(which, len(self)), self.labels.device)
+        else:
+            pixels = self.pixels[which].to(torch.float32)
+        return self._normalised(pixels)
+
+    def random_parts(self, which: torch.Tensor, drawn: Floats) -> torch.Tensor:
+        """Likewise a random part of each image, in the input's size (``crops.random_parts``)."""
+        device, places = self.labels.device, _places(which, len(self))
+        if isinstance(self.pixels, PackedImages):
+            sizes = self.pixels.heights[places], self.pixels.widths[places]
+            return self._normalised(self.pixels.parts(places, random_parts(*sizes, drawn), device))
+        channels, height, width = self.pixels.shape[1:]
+        tall, broad = (np.full(len(places), side) for side in (height, width))
+        boxes = torch.from_numpy(random_parts(tall, broad, drawn)).to(device)
+        offsets, heights, widths = (
+            torch.from_numpy(each).to(device) for each in (places * channels * height * width, tall, broad)
+        )
+        ragged = Ragged(self.pixels.reshape(-1), offsets, heights, widths, channels)
+        return self._normalised(resized(ragged, boxes, height, width))
+
+    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         return ((pixels - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
+
+
+def _places(which: torch.Tensor | slice, n: int) -> Ints:
+    if isinstance(which, slice):
+        return np.arange(n)[which]
+    places: Ints = which.cpu().numpy()
+    return places
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +100,9 @@ def on_device(data: DataSet, device: torch.device, final: bool = False) -> Devic
     scale_there = (variance.clamp_min(1e-12) ** -0.5).reshape(shape).to(device, torch.float32)
 
     def move(split: Split) -> Images:
+        images = split.images
         return Images(
-            torch.from_numpy(split.images).to(device),
+            images if isinstance(images, PackedImages) else torch.from_numpy(np.asarray(images)).to(device),
             torch.from_numpy(split.labels).to(device),
             mean_there,
             scale_there,
@@ -97,15 +133,25 @@ def settled_images(data: DataSet, budget: Budget) -> tuple[Budget, str]:
 
 
 def training_batches(
-    images: Images, budget: Budget, augment: str, generator: torch.Generator
+    images: Images, budget: Budget, augment: str, generator: torch.Generator, seed: int, epoch: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """One epoch of (batch, labels) in an order drawn from the (CPU) generator."""
+    """One epoch of (batch, labels) in an order drawn from the (CPU) generator; parts of images are drawn from
+    the seed, the epoch and the image's place alone."""
     size = budget.images_per_step
-    order = torch.randperm(budget.images, generator=generator).to(images.labels.device)
+    order = torch.randperm(budget.images, generator=generator)
+    there = order.to(images.labels.device)
     for step in range(budget.steps_per_epoch):
-        which = order[step * size : (step + 1) * size]
-        batch = images.normalised(which)
-        yield augmented(batch, augment, generator), images.labels[which]
+        here = slice(step * size, (step + 1) * size)
+        labels = images.labels[there[here]]
+        if augment in RESIZED:
+            drawn = draws(seed, epoch, order[here].numpy())
+            batch = images.random_parts(order[here], drawn)
+            if augment == "resized-crop-flip":
+                batch = _mirrored(batch, flipped(drawn).to(batch.device))
+            yield batch, labels
+        else:
+            where = order if isinstance(images.pixels, PackedImages) else there
+            yield augmented(images.normalised(where[here]), augment, generator), labels
 
 
 def augmented(batch: torch.Tensor, augment: str, generator: torch.Generator) -> torch.Tensor:
@@ -114,8 +160,7 @@ def augmented(batch: torch.Tensor, augment: str, generator: torch.Generator) -> 
         return batch
     n, _, height, width = batch.shape
     if augment in ("flip", "crop-flip"):
-        flip = (torch.rand(n, generator=generator) < 0.5).to(batch.device)
-        batch = torch.where(flip[:, None, None, None], batch.flip(3), batch)
+        batch = _mirrored(batch, (torch.rand(n, generator=generator) < 0.5).to(batch.device))
     if augment in ("crop", "crop-flip"):
         up, left = max(1, height // 8), max(1, width // 8)  # an eighth of each side
         rows, columns = (
@@ -128,3 +173,7 @@ def augmented(batch: torch.Tensor, augment: str, generator: torch.Generator) -> 
         moved = padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
         batch = moved.permute(0, 3, 1, 2)
     return batch.contiguous(memory_format=torch.channels_last)
+
+
+def _mirrored(batch: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
+    return torch.where(which[:, None, None, None], batch.flip(3), batch)

@@ -9,6 +9,9 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from regnetlab.errors import InputError, unknown
 
+Augment = Literal["none", "flip", "crop", "crop-flip", "resized-crop", "resized-crop-flip"]
+RESIZED = ("resized-crop", "resized-crop-flip")
+"""Augmentations that need an image's own size."""
 COMPLETE = "complete"
 """How a training ends that earns an error; any other ending is the reason why it did not."""
 INTERRUPTED = "interrupted"
@@ -116,9 +119,10 @@ class Recipe:
     acts on the weights of convolutions and linear layers. ``precise_bn`` batches of training images
     recompute the batch norms' statistics before each evaluation (Wu & Johnson 2021, section 3);
     0 keeps the running averages. ``augment``: ``none``, ``flip`` (left-right), ``crop`` (shifted by up to
-    an eighth, as suits letters and digits) or ``crop-flip`` (both). ``init``: ``paper`` (what each family
-    does), ``xavier`` or ``he`` (``models.initialisation``). ``input_scale``: ``standardised`` (mean 0 and
-    deviation 1 over the training images, by channel) or ``0-1``.
+    an eighth, as suits letters and digits), ``crop-flip`` (both), or ``resized-crop`` and
+    ``resized-crop-flip`` (a part of 8 to 100% of the image, as suits photographs; ``crops``). ``init``:
+    ``paper`` (what each family does), ``xavier`` or ``he`` (``models.initialisation``). ``input_scale``:
+    ``standardised`` (mean 0 and deviation 1 over the training images, by channel) or ``0-1``.
     """
 
     optimizer: Literal["sgd"] = "sgd"
@@ -129,7 +133,7 @@ class Recipe:
     schedule: Literal["cosine", "one-cycle", "constant"] = "one-cycle"
     warmup: float = _WARMUP
     label_smoothing: float = 0.0
-    augment: Literal["none", "flip", "crop", "crop-flip"] = "none"
+    augment: Augment = "none"
     precise_bn: int = 16
     init: Literal["paper", "xavier", "he"] = "paper"
     input_scale: Literal["standardised", "0-1"] = "standardised"
@@ -147,7 +151,7 @@ class Recipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"recipe: {name} is {value}", f"it must be between {low:g} and {high:g}")
-        for name in ("schedule", "init", "input_scale"):
+        for name in ("schedule", "augment", "init", "input_scale"):
             known = get_args(get_type_hints(Recipe)[name])
             if getattr(self, name) not in known:
                 raise unknown(f"recipe: {name}", str(getattr(self, name)), known)

@@ -1,5 +1,6 @@
 """Data sets by name, whole in memory as uint8, split into training, validation and test.
 
+``pack:FOLDER`` is what ``regnetlab data pack`` wrote, of any size: every process maps its files.
 Published sets are looked for in ``--data-dir`` or ``REGNETLAB_DATA``; where neither is given, where a
 Debian package puts them, then in the cache that torchvision's downloads go to. ``folder`` is the folder
 of images that is named so, ``folder:PATH`` any other (docs/data.md). ``training/sources`` knows the
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.template import Template
+from regnetlab.training.crops import CENTRE
 from regnetlab.training.folders.decode import Reading, is_folder
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.reader import read_folder, survey_folder, unreadable_error
@@ -24,6 +26,8 @@ from regnetlab.training.folders.survey import Survey
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 from regnetlab.training.folders.walk import holds_classes
 from regnetlab.training.guessing import Guessing, guessing
+from regnetlab.training.packs.images import PackedImages, folder_of_pack
+from regnetlab.training.packs.shards import Pack, read_index, read_pack
 from regnetlab.training.sources.cifar import cifar_10, cifar_100
 from regnetlab.training.sources.mnists import (
     BY_CLASS,
@@ -61,7 +65,7 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         "svhn": svhn(),
     }
 )
-DATA_SETS = (*PUBLISHED, "folder", "folder:PATH")
+DATA_SETS = (*PUBLISHED, "folder", "folder:PATH", "pack:FOLDER")
 """Every name that data may have."""
 
 
@@ -166,10 +170,11 @@ def with_test_images(data: DataSet) -> DataSet:
     """
     if not len(data.test):
         raise InputError(f"data {data.name} has no test images", "leave --test out, or add a folder test/")
-    images, labels = (
-        np.concatenate([getattr(part, name) for part in (data.train, data.validation)])
-        for name in ("images", "labels")
-    )
+    labels = np.concatenate([data.train.labels, data.validation.labels])
+    first, second = data.train.images, data.validation.images
+    if isinstance(first, PackedImages) and isinstance(second, PackedImages):
+        return replace(data, train=Split(first.joined(second), labels), validation=data.test)
+    images = np.concatenate([np.asarray(first), np.asarray(second)])
     return replace(data, train=Split(images, labels), validation=data.test, levels=levels_of(images))
 
 
@@ -177,6 +182,11 @@ def outline(
     name: str, data_dir: Path | None = None, reading: Reading = Reading(), listener: Listener = Listener()
 ) -> Outline:
     """What the data set holds; of a folder of images only the headers are read."""
+    if (packed := folder_of_pack(name)) is not None:
+        pack = read_pack(packed)
+        side = input_side(pack.side)
+        train, validation, test = (pack.counts[split] for split in SPLITS)
+        return Outline(name, pack.classes, train, validation, test, pack.channels, side, side, pack.survey)
     root = folder_of(name, data_dir)
     if root is None:
         data = _published(name, data_dir)
@@ -210,6 +220,8 @@ def load_data(
     listener: Listener = Listener(),
 ) -> DataSet:
     """The data set of that name; folders of images are read into the template's input as ``reading`` says."""
+    if (packed := folder_of_pack(name)) is not None:
+        return _from_pack(name, read_pack(packed), template)
     root = folder_of(name, data_dir)
     if root is None:
         return _published(name, data_dir)
@@ -217,6 +229,37 @@ def load_data(
     train, validation, test = (found.splits[split] for split in SPLITS)
     classes, checksum = found.survey.classes, found.checksum
     return DataSet(name, classes, train, validation, test, checksum, found.levels, found.survey)
+
+
+def input_side(side: int) -> int:
+    """The height and width of the input that suits a pack: that of small images, and seven eighths of others,
+    which leaves room to shift the part that is seen."""
+    return side if side <= _NATURAL_SIDE else round(CENTRE * side / 8) * 8
+
+
+def _from_pack(name: str, pack: Pack, template: Template) -> DataSet:
+    """The images of a pack, cut to the template's input."""
+    height, width = template.height, template.width
+    if template.channels != pack.channels:
+        raise InputError(
+            f"data {name} has {pack.channels} channel{'s' * (pack.channels > 1)}, the template"
+            f" {template.channels}",
+            f'write input = "{pack.channels}x{height}x{width}", or pack again with --channels',
+        )
+    if not pack.side / 2 <= max(height, width) <= 2 * pack.side:
+        raise InputError(
+            f"data {name} has images with a short side of {pack.side} px, and the input is {template.input}",
+            f"pack again with --size {max(height, width)}, or take an input of"
+            f" {pack.channels}x{input_side(pack.side)}x{input_side(pack.side)}",
+        )
+    rows, at = read_index(pack), 0
+    parts = {}
+    for split in SPLITS:
+        here = rows[at : at + pack.counts[split]]
+        parts[split] = Split(PackedImages(pack, here, height, width), here["label"].astype(np.int64))
+        at += len(here)
+    train, validation, test = (parts[split] for split in SPLITS)
+    return DataSet(name, pack.classes, train, validation, test, pack.checksum, pack.levels, pack.survey)
 
 
 def folder_of(name: str, data_dir: Path | None) -> Path | None:
@@ -265,5 +308,5 @@ def _split(name: str, parts: Parts) -> DataSet:
     validation, training = (
         Split(parts.train.images[part], parts.train.labels[part]) for part in (order[:cut], order[cut:])
     )
-    levels = levels_of(training.images)
+    levels = levels_of(np.asarray(training.images))
     return DataSet(name, parts.classes, training, validation, parts.test, checksum.hexdigest(), levels)

@@ -26,6 +26,8 @@ from regnetlab.training.folders.decode import Reading, UnreadableError, pixels, 
 from regnetlab.training.folders.walk import walk
 from regnetlab.training.networks.calibration import softmax
 from regnetlab.training.networks.contents import weights_in
+from regnetlab.training.packs.images import central
+from regnetlab.training.sources.parts import Pictures
 
 _BATCH, _FILES = 128, 512  # images at most that a core takes at a time, and files that are decoded together
 _BATCH_PIXELS, _FILES_PIXELS = 2**21, 2**26  # likewise, where images are large
@@ -50,7 +52,8 @@ class Prediction:
 class TrainedNetwork:
     """A network with everything that predicting takes. Make one with ``load_network``.
 
-    ``facts`` are what was written with its weights. Logits are divided by ``temperature`` before they become
+    ``facts`` are what was written with its weights; ``side`` is that of the pack (``packs``) it was trained
+    from, if it was. Logits are divided by ``temperature`` before they become
     probabilities. ``network`` is on any device; what predicts is a copy of it on the CPU, made once, with its
     batch norms folded into the convolutions before them.
     """
@@ -63,6 +66,7 @@ class TrainedNetwork:
     reading: Reading
     facts: Mapping[str, Any]
     temperature: float = 1.0
+    side: int | None = None
     _folded: nn.Module = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,16 +76,17 @@ class TrainedNetwork:
         """A copy of the network as it was trained, on the CPU and ready to evaluate."""
         return deepcopy(self.network).to("cpu").eval()
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, images: Pictures) -> NDArray[np.float32]:
         """Logits (n, classes) of images (n, channels, height, width) of the template's size, 0 to 255.
 
         Each core takes batches of its own: within one batch of a small network threads would mostly wait for
         each other (``tests/benchmarks/predicting.py``).
         """
         wanted = (self.template.channels, self.template.height, self.template.width)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != wanted:
+        levels = getattr(images, "dtype", np.uint8)
+        if levels != np.uint8 or images.shape[1:] != wanted:
             raise InputError(
-                f"images are {images.dtype} of shape {images.shape}", f"they must be uint8 (n, {wanted})"
+                f"images are {levels} of shape {images.shape}", f"they must be uint8 (n, {wanted})"
             )
         shape = (1, -1, 1, 1)
         shift, scale = (torch.from_numpy(each * 255).reshape(shape) for each in (self.mean, self.std))
@@ -92,14 +97,14 @@ class TrainedNetwork:
                 logits: torch.Tensor = self._folded(batch.contiguous(memory_format=torch.channels_last))
                 return logits.numpy()
 
-        def of_on_one_core(part: NDArray[np.uint8]) -> NDArray[np.float32]:
+        def of_on_one_core(part: slice) -> NDArray[np.float32]:
             torch.set_num_threads(1)  # of this thread of Python alone
-            return of(part)
+            return of(images[part])
 
         size = self._at_once(_BATCH, _BATCH_PIXELS)
         if len(images) <= size:
-            return of(images) if len(images) else np.zeros((0, len(self.classes)), np.float32)
-        parts = [images[start : start + size] for start in range(0, len(images), size)]
+            return of(images[:]) if len(images) else np.zeros((0, len(self.classes)), np.float32)
+        parts = [slice(start, start + size) for start in range(0, len(images), size)]
         return np.concatenate(list(on_all_cores(of_on_one_core, parts, chunk=1)))
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -138,6 +143,8 @@ class TrainedNetwork:
 
         def decode(path: Path) -> NDArray[np.uint8] | str:
             try:
+                if self.side is not None:
+                    return central(path, *shape, self.side, self.reading.background)
                 return pixels(path, *shape, self.reading)
             except UnreadableError as error:
                 return str(error)
@@ -167,7 +174,11 @@ def load_network(path: str | Path, name: str | None = None) -> TrainedNetwork:
         InputError: It is not there or damaged, or does not say its classes and how to read images.
     """
     path = weights_in(Path(path), name)
-    network, facts = trained_network(path)
+    return described(*trained_network(path), path)
+
+
+def described(network: nn.Module, facts: Mapping[str, Any], path: Path) -> TrainedNetwork:
+    """A network with what its weights' file, at this path, says of it; raises ``InputError`` as above."""
     template = saved_template(facts)
     if template is None:
         raise _incomplete(path, "no whole template")
@@ -177,6 +188,7 @@ def load_network(path: str | Path, name: str | None = None) -> TrainedNetwork:
         mean, std = (np.array(facts["normalisation"][name], np.float32) for name in ("mean", "std"))
         reading = Reading(**{key: said[key] for key in ("fit", "background") if key in said})
         temperature = float(facts.get("temperature", 1.0))
+        side = None if said.get("side") is None else int(said["side"])
     except InputError as error:
         raise error.at(f"weights {path}") from None
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -188,7 +200,7 @@ def load_network(path: str | Path, name: str | None = None) -> TrainedNetwork:
         raise _incomplete(path, "mean and std of the pixels are not those of its channels")
     if not _COLDEST <= temperature <= _HOTTEST:
         raise _incomplete(path, f"a temperature of {temperature:g}")
-    return TrainedNetwork(network, template, classes, mean, std, reading, facts, temperature)
+    return TrainedNetwork(network, template, classes, mean, std, reading, facts, temperature, side)
 
 
 def image_files(paths: Iterable[str | Path]) -> list[Path]:

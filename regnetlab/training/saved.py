@@ -7,6 +7,7 @@ from regnetlab.spaces.template import Template
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.datasets import DataSet
 from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.training.packs.images import PackedImages
 
 
 def saved_facts(
@@ -27,14 +28,19 @@ def saved_facts(
     mean, std = data.mean_and_std()
     if recipe.input_scale == "0-1":
         mean, std = [0.0] * len(mean), [1.0] * len(std)
-    read = {"fit": reading.fit, "background": reading.background}
+    read: dict[str, object] | None = None
+    if isinstance(data.train.images, PackedImages):
+        packed = data.train.images
+        read = {"fit": "crop", "background": packed.background, "side": packed.side}
+    elif is_folder(data.name):
+        read = {"fit": reading.fit, "background": reading.background}
     return {
         "model": model,
         "template": asdict(template),
         "classes": list(data.classes),
         "normalisation": {"mean": mean, "std": std},
         "data": data.name,
-        "reading": read if is_folder(data.name) else None,
+        "reading": read,
         "held_out": list(reading.splitting) if is_folder(data.name) else None,
         "recipe": asdict(recipe),
         "budget": budget.facts(),

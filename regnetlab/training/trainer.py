@@ -134,7 +134,7 @@ def _train(
     for epoch in range(1, budget.epochs + 1):
         model.train()
         began, epoch_loss, epoch_wrong = time.monotonic(), 0.0, 0
-        for batch, labels in training_batches(data.train, budget, recipe.augment, generator):
+        for batch, labels in training_batches(data.train, budget, recipe.augment, generator, seed, epoch):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, budget.steps, recipe)
             loss, wrong = take(batch, labels)

@@ -115,3 +115,39 @@ def test_a_study_on_a_folder_of_images_says_so(capsys: Capture, make_study: Make
     text = head + SHORT.replace("images = 128", "images = 64")
     study = make_study(text, name="pets")
     assert answer(capsys, "run", str(study), *words)["complete"] == 6
+
+
+def test_a_pack_earns_the_error_of_its_folder_to_the_last_bit(capsys: Capture, pets: Path) -> None:
+    pack = pets.parent / "pack"
+    for path in pets.rglob("*.png"):
+        with Image.open(path) as image:
+            square = image.crop((2, 0, 14, 12))
+        square.save(path)
+    document = answer(capsys, "data", "pack", str(pets), "-o", str(pack), "--size", "12")
+    assert (document["images"], document["train"], document["classes"]) == (400, 279, 2)
+    words = ("--images", "160", "--batch-size", "32", "--device", "cpu", "--input", "3x12x12")
+    folder, packed = (
+        answer(capsys, "train", NETWORK, *words, "--data", data)
+        for data in (f"folder:{pets}", f"pack:{pack}")
+    )
+    assert folder["curve"] == packed["curve"]
+
+
+def test_a_network_from_a_pack_predicts_files_as_it_was_trained(capsys: Capture, pets: Path) -> None:
+    pack, weights = pets.parent / "pack", pets.parent / "net.safetensors"
+    answer(capsys, "data", "pack", str(pets), "-o", str(pack), "--size", "12")
+    words = ("--images", "256", "--epochs", "4", "--batch-size", "32", "--device", "cpu", "--lr", "0.02")
+    augment = ("--augment", "resized-crop-flip", "--save", str(weights), "--input", "3x10x10")
+    answer(capsys, "train", NETWORK, *words, *augment, "--data", f"pack:{pack}")
+    found = answer(capsys, "predict", str(weights), str(pets))["predictions"]
+    assert sum(each["label"] in each["path"] for each in found) > 350
+
+
+def test_a_pack_goes_neither_into_the_data_nor_over_other_files(capsys: Capture, pets: Path) -> None:
+    assert "lies in the data" in complaint(capsys, ("data", "pack", str(pets), "-o", str(pets / "pack")))
+    (pets.parent / "mine").mkdir()
+    (pets.parent / "mine" / "notes.txt").touch()
+    words = ("data", "pack", str(pets), "-o", str(pets.parent / "mine"))
+    assert "holds something else (notes.txt)" in complaint(capsys, words)
+    assert "must be 1 or 3" in complaint(capsys, ("data", "pack", str(pets), "--channels", "4"))
+    assert "is no folder of images" in complaint(capsys, ("data", "pack", "mnist"))

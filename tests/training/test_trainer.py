@@ -142,7 +142,7 @@ def test_weight_decay_spares_norms_and_biases() -> None:
 
 def test_an_epoch_shows_each_image_once(data: DeviceData) -> None:
     generator = torch.Generator().manual_seed(0)
-    labels = torch.cat([y for _, y in training_batches(data.train, BUDGET, "none", generator)])
+    labels = torch.cat([y for _, y in training_batches(data.train, BUDGET, "none", generator, 0, 1)])
     assert torch.equal(labels.bincount(), data.train.labels[:640].bincount())
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _OVERSAMPLED = 2
 """A JPEG is decoded at 1/2, 1/4 or 1/8 where that is still this many times what is needed: docs/data.md."""
+LONGEST_SIDE = 2**15
+"""Of a picture that is kept whole, in pixels."""
 _GREY_STEPS = {"L;2": 85, "L;4": 17}
 _ANIMATED = {"GIF", "PNG", "WEBP", "AVIF", "TIFF", "FLI"}
 _BITS_TAG, _PHOTOMETRIC_TAG, _ORIENTATION_TAG, _SAMPLE_FORMAT_TAG = 258, 262, 274, 339
@@ -86,6 +88,11 @@ def is_folder(data: str) -> bool:
     return data.partition(":")[0] == "folder"
 
 
+def takes_any_input(data: str) -> bool:
+    """Whether data of this name are cut to the input's size: folders and packs of images."""
+    return data.partition(":")[0] in ("folder", "pack")
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a file says of itself before its pixels are decoded; ``width`` and ``height`` are upright."""
@@ -122,6 +129,47 @@ def facts(path: Path) -> Facts:
 
 def pixels(path: Path, channels: int, height: int, width: int, reading: Reading) -> NDArray[np.uint8]:
     """The image as (channels, height, width), for 1 channel (grey) or 3 (RGB); raises ``UnreadableError``."""
+    plain, area = _upright(path, channels, height, width, reading)
+    return _as_array(_fitted(plain, area, height, width, reading))
+
+
+def whole_picture(path: Path, channels: int, side: int, background: str) -> NDArray[np.uint8]:
+    """The whole picture as (channels, height, width), made smaller until its short side is ``side``; one that
+    is smaller stays as it is. Raises ``UnreadableError``."""
+    plain, area = _upright(path, channels, side, side, Reading(background=background))
+    return _shrunk(plain, area, side)
+
+
+def levels_of_picture(image: "Image", channels: int | None, side: int) -> NDArray[np.uint8]:
+    """The same of a picture in memory; 1 channel or 3 as it has colours, where ``channels`` says nothing."""
+    plain = _plain(image, image, Reading())
+    if channels is not None:
+        plain = plain.convert("L" if channels == 1 else "RGB")
+    return _shrunk(plain, _Area(0, 0, *plain.size), side)
+
+
+def _shrunk(plain: "Image", area: "_Area", side: int) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    size = round(area.width), round(area.height)
+    if min(size) > side:
+        size = _scaled(area.width, area.height, side, side, "crop")
+    if max(size) > LONGEST_SIDE:
+        raise UnreadableError(f"{size[0]:,} × {size[1]:,} pixels are too long; crop it")
+    box = (area.left, area.top, area.left + area.width, area.top + area.height)
+    whole = size == plain.size and box == (0, 0, *plain.size)
+    return _as_array(plain if whole else plain.resize(size, Image.Resampling.BICUBIC, box))
+
+
+def _as_array(image: "Image") -> NDArray[np.uint8]:
+    """(channels, height, width) of a grey or RGB image."""
+    values = np.asarray(image, np.uint8)
+    return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+
+
+def _upright(path: Path, channels: int, height: int, width: int, reading: Reading) -> "tuple[Image, _Area]":
+    """The decoded image, upright and without transparency, and the part of it that is the picture; decoded at
+    a reduced scale where that is enough for this height and width."""
     from PIL import ImageOps
 
     with _opened(path) as image:
@@ -134,8 +182,7 @@ def pixels(path: Path, channels: int, height: int, width: int, reading: Reading)
             image.info["transparency"] = _scaled_key(key, str(tiles[0][3]) if tiles else "")
         upright = ImageOps.exif_transpose(image) if turned else image
         plain = _plain(upright, image, reading).convert("L" if channels == 1 else "RGB")
-    fitted = np.asarray(_fitted(plain, area or _Area(0, 0, *plain.size), height, width, reading), np.uint8)
-    return fitted[None] if channels == 1 else fitted.transpose(2, 0, 1)
+    return plain, area or _Area(0, 0, *plain.size)
 
 
 class _Area(NamedTuple):

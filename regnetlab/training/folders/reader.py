@@ -41,7 +41,7 @@ def survey_folder(name: str, root: Path, reading: Reading, listener: Listener) -
     tree = look_through(name, root)
     groups = grouped(name, tree, reading)
     headers = look_at(tree, listener)
-    readable = _readable(name, tree, headers.unreadable)
+    readable = without_unreadable(name, tree, headers.unreadable)
     layout = held_out(name, readable, reading, groups)
     return surveyed(readable, layout, headers, headers.unreadable, reading, groups)
 
@@ -73,7 +73,7 @@ def read_folder(
     unreadable = list(headers.unreadable)
     while True:
         try:
-            readable = _readable(name, tree, unreadable)
+            readable = without_unreadable(name, tree, unreadable)
         except InputError:
             if reading.skip_unreadable:
                 raise
@@ -150,7 +150,7 @@ def _decoded(
     return Arrays(images, np.array([file.label for file in files], np.int64)), worse
 
 
-def _readable(name: str, tree: Tree, unreadable: Sequence[Skipped]) -> Tree:
+def without_unreadable(name: str, tree: Tree, unreadable: Sequence[Skipped]) -> Tree:
     """The tree without files that can't be read; raises ``InputError`` where that leaves a class empty."""
     left = without(tree, (each.path for each in unreadable))
     for split, files in left.splits.items():

@@ -68,6 +68,7 @@ def _document(name: str, trained: TrainedNetwork, judged: Judged, facts: Mapping
     found = judged.to_json()
     template = trained.template
     data = str(facts.get("data") or trained.facts.get("data") or "")
+    kind, _, place = data.partition(":")
     return {
         "version": VERSION,
         "name": name,
@@ -76,9 +77,9 @@ def _document(name: str, trained: TrainedNetwork, judged: Judged, facts: Mapping
         | {"strides": list(template.strides)},
         **{each: facts.get(each) for each in ("flops", "params", "acts", "latency")},
         "classes": list(trained.classes),
-        "data": f"folder:{Path(data.partition(':')[2]).name}" if is_folder(data) else data,
+        "data": f"{kind}:{Path(place).name}" if place else data,
         "data_checksum": facts.get("checksum"),
-        "reading": dict(facts.get("reading") or _reading(trained)) if is_folder(data) else None,
+        "reading": dict(facts.get("reading") or _reading(trained)) if place or is_folder(data) else None,
         "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist()},
         **{each: facts.get(each) for each in ("recipe", "budget", "seed")},
         "temperature": judged.temperature,
@@ -94,8 +95,9 @@ def _document(name: str, trained: TrainedNetwork, judged: Judged, facts: Mapping
     }
 
 
-def _reading(trained: TrainedNetwork) -> dict[str, str]:
-    return {"fit": trained.reading.fit, "background": trained.reading.background}
+def _reading(trained: TrainedNetwork) -> dict[str, object]:
+    said: dict[str, object] = {"fit": trained.reading.fit, "background": trained.reading.background}
+    return said if trained.side is None else said | {"side": trained.side}
 
 
 def _torch_version() -> str:

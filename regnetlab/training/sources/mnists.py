@@ -184,7 +184,7 @@ def _file(folder: Path, title: str, stem: str) -> Path:
 
 
 def _upright(split: Split) -> Split:
-    return Split(np.ascontiguousarray(split.images.transpose(0, 1, 3, 2)), split.labels)
+    return Split(np.ascontiguousarray(np.asarray(split.images).transpose(0, 1, 3, 2)), split.labels)
 
 
 def _download(root: Path, torchvision: str, **options: str) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,22 @@ _ORDER_SEED = 20200330
 _COUNTED = 2**21
 
 
+class Pictures(Protocol):
+    """What is indexed as an array (n, channels, height, width) of uint8 is, at least along its first axis."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: Any, /) -> Any: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """``images`` (n, channels, height, width) as uint8 and ``labels`` (n,)."""
 
-    images: NDArray[np.uint8]
+    images: Pictures
     labels: NDArray[np.int64]
 
     def __len__(self) -> int:

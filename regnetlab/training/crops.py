@@ -1,0 +1,126 @@
+"""Parts of images of different sizes, brought to one size on the device: random ones, or the middle.
+
+Numbers are those of torchvision's ``resized_crop`` of tensors, bilinear and without antialiasing: a part is
+seldom much larger than the input, since packs hold images of about its size.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from regnetlab.spaces.arrays import Floats, Ints
+
+_AREA, _RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
+"""Of a random part: its share of the image, and its width over its height (Szegedy et al. 2015, section 6;
+the values are torchvision's)."""
+_TRIES = 10
+CENTRE = 0.875
+"""The share of the short side that is judged where a pack's images are larger than the input: 224 of 256."""
+_WORDS = 2 * _TRIES + 4  # random numbers for each image
+
+
+@dataclass(frozen=True, slots=True)
+class Ragged:
+    """Images one after another in ``flat`` (bytes,), each as (channels, height, width) from its offset on.
+
+    ``offsets``, ``heights`` and ``widths`` are (n,).
+    """
+
+    flat: torch.Tensor
+    offsets: torch.Tensor
+    heights: torch.Tensor
+    widths: torch.Tensor
+    channels: int
+
+
+def resized(images: Ragged, boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """The parts ``boxes`` (n, 4: top, left, height, width) of the images, brought to one size.
+
+    Returns:
+        float32 (n, channels, height, width), from 0 to 255.
+    """
+    device = images.flat.device
+    top, left, tall, broad = (boxes[:, i, None].to(torch.float64) for i in range(4))
+
+    def places(start: torch.Tensor, length: torch.Tensor, size: int) -> tuple[torch.Tensor, ...]:
+        """The pixel at or before each place, the one after it, and the share of the latter: (n, size)."""
+        at = (torch.arange(size, device=device, dtype=torch.float64) + 0.5) * (length / size) - 0.5
+        at = torch.minimum(at.clamp_min(0), length - 1)
+        before = at.floor()
+        after = torch.minimum(before + 1, length - 1)
+        return (start + before).long(), (start + after).long(), (at - before).float()
+
+    y0, y1, down = places(top, tall, height)
+    x0, x1, across = places(left, broad, width)
+    row = images.widths[:, None]
+    above, below = (images.offsets[:, None] + y * row for y in (y0, y1))
+    down, across = down[:, :, None], across[:, None, :]
+    found = torch.empty((len(boxes), images.channels, height, width), device=device)
+    for channel in range(images.channels):
+        start = (channel * images.heights * images.widths)[:, None, None]
+
+        def pixel(y: torch.Tensor, x: torch.Tensor, start: torch.Tensor = start) -> torch.Tensor:
+            return images.flat[start + y[:, :, None] + x[:, None, :]].float()
+
+        upper = torch.lerp(pixel(above, x0), pixel(above, x1), across.expand(-1, height, -1))
+        lower = torch.lerp(pixel(below, x0), pixel(below, x1), across.expand(-1, height, -1))
+        found[:, channel] = torch.lerp(upper, lower, down.expand(-1, -1, width))
+    return found
+
+
+def centres(heights: Ints, widths: Ints, height: int, width: int, side: int) -> Ints:
+    """The part of each image that is judged, (n, 4) as for ``resized``.
+
+    It has the input's proportions and lies in the middle: as large as the image has room for or, where the
+    images' short sides are longer than the input (``side``), ``CENTRE`` of that.
+    """
+    share = CENTRE if side > max(height, width) else 1.0
+    scale = np.minimum(heights / height, widths / width) * share
+    tall = np.clip(np.rint(height * scale), 1, heights).astype(np.int64)
+    broad = np.clip(np.rint(width * scale), 1, widths).astype(np.int64)
+    return np.stack([(heights - tall) // 2, (widths - broad) // 2, tall, broad], 1)
+
+
+def random_parts(heights: Ints, widths: Ints, drawn: Floats) -> Ints:
+    """A random part of each image, (n, 4) as for ``resized``, as torchvision's ``RandomResizedCrop`` does it.
+
+    ``drawn`` (n, ``_WORDS``) are uniform numbers: pairs for the area and the ratio of up to ten tries, then
+    for the place. Where no try fits, the middle with the nearest possible ratio.
+    """
+    area = drawn[:, :_TRIES] * (_AREA[1] - _AREA[0]) + _AREA[0]
+    low, high = map(math.log, _RATIO)
+    ratio = np.exp(drawn[:, _TRIES : 2 * _TRIES] * (high - low) + low)
+    wanted = area * (heights * widths)[:, None]
+    broad, tall = np.rint(np.sqrt(wanted * ratio)), np.rint(np.sqrt(wanted / ratio))
+    fits = (broad > 0) & (broad <= widths[:, None]) & (tall > 0) & (tall <= heights[:, None])
+    first, rows = fits.argmax(1), np.arange(len(heights))
+    tall, broad = tall[rows, first], broad[rows, first]
+    ratios = np.clip(widths / heights, *_RATIO)
+    any_fits = fits.any(1)
+    tall = np.where(any_fits, tall, np.minimum(heights, np.rint(widths / ratios)))
+    broad = np.where(any_fits, broad, np.minimum(widths, np.rint(heights * ratios)))
+    free_y, free_x = heights - tall, widths - broad
+    top = np.where(any_fits, np.floor(drawn[:, 2 * _TRIES] * (free_y + 1)), free_y // 2)
+    left = np.where(any_fits, np.floor(drawn[:, 2 * _TRIES + 1] * (free_x + 1)), free_x // 2)
+    return np.stack([top, left, tall, broad], 1).astype(np.int64)
+
+
+def draws(seed: int, epoch: int, images: Ints) -> Floats:
+    """Uniform numbers (n, ``_WORDS``) of these images in this epoch.
+
+    They depend on nothing else (a counter-based generator: Salmon et al. 2011, "Parallel random numbers: as
+    easy as 1, 2, 3"), so a training that goes on, or has another order, draws the same ones.
+    """
+    key = np.array([seed % 2**64, epoch], np.uint64)
+    found = np.empty((len(images), _WORDS))
+    for row, image in enumerate(images):
+        counter = np.array([0, int(image), 0, 0], np.uint64)
+        found[row] = np.random.Generator(np.random.Philox(counter=counter, key=key)).random(_WORDS)
+    return found
+
+
+def flipped(drawn: Floats) -> "torch.Tensor":
+    """Which images are mirrored, left to right: (n,)."""
+    return torch.from_numpy(drawn[:, -1] < 0.5)

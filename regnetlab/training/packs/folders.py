@@ -1,0 +1,104 @@
+"""A folder of images as a pack: the same files, classes and splits as without it (``folders.reader``)."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regnetlab.errors import InputError
+from regnetlab.training.folders.decode import Reading, whole_picture
+from regnetlab.training.folders.listener import Listener
+from regnetlab.training.folders.reader import unreadable_error, without_unreadable
+from regnetlab.training.folders.splits import grouped, held_out
+from regnetlab.training.folders.survey import look_at, surveyed
+from regnetlab.training.folders.tree import SPLITS, TRAIN, look_through
+from regnetlab.training.packs.shards import Pack
+from regnetlab.training.packs.writing import Source, finish_pack, index_checksum, write_shards
+
+
+def pack_folder(
+    name: str,
+    root: Path,
+    folder: Path,
+    side: int,
+    channels: int | None,
+    reading: Reading,
+    listener: Listener,
+) -> Pack:
+    """Pack the images below ``root``, which are the data ``name``, into ``folder``.
+
+    Args:
+        name: For errors.
+        root: Where the images are.
+        folder: Where the pack will be; what an earlier call finished there counts.
+        side: What the short side of larger images is brought to.
+        channels: 1 or 3; by default 1 where all images are grey.
+        reading: The background, and how splits are held out.
+        listener: Is told how it goes on.
+
+    Raises:
+        InputError: It is no folder of images, a file can't be read and is not to be skipped, or written.
+    """
+    from PIL import __version__ as pillow
+
+    tree = look_through(name, root)
+    groups = grouped(name, tree, reading)
+    headers = look_at(tree, listener)
+    if headers.unreadable and not reading.skip_unreadable:
+        raise unreadable_error(name, root, len(tree), headers.unreadable)
+    there = without_unreadable(name, tree, headers.unreadable)
+    layout = held_out(name, there, reading, groups)
+    before = surveyed(there, layout, headers, headers.unreadable, reading, groups)
+    files = [file for split in SPLITS for file in layout[split]]
+    channels = channels or (1 if before.grey else 3)
+
+    def item(at: int) -> tuple[NDArray[np.uint8], int]:
+        return whole_picture(root / files[at].path, channels, side, reading.background), files[at].label
+
+    source = Source(
+        n=len(files),
+        item=item,
+        state=lambda places: [pillow, reading.colour, [(files[at].path, files[at].state) for at in places]],
+        path=lambda at: files[at].path,
+    )
+    written = write_shards(folder, source, len(layout[TRAIN]), channels, side, listener)
+    unreadable = (*headers.unreadable, *written.unreadable)
+    if unreadable and not reading.skip_unreadable:
+        raise unreadable_error(name, root, len(tree), unreadable)
+    left = without_unreadable(name, tree, unreadable)
+    gone = {each.path for each in unreadable}
+    layout = {split: [file for file in part if file.path not in gone] for split, part in layout.items()}
+    pack = Pack(
+        folder=folder,
+        name=root.resolve().name,
+        classes=tree.classes,
+        counts={split: len(part) for split, part in layout.items()},
+        channels=channels,
+        side=side,
+        background=reading.background,
+        shards=written.shards,
+        index_sha256=index_checksum(written.rows),
+        levels=written.levels,
+        survey=surveyed(left, layout, headers, unreadable, reading, groups),
+    )
+    finish_pack(pack, written.rows)
+    return pack
+
+
+def check_pack_folder(folder: Path, root: Path | None) -> None:
+    """Raise ``InputError`` where a pack can't be written into this folder."""
+    if root is not None and folder.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"-o {folder} lies in the data", "write the pack somewhere else")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"-o {folder} is no folder", "name a new one")
+    others = [
+        each.name
+        for each in (folder.iterdir() if folder.is_dir() else ())
+        if not (each.suffix in (".bin", ".json", ".part") and (each.name[:5].isdigit() or each.stem in _OWN))
+        and not each.name.startswith(".")
+    ]
+    if others:
+        raise InputError(f"-o {folder} holds something else ({min(others)})", "name a new folder")
+
+
+_OWN = ("pack", "index")

@@ -1,0 +1,111 @@
+"""Images of a pack as an array (n, channels, height, width) of uint8, made of mapped bytes when asked for."""
+
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from regnetlab.spaces.arrays import Ints
+from regnetlab.training.crops import Ragged, centres, resized
+from regnetlab.training.folders.decode import whole_picture
+from regnetlab.training.packs.shards import Pack
+
+_MAPPED = 256  # files at a time; a process may have about a thousand open
+
+
+class PackedImages:
+    """Some images of a pack, cut to one size when they are asked for; indexed as an array's first axis is.
+
+    Every process maps the same files, so that they share the system's page cache, and what a process keeps
+    does not grow with the number of images. It can be pickled, and maps the files again.
+    """
+
+    def __init__(self, pack: Pack, rows: NDArray[Any], height: int, width: int) -> None:
+        self._pack, self._rows = pack, rows
+        self.shape = (len(rows), pack.channels, height, width)
+        self.side, self.background = pack.side, pack.background
+        self._maps: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_maps": OrderedDict()}
+
+    @property
+    def heights(self) -> Ints:
+        return self._rows["height"].astype(np.int64)
+
+    @property
+    def widths(self) -> Ints:
+        return self._rows["width"].astype(np.int64)
+
+    def __getitem__(self, which: int | slice | Ints) -> NDArray[np.uint8]:
+        """The middle of these images in the input's size, in whole levels."""
+        places = np.atleast_1d(np.arange(len(self))[which])
+        pixels = self.centres(places, torch.device("cpu"))
+        found: NDArray[np.uint8] = pixels.round().to(torch.uint8).numpy()
+        return found[0] if isinstance(which, int | np.integer) else found
+
+    def centres(self, places: Ints, device: torch.device) -> torch.Tensor:
+        """The part of these images that is judged, float32 (n, channels, height, width) from 0 to 255."""
+        rows = self._rows[places]
+        height, width = self.shape[2:]
+        sizes = rows["height"].astype(np.int64), rows["width"].astype(np.int64)
+        return self.parts(places, centres(*sizes, height, width, self.side), device)
+
+    def parts(self, places: Ints, boxes: Ints, device: torch.device) -> torch.Tensor:
+        """These parts (``crops.resized``) of these images, brought to the input's size on the device."""
+        height, width = self.shape[2:]
+        return resized(self._ragged(places, device), torch.from_numpy(boxes).to(device), height, width)
+
+    def joined(self, other: "PackedImages") -> "PackedImages":
+        """These images and then those of the same pack."""
+        return PackedImages(self._pack, np.concatenate([self._rows, other._rows]), *self.shape[2:])
+
+    def _ragged(self, places: Ints, device: torch.device) -> Ragged:
+        rows = self._rows[places]
+        heights, widths = (rows[name].astype(np.int64) for name in ("height", "width"))
+        sizes = self._pack.channels * heights * widths
+        pieces = [
+            self._shard(int(row["shard"]))[int(row["offset"]) : int(row["offset"]) + size]
+            for row, size in zip(rows, sizes.tolist(), strict=True)
+        ]
+        flat = torch.from_numpy(np.concatenate(pieces))
+        if device.type == "cuda":
+            flat = flat.pin_memory()
+        offsets, tall, broad = (
+            torch.from_numpy(each).to(device) for each in (np.cumsum(sizes) - sizes, heights, widths)
+        )
+        return Ragged(flat.to(device, non_blocking=True), offsets, tall, broad, self._pack.channels)
+
+    def _shard(self, number: int) -> NDArray[np.uint8]:
+        if number not in self._maps:
+            if len(self._maps) >= _MAPPED:
+                self._maps.popitem(last=False)
+            path = self._pack.folder / self._pack.shards[number].file
+            self._maps[number] = np.memmap(path, np.uint8, "r")
+        self._maps.move_to_end(number)
+        return self._maps[number]
+
+
+def central(
+    path: Path, channels: int, height: int, width: int, side: int, background: str
+) -> NDArray[np.uint8]:
+    """The pixels (channels, height, width) of a file as a network sees them that was trained from a pack."""
+    image = np.ascontiguousarray(whole_picture(path, channels, side, background))
+    sizes = [np.array([each]) for each in image.shape[1:]]
+    tall, broad = (torch.from_numpy(each) for each in sizes)
+    ragged = Ragged(torch.from_numpy(image.reshape(-1)), torch.zeros(1).long(), tall, broad, channels)
+    box = torch.from_numpy(centres(sizes[0], sizes[1], height, width, side))
+    levels: NDArray[np.uint8] = resized(ragged, box, height, width)[0].round().to(torch.uint8).numpy()
+    return levels
+
+
+def folder_of_pack(name: str) -> Path | None:
+    """The folder of a pack, of data that are named pack:FOLDER."""
+    kind, _, path = name.partition(":")
+    return Path(path).expanduser() if kind == "pack" and path else None

@@ -1,0 +1,162 @@
+"""The files of a pack: shards of pixels, an index of their images, and pack.json, which is written last.
+
+A shard is the images' bytes one after another, each as (channels, height, width). ``index.bin`` has a row for
+each image: training images in a random order, so that the first n are a sample, then those of validation and
+test. Nothing in the files is executed or unpickled.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regnetlab.errors import InputError
+from regnetlab.files import open_foreign, read_foreign
+from regnetlab.spaces.arrays import Ints
+from regnetlab.training.folders.survey import Survey, survey_of
+from regnetlab.training.folders.tree import SPLITS
+
+PACK, INDEX = "pack.json", "index.bin"
+VERSION = 1
+ROW = np.dtype([("shard", "<u4"), ("offset", "<u8"), ("height", "<u2"), ("width", "<u2"), ("label", "<u4")])
+_MOST_BYTES = 2**28
+_HINT = "write it again with regnetlab data pack"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One file of pixels: its name, bytes and SHA-256."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """A pack as pack.json describes it.
+
+    ``side`` is what the short side of longer images was brought to; ``counts`` are images by split;
+    ``levels`` (channels, 256) counts the training images' pixel values.
+    """
+
+    folder: Path
+    name: str
+    classes: tuple[str, ...]
+    counts: Mapping[str, int]
+    channels: int
+    side: int
+    background: str
+    shards: tuple[Shard, ...]
+    index_sha256: str
+    levels: Ints
+    survey: Survey | None = None
+
+    @property
+    def checksum(self) -> str:
+        """A SHA-256 over all images and labels, by those of the files."""
+        whole = hashlib.sha256(self.index_sha256.encode())
+        for shard in self.shards:
+            whole.update(shard.sha256.encode())
+        return whole.hexdigest()
+
+    @property
+    def images(self) -> int:
+        return sum(self.counts.values())
+
+    def document(self) -> dict[str, Any]:
+        """What stands in pack.json."""
+        return {
+            "regnetlab_pack": VERSION,
+            "name": self.name,
+            "classes": list(self.classes),
+            "counts": dict(self.counts),
+            "channels": self.channels,
+            "side": self.side,
+            "background": self.background,
+            "shards": [asdict(each) for each in self.shards],
+            "index_sha256": self.index_sha256,
+            "levels": self.levels.tolist(),
+            "survey": None if self.survey is None else self.survey.to_json(),
+        }
+
+
+def read_pack(folder: Path) -> Pack:
+    """The pack in this folder; raises ``InputError`` where there is none, or one that is damaged.
+
+    Sizes of files are checked, not their bytes (``check_bytes``): these may be hundreds of gigabytes.
+    """
+    path = folder / PACK
+    if not path.exists():
+        begun = any(folder.glob("*.bin"))
+        what = "its pack was begun and not finished" if begun else "it holds no pack"
+        hint = "the same regnetlab data pack goes on" if begun else "make one with regnetlab data pack"
+        raise InputError(f"data pack:{folder}: {what}", hint)
+    try:
+        document = json.loads(read_foreign(path, _MOST_BYTES))
+        if document.get("regnetlab_pack") != VERSION:
+            raise InputError(f"{path} is of another version", _HINT)
+        survey = document["survey"]
+        pack = Pack(
+            folder=folder,
+            name=str(document["name"]),
+            classes=tuple(map(str, document["classes"])),
+            counts={split: int(document["counts"][split]) for split in SPLITS},
+            channels=int(document["channels"]),
+            side=int(document["side"]),
+            background=str(document["background"]),
+            shards=tuple(
+                Shard(str(each["file"]), int(each["bytes"]), str(each["sha256"]))
+                for each in document["shards"]
+            ),
+            index_sha256=str(document["index_sha256"]),
+            levels=np.array(document["levels"], np.int64),
+            survey=None if survey is None else survey_of(survey),
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is damaged: {type(error).__name__}", _HINT) from None
+    if pack.levels.shape != (pack.channels, 256) or pack.channels not in (1, 3) or pack.side < 1:
+        raise InputError(f"{path} is damaged: its channels or sizes don't go together", _HINT)
+    for each in pack.shards:
+        if Path(each.file).name != each.file:
+            raise InputError(f"{path} names a file elsewhere: {each.file!r}", _HINT)
+        there = folder / each.file
+        if not there.is_file() or there.stat().st_size != each.bytes:
+            raise InputError(f"{there} is missing or has another size than {PACK} says", _HINT)
+    return pack
+
+
+def read_index(pack: Pack) -> NDArray[Any]:
+    """The rows of ``ROW``, one for each image; raises ``InputError`` where they are not those of the pack."""
+    path = pack.folder / INDEX
+    try:
+        data = read_foreign(path, pack.images * ROW.itemsize)
+    except (OSError, InputError):
+        data = b""
+    if len(data) != pack.images * ROW.itemsize or hashlib.sha256(data).hexdigest() != pack.index_sha256:
+        raise InputError(f"{path} is not the index of {PACK}", _HINT)
+    rows = np.frombuffer(data, ROW)
+    size = pack.channels * rows["height"].astype(np.int64) * rows["width"]
+    ends = np.array([each.bytes for each in pack.shards] or [0])
+    sound = (rows["shard"] < len(pack.shards)).all() and (rows["label"] < len(pack.classes)).all()
+    if not sound or (size < 1).any() or (rows["offset"] + size > ends[rows["shard"]]).any():
+        raise InputError(f"{path} names pixels that are not there", _HINT)
+    return rows
+
+
+def check_bytes(pack: Pack) -> None:
+    """Raise ``InputError`` where a shard's bytes are not those that were written."""
+    for each in pack.shards:
+        digest = hashlib.sha256()
+        with open_foreign(pack.folder / each.file) as file:
+            while piece := file.read(2**22):
+                digest.update(piece)
+        if digest.hexdigest() != each.sha256:
+            raise InputError(f"{pack.folder / each.file} was changed since it was written", _HINT)

@@ -1,0 +1,188 @@
+"""Writing a pack: decoded by all cores, a shard at a time, so that memory holds no more than a few images.
+
+A shard that is finished is not made again: a call that was killed goes on where it was. pack.json comes last,
+so that a folder without one is no pack.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regnetlab.errors import InputError
+from regnetlab.files import open_atomically, read_foreign, write_atomically
+from regnetlab.spaces.arrays import Ints
+from regnetlab.training.cores import on_all_cores
+from regnetlab.training.folders.decode import UnreadableError, quiet
+from regnetlab.training.folders.listener import Listener
+from regnetlab.training.folders.tree import SPLITS
+from regnetlab.training.folders.walk import Skipped
+from regnetlab.training.packs.shards import INDEX, PACK, ROW, Pack, Shard
+from regnetlab.training.sources.parts import levels_of
+
+_BYTES, _SHARDS = 2**27, 512
+"""Of a shard, about; larger ones where there would be more shards than that."""
+_DECODED = 256  # images at a time, which are in memory
+_PART = ".shard.json"  # beside a finished shard, until the pack is
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the images of one pack come from.
+
+    ``item`` gives the image at one of ``n`` places as uint8 (channels, height, width), and its label, from
+    any thread; it raises ``UnreadableError``. ``state`` describes the images of some places as far as is
+    known without decoding them: shards of another state are written again.
+    """
+
+    n: int
+    item: Callable[[int], tuple[NDArray[np.uint8], int]]
+    state: Callable[[Sequence[int]], object]
+    path: Callable[[int], str] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The shards and the index of a pack; ``kept`` are the places of the images that could be read."""
+
+    shards: tuple[Shard, ...]
+    rows: NDArray[Any]
+    levels: Ints
+    kept: Ints
+    unreadable: tuple[Skipped, ...]
+
+
+def write_shards(
+    folder: Path, source: Source, train: int, channels: int, side: int, listener: Listener = Listener()
+) -> Written:
+    """Write the images of the source into shards, of which the first ``train`` are training images.
+
+    Raises:
+        InputError: A file can't be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    n = source.n
+    bytes_each = channels * side * side * 4 // 3
+    per_shard = max(1, _BYTES // bytes_each, -(-n // _SHARDS))
+    shards, rows, kept, unreadable = [], [], [], list[Skipped]()
+    levels = np.zeros((channels, 256), np.int64)
+    for number, first in enumerate(range(0, n, per_shard)):
+        places = range(first, min(first + per_shard, n))
+        part = _finished(folder, number, source.state(places), channels, side)
+        if part is None:
+            part = _write(folder, number, source, places, train, channels, side, listener)
+        listener.progress("packing", places[-1] + 1, n)
+        shards.append(Shard(**part["shard"]))
+        sizes = np.array(part["sizes"], np.int64).reshape(-1, 2)
+        here = np.array(part["places"], np.int64)
+        lengths = channels * sizes[:, 0] * sizes[:, 1]
+        found = np.zeros(len(here), ROW)
+        found["shard"], found["offset"] = number, np.cumsum(lengths) - lengths
+        found["height"], found["width"] = sizes[:, 0], sizes[:, 1]
+        found["label"] = part["labels"]
+        rows.append(found)
+        kept.append(here)
+        levels += np.array(part["levels"], np.int64)
+        unreadable += [Skipped(source.path(at), reason) for at, reason in part["unreadable"]]
+    return Written(tuple(shards), np.concatenate(rows), levels, np.concatenate(kept), tuple(unreadable))
+
+
+def finish_pack(pack: Pack, rows: NDArray[Any]) -> None:
+    """Write the index and pack.json, and remove what was needed to go on."""
+    write_atomically(pack.folder / INDEX, rows.tobytes())
+    write_atomically(pack.folder / PACK, json.dumps(pack.document()) + "\n")
+    for path in pack.folder.glob(f"*{_PART}"):
+        path.unlink(missing_ok=True)
+
+
+def index_checksum(rows: NDArray[Any]) -> str:
+    return hashlib.sha256(rows.tobytes()).hexdigest()
+
+
+def _write(
+    folder: Path,
+    number: int,
+    source: Source,
+    places: Sequence[int],
+    train: int,
+    channels: int,
+    side: int,
+    listener: Listener,
+) -> dict[str, Any]:
+    """Write one shard, and what is to be known of it beside it."""
+    name = f"{number:05d}.bin"
+    digest, size = hashlib.sha256(), 0
+    levels = np.zeros((channels, 256), np.int64)
+    done, labels, sizes, unreadable = [], [], [], []
+    with open_atomically(folder / name) as file, quiet():
+        for at, decoded in zip(places, _decoded(source, places), strict=True):
+            if isinstance(decoded, str):
+                unreadable.append((at, decoded))
+                continue
+            image, label, its_levels = decoded
+            digest.update(image.data)
+            file.write(image.data)
+            size += image.nbytes
+            done.append(at)
+            labels.append(label)
+            sizes.append(image.shape[1:])
+            if at < train:
+                levels += its_levels
+            listener.progress("packing", at + 1, source.n)
+        file.flush()
+        os.fsync(file.fileno())
+    part = {
+        "of": _state(source.state(places), channels, side),
+        "shard": {"file": name, "bytes": size, "sha256": digest.hexdigest()},
+        "places": done,
+        "labels": labels,
+        "sizes": sizes,
+        "levels": levels.tolist(),
+        "unreadable": unreadable,
+    }
+    write_atomically(folder / f"{number:05d}{_PART}", json.dumps(part))
+    return part
+
+
+def _decoded(source: Source, places: Sequence[int]) -> Iterator[tuple[NDArray[np.uint8], int, Ints] | str]:
+    """The images of these places with labels and levels, or why they can't be read; some at a time."""
+
+    def decode(at: int) -> tuple[NDArray[np.uint8], int, Ints] | str:
+        try:
+            image, label = source.item(at)
+        except UnreadableError as error:
+            return str(error)
+        whole = np.ascontiguousarray(image)
+        return whole, label, levels_of(whole[None])
+
+    for at in range(0, len(places), _DECODED):
+        yield from list(on_all_cores(decode, places[at : at + _DECODED], chunk=8))
+
+
+def _finished(folder: Path, number: int, state: object, channels: int, side: int) -> dict[str, Any] | None:
+    """What is known of a shard that an earlier call finished from the same images."""
+    path = folder / f"{number:05d}{_PART}"
+    with suppress(OSError, ValueError, LookupError, TypeError, RecursionError, InputError):
+        part: dict[str, Any] = json.loads(read_foreign(path, 2**28))
+        there = folder / part["shard"]["file"]
+        if part["of"] == _state(state, channels, side) and there.stat().st_size == part["shard"]["bytes"]:
+            return part
+    return None
+
+
+def _state(state: object, channels: int, side: int) -> str:
+    return hashlib.sha256(json.dumps([state, channels, side]).encode()).hexdigest()
+
+
+def counts_of(kept: Ints, sizes: dict[str, int]) -> dict[str, int]:
+    """How many of the kept places lie in each split, of which there were so many before."""
+    ends = np.cumsum([sizes[split] for split in SPLITS])
+    found = np.searchsorted(kept, np.concatenate([[0], ends]))
+    return {split: int(found[i + 1] - found[i]) for i, split in enumerate(SPLITS)}
