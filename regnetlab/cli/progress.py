@@ -34,6 +34,7 @@ class Tally:
         self.study = study
         self.started = time.monotonic()
         self.trained = 0  # in this run, for the rate
+        self.work = 0.0  # likewise, for the time left
         self.later = 0  # trainings of stages that are not settled yet
         self.jobs: dict[str, list[Job]] = {}
         self.scores: dict[str, Score] = {}
@@ -48,6 +49,7 @@ class Tally:
     def finished(self, trial: Trial) -> None:
         self.scores[trial.job.identity] = trial.score
         self.trained += 1
+        self.work += _work(trial.job)
 
     @property
     def settled(self) -> int:
@@ -68,7 +70,10 @@ class Tally:
         if not self.trained:
             return "starting workers" if self.done < self.planned else "nothing left to train"
         rate = self.trained / hours
-        left = (self.planned - self.done) / rate * 60
+        every = [job for jobs in self.jobs.values() for job in jobs]
+        pending = sum(_work(job) for job in every if job.identity not in self.scores)
+        pending += self.later * statistics.fmean(map(_work, every)) if every else 0.0
+        left = 60 * hours * pending / self.work
         return f"{rate:,.0f} models/h, {f'{left:.0f} min' if left >= 1.5 else f'{left * 60:.0f} s'} left"
 
     def spaces(self) -> Iterator[tuple[str, int, int, int, list[float]]]:
@@ -77,6 +82,11 @@ class Tally:
             done = [self.scores[job.identity] for job in jobs if job.identity in self.scores]
             errors = [score.error for score in done if score.error is not None]
             yield name, len(jobs), len(done), len(done) - len(errors), errors
+
+
+def _work(job: Job) -> float:
+    """What a training's time is about proportional to."""
+    return max(job.acts, 1) * job.budget.images * job.budget.epochs
 
 
 class Lines(Observer):

@@ -22,7 +22,7 @@ class Setting:
 
     ``checksum`` is that of the coordinator's data: a worker with other data refuses to train. ``kernels`` and
     ``device`` are as for ``training.devices``. A final training leaves its network in the folder ``weights``,
-    if one is named, as IDENTITY.safetensors.
+    if one is named, as IDENTITY.safetensors, and a long one keeps where it stands in ``checkpoints``.
     """
 
     data_dir: Path | None = None
@@ -30,6 +30,7 @@ class Setting:
     kernels: str = "auto"
     checksum: str | None = None
     weights: Path | None = None
+    checkpoints: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What a worker does: one training, with data that it prepares once."""
 
+import json
 import os
 import pickle
 import platform
@@ -19,6 +20,7 @@ from regnetlab.models.weights import write_weights
 from regnetlab.spaces.template import Template
 from regnetlab.training.batches import DeviceData, on_device
 from regnetlab.training.budget import COMPLETE, FAILED
+from regnetlab.training.checkpoints import ENDING, Checkpoint
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import answers, find_device, kernels_used, set_up
 from regnetlab.training.folders.decode import Reading
@@ -32,11 +34,13 @@ def work(setting: Setting, job: Job) -> Report:
     data = prepared(setting, job.data, job.template, job.reading, job.final)
     build = partial(find_model(job.model).build, job.template)
     kept = None if setting.weights is None or not job.final else _Kept()
-    watched = {} if kept is None else {"watching": kept}
-    score = train(build, data, job.budget, job.recipe, job.seed, setting.kernels, **watched)
+    device = computed_on(data.train.labels.device.type, setting.kernels)
+    standing = None
+    if (path := checkpoint_path(setting, job.identity)) is not None:
+        standing = Checkpoint(path, f"{setting.checksum} {device} {json.dumps(versions())}")
+    score = train(build, data, job.budget, job.recipe, job.seed, setting.kernels, kept, standing)
     if score.ended.startswith(FAILED) and not answers(data.train.labels.device):
         raise DeviceLostError(score.ended.removeprefix(FAILED))
-    device = computed_on(data.train.labels.device.type, setting.kernels)
     if kept is not None and score.ended == COMPLETE:
         kept.write(weights_path(setting, job), job)
     return Report(score, socket.gethostname(), device, process_name(os.getpid()))
@@ -54,6 +58,11 @@ class _Kept(Watching):
         assert self.network is not None
         path.parent.mkdir(parents=True, exist_ok=True)
         write_weights(path, self.network, {"model": job.model, "template": asdict(job.template)})
+
+
+def checkpoint_path(setting: Setting, identity: str) -> Path | None:
+    """Where a training of this identity keeps how far it came, if anywhere."""
+    return None if setting.checkpoints is None else setting.checkpoints / f"{identity}{ENDING}"
 
 
 def weights_path(setting: Setting, job: Job) -> Path:

@@ -50,7 +50,7 @@ from regnetlab.study.effort import (
 from regnetlab.study.minutes import Clock
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import BaselinesSection, Plan
-from regnetlab.study.session import Options, Session, open_session, prepare
+from regnetlab.study.session import Options, Session, open_session, own_folder, prepare
 from regnetlab.study.stages import study_state
 from regnetlab.training.budget import COMPLETE, MOST_SECONDS, Augment, Budget, Score
 from regnetlab.trials.job import FINISHED, Job, training_seed
@@ -112,9 +112,7 @@ def finish(
     check_folder(folder, plan.name, plan.data)
     if (options.executor or plan.running.executor) == "dask":
         raise InputError("finish trains on this machine", "leave out --executor dask, and [run] executor")
-    weights = plan.folder.absolute() / "weights"
-    if weights.is_symlink():  # it may have come with the study
-        raise InputError(f"{weights} is a link, which may lead anywhere", "put a folder in its place")
+    weights = own_folder(plan, "weights")
     prepared = prepare(plan, options)
     check_classes(prepared.data.classes)
     if not len(prepared.data.test):

@@ -24,7 +24,7 @@ from regnetlab.execution import check_executor, make_executor
 from regnetlab.execution.base import Report, Request, Setting, TrainingExecutor
 from regnetlab.execution.clusters import check_kind
 from regnetlab.execution.dask import check_answers
-from regnetlab.execution.worker import computed_on
+from regnetlab.execution.worker import checkpoint_path, computed_on
 from regnetlab.files import write_atomically
 from regnetlab.study.baselines import check_unchanged
 from regnetlab.study.changes import check_changes
@@ -116,7 +116,9 @@ def prepare(plan: Plan, options: Options) -> Prepared:
     plan = replace(plan, budget=budget, reading=reading)
     workers = options.workers or plan.running.workers or (_at_once(plan, device) if here else None)
     name = str(device) if here else options.device
-    setting = Setting(options.data_dir, name, options.kernels, data.checksum)
+    # Workers elsewhere do not have the study's folder.
+    checkpoints = own_folder(plan, "checkpoints") if here and not plan.adhoc else None
+    setting = Setting(options.data_dir, name, options.kernels, data.checksum, checkpoints=checkpoints)
     majority = data.majority_error(budget.validation)
     guess = f"always answering the commonest class has an error of {majority:.2f}%"
     notes = tuple(filter(None, (*data.lines(), _resized(data, plan), note, guess)))
@@ -205,6 +207,10 @@ class Session:
         self._lock.check()
         trial = Trial(job, report.score, self.data.checksum, report.device, report.worker)
         self.store.add(trial)
+        if (path := checkpoint_path(self._prepared.setting, job.identity)) is not None:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+                path.parent.rmdir()  # of the last one
         self.observer.on_finish(trial, replay_of_failed(self._prepared.setting, job, report.score))
 
     def _watch(self, running: int) -> None:
@@ -254,6 +260,14 @@ class Session:
         """End the executor; without ``wait`` what is in flight is ended too."""
         if self._executor is not None:
             self._executor.shutdown(wait=wait, cancel_futures=not wait)
+
+
+def own_folder(plan: Plan, name: str) -> Path:
+    """A folder of the study's, beside its file; raises ``InputError`` where it is a link."""
+    folder = plan.folder.absolute() / name
+    if folder.is_symlink():  # it may have come with the study
+        raise InputError(f"{folder} is a link, which may lead anywhere", "put a folder in its place")
+    return folder
 
 
 @contextmanager

@@ -133,14 +133,26 @@ def settled_images(data: DataSet, budget: Budget) -> tuple[Budget, str]:
 
 
 def training_batches(
-    images: Images, budget: Budget, augment: str, generator: torch.Generator, seed: int, epoch: int
+    images: Images,
+    budget: Budget,
+    augment: str,
+    generator: torch.Generator,
+    seed: int,
+    epoch: int,
+    first: int = 0,
+    state: torch.Tensor | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """One epoch of (batch, labels) in an order drawn from the (CPU) generator; parts of images are drawn from
-    the seed, the epoch and the image's place alone."""
+    the seed, the epoch and the image's place alone.
+
+    An epoch that was interrupted goes on at the step ``first``, where the generator had this ``state``.
+    """
     size = budget.images_per_step
     order = torch.randperm(budget.images, generator=generator)
+    if state is not None:
+        generator.set_state(state)
     there = order.to(images.labels.device)
-    for step in range(budget.steps_per_epoch):
+    for step in range(first, budget.steps_per_epoch):
         here = slice(step * size, (step + 1) * size)
         labels = images.labels[there[here]]
         if augment in RESIZED:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from functools import partial
 
 import torch
@@ -25,6 +25,7 @@ from regnetlab.training.budget import (
     Recipe,
     Score,
 )
+from regnetlab.training.checkpoints import Checkpoint
 from regnetlab.training.correctness import pack
 from regnetlab.training.devices import AUTO, NATIVE, TORCH, precision
 from regnetlab.training.graphs import EAGER, GRAPH, Gradients, Graphed
@@ -47,10 +48,22 @@ _CURVE_POINTS = 10  # per training, whatever its length
 
 @dataclass(slots=True)
 class _Course:
-    """What is known of a training so far, however it ends; as in its score."""
+    """What is known of a training so far, however it ends; ``curve`` and ``ran`` as in its score.
+
+    ``since`` counts the images since the curve's last point; loss and wrong answers are those of the epoch
+    up to there. ``seconds`` were used before an interruption, after which the generators' ``states`` are
+    those of the epoch's beginning and of the step.
+    """
 
     curve: list[CurvePoint] = field(default_factory=list)
     ran: str | None = None
+    step: int = 0
+    since: int = 0
+    images: int = 0
+    epoch_loss: float = 0.0
+    epoch_wrong: int = 0
+    seconds: float = 0.0
+    states: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 def train(
@@ -61,11 +74,13 @@ def train(
     seed: int,
     kernels: str = AUTO,
     watching: Watching | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Score:
     """Build a model, train it, and return its score; never raises for a model that fails.
 
-    The same seed, budget, recipe, kernels and CPU give the same score to the last bit. Where someone is
-    ``watching``, an interrupt ends the training as a time limit does; else it is raised.
+    The same seed, budget, recipe, kernels and CPU give the same score to the last bit, also where a training
+    goes on from a ``checkpoint``. Where someone is ``watching``, an interrupt ends the training as a time
+    limit does; else it is raised.
     """
     started = time.monotonic()
     data = data.scaled(recipe.input_scale)
@@ -81,8 +96,8 @@ def train(
                 course.ran = NATIVE if isinstance(model, NativeAnyNet) else TORCH
             told = Watching() if watching is None else watching
             told.on_begin(network)
-            deadline = started + budget.time_limit
-            ended = _train(model, flat, data, budget, recipe, seed, course, deadline, told)
+            keeper = None if checkpoint is None else _Keeper(checkpoint, network, started)
+            ended = _train(model, flat, data, budget, recipe, seed, course, started, told, keeper)
             if ended == COMPLETE and data.test is not None:
                 judged = evaluate(model, data.test, len(data.test))
                 test_error, correct = judged.error, pack(judged.correct.cpu().numpy())
@@ -92,7 +107,7 @@ def train(
         ended = INTERRUPTED
     except Exception as problem:  # one failing model must not end a study
         ended = _reason(problem)
-    curve, took = tuple(course.curve), time.monotonic() - started
+    curve, took = tuple(course.curve), course.seconds + time.monotonic() - started
     error = curve[-1].error if ended == COMPLETE else None
     images = curve[-1].images if curve else 0
     return Score(error, curve, took, images, ended, test_error, correct, course.ran)
@@ -106,8 +121,9 @@ def _train(
     recipe: Recipe,
     seed: int,
     course: _Course,
-    deadline: float,
+    started: float,
     watching: Watching,
+    keeper: "_Keeper | None",
 ) -> str:
     device, curve = data.train.labels.device, course.curve
     optimizer = make_optimizer(flat, recipe)
@@ -116,7 +132,10 @@ def _train(
     every = max(1, budget.steps // _CURVE_POINTS)
     loss_sum = torch.zeros((), device=device)
     wrong_sum = torch.zeros((), device=device, dtype=torch.int64)
-    step = since = images = 0
+    if keeper is not None:
+        keeper.watch(optimizer, generator, loss_sum, wrong_sum)
+        keeper.restore(course)
+    deadline = started + budget.time_limit - course.seconds
 
     def gradients(batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Loss and number of wrong answers; the gradients are in ``flat``."""
@@ -131,34 +150,47 @@ def _train(
 
     take: Gradients = Graphed(gradients) if device.type == "cuda" else gradients
 
-    for epoch in range(1, budget.epochs + 1):
+    for epoch in range(course.step // budget.steps_per_epoch + 1, budget.epochs + 1):
         model.train()
-        began, epoch_loss, epoch_wrong = time.monotonic(), 0.0, 0
-        for batch, labels in training_batches(data.train, budget, recipe.augment, generator, seed, epoch):
+        began, first = time.monotonic(), course.step % budget.steps_per_epoch
+        state = None
+        if course.states is not None:  # it goes on, at the beginning of an epoch or within it
+            at_epoch, at_step = course.states
+            generator.set_state(at_epoch)
+            course.states, state = None, at_step if first else None
+        at_epoch = generator.get_state()
+        where = data.train, budget, recipe.augment, generator, seed, epoch, first, state
+        for batch, labels in training_batches(*where):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, budget.steps, recipe)
+                group["lr"] = learning_rate(course.step, budget.steps, recipe)
             loss, wrong = take(batch, labels)
             optimizer.step()
 
             loss_sum += loss * (len(labels) / batch_size)  # 1 but for an incomplete batch
             wrong_sum += wrong
-            step, since, images = step + 1, since + len(labels), images + len(labels)
-            watching.on_step(epoch, step - (epoch - 1) * budget.steps_per_epoch, budget.steps_per_epoch)
+            course.step += 1
+            course.since += len(labels)
+            course.images += len(labels)
+            in_epoch = course.step - (epoch - 1) * budget.steps_per_epoch
+            watching.on_step(epoch, in_epoch, budget.steps_per_epoch)
             if time.monotonic() > deadline:
                 return f"{TIME_LIMIT} {budget.time_limit:g} s"
-            last = step == epoch * budget.steps_per_epoch
-            if step % every == 0 or last:
+            last = in_epoch == budget.steps_per_epoch
+            if course.step % every == 0 or last:
+                since = course.since
                 point = CurvePoint(
-                    images, loss_sum.item() / (since / batch_size), 100 * wrong_sum.item() / since
+                    course.images, loss_sum.item() / (since / batch_size), 100 * wrong_sum.item() / since
                 )
                 if not math.isfinite(point.train_loss):
-                    return f"diverged: the loss was not finite by step {step}"
+                    return f"diverged: the loss was not finite by step {course.step}"
                 curve.append(point)
-                epoch_loss += loss_sum.item() * batch_size
-                epoch_wrong += int(wrong_sum.item())
+                course.epoch_loss += loss_sum.item() * batch_size
+                course.epoch_wrong += int(wrong_sum.item())
                 loss_sum.zero_()
                 wrong_sum.zero_()
-                since = 0
+                course.since = 0
+            if keeper is not None and not last:
+                keeper.keep(course, at_epoch)
 
         if isinstance(take, Graphed):
             course.ran = GRAPH if take.recorded else EAGER
@@ -168,11 +200,78 @@ def _train(
             return "diverged: the outputs were not finite"
         point = curve.pop()
         curve.append(CurvePoint(point.images, point.train_loss, point.train_error, judged.error))
-        seen = images // epoch
-        accuracies = 100 - 100 * epoch_wrong / seen, 100 - judged.error
+        seen = course.images // epoch
+        accuracies = 100 - 100 * course.epoch_wrong / seen, 100 - judged.error
         took = time.monotonic() - began
-        watching.on_epoch(Epoch(epoch, epoch_loss / seen, accuracies[0], judged.loss, accuracies[1], took))
+        loss_an_image = course.epoch_loss / seen
+        watching.on_epoch(Epoch(epoch, loss_an_image, accuracies[0], judged.loss, accuracies[1], took))
+        course.epoch_loss, course.epoch_wrong = 0.0, 0
+        if keeper is not None:
+            keeper.keep(course, generator.get_state())
     return COMPLETE
+
+
+class _Keeper:
+    """Keeps where a training stands in its checkpoint now and then, and puts it back."""
+
+    def __init__(self, checkpoint: Checkpoint, network: nn.Module, started: float) -> None:
+        self._checkpoint, self._network, self._started = checkpoint, network, started
+        self._sums: dict[str, torch.Tensor] = {}
+
+    def watch(
+        self, optimizer: torch.optim.Optimizer, generator: torch.Generator, *sums: torch.Tensor
+    ) -> None:
+        """What else there is to keep, once it is made."""
+        self._optimizer, self._generator = optimizer, generator
+        self._sums = {f"sum{i}": each for i, each in enumerate(sums)}
+
+    def keep(self, course: _Course, at_epoch: torch.Tensor) -> None:
+        """Write a checkpoint if one is due."""
+        if not self._checkpoint.due():
+            return
+        tensors = self._tensors() | {"epoch": at_epoch}
+        facts = {name: getattr(course, name) for name in _KEPT}
+        seconds = course.seconds + time.monotonic() - self._started
+        curve = [astuple(each) for each in course.curve]
+        self._checkpoint.save(tensors, facts | {"seconds": seconds, "curve": curve})
+
+    def restore(self, course: _Course) -> None:
+        """Go on where the checkpoint was written, if there is one."""
+        found = self._checkpoint.load()
+        if found is None:
+            return
+        tensors, facts = found
+        own = self._tensors() | {"epoch": self._generator.get_state()}
+        if {name: each.shape for name, each in own.items()} != {
+            name: each.shape for name, each in tensors.items()
+        } or not {*_KEPT, "seconds", "curve"} <= facts.keys():
+            return
+        names = self._network.state_dict().keys()
+        self._network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
+        for i, vector in enumerate(self._vectors()):
+            self._optimizer.state[vector]["momentum_buffer"] = tensors[f"momentum{i}"].to(vector.device)
+        for name, each in self._sums.items():
+            each.copy_(tensors[name])
+        torch.random.set_rng_state(tensors["torch"])
+        course.states = tensors["epoch"], tensors["step"]
+        course.curve += [CurvePoint(*each) for each in facts["curve"]]
+        for name in (*_KEPT, "seconds"):
+            setattr(course, name, facts[name])
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """Everything but the state of the generator when the epoch began."""
+        tensors = {f"network.{name}": each for name, each in self._network.state_dict().items()}
+        for i, vector in enumerate(self._vectors()):
+            momentum = self._optimizer.state[vector].get("momentum_buffer")  # none before the first step
+            tensors[f"momentum{i}"] = torch.zeros_like(vector) if momentum is None else momentum
+        tensors |= self._sums | {"step": self._generator.get_state()}
+        return tensors | {"torch": torch.random.get_rng_state()}
+
+    def _vectors(self) -> list[torch.Tensor]:
+        return [group["params"][0] for group in self._optimizer.param_groups]
+
+
+_KEPT = ("step", "since", "images", "epoch_loss", "epoch_wrong")
 
 
 def _outputs(returned: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from regnetlab.errors import InputError
 from regnetlab.study.plan_file import load_plan
 from regnetlab.trials.job import Trial
 from regnetlab.trials.store import open_store
-from tests.conftest import refusal
+from tests.conftest import STUDY, refusal
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
 from tests.study.running import Heard, ran
@@ -296,3 +297,33 @@ def test_truncated_data_are_named_and_nothing_is_written(
     assert done.returncode == 2
     assert "damaged" in refusal(done.stderr)
     assert [each.name for each in study.parent.iterdir()] == ["study.toml"]
+
+
+def test_a_training_that_was_killed_goes_on_and_earns_the_same(make_study: MakeStudy, data_dir: Path) -> None:
+    text = (
+        STUDY.replace("[derive]\nn = 2\nforce = true\n", "")
+        .replace("n = 6", "n = 2")
+        .replace("n = 12", "n = 2")
+    )
+    whole = ran(load_plan(make_study(text, "whole")), data_dir)
+    plan = load_plan(make_study(text, "killed"))
+    code = (
+        "import os, sys; from pathlib import Path; from regnetlab.study.plan_file import load_plan;"
+        "from regnetlab.training import checkpoints; from regnetlab.study.observer import Observer;"
+        "from regnetlab.study.run import run_study; from regnetlab.study.session import Options;"
+        "checkpoints.EVERY = 0.0; save, times = checkpoints.Checkpoint.save, [];\n"
+        "def save_and_die(*given):\n"
+        "    save(*given); times.append(1); len(times) == 4 and os.kill(os.getpid(), 9)\n"
+        "checkpoints.Checkpoint.save = save_and_die\n"
+        "options = Options('inline', device='cpu', data_dir=Path(sys.argv[2]))\n"
+        "run_study(load_plan(Path(sys.argv[1])), options, Observer())"
+    )
+    words = [sys.executable, "-c", code, str(plan.folder / "study.toml"), str(data_dir)]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    (kept,) = (plan.folder / "checkpoints").iterdir()
+    again = ran(plan, data_dir)
+    assert {key: score.curve for key, score in again.scores.items()} == {
+        key: score.curve for key, score in whole.scores.items()
+    }
+    assert kept.stem in again.scores
+    assert not (plan.folder / "checkpoints").exists()

@@ -1,0 +1,71 @@
+"""Where a training stands, as a file: what was interrupted goes on, and on a CPU ends with the same bits.
+
+A file has the network's and the optimiser's tensors and the states of the random generators; the curve and
+the sums since its last point are a JSON object in its header (safetensors; nothing is unpickled). It is
+written whole or not at all. What belongs to another training, or is damaged, is as if there were none.
+"""
+
+import json
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from regnetlab.errors import InputError
+from regnetlab.files import open_atomically, open_foreign
+
+ENDING = ".checkpoint"
+EVERY = 120.0
+"""Seconds between two checkpoints of a training."""
+_ENTRY = "regnetlab"
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """The checkpoint of one training.
+
+    ``of`` is everything that its bits follow from, beside the seed and all else that ``path`` is named after:
+    the images and what computes.
+    """
+
+    path: Path
+    of: str
+    _kept: float = field(default_factory=time.monotonic)
+
+    def due(self) -> bool:
+        """Whether the last one was long ago."""
+        return time.monotonic() - self._kept >= EVERY
+
+    def save(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+        """Write it; a full disk is no reason to end a training."""
+        from safetensors.torch import save
+
+        there = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
+        data = save(there, {_ENTRY: json.dumps({"of": self.of, **facts})})
+        self._kept = time.monotonic()
+        with suppress(OSError, InputError):
+            self.path.parent.mkdir(exist_ok=True)
+            with open_atomically(self.path) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+
+    def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
+        """The tensors and the facts, if there are any of this training."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            if not self.path.is_file():
+                return None
+            with open_foreign(self.path), safe_open(self.path, framework="pt") as file:
+                facts = json.loads((file.metadata() or {}).get(_ENTRY, "{}"))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError, ValueError, RecursionError):
+            return None
+        if not isinstance(facts, dict) or facts.pop("of", None) != self.of:
+            return None
+        return tensors, facts
