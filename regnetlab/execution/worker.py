@@ -5,7 +5,7 @@ import os
 import pickle
 import platform
 import socket
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +18,7 @@ from regnetlab.execution.base import DeviceLostError, Report, Setting
 from regnetlab.models.registry import find_model
 from regnetlab.models.weights import write_weights
 from regnetlab.spaces.template import Template
-from regnetlab.training.batches import DeviceData, on_device
+from regnetlab.training.batches import DeviceData, on_device, with_test_split
 from regnetlab.training.budget import COMPLETE, FAILED
 from regnetlab.training.checkpoints import ENDING, Checkpoint
 from regnetlab.training.datasets import DataSet, load_data
@@ -125,11 +125,28 @@ def _keep_sent(name: str, checksum: str | None, payload: bytes) -> None:
         raise InputError(f"data {name} arrived damaged", "run again, which sends them again")
 
 
-@cache
 def prepared(setting: Setting, name: str, template: Template, reading: Reading, final: bool) -> DeviceData:
     """The data set on this process's device, loaded once; the test split only if ``final``."""
+    found = _with_test_split if final else _without_test_split
+    where = replace(setting, kernels="", weights=None, checkpoints=None)  # what the images do not depend on
+    return found(where, name, template, reading)
+
+
+@cache
+def _with_test_split(setting: Setting, name: str, template: Template, reading: Reading) -> DeviceData:
+    there = _without_test_split(setting, name, template, reading)
+    return with_test_split(there, _loaded(setting, name, template, reading))
+
+
+@cache
+def _without_test_split(setting: Setting, name: str, template: Template, reading: Reading) -> DeviceData:
     device = find_device(setting.device)
     set_up(device)
+    return on_device(_loaded(setting, name, template, reading), device)
+
+
+@cache
+def _loaded(setting: Setting, name: str, template: Template, reading: Reading) -> DataSet:
     data = _ARRIVED.get((name, setting.checksum)) or _found(setting, name, template, reading)
     if setting.checksum is not None and data.checksum != setting.checksum:
         raise InputError(
@@ -138,7 +155,7 @@ def prepared(setting: Setting, name: str, template: Template, reading: Reading, 
             "copy the coordinator's there, or send them with --send-data",
         )
     data.check_fits(template)
-    return on_device(data, device, final)
+    return data
 
 
 def _found(setting: Setting, name: str, template: Template, reading: Reading) -> DataSet:

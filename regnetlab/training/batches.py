@@ -30,6 +30,12 @@ class Images:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def pixel_count(self) -> int:
+        """Of one image, in one channel."""
+        height, width = self.pixels.shape[2:]
+        return int(height * width)
+
     def normalised(self, which: torch.Tensor | slice) -> torch.Tensor:
         """The images at these places as float32 in channels_last order; the middle of those of a pack."""
         if isinstance(self.pixels, PackedImages):
@@ -98,17 +104,23 @@ def on_device(data: DataSet, device: torch.device, final: bool = False) -> Devic
     shape = (1, -1, 1, 1)
     mean_there = mean.reshape(shape).to(device, torch.float32)
     scale_there = (variance.clamp_min(1e-12) ** -0.5).reshape(shape).to(device, torch.float32)
+    train, validation = (
+        _moved(split, mean_there, scale_there, device) for split in (data.train, data.validation)
+    )
+    there = DeviceData(train, validation)
+    return with_test_split(there, data) if final else there
 
-    def move(split: Split) -> Images:
-        images = split.images
-        return Images(
-            images if isinstance(images, PackedImages) else torch.from_numpy(np.asarray(images)).to(device),
-            torch.from_numpy(split.labels).to(device),
-            mean_there,
-            scale_there,
-        )
 
-    return DeviceData(move(data.train), move(data.validation), move(data.test) if final else None)
+def with_test_split(there: DeviceData, data: DataSet) -> DeviceData:
+    """The same with the test split of these data beside it."""
+    train = there.train
+    return replace(there, test=_moved(data.test, train.mean, train.scale, train.labels.device))
+
+
+def _moved(split: Split, mean: torch.Tensor, scale: torch.Tensor, device: torch.device) -> Images:
+    images = split.images
+    pixels = images if isinstance(images, PackedImages) else torch.from_numpy(np.asarray(images)).to(device)
+    return Images(pixels, torch.from_numpy(split.labels).to(device), mean, scale)
 
 
 def check_budget(data: DataSet, budget: Budget) -> None:

@@ -58,6 +58,8 @@ def set_up(device: torch.device, threads: int = 1) -> None:
     if device.type == "cpu":
         torch.set_num_threads(threads)
     else:
+        if device.index is not None:  # a graph is recorded on the current device, whatever its tensors are on
+            torch.cuda.set_device(device)
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
 

@@ -3,7 +3,9 @@
 On an H100 a training near 1 MF is about three times faster by it, with the same error (docs/benchmarks.md).
 """
 
+import warnings
 from collections.abc import Callable
+from functools import cache
 
 import torch
 
@@ -20,11 +22,12 @@ class Graphed:
     """The same function; from the fourth call on replayed from a CUDA graph.
 
     A graph has one shape: a batch of another one than the first (an incomplete one) is computed without it.
-    Where recording is not possible (an operation that waits for the CPU), it goes on as it was.
+    Where recording is not possible (an operation that waits for the CPU), it goes on as it was. A graph that
+    recorded nothing is an error: its gradients would stay those of the last step before it.
     """
 
-    def __init__(self, gradients: Gradients) -> None:
-        self._gradients = gradients
+    def __init__(self, gradients: Gradients, device: torch.device) -> None:
+        self._gradients, self._device = gradients, device
         self._calls = 0
         self._shape: torch.Size | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -55,21 +58,33 @@ class Graphed:
         self, batch: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Recording needs everything warm on another stream than the default one."""
-        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream())
+        stream = _side_stream(self._device)
+        stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(stream):
             outputs = self._gradients(batch, labels)
-        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.current_stream(self._device).wait_stream(stream)
         return outputs
 
     def _record(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
         self._inputs = batch.clone(), labels.clone()
         graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph):
-                self._outputs = self._gradients(*self._inputs)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError:
-            return
+        before = torch.cuda.current_stream(self._device)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            try:
+                with torch.cuda.graph(graph, stream=_side_stream(self._device)):
+                    self._outputs = self._gradients(*self._inputs)
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError:
+                torch.cuda.set_stream(before)  # a recording that fails may leave its own one
+                return
+        if any("graph is empty" in str(each.message).lower() for each in warned):
+            raise RuntimeError("the recorded CUDA graph is empty")
         self._graph = graph
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for each device and process: the libraries' workspaces of a stream stay as long as the process."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

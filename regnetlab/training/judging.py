@@ -1,6 +1,5 @@
 """Judging a network as it stands: the statistics of its norms, then its error."""
 
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +10,9 @@ from regnetlab.training.batches import Images
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.devices import precision
 
-_EVALUATION_BATCH = MappingProxyType({"cpu": 256, "cuda": 2_048})
+_CPU_BATCH, _CUDA_BATCH, _CUDA_PIXELS = 256, 2_048, 2_048 * 32 * 32
+"""Images that are judged at once. On a GPU they are fewer where images are large: what is planned for a
+training (``devices.training_bytes``) is for its own batches, with gradients."""
 
 
 class Judged(NamedTuple):
@@ -29,7 +30,9 @@ def evaluate(model: nn.Module, images: Images, most: int) -> Judged:
     model.eval()
     device = images.labels.device
     count = min(most, len(images))
-    size = _EVALUATION_BATCH[device.type]
+    size = (
+        _CPU_BATCH if device.type == "cpu" else max(1, min(_CUDA_BATCH, _CUDA_PIXELS // images.pixel_count))
+    )
     correct = []
     loss = torch.zeros((), device=device)
     finite = torch.ones((), device=device, dtype=torch.bool)

@@ -148,7 +148,7 @@ def _train(
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), (logits.detach().argmax(1) != labels).sum()
 
-    take: Gradients = Graphed(gradients) if device.type == "cuda" else gradients
+    take: Gradients = Graphed(gradients, device) if device.type == "cuda" else gradients
 
     for epoch in range(course.step // budget.steps_per_epoch + 1, budget.epochs + 1):
         model.train()
