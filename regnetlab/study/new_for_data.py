@@ -39,8 +39,6 @@ _DRAWN = 1_000
 _ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _NEARBY = (1.0, 1.5, 2.0, 3.0, 0.7, 5.0, 0.5)  # where a space has too few networks at the first choice
 _DEAR = 2.0  # a baseline of a fixed size above so many times the window gets the window's size instead
-# A core of an EPYC trains 20 MF at 224 px for 100 steps of 64 images in 64 s: 0.5 ns a flop and image.
-_SECONDS_A_FLOP = 2.5e-9
 _LEAST_BATCH, _LEAST_STEPS_AN_EPOCH = 16, 4  # 16: the fewest that ``models.native`` takes
 
 
@@ -82,7 +80,7 @@ def suited(example: Plan, outline: Outline, input: str | None = None, reading: R
         baselines=None,
     )
     plan, scale = _drawn(plan, window, middle, float(np.quantile(here, share)))
-    plan = replace(plan, budget=replace(plan.budget, time_limit=_time_limit(plan.budget, scale * middle)))
+    plan = replace(plan, budget=plan.budget.long_enough(scale * middle))
     shares = share, float(np.mean(here < scale * middle))
     if example.baselines is None:
         return Suited(plan, shares, (), ())
@@ -158,12 +156,6 @@ def budget_for(example: Budget, outline: Outline) -> Budget:
         epochs=ceil(steps / max(1, images // batch)),
         validation=min(example.validation, outline.validation),
     )
-
-
-def _time_limit(budget: Budget, flops: float) -> float:
-    """The example's, or as long as a training of this size takes on a core a fifth as fast as ours."""
-    seconds = _SECONDS_A_FLOP * flops * budget.steps * budget.images_per_step
-    return max(budget.time_limit, ceil(seconds / 100) * 100.0)
 
 
 def _drawn(plan: Plan, window: Window, middle: float, flops: float) -> tuple[Plan, float]:

@@ -185,7 +185,11 @@ def parse_plan(text: str, path: Path, storage: str | None = None) -> Plan:
         plan = _plan(path, dumped, study.template, study.baselines)  # type: ignore[attr-defined]
     except InputError as error:
         raise error.at(f"{path}{line_of_message(text, values, str(error))}") from None
-    stated = "images" in values.get("budget", {})
+    given = values.get("budget", {})
+    flops = plan.regime.windows.get("flops")
+    if "time_limit" not in given and flops is not None and math.isfinite(flops.high):
+        plan = replace(plan, budget=plan.budget.long_enough(flops.high))
+    stated = "images" in given
     plan = stored_at(replace(plan, images_stated=stated), storage)
     if stated and not plan.terms.walk:
         return plan

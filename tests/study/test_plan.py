@@ -255,3 +255,12 @@ def test_a_wrong_space_of_its_own_is_named(make_study: MakeStudy, old: str, new:
 def test_every_study_that_is_shipped_can_be_drawn(path: Path) -> None:
     plan = load_plan(path)
     assert len(planned_jobs(plan)) == sum(draw.n for draw in plan.draws) * plan.trainings_each
+
+
+def test_without_a_time_limit_there_is_one_that_the_networks_do_not_reach(make_study: MakeStudy) -> None:
+    text = (
+        '[regime]\nflops = "300M:500M"\n[budget]\nimages = 20_000{}\n[[spaces]]\nspace = "AnyNetA"\nn = 2\n'
+    )
+    usual = load_plan(make_study(text.format(""), "usual")).budget
+    assert usual.time_limit > 2e-9 * 500e6 * usual.images
+    assert load_plan(make_study(text.format("\ntime_limit = 50"), "own")).budget.time_limit == 50

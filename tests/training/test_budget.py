@@ -52,3 +52,10 @@ def test_a_last_batch_of_one_image_is_refused() -> None:
     with pytest.raises(InputError, match="holds a single image"):
         Budget(images=129, batch_size=128, drop_last=False)
     assert Budget(images=129, batch_size=128).steps == 1
+
+
+def test_a_time_limit_is_long_enough_for_the_largest_networks() -> None:
+    small, paper = Budget(images=6_400), Budget(images=1_280_000, epochs=10, batch_size=128)
+    assert small.long_enough(1.2e6).time_limit == 600
+    assert paper.long_enough(20e6).time_limit > 20e6 * 1_280_000 * 10 * 0.5e-9 * 4
+    assert paper.long_enough(400e6).time_limit == 30 * 86_400
