@@ -53,10 +53,9 @@ class Images:
         channels, height, width = self.pixels.shape[1:]
         tall, broad = (np.full(len(places), side) for side in (height, width))
         boxes = torch.from_numpy(random_parts(tall, broad, drawn)).to(device)
-        offsets, heights, widths = (
-            torch.from_numpy(each).to(device) for each in (places * channels * height * width, tall, broad)
-        )
-        ragged = Ragged(self.pixels.reshape(-1), offsets, heights, widths, channels)
+        flat = self.pixels[which.to(device)].permute(0, 2, 3, 1).reshape(-1, channels)
+        offsets = torch.arange(len(places), device=device) * height * width
+        ragged = Ragged(flat, offsets, torch.full_like(offsets, width))
         return self._normalised(resized(ragged, boxes, height, width))
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -23,23 +23,21 @@ _WORDS = 2 * _TRIES + 4  # random numbers for each image
 
 @dataclass(frozen=True, slots=True)
 class Ragged:
-    """Images one after another in ``flat`` (bytes,), each as (channels, height, width) from its offset on.
+    """Images one after another in ``flat`` (pixels, channels), each row by row from the pixel ``offsets`` on.
 
-    ``offsets``, ``heights`` and ``widths`` are (n,).
+    ``offsets`` and ``widths`` are (n,).
     """
 
     flat: torch.Tensor
     offsets: torch.Tensor
-    heights: torch.Tensor
     widths: torch.Tensor
-    channels: int
 
 
 def resized(images: Ragged, boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """The parts ``boxes`` (n, 4: top, left, height, width) of the images, brought to one size.
 
     Returns:
-        float32 (n, channels, height, width), from 0 to 255.
+        float32 (n, channels, height, width), from 0 to 255, in channels_last order.
     """
     device = images.flat.device
     top, left, tall, broad = (boxes[:, i, None].to(torch.float64) for i in range(4))
@@ -54,20 +52,17 @@ def resized(images: Ragged, boxes: torch.Tensor, height: int, width: int) -> tor
 
     y0, y1, down = places(top, tall, height)
     x0, x1, across = places(left, broad, width)
-    row = images.widths[:, None]
-    above, below = (images.offsets[:, None] + y * row for y in (y0, y1))
-    down, across = down[:, :, None], across[:, None, :]
-    found = torch.empty((len(boxes), images.channels, height, width), device=device)
-    for channel in range(images.channels):
-        start = (channel * images.heights * images.widths)[:, None, None]
+    above, below = (images.offsets[:, None] + y * images.widths[:, None] for y in (y0, y1))
 
-        def pixel(y: torch.Tensor, x: torch.Tensor, start: torch.Tensor = start) -> torch.Tensor:
-            return images.flat[start + y[:, :, None] + x[:, None, :]].float()
+    def pixels(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """(n, height, width, channels)."""
+        where = (rows[:, :, None] + columns[:, None, :]).reshape(-1)
+        return images.flat.index_select(0, where).float().reshape(len(boxes), height, width, -1)
 
-        upper = torch.lerp(pixel(above, x0), pixel(above, x1), across.expand(-1, height, -1))
-        lower = torch.lerp(pixel(below, x0), pixel(below, x1), across.expand(-1, height, -1))
-        found[:, channel] = torch.lerp(upper, lower, down.expand(-1, -1, width))
-    return found
+    across, down = across[:, None, :, None], down[:, :, None, None]
+    upper = torch.lerp(pixels(above, x0), pixels(above, x1), across)
+    lower = torch.lerp(pixels(below, x0), pixels(below, x1), across)
+    return torch.lerp(upper, lower, down).permute(0, 3, 1, 2)
 
 
 def centres(heights: Ints, widths: Ints, height: int, width: int, side: int) -> Ints:

@@ -19,10 +19,10 @@ def _ragged(
     images = [
         torch.from_numpy(random.integers(0, 256, (channels, *size)).astype(np.uint8)) for size in _SIZES
     ]
-    lengths = torch.tensor([each.numel() for each in images])
-    tall, broad = (torch.tensor([size[i] for size in _SIZES]) for i in range(2))
-    flat = torch.cat([each.reshape(-1) for each in images])
-    return Ragged(flat, lengths.cumsum(0) - lengths, tall, broad, channels), images
+    lengths = torch.tensor([each[0].numel() for each in images])
+    broad = torch.tensor([size[1] for size in _SIZES])
+    flat = torch.cat([each.permute(1, 2, 0).reshape(-1, channels) for each in images])
+    return Ragged(flat, lengths.cumsum(0) - lengths, broad), images
 
 
 def _numbers(n: int) -> Floats:
@@ -44,7 +44,7 @@ def test_parts_are_torchvisions_to_rounding(channels: int) -> None:
 def test_a_part_of_the_inputs_size_is_the_pixels_themselves() -> None:
     ragged, images = _ragged()
     box = torch.tensor([[3, 5, 20, 24]] * 2)
-    two = Ragged(ragged.flat, ragged.offsets[:2], ragged.heights[:2], ragged.widths[:2], 3)
+    two = Ragged(ragged.flat, ragged.offsets[:2], ragged.widths[:2])
     for got, image in zip(resized(two, box, 20, 24), images[:2], strict=True):
         assert torch.equal(got, image[:, 3:23, 5:29].float())
 

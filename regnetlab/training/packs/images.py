@@ -77,10 +77,10 @@ class PackedImages:
         flat = torch.from_numpy(np.concatenate(pieces))
         if device.type == "cuda":
             flat = flat.pin_memory()
-        offsets, tall, broad = (
-            torch.from_numpy(each).to(device) for each in (np.cumsum(sizes) - sizes, heights, widths)
-        )
-        return Ragged(flat.to(device, non_blocking=True), offsets, tall, broad, self._pack.channels)
+        areas = heights * widths
+        offsets, broad = (torch.from_numpy(each).to(device) for each in (np.cumsum(areas) - areas, widths))
+        there = flat.to(device, non_blocking=True).reshape(-1, self._pack.channels)
+        return Ragged(there, offsets, broad)
 
     def _shard(self, number: int) -> NDArray[np.uint8]:
         if number not in self._maps:
@@ -96,10 +96,10 @@ def central(
     path: Path, channels: int, height: int, width: int, side: int, background: str
 ) -> NDArray[np.uint8]:
     """The pixels (channels, height, width) of a file as a network sees them that was trained from a pack."""
-    image = np.ascontiguousarray(whole_picture(path, channels, side, background))
-    sizes = [np.array([each]) for each in image.shape[1:]]
-    tall, broad = (torch.from_numpy(each) for each in sizes)
-    ragged = Ragged(torch.from_numpy(image.reshape(-1)), torch.zeros(1).long(), tall, broad, channels)
+    image = np.ascontiguousarray(whole_picture(path, channels, side, background).transpose(1, 2, 0))
+    sizes = [np.array([each]) for each in image.shape[:2]]
+    flat = torch.from_numpy(image.reshape(-1, channels))
+    ragged = Ragged(flat, torch.zeros(1).long(), torch.from_numpy(sizes[1]))
     box = torch.from_numpy(centres(sizes[0], sizes[1], height, width, side))
     levels: NDArray[np.uint8] = resized(ragged, box, height, width)[0].round().to(torch.uint8).numpy()
     return levels

@@ -1,6 +1,6 @@
 """The files of a pack: shards of pixels, an index of their images, and pack.json, which is written last.
 
-A shard is the images' bytes one after another, each as (channels, height, width). ``index.bin`` has a row for
+A shard is the images' bytes one after another, each as (height, width, channels). ``index.bin`` has a row for
 each image: training images in a random order, so that the first n are a sample, then those of validation and
 test. Nothing in the files is executed or unpickled.
 """

@@ -127,9 +127,10 @@ def _write(
                 unreadable.append((at, decoded))
                 continue
             image, label, its_levels = decoded
-            digest.update(image.data)
-            file.write(image.data)
-            size += image.nbytes
+            rows = np.ascontiguousarray(image.transpose(1, 2, 0))
+            digest.update(rows.data)
+            file.write(rows.data)
+            size += rows.nbytes
             done.append(at)
             labels.append(label)
             sizes.append(image.shape[1:])

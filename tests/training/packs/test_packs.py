@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from regnetlab.errors import InputError
@@ -73,9 +74,9 @@ def _with_files(root: Path, images: object) -> list[tuple[np.ndarray, Path]]:  #
     layout = held_out("photos", tree, Reading(), grouped("photos", tree, Reading()))
     found = []
     for at, file in enumerate(layout["train"]):
-        ragged = images._ragged(np.array([at]), __import__("torch").device("cpu"))
-        shape = (3, int(ragged.heights[0]), int(ragged.widths[0]))
-        found.append((ragged.flat.numpy().reshape(shape), root / file.path))
+        ragged = images._ragged(np.array([at]), torch.device("cpu"))
+        levels = ragged.flat.numpy().reshape(-1, int(ragged.widths[0]), 3)
+        found.append((levels.transpose(2, 0, 1), root / file.path))
     return found
 
 
@@ -190,8 +191,6 @@ class _Squares:
         return self.n
 
     def __getitem__(self, at: int) -> tuple[object, int]:
-        import torch
-
         if not 0 <= at < self.n:
             raise IndexError(at)
         pixels = np.full((10, 14), 100 * (at % 2) + at, np.uint8)

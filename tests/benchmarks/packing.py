@@ -1,0 +1,133 @@
+"""Packing JPEGs of many sizes, and reading them: images a second, and memory by the number of images.
+
+    python tests/benchmarks/packing.py --images 50000 --folder /tmp/jpegs
+
+Makes the images once (smooth noise, 300 to 600 px a side, quality 90, up to 1,000 classes). Then packs them,
+and reads parts of them as a training does, in processes of its own: ``own`` is the memory that a process has
+for itself, ``PSS`` its part of all it maps.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from regnetlab.training.cores import on_all_cores
+from regnetlab.training.folders.decode import Reading
+from regnetlab.training.folders.listener import Listener
+from regnetlab.training.packs.folders import pack_folder
+
+_READ = """
+import json, sys, time
+import numpy as np, torch
+from regnetlab.spaces.template import SMALL
+from regnetlab.training.batches import on_device
+from regnetlab.training.crops import draws
+from regnetlab.training.datasets import load_data, outline
+
+pack, side, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+torch.set_num_threads(1)
+
+def memory(name):
+    with open("/proc/self/smaps_rollup") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith(name + ":")) / 1024
+
+data = load_data(pack, SMALL.changed(f"3x{side}x{side}", len(outline(pack).classes)))
+images = on_device(data, torch.device("cpu")).train
+count = min(count, len(images))
+order = torch.from_numpy(np.random.default_rng(0).permutation(len(images))[:count])
+took = {}
+for way in ("random_parts", "centres"):
+    began = time.perf_counter()
+    for at in range(0, count, 64):
+        which = order[at : at + 64]
+        if way == "centres":
+            images.normalised(which)
+        else:
+            images.random_parts(which, draws(0, 1, which.numpy()))
+    took[way] = count / (time.perf_counter() - began)
+print(json.dumps({"images": count, "own": memory("Anonymous"), "RSS": memory("Rss"), **took}), flush=True)
+if len(sys.argv) > 4:
+    sys.stdin.readline()
+    print(json.dumps({"PSS": memory("Pss"), "RSS": memory("Rss")}), flush=True)
+"""
+
+
+def made(folder: Path, images: int) -> None:
+    """The images, those that are not there yet."""
+    classes = min(1_000, images // 50)
+
+    def make(at: int) -> None:
+        path = folder / f"{at % classes:04d}" / f"{at}.jpg"
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        random = np.random.default_rng(at)
+        width, height = random.integers(300, 601, 2).tolist()
+        noise = Image.fromarray(random.integers(0, 256, (24, 24, 3)).astype(np.uint8))
+        noise.resize((width, height), Image.Resampling.BICUBIC).save(path, quality=90)
+
+    for _ in on_all_cores(make, range(images)):
+        pass
+
+
+def read(pack: Path, side: int, count: int, waits: bool = False) -> "subprocess.Popen[str]":
+    words = [sys.executable, "-c", _READ, f"pack:{pack}", str(side), str(count)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words + ["wait"] * waits, stdin=pipe, stdout=pipe, text=True)
+
+
+def answer(process: "subprocess.Popen[str]") -> dict[str, float]:
+    assert process.stdout is not None
+    found: dict[str, float] = json.loads(process.stdout.readline())
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=50_000)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--input", type=int, default=224)
+    chosen = parser.parse_args()
+    photos, pack = chosen.folder / "photos", chosen.folder / "pack"
+    made(photos, chosen.images)
+    shutil.rmtree(pack, ignore_errors=True)
+    began = time.perf_counter()
+    found = pack_folder("photos", photos, pack, chosen.size, 3, Reading(), Listener())
+    took = time.perf_counter() - began
+    total = sum(each.bytes for each in found.shards)
+    cores = len(os.sched_getaffinity(0))
+    print(
+        f"packed {found.images:,} images in {took:.0f} s: {found.images / took:,.0f} a second on {cores}"
+        f" cores, {total / found.images / 1e3:.0f} kB each, {len(found.shards)} files"
+    )
+    for count in (1_000, chosen.images):
+        seen = answer(read(pack, chosen.input, count))
+        print(
+            f"read {seen['images']:,.0f}: {seen['random_parts']:,.0f} random parts and"
+            f" {seen['centres']:,.0f} middles a second on one core; own {seen['own']:,.0f} MB, RSS"
+            f" {seen['RSS']:,.0f} MB"
+        )
+    two = [read(pack, chosen.input, chosen.images, waits=True) for _ in range(2)]
+    for each in two:
+        answer(each)
+    for each in two:
+        assert each.stdin is not None
+        each.stdin.write("\n")
+        each.stdin.flush()
+        seen = answer(each)
+        print(f"one of two: RSS {seen['RSS']:,.0f} MB, PSS {seen['PSS']:,.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
