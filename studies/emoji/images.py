@@ -2,7 +2,7 @@
 
     npm pack emoji-datasource-apple emoji-datasource-google emoji-datasource-twitter emoji-datasource-facebook
     python studies/emoji/images.py emoji emoji-datasource-*.tgz
-    regnetlab explore emoji --minutes 60 --group-by '/([0-9a-f-]+)_'
+    regnetlab explore emoji --minutes 16 --input 3x32x32 --name my-emoji --group-by '/([0-9a-f-]+)_'
 
 A file is named after its emoji and its company. The regular expression finds the emoji: four drawings of one
 emoji look alike, and must not stand on both sides of a split. Skin tones are left out.

@@ -2,7 +2,7 @@
 
     python studies/letters/images.py --packages | xargs sudo apt-get install
     python studies/letters/images.py letters
-    regnetlab explore letters --minutes 60 --group-by '/([^_]+)_'
+    regnetlab explore letters --minutes 20 --name my-letters --group-by '/([^_]+)_'
 
 A file is named after its font and the first four letters of the font's family, such as
 deja_DejaVuSans-Bold.png, and the regular expression finds these: letters of one family look alike, and must
