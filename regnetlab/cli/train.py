@@ -102,6 +102,16 @@ def train(
     input_scale: Annotated[
         Literal["standardised", "0-1"], _option("Range of the pixels.", "Recipe")
     ] = _RECIPE.input_scale,
+    decay: Annotated[
+        Literal["weights", "all"], _option("What weight decay acts on.", "Recipe")
+    ] = _RECIPE.decay,
+    lr_batch: Annotated[
+        int, _option("Images a step that the learning rate is for, and grows with; 0: any.", "Recipe")
+    ] = _RECIPE.lr_batch,
+    lighting: Annotated[float, _option("Deviation of random shifts of colour.", "Recipe")] = _RECIPE.lighting,
+    ema: Annotated[
+        float, _option("What a moving average of the parameters keeps at each step; 0: none.", "Recipe")
+    ] = _RECIPE.ema,
     resize: Annotated[
         int | None, _option("Pixels a side that images are resized to; as MODEL@96px.", "Template")
     ] = None,

@@ -107,6 +107,7 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
         shape = shape.changed(pictures.input, len(pictures.classes))
     else:
         pictures.check_fits(shape)
+    recipe.check_channels(shape.channels)
     network = settled(_resized(found, resize, shape), shape)
     flops = summarise(network, shape).flops  # refuses an input that is too small for the network
     stated = plan is not None and plan.images_stated

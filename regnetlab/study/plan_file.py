@@ -28,6 +28,7 @@ from regnetlab.study.plan_errors import explained, line_of_message
 from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.training.recipes import base_values
 from regnetlab.trials.location import check_no_server, from_environment
 from regnetlab.trials.terms import Terms
 
@@ -100,6 +101,7 @@ def _regnets(value: Any) -> Any:
 
 
 _RecipePart: Any = _section(Recipe)
+_BasedRecipe: Any = _section(Recipe, base=(str, "short"))
 
 
 class _Baselines(_Section):
@@ -132,7 +134,7 @@ _Study = create_model(
     latency=(_Latency | None, None),
     ranges=(_section(Ranges), Field(default_factory=dict, validate_default=True)),
     budget=(_BudgetPart, Field(default_factory=dict, validate_default=True)),
-    recipe=(_section(Recipe), Field(default_factory=dict, validate_default=True)),
+    recipe=(_BasedRecipe, Field(default_factory=dict, validate_default=True)),
     spaces=(Annotated[tuple[_Draw, ...], Field(min_length=1)], ...),
     derive=(_Derive, _Derive()),
     compare=(_Compare, Field(default_factory=dict, validate_default=True)),
@@ -182,6 +184,8 @@ def parse_plan(text: str, path: Path, storage: str | None = None) -> Plan:
         raise explained(path, text, error, _known_keys) from None
     try:
         dumped = study.model_dump(exclude={"template", "baselines"})
+        shape = _template(study.template)  # type: ignore[attr-defined]
+        dumped["recipe"] = _based(dumped["recipe"], values.get("recipe", {}), shape.channels)
         plan = _plan(path, dumped, study.template, study.baselines)  # type: ignore[attr-defined]
     except InputError as error:
         raise error.at(f"{path}{line_of_message(text, values, str(error))}") from None
@@ -196,6 +200,15 @@ def parse_plan(text: str, path: Path, storage: str | None = None) -> Plan:
     from regnetlab.study.provenance import as_recorded  # reads the store, which few studies need here
 
     return as_recorded(plan)
+
+
+def _based(values: Mapping[str, Any], given: Mapping[str, Any], channels: int) -> dict[str, Any]:
+    """The recipe's keys: those of its base, but for what the file gives."""
+    base = base_values(values["base"], channels)
+    found = {key: value for key, value in values.items() if key != "base"} | base
+    found |= {key: values[key] for key in given if key != "base"}
+    Recipe(**found).check_channels(channels)
+    return found
 
 
 def _plan(
@@ -329,7 +342,7 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
         "latency": _Latency,
         "ranges": _section(Ranges),
         "budget": _BudgetPart,
-        "recipe": _section(Recipe),
+        "recipe": _BasedRecipe,
         "spaces": _Draw,
         "derive": _Derive,
         "compare": _Compare,

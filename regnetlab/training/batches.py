@@ -8,8 +8,8 @@ import torch
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints
-from regnetlab.training.budget import RESIZED, Budget
-from regnetlab.training.crops import Ragged, draws, flipped, random_parts, resized
+from regnetlab.training.budget import RESIZED, Budget, Recipe
+from regnetlab.training.crops import Ragged, draws, flipped, random_parts, resized, shifts_of_colour
 from regnetlab.training.datasets import DataSet
 from regnetlab.training.packs.images import PackedImages
 from regnetlab.training.sources.parts import Split
@@ -146,7 +146,7 @@ def settled_images(data: DataSet, budget: Budget) -> tuple[Budget, str]:
 def training_batches(
     images: Images,
     budget: Budget,
-    augment: str,
+    recipe: Recipe,
     generator: torch.Generator,
     seed: int,
     epoch: int,
@@ -166,15 +166,18 @@ def training_batches(
     for step in range(first, budget.steps_per_epoch):
         here = slice(step * size, (step + 1) * size)
         labels = images.labels[there[here]]
-        if augment in RESIZED:
+        if recipe.augment in RESIZED:
             drawn = draws(seed, epoch, order[here].numpy())
             batch = images.random_parts(order[here], drawn)
-            if augment == "resized-crop-flip":
+            if recipe.augment == "resized-crop-flip":
                 batch = _mirrored(batch, flipped(drawn).to(batch.device))
-            yield batch, labels
         else:
             where = order if isinstance(images.pixels, PackedImages) else there
-            yield augmented(images.normalised(where[here]), augment, generator), labels
+            batch = augmented(images.normalised(where[here]), recipe.augment, generator)
+        if recipe.lighting:
+            shifts = torch.from_numpy(shifts_of_colour(seed, epoch, order[here].numpy(), recipe.lighting))
+            batch = batch + 255 * images.scale * shifts.to(batch.device, batch.dtype)[:, :, None, None]
+        yield batch, labels
 
 
 def augmented(batch: torch.Tensor, augment: str, generator: torch.Generator) -> torch.Tensor:

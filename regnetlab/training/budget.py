@@ -28,7 +28,16 @@ _SECONDS_A_FLOP = 2.5e-9
 """For a training image. A core of an EPYC trained 20 MF at 224 px for 100 steps of 64 images in 64 s: 0.5 ns
 a flop and image."""
 # Keys of a recipe that identities of earlier studies do not hold, and what these trained with.
-_LATER = MappingProxyType({"init": "paper", "input_scale": "standardised"})
+_LATER = MappingProxyType(
+    {
+        "init": "paper",
+        "input_scale": "standardised",
+        "decay": "weights",
+        "lr_batch": 0,
+        "lighting": 0.0,
+        "ema": 0.0,
+    }
+)
 
 
 FAILED = "failed: "
@@ -131,7 +140,12 @@ class Recipe:
     an eighth, as suits letters and digits), ``crop-flip`` (both), or ``resized-crop`` and
     ``resized-crop-flip`` (a part of 8 to 100% of the image, as suits photographs; ``crops``). ``init``:
     ``paper`` (what each family does), ``xavier`` or ``he`` (``models.initialisation``). ``input_scale``:
-    ``standardised`` (mean 0 and deviation 1 over the training images, by channel) or ``0-1``.
+    ``standardised`` (mean 0 and deviation 1 over the training images, by channel) or ``0-1``. ``decay``: the
+    ``weights`` of convolutions and linear layers, or ``all`` parameters. ``lr`` is for batches of
+    ``lr_batch`` images, and grows with the batch (Goyal et al. 2017, section 2.1); with 0 it is what it is.
+    ``lighting`` is the deviation of random shifts along the principal components of ImageNet's colours
+    (Krizhevsky et al. 2012, section 4.1). ``ema`` is what an exponential moving average of all parameters
+    keeps at each step, less at first; the average is judged and kept. 0 is none.
     """
 
     optimizer: Literal["sgd"] = "sgd"
@@ -146,6 +160,10 @@ class Recipe:
     precise_bn: int = 16
     init: Literal["paper", "xavier", "he"] = "paper"
     input_scale: Literal["standardised", "0-1"] = "standardised"
+    decay: Literal["weights", "all"] = "weights"
+    lr_batch: int = 0
+    lighting: float = 0.0
+    ema: float = 0.0
 
     def __post_init__(self) -> None:
         bounds: dict[str, tuple[float, float]] = {
@@ -155,12 +173,15 @@ class Recipe:
             "warmup": (0, 0.9),
             "label_smoothing": (0, 0.9),
             "precise_bn": (0, 10_000),
+            "lr_batch": (0, 2**20),
+            "lighting": (0, 10),
+            "ema": (0, 0.999999),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise InputError(f"recipe: {name} is {value}", f"it must be between {low:g} and {high:g}")
-        for name in ("schedule", "augment", "init", "input_scale"):
+        for name in ("schedule", "augment", "init", "input_scale", "decay"):
             known = get_args(get_type_hints(Recipe)[name])
             if getattr(self, name) not in known:
                 raise unknown(f"recipe: {name}", str(getattr(self, name)), known)
@@ -171,6 +192,15 @@ class Recipe:
             )
         if self.momentum == 0:  # one way to write plain SGD, so that it is one training
             object.__setattr__(self, "nesterov", False)
+
+    def for_batch(self, images: int) -> "Recipe":
+        """The same with the learning rate for batches of so many images."""
+        return replace(self, lr=self.lr * images / self.lr_batch, lr_batch=0) if self.lr_batch else self
+
+    def check_channels(self, channels: int) -> None:
+        """Raise ``InputError`` where images of so many channels can't be augmented so."""
+        if self.lighting and channels != 3:
+            raise InputError(f"recipe: lighting is {self.lighting}", "it is for images of 3 channels")
 
     def facts(self) -> dict[str, Any]:
         """What errors depend on; a key that came later is there only where it changes something."""

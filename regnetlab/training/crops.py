@@ -119,3 +119,19 @@ def draws(seed: int, epoch: int, images: Ints) -> Floats:
 def flipped(drawn: Floats) -> "torch.Tensor":
     """Which images are mirrored, left to right: (n,)."""
     return torch.from_numpy(drawn[:, -1] < 0.5)
+
+
+# Of ImageNet's pixels from 0 to 1, red, green, blue: as in fb.resnet.torch (datasets/imagenet.lua).
+_SPREAD = np.array([0.2175, 0.0188, 0.0045])
+_AXES = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
+
+
+def shifts_of_colour(seed: int, epoch: int, images: Ints, deviation: float) -> Floats:
+    """What is added to the pixels of these images in this epoch, from 0 to 1 by channel: (n, 3)."""
+    key = np.array([seed % 2**64, epoch], np.uint64)
+    drawn = np.empty((len(images), 3))
+    for row, image in enumerate(images):
+        counter = np.array([0, int(image), 1, 0], np.uint64)  # other numbers than those of ``draws``
+        drawn[row] = np.random.Generator(np.random.Philox(counter=counter, key=key)).standard_normal(3)
+    shifts: Floats = (deviation * drawn * _SPREAD) @ _AXES.T
+    return shifts

@@ -1,6 +1,7 @@
 """Recipes by name: ``textbook`` trains each network as the textbook chapter on modern CNNs does.
 
-A recipe is values for the options of ``regnetlab train``; each can still be said otherwise.
+A recipe is values for the options of ``regnetlab train``; each can still be said otherwise. ``BASES`` are
+what a study's ``[recipe]`` can begin from.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,26 @@ from typing import Any, NamedTuple
 from regnetlab.errors import unknown
 
 RECIPES = ("textbook",)
+BASES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        # Chosen here for few hundred steps: docs/recipe.md.
+        "short": MappingProxyType({}),
+        # Radosavovic et al. 2020, section 3 and appendix; what it leaves open is as in their code, pycls
+        # (core/optimizer.py, datasets/imagenet.py): all parameters decay, crops, flips and colours.
+        "paper": MappingProxyType(
+            {
+                "lr": 0.1,
+                "lr_batch": 128,
+                "schedule": "cosine",
+                "warmup": 0.0,
+                "weight_decay": 5e-5,
+                "decay": "all",
+                "augment": "resized-crop-flip",
+                "lighting": 0.1,
+            }
+        ),
+    }
+)
 
 
 class _Taught(NamedTuple):
@@ -49,6 +70,17 @@ _SHARED: Mapping[str, Any] = MappingProxyType(
         "input_scale": "0-1",
     }
 )
+
+
+def base_values(base: str, channels: int) -> dict[str, Any]:
+    """The values of a recipe's keys that this base says, for images of so many channels.
+
+    Raises ``InputError`` for one that is not known.
+    """
+    if base not in BASES:
+        raise unknown("recipe: base", base, BASES)
+    values = dict(BASES[base])
+    return values if channels == 3 else {key: each for key, each in values.items() if key != "lighting"}
 
 
 def check_recipe(recipe: str) -> None:

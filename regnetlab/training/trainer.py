@@ -83,7 +83,7 @@ def train(
     limit does; else it is raised.
     """
     started = time.monotonic()
-    data = data.scaled(recipe.input_scale)
+    data, recipe = data.scaled(recipe.input_scale), recipe.for_batch(budget.images_per_step)
     course = _Course()
     test_error: float | None = None
     correct: str | None = None
@@ -132,8 +132,10 @@ def _train(
     every = max(1, budget.steps // _CURVE_POINTS)
     loss_sum = torch.zeros((), device=device)
     wrong_sum = torch.zeros((), device=device, dtype=torch.int64)
+    average = _Average(flat, recipe.ema) if recipe.ema else None
     if keeper is not None:
-        keeper.watch(optimizer, generator, loss_sum, wrong_sum)
+        kept = () if average is None else average.vectors
+        keeper.watch(optimizer, generator, loss_sum, wrong_sum, *kept)
         keeper.restore(course)
     deadline = started + budget.time_limit - course.seconds
 
@@ -159,12 +161,14 @@ def _train(
             generator.set_state(at_epoch)
             course.states, state = None, at_step if first else None
         at_epoch = generator.get_state()
-        where = data.train, budget, recipe.augment, generator, seed, epoch, first, state
+        where = data.train, budget, recipe, generator, seed, epoch, first, state
         for batch, labels in training_batches(*where):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(course.step, budget.steps, recipe)
             loss, wrong = take(batch, labels)
             optimizer.step()
+            if average is not None:
+                average.add(course.step)
 
             loss_sum += loss * (len(labels) / batch_size)  # 1 but for an incomplete batch
             wrong_sum += wrong
@@ -194,8 +198,12 @@ def _train(
 
         if isinstance(take, Graphed):
             course.ran = GRAPH if take.recorded else EAGER
+        if average is not None:
+            average.swap()
         recompute_norms(model, data.train, budget, recipe)
         judged = evaluate(model, data.validation, budget.validation)
+        if average is not None and epoch < budget.epochs:
+            average.swap()
         if not judged.finite:
             return "diverged: the outputs were not finite"
         point = curve.pop()
@@ -209,6 +217,29 @@ def _train(
         if keeper is not None:
             keeper.keep(course, generator.get_state())
     return COMPLETE
+
+
+class _Average:
+    """An exponential moving average of all parameters."""
+
+    def __init__(self, flat: FlatParameters, kept: float) -> None:
+        self._own, self._kept = (flat.weights, flat.others), kept
+        self.vectors = tuple(each.detach().clone() for each in self._own)
+
+    def add(self, step: int) -> None:
+        """After the step of this number, from 0 on; the average of few steps forgets sooner."""
+        share = 1 - min(self._kept, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for average, own in zip(self.vectors, self._own, strict=True):
+                average.lerp_(own, share)
+
+    def swap(self) -> None:
+        """Put the average in the place of the parameters, or these back."""
+        with torch.no_grad():
+            for average, own in zip(self.vectors, self._own, strict=True):
+                before = own.clone()
+                own.copy_(average)
+                average.copy_(before)
 
 
 class _Keeper:
@@ -316,11 +347,11 @@ def _thinned_first(layer: nn.Conv2d, images: torch.Tensor) -> torch.Tensor:
 
 
 def make_optimizer(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD; weight decay on the weights of convolutions and linear layers alone."""
+    """SGD; weight decay on the weights of convolutions and linear layers, or on all parameters."""
     return torch.optim.SGD(
         [
             {"params": [flat.weights], "weight_decay": recipe.weight_decay},
-            {"params": [flat.others], "weight_decay": 0.0},
+            {"params": [flat.others], "weight_decay": recipe.weight_decay * (recipe.decay == "all")},
         ],
         lr=recipe.lr,
         momentum=recipe.momentum,

@@ -10,6 +10,7 @@ from regnetlab.study.plan_file import find_study, load_plan, newest_study
 from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.stages import planned_jobs
 from regnetlab.study.tomlfile import line_of, write_value
+from regnetlab.training.budget import Recipe
 from tests.committed import committed_studies
 
 MakeStudy = Callable[..., Path]
@@ -264,3 +265,16 @@ def test_without_a_time_limit_there_is_one_that_the_networks_do_not_reach(make_s
     usual = load_plan(make_study(text.format(""), "usual")).budget
     assert usual.time_limit > 2e-9 * 500e6 * usual.images
     assert load_plan(make_study(text.format("\ntime_limit = 50"), "own")).budget.time_limit == 50
+
+
+def test_a_recipe_begins_from_a_base_and_changes_what_it_says(make_study: MakeStudy) -> None:
+    text = 'template = {{ input = "{}" }}\n[recipe]\n{}\n[[spaces]]\nspace = "AnyNetA"\nn = 2\n'
+    found = load_plan(make_study(text.format("3x64x64", 'base = "paper"\nlr = 0.2'), "colour")).recipe
+    assert (found.lr, found.lr_batch, found.decay, found.lighting) == (0.2, 128, "all", 0.1)
+    assert (found.schedule, found.warmup, found.augment) == ("cosine", 0.0, "resized-crop-flip")
+    assert load_plan(make_study(text.format("1x28x28", 'base = "paper"'), "grey")).recipe.lighting == 0
+    assert load_plan(make_study(text.format("1x28x28", 'base = "short"'), "short")).recipe == Recipe()
+    for said, reason in (('base = "papr"', "did you mean 'paper'"), ("lighting = 0.1", "3 channels")):
+        with pytest.raises(InputError) as refused:
+            load_plan(make_study(text.format("1x28x28", said), "wrong"))
+        assert reason in str(refused.value)

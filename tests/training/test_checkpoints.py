@@ -90,6 +90,7 @@ def test_what_goes_on_ends_as_if_it_had_not_been_interrupted(
         (Recipe(momentum=0.0), "torch", False),
         (Recipe(augment="resized-crop-flip"), "torch", False),
         (Recipe(precise_bn=0), "auto", False),
+        (Recipe(ema=0.9), "auto", False),
         (Recipe(), "torch", True),
     ],
 )

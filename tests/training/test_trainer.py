@@ -4,10 +4,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from regnetlab.errors import InputError
 from regnetlab.models.anynet import AnyNet
 from regnetlab.models.flat import flatten
 from regnetlab.models.native.build import libraries
@@ -15,9 +17,11 @@ from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.batches import DeviceData, augmented, on_device, training_batches
 from regnetlab.training.budget import COMPLETE, Budget, Recipe
+from regnetlab.training.crops import shifts_of_colour
 from regnetlab.training.datasets import load_data
 from regnetlab.training.devices import find_device, set_up
 from regnetlab.training.trainer import learning_rate, make_optimizer, prepared, train
+from regnetlab.training.watching import Watching
 
 NETWORK = parse_config("anynet:d=1,1,1,1;w=8,16,16,32;g=8;b=1")
 BUDGET = Budget(images=640, epochs=2, batch_size=32, validation=150)
@@ -140,9 +144,60 @@ def test_weight_decay_spares_norms_and_biases() -> None:
     ]
 
 
+def test_weight_decay_may_act_on_everything() -> None:
+    groups = make_optimizer(flatten(build()), Recipe(weight_decay=0.1, decay="all")).param_groups
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.1]
+
+
+def test_a_learning_rate_for_a_batch_grows_with_the_batch(data: DeviceData) -> None:
+    scaled, plain = Recipe(lr=0.4, lr_batch=128), Recipe(lr=0.1)
+    first, second = (train(build, data, BUDGET, recipe, 0) for recipe in (scaled, plain))
+    assert first.curve == second.curve  # batches of 32
+
+
+def test_the_average_of_all_weights_is_judged(data: DeviceData) -> None:
+    """Kept from the first step to the last, it is the mean of all but for the first few steps."""
+    budget = replace(BUDGET, epochs=1)
+    seen: list[torch.Tensor] = []
+    kept: list[nn.Module] = []
+
+    class Watch(Watching):
+        def on_begin(self, network: nn.Module) -> None:
+            kept.append(network)
+
+        def on_step(self, epoch: int, step: int, steps: int) -> None:
+            seen.append(torch.cat([each.detach().reshape(-1).clone() for each in kept[0].parameters()]))
+
+    score = train(build, data, budget, Recipe(ema=0.5), 0, "torch", Watch())
+    assert score.ended == COMPLETE
+    average = seen[0] * 0.9  # of 20 steps; before them were the initial weights, which 0.1 of stays
+    initial = torch.cat([each.detach().reshape(-1) for each in _initial().parameters()])
+    average = average + 0.1 * initial
+    for step, weights in enumerate(seen[1:], start=1):
+        share = min(0.5, (1 + step) / (10 + step))
+        average = share * average + (1 - share) * weights
+    final = torch.cat([each.detach().reshape(-1) for each in kept[0].parameters()])
+    torch.testing.assert_close(final, average, rtol=1e-4, atol=1e-6)
+
+
+def _initial() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return build()
+
+
+def test_colours_shift_along_imagenets_components() -> None:
+    shifts = shifts_of_colour(0, 1, np.arange(4_000), 0.1)
+    assert np.abs(shifts.mean(0)).max() < 0.002
+    spread = np.linalg.eigvalsh(np.cov(shifts.T))[::-1] ** 0.5
+    assert spread / 0.1 == pytest.approx([0.2175, 0.0188, 0.0045], rel=0.05)
+    with pytest.raises(InputError, match="3 channels"):
+        Recipe(lighting=0.1).check_channels(1)
+
+
 def test_an_epoch_shows_each_image_once(data: DeviceData) -> None:
     generator = torch.Generator().manual_seed(0)
-    labels = torch.cat([y for _, y in training_batches(data.train, BUDGET, "none", generator, 0, 1)])
+    labels = torch.cat([y for _, y in training_batches(data.train, BUDGET, Recipe(), generator, 0, 1)])
     assert torch.equal(labels.bincount(), data.train.labels[:640].bincount())
 
 
