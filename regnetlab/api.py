@@ -350,7 +350,7 @@ def load_network(file: str | Path, network: str | None = None) -> "TrainedNetwor
     return load(file, network)
 
 
-@takes(folder=TEXT_OR_PATH, size=WHOLE)
+@takes(folder=TEXT_OR_PATH, size=WHOLE, channels=WHOLE)
 def pack(
     train: "Indexed",
     folder: str | Path,
@@ -359,6 +359,7 @@ def pack(
     test: "Indexed | None" = None,
     classes: Sequence[str] = (),
     size: int = 256,
+    channels: int | None = None,
 ) -> str:
     """Any map-style data set as data for studies: ``train(model, data=pack(dataset, "packs/birds"))``.
 
@@ -367,11 +368,12 @@ def pack(
     Args:
         train: Pairs of an image (Pillow's, or uint8 of shape (h, w), (h, w, 3) or (3, h, w)) and a label, by
             number from 0 on, as torch's data sets have them.
-        folder: Of the pack, a new one. What was interrupted goes on there.
+        folder: Of the pack, a new one.
         validation: Likewise; without it, a sixth of ``train``, always the same.
         test: Likewise.
         classes: Names by label; by default ``train.classes``, or the labels themselves.
-        size: Pixels that the short side of larger images is brought to.
+        size: Pixels that the short side of larger images is brought to, 8 to 4,096.
+        channels: 1 (grey) or 3; by default 1 where the first images have no colours.
 
     Returns:
         The name of the data, pack:FOLDER.
@@ -382,8 +384,9 @@ def pack(
     from regnetlab.training.packs.datasets import pack_indexed
     from regnetlab.training.packs.folders import check_pack_folder
 
-    check_pack_folder(Path(folder), None)
-    pack_indexed(Path(folder), train, validation, test, classes, size)
+    there = Path(folder).expanduser()
+    check_pack_folder(there, None)
+    pack_indexed(there, train, validation, test, classes, size, channels)
     return f"pack:{folder}"
 
 

@@ -117,6 +117,8 @@ def show(
     from regnetlab.spaces.template import SMALL
     from regnetlab.training.datasets import folder_of, load_data, outline
     from regnetlab.training.folders.listener import Listener
+    from regnetlab.training.packs.images import folder_of_pack
+    from regnetlab.training.packs.shards import check_bytes, read_pack
 
     if (what is None) == (study is None):
         named = "no data set is" if what is None else "a data set and a study are both"
@@ -144,6 +146,8 @@ def show(
     data = load_data(name, template, data_dir, replace(how, skip_unreadable=True), quiet)
     if input is not None and data.input != template.input:
         raise InputError(f"--input {input}: the images of {name} are {data.input}", "leave --input out")
+    if (packed := folder_of_pack(name)) is not None:
+        check_bytes(read_pack(packed))
     if grid is not None:
         from regnetlab.training.grid import grid_png
 

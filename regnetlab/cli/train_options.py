@@ -86,13 +86,13 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     recipe = _changed(usual, said)
     if given.get("nesterov") and recipe.momentum == 0:
         raise InputError("recipe: nesterov needs a momentum above 0", "leave it out, or give --momentum 0.9")
+    if plan is None and folder_of_pack(data) is not None and {input, given.get("template")} == {None}:
+        shape = shape.changed(outline(data).input)
     if resize is not None and plan is None and takes_any_input(data):
         if input is not None:
             raise InputError(f"--resize {resize} and --input {input} both say a size", "leave one out")
         shape, resize = shape.changed(f"{shape.channels}x{resize}x{resize}"), None  # read so at once
     read = _reading(plan, data, given)
-    if plan is None and input is None and folder_of_pack(data) is not None:
-        shape = shape.changed(outline(data).input)
     pictures = load_data(data, shape, given.get("data_dir"), read, told)
     if input is not None and shape.input != pictures.input:
         raise InputError(f"--input {input}: the images of {data} are {pictures.input}", "leave --input out")

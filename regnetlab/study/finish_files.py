@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -131,7 +132,7 @@ def _best_training(
     job, score = _least(family, contender)
     path = weights_path(setting, job)
     if not path.exists():  # removed since; the same training gives the same weights
-        work(setting, job)
+        work(replace(setting, checkpoints=None), job)
     network, _ = trained_network(path)
     facts = saved_facts(job.model, job.template, session.data, job.reading, job.budget, job.recipe, job.seed)
     return job, score, described(network, facts, path)

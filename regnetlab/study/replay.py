@@ -9,6 +9,7 @@ from regnetlab.execution.base import Setting
 from regnetlab.spaces.template import TEMPLATES, Template
 from regnetlab.training.budget import COMPLETE, Recipe, Score
 from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.training.packs.images import folder_of_pack
 from regnetlab.trials.job import Job, Trial
 
 
@@ -19,6 +20,8 @@ def replay_command(setting: Setting, job: Job) -> str:
     """
     budget = job.budget
     words = ["regnetlab", "train", job.model, "--seed", str(job.seed), *_template(job.template)]
+    if folder_of_pack(job.data) is not None and "--input" not in words:
+        words += ["--input", job.template.input]
     words += ["--data", _absolute(job.data)]
     folder = setting.data_dir or os.environ.get("REGNETLAB_DATA")
     if folder:

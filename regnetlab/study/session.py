@@ -41,6 +41,7 @@ from regnetlab.training.budget import COMPLETE, Budget, Score
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.folders.listener import Listener
+from regnetlab.training.packs.images import folder_of_pack
 from regnetlab.trials.csv_tables import put_aside
 from regnetlab.trials.job import Job, Trial
 from regnetlab.trials.lease import Lock, leased, locked
@@ -316,6 +317,9 @@ def open_session(
             known = with_data_facts(store.fact("provenance"), prepared.data, plan.budget)
             if known != store.fact("provenance"):
                 store.keep("provenance", known)
+        if prepared.setting.checkpoints is not None:  # what a killed process left half written
+            for part in prepared.setting.checkpoints.glob(".*.part"):
+                part.unlink(missing_ok=True)
         write: Write = (lambda facts: None) if plan.adhoc else log_writer(plan.log)
         observers = [observer, Log(write)]
         if options.mirror is not None:
@@ -447,6 +451,9 @@ def _request(
     if options.cluster is not None:
         cluster |= parse_toml(read_text(options.cluster), options.cluster)
     send = options.send_data or plan.running.send_data
+    if send and folder_of_pack(plan.data) is not None:
+        what = f"{plan.data} is not sent to workers: it may be larger than memory"
+        raise InputError(what, "copy the pack to their machines")
     return Request(
         workers=workers,
         device=device,

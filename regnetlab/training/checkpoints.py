@@ -5,9 +5,11 @@ the sums since its last point are a JSON object in its header (safetensors; noth
 written whole or not at all. What belongs to another training, or is damaged, is as if there were none.
 """
 
+import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +28,8 @@ _ENTRY = "regnetlab"
 
 @dataclass(slots=True)
 class Checkpoint:
-    """The checkpoint of one training.
+    """The checkpoint of one training. What a call that was killed left half written stands beside it
+    (``.part``), and is removed by the next run.
 
     ``of`` is everything that its bits follow from, beside the seed and all else that ``path`` is named after:
     the images and what computes.
@@ -44,10 +47,10 @@ class Checkpoint:
         """Write it; a full disk is no reason to end a training."""
         from safetensors.torch import save
 
-        there = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
-        data = save(there, {_ENTRY: json.dumps({"of": self.of, **facts})})
         self._kept = time.monotonic()
-        with suppress(OSError, InputError):
+        with suppress(OSError, InputError, MemoryError):
+            there = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
+            data = save(there, {_ENTRY: json.dumps({"of": self.of, "sha256": _sum(there), **facts})})
             self.path.parent.mkdir(exist_ok=True)
             with open_atomically(self.path) as file:
                 file.write(data)
@@ -68,4 +71,13 @@ class Checkpoint:
             return None
         if not isinstance(facts, dict) or facts.pop("of", None) != self.of:
             return None
-        return tensors, facts
+        return (tensors, facts) if facts.pop("sha256", None) == _sum(tensors) else None
+
+
+def _sum(tensors: Mapping[str, torch.Tensor]) -> str:
+    """A SHA-256 over the tensors' bytes: safetensors has none."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,6 +31,7 @@ from regnetlab.training.correctness import pack
 from regnetlab.training.devices import AUTO, NATIVE, TORCH, precision
 from regnetlab.training.graphs import EAGER, GRAPH, Gradients, Graphed
 from regnetlab.training.judging import evaluate, recompute_norms
+from regnetlab.training.packs.images import DataLostError
 from regnetlab.training.watching import Epoch, Watching
 
 AUXILIARY_WEIGHT = 0.3
@@ -96,7 +98,7 @@ def train(
                 course.ran = NATIVE if isinstance(model, NativeAnyNet) else TORCH
             told = Watching() if watching is None else watching
             told.on_begin(network)
-            keeper = None if checkpoint is None else _Keeper(checkpoint, network, started)
+            keeper = None if checkpoint is None else _Keeper(checkpoint, network, budget, started)
             ended = _train(model, flat, data, budget, recipe, seed, course, started, told, keeper)
             if ended == COMPLETE and data.test is not None:
                 judged = evaluate(model, data.test, len(data.test))
@@ -105,6 +107,8 @@ def train(
         if watching is None:
             raise
         ended = INTERRUPTED
+    except DataLostError:
+        raise
     except Exception as problem:  # one failing model must not end a study
         ended = _reason(problem)
     curve, took = tuple(course.curve), course.seconds + time.monotonic() - started
@@ -245,8 +249,9 @@ class _Average:
 class _Keeper:
     """Keeps where a training stands in its checkpoint now and then, and puts it back."""
 
-    def __init__(self, checkpoint: Checkpoint, network: nn.Module, started: float) -> None:
-        self._checkpoint, self._network, self._started = checkpoint, network, started
+    def __init__(self, checkpoint: Checkpoint, network: nn.Module, budget: Budget, started: float) -> None:
+        self._checkpoint, self._network, self._budget = checkpoint, network, budget
+        self._started = started
         self._sums: dict[str, torch.Tensor] = {}
 
     def watch(
@@ -273,9 +278,8 @@ class _Keeper:
             return
         tensors, facts = found
         own = self._tensors() | {"epoch": self._generator.get_state()}
-        if {name: each.shape for name, each in own.items()} != {
-            name: each.shape for name, each in tensors.items()
-        } or not {*_KEPT, "seconds", "curve"} <= facts.keys():
+        curve = _curve(facts, self._budget)
+        if _forms(own) != _forms(tensors) or not curve:
             return
         names = self._network.state_dict().keys()
         self._network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
@@ -284,8 +288,10 @@ class _Keeper:
         for name, each in self._sums.items():
             each.copy_(tensors[name])
         torch.random.set_rng_state(tensors["torch"])
+        if "cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["cuda"], self._vectors()[0].device)
         course.states = tensors["epoch"], tensors["step"]
-        course.curve += [CurvePoint(*each) for each in facts["curve"]]
+        course.curve += curve
         for name in (*_KEPT, "seconds"):
             setattr(course, name, facts[name])
 
@@ -296,6 +302,8 @@ class _Keeper:
             momentum = self._optimizer.state[vector].get("momentum_buffer")  # none before the first step
             tensors[f"momentum{i}"] = torch.zeros_like(vector) if momentum is None else momentum
         tensors |= self._sums | {"step": self._generator.get_state()}
+        if (device := self._vectors()[0].device).type == "cuda":
+            tensors["cuda"] = torch.cuda.get_rng_state(device)
         return tensors | {"torch": torch.random.get_rng_state()}
 
     def _vectors(self) -> list[torch.Tensor]:
@@ -303,6 +311,29 @@ class _Keeper:
 
 
 _KEPT = ("step", "since", "images", "epoch_loss", "epoch_wrong")
+
+
+def _forms(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    return {name: (each.dtype, each.shape) for name, each in tensors.items()}
+
+
+def _curve(facts: Mapping[str, Any], budget: Budget) -> list[CurvePoint]:
+    """The curve in a checkpoint; none where something in it can't be so of this budget."""
+    for name in (*_KEPT, "seconds"):
+        if type(facts.get(name)) not in (int, float) or not 0 <= facts[name] < math.inf:
+            return []
+    step, since, images = (facts[name] for name in _KEPT[:3])
+    try:
+        curve = [CurvePoint(*each) for each in facts["curve"]]
+        seen = [each.images for each in curve]
+        sound = all(type(each) is int for each in (step, since, images, *seen)) and seen == sorted(set(seen))
+        sound &= all(math.isfinite(each.train_loss + each.train_error + (each.error or 0)) for each in curve)
+    except (KeyError, TypeError):
+        return []
+    judged = [each for each in curve if each.error is not None]
+    sound &= 0 < step <= budget.steps and len(judged) == step // budget.steps_per_epoch
+    sound &= bool(curve) and 0 < seen[-1] == images - since
+    return curve if sound else []
 
 
 def _outputs(returned: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

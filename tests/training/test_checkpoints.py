@@ -112,7 +112,9 @@ def test_the_time_that_was_used_before_counts(data: DeviceData, tmp_path: Path) 
     assert score.ended.startswith("time limit")
 
 
-@pytest.mark.parametrize("harm", ["of another", "cut", "no tensor", "no fact"])
+@pytest.mark.parametrize(
+    "harm", ["of another", "cut", "no tensor", "no fact", "bad curve", "bad step", "bytes"]
+)
 def test_a_checkpoint_of_something_else_is_none(data: DeviceData, tmp_path: Path, harm: str) -> None:
     whole = _trained(data, None, Watching())
     checkpoint = Checkpoint(tmp_path / "x", "these")
@@ -124,8 +126,15 @@ def test_a_checkpoint_of_something_else_is_none(data: DeviceData, tmp_path: Path
         checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-10])
     elif harm == "no tensor":
         checkpoint.save({name: each for name, each in tensors.items() if name != "momentum0"}, facts)
-    else:
+    elif harm == "bytes":
+        whole_file = bytearray(checkpoint.path.read_bytes())
+        whole_file[-20] ^= 1
+        checkpoint.path.write_bytes(bytes(whole_file))
+    elif harm == "no fact":
         checkpoint.save(tensors, {name: each for name, each in facts.items() if name != "curve"})
+    else:
+        wrong = {"curve": []} if harm == "bad curve" else {"step": 10**6}
+        checkpoint.save(tensors, facts | wrong)
     until = _Until()
     assert _trained(data, checkpoint, until) == whole
     assert until.steps == 30

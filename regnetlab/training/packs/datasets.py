@@ -1,9 +1,11 @@
 """Any data set as a pack: published ones, and what indexes as torch's map-style data sets do."""
 
 from collections.abc import Sequence
+from operator import index
 from pathlib import Path
+from secrets import token_hex
 from threading import Lock
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,17 @@ from regnetlab.training.folders.decode import levels_of_picture
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 from regnetlab.training.packs.shards import Pack
-from regnetlab.training.packs.writing import Source, finish_pack, index_checksum, write_shards
+from regnetlab.training.packs.writing import Source, finish_pack, index_checksum, packing_into, write_shards
 from regnetlab.training.sources.parts import random_order
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+_LEAST_SIDE, _MOST_SIDE = 8, 4096
+_LOOKED_AT = 32  # images by which the number of channels is chosen
+_MOST_LABEL = 99_999
+_NUMBER = f"it must be a whole number from 0 to {_MOST_LABEL:,}"
 
 
 class Indexed(Protocol):
@@ -33,10 +44,11 @@ def pack_indexed(
     test: Indexed | None = None,
     classes: Sequence[str] = (),
     side: int = 256,
+    channels: int | None = None,
     listener: Listener = Listener(),
 ) -> Pack:
     """Pack these data sets into ``folder``; without those for validation or test a sixth of the training
-    images each is held out, always the same.
+    images each is held out, always the same. A call that was interrupted begins again.
 
     Args:
         folder: Where the pack will be.
@@ -45,96 +57,118 @@ def pack_indexed(
         test: Likewise.
         classes: By label; by default those that ``train.classes`` names, or the numbers.
         side: What the short side of larger images is brought to.
+        channels: 1 or 3; by default 1 where the first images have no colours.
         listener: Is told how it goes on.
 
     Raises:
         InputError: An item is no such pair, there are too few, or a file can't be written.
     """
-    sets: dict[str, Indexed | None] = {TRAIN: train, VALIDATION: validation, TEST: test}
-    held = [split for split in (VALIDATION, TEST) if sets[split] is None]
+    if not (_LEAST_SIDE <= side <= _MOST_SIDE and channels in (None, 1, 3)):
+        raise InputError(
+            f"size is {side} and channels {channels}",
+            f"a size is {_LEAST_SIDE} to {_MOST_SIDE} pixels, and channels are 1 or 3",
+        )
+    where, counts = _split(train, validation, test)
+    lock = Lock()  # what others wrote may not be ready for threads
+
+    def item(at: int) -> tuple["Image", int]:
+        data, place = where[at]
+        with lock:
+            found = data[place]
+        if not isinstance(found, tuple | list) or len(found) != 2:
+            what = f"item {place} is {type(found).__name__}"
+            raise InputError(what, "it must be a pair of an image and a label")
+        return _picture(found[0], place), _label(found[1], place)
+
+    first = [item(at)[0] for at in range(min(_LOOKED_AT, len(where)))]
+    channels = channels or (1 if all(_is_grey(each) for each in first) else 3)
+    told = f"item {{}} has colours, and the first {len(first)} have none"
+
+    def decoded(at: int) -> tuple[NDArray[np.uint8], int]:
+        image, label = item(at)
+        if channels == 1 and not _is_grey(image):
+            raise InputError(told.format(where[at][1]), "say channels = 3, or 1 to make all grey")
+        return levels_of_picture(image, channels, side), label
+
+    this_call = token_hex()
+    source = Source(n=len(where), item=decoded, state=lambda shard: this_call)
+    with packing_into(folder):
+        written = write_shards(folder, source, counts[TRAIN], channels, side, listener)
+        if written.unreadable:
+            wrong = written.unreadable[0]
+            raise InputError(f"item {wrong.path}: {wrong.reason}", "leave it out of the data set")
+        most = int(written.rows["label"].max())
+        names = tuple(map(str, classes or getattr(train, "classes", None) or range(most + 1)))
+        if most >= len(names):
+            raise InputError(f"there is a label {most} of {len(names)} classes", "they count from 0")
+        pack = Pack(
+            folder=folder,
+            name=type(train).__name__,
+            classes=names,
+            counts=counts,
+            channels=channels,
+            side=side,
+            background="white",
+            shards=written.shards,
+            index_sha256=index_checksum(written.rows),
+            levels=written.levels,
+        )
+        finish_pack(pack, written.rows)
+    return pack
+
+
+def _split(
+    train: Indexed, validation: Indexed | None, test: Indexed | None
+) -> tuple[list[tuple[Indexed, int]], dict[str, int]]:
+    """The data set and the place of each image of the pack, in its order, and images by split."""
+    given = {TRAIN: train, VALIDATION: validation, TEST: test}
+    for split, data in given.items():
+        if data is not None and not len(data):
+            raise InputError(f"{split} has no images", "leave it out, and a sixth is held out")
+    held = [split for split in (VALIDATION, TEST) if given[split] is None]
     order = random_order(len(train))
     cut = len(train) // 6
     if held and cut < 1:
         raise InputError(f"{len(train)} training images are too few to hold any out", "6 are the least")
-    places: dict[str, Ints] = {
-        split: np.arange(len(each)) for split, each in sets.items() if each is not None
-    }
-    for number, split in enumerate(held):
-        places[split], sets[split] = order[number * cut : (number + 1) * cut], train
+    places: dict[str, Ints] = {split: order[i * cut : (i + 1) * cut] for i, split in enumerate(held)}
     places[TRAIN] = order[len(held) * cut :]
-    where = [(sets[split] or train, int(at)) for split in SPLITS for at in places[split]]
-    lock = Lock()  # what others wrote may not be ready for threads
-
-    def item(at: int) -> tuple[Any, int]:
-        data, place = where[at]
-        with lock:
-            found = data[place]
-        if not isinstance(found, (tuple, list)) or len(found) != 2:
-            raise InputError(
-                f"item {place} is {type(found).__name__}", "it must be a pair of image and label"
-            )
-        return found[0], _label(found[1], place)
-
-    channels = len(_levels(item(0)[0], None, side))
-
-    def decoded(at: int) -> tuple[NDArray[np.uint8], int]:
-        image, label = item(at)
-        return _levels(image, channels, side), label
-
-    source = Source(
-        n=len(where),
-        item=decoded,
-        state=lambda shard: [type(train).__name__, len(where), shard[0], shard[-1]],
-    )
-    written = write_shards(folder, source, len(places[TRAIN]), channels, side, listener)
-    if written.unreadable:
-        first = written.unreadable[0]
-        raise InputError(f"item {first.path}: {first.reason}", "leave it out of the data set")
-    labels = written.rows["label"]
-    names = tuple(map(str, classes or getattr(train, "classes", None) or range(int(labels.max()) + 1)))
-    if labels.max() >= len(names):
-        raise InputError(f"there is a label {labels.max()} of {len(names)} classes", "they count from 0")
-    pack = Pack(
-        folder=folder,
-        name=type(train).__name__,
-        classes=names,
-        counts={split: len(places[split]) for split in SPLITS},
-        channels=channels,
-        side=side,
-        background="white",
-        shards=written.shards,
-        index_sha256=index_checksum(written.rows),
-        levels=written.levels,
-    )
-    finish_pack(pack, written.rows)
-    return pack
+    where: list[tuple[Indexed, int]] = []
+    counts = {}
+    for split in SPLITS:
+        data = given[split]
+        here = places.get(split, np.arange(len(data or train)))
+        where += [(data or train, int(at)) for at in here]
+        counts[split] = len(here)
+    return where, counts
 
 
 def _label(value: Any, place: int) -> int:
     try:
-        label = int(value)
-    except (TypeError, ValueError):
-        raise InputError(f"item {place} has the label {value!r}", "it must be a number from 0 on") from None
-    if label < 0:
-        raise InputError(f"item {place} has the label {label}", "they count from 0")
+        label = index(value)
+    except TypeError:
+        raise InputError(f"item {place} has the label {str(value)[:40]!r}", _NUMBER) from None
+    if not 0 <= label <= _MOST_LABEL:
+        raise InputError(f"item {place} has the label {label}", _NUMBER)
     return label
 
 
-def _levels(image: Any, channels: int | None, side: int) -> NDArray[np.uint8]:
-    """An image as uint8 (channels, height, width), made smaller as ``decode.whole_picture`` does."""
-    from PIL import Image
+def _picture(image: Any, place: int) -> "Image":
+    """An item's image as Pillow's."""
+    from PIL import Image, ImageOps
 
     if isinstance(image, Image.Image):
-        picture = image
-    else:
-        values = np.asarray(image)
-        if values.dtype != np.uint8:
-            raise InputError(f"an image is an array of {values.dtype}", "it must be uint8, from 0 to 255")
-        if values.ndim == 3 and values.shape[0] in (1, 3) and values.shape[2] not in (1, 3):
-            values = values.transpose(1, 2, 0)
-        if values.ndim == 3 and values.shape[2] == 1:
-            values = values[:, :, 0]
-        if values.ndim not in (2, 3) or values.size == 0 or (values.ndim == 3 and values.shape[2] != 3):
-            raise InputError(f"an image is an array of shape {values.shape}", "it must be grey or RGB")
-        picture = Image.fromarray(np.ascontiguousarray(values))
-    return levels_of_picture(picture, channels, side)
+        return ImageOps.exif_transpose(image)
+    values = np.asarray(image)
+    if values.dtype != np.uint8:
+        raise InputError(f"item {place} is an array of {values.dtype}", "it must be uint8, from 0 to 255")
+    if values.ndim == 3 and values.shape[0] in (1, 3) and values.shape[2] not in (1, 3):
+        values = values.transpose(1, 2, 0)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[:, :, 0]
+    if values.ndim not in (2, 3) or values.size == 0 or (values.ndim == 3 and values.shape[2] != 3):
+        raise InputError(f"item {place} is an array of shape {values.shape}", "it must be grey or RGB")
+    return Image.fromarray(np.ascontiguousarray(values))
+
+
+def _is_grey(image: "Image") -> bool:
+    return image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")

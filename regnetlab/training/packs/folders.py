@@ -11,9 +11,9 @@ from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.reader import unreadable_error, without_unreadable
 from regnetlab.training.folders.splits import grouped, held_out
 from regnetlab.training.folders.survey import look_at, surveyed
-from regnetlab.training.folders.tree import SPLITS, TRAIN, look_through
+from regnetlab.training.folders.tree import SPLITS, TRAIN, ImageFile, look_through
 from regnetlab.training.packs.shards import Pack
-from regnetlab.training.packs.writing import Source, finish_pack, index_checksum, write_shards
+from regnetlab.training.packs.writing import Source, finish_pack, index_checksum, packing_into, write_shards
 
 
 def pack_folder(
@@ -58,31 +58,36 @@ def pack_folder(
     source = Source(
         n=len(files),
         item=item,
-        state=lambda places: [pillow, reading.colour, [(files[at].path, files[at].state) for at in places]],
+        state=lambda places: [pillow, reading.colour, [_state(files[at]) for at in places]],
         path=lambda at: files[at].path,
     )
-    written = write_shards(folder, source, len(layout[TRAIN]), channels, side, listener)
-    unreadable = (*headers.unreadable, *written.unreadable)
-    if unreadable and not reading.skip_unreadable:
-        raise unreadable_error(name, root, len(tree), unreadable)
-    left = without_unreadable(name, tree, unreadable)
-    gone = {each.path for each in unreadable}
-    layout = {split: [file for file in part if file.path not in gone] for split, part in layout.items()}
-    pack = Pack(
-        folder=folder,
-        name=root.resolve().name,
-        classes=tree.classes,
-        counts={split: len(part) for split, part in layout.items()},
-        channels=channels,
-        side=side,
-        background=reading.background,
-        shards=written.shards,
-        index_sha256=index_checksum(written.rows),
-        levels=written.levels,
-        survey=surveyed(left, layout, headers, unreadable, reading, groups),
-    )
-    finish_pack(pack, written.rows)
+    with packing_into(folder):
+        written = write_shards(folder, source, len(layout[TRAIN]), channels, side, listener)
+        unreadable = (*headers.unreadable, *written.unreadable)
+        if unreadable and not reading.skip_unreadable:
+            raise unreadable_error(name, root, len(tree), unreadable)
+        left = without_unreadable(name, tree, unreadable)
+        gone = {each.path for each in unreadable}
+        layout = {split: [file for file in part if file.path not in gone] for split, part in layout.items()}
+        pack = Pack(
+            folder=folder,
+            name=root.resolve().name,
+            classes=tree.classes,
+            counts={split: len(part) for split, part in layout.items()},
+            channels=channels,
+            side=side,
+            background=reading.background,
+            shards=written.shards,
+            index_sha256=index_checksum(written.rows),
+            levels=written.levels,
+            survey=surveyed(left, layout, headers, unreadable, reading, groups),
+        )
+        finish_pack(pack, written.rows)
     return pack
+
+
+def _state(file: ImageFile) -> tuple[object, ...]:
+    return file.path, file.state, file.label
 
 
 def check_pack_folder(folder: Path, root: Path | None) -> None:

@@ -2,18 +2,24 @@
 
 from collections import OrderedDict
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Ints
 from regnetlab.training.crops import Ragged, centres, resized
 from regnetlab.training.folders.decode import whole_picture
 from regnetlab.training.packs.shards import Pack
 
 _MAPPED = 256  # files at a time; a process may have about a thousand open
+
+
+class DataLostError(InputError):
+    """A pack's file is gone that was there before: no fault of the network that is trained on it."""
 
 
 class PackedImages:
@@ -28,12 +34,16 @@ class PackedImages:
         self.shape = (len(rows), pack.channels, height, width)
         self.side, self.background = pack.side, pack.background
         self._maps: OrderedDict[int, NDArray[np.uint8]] = OrderedDict()
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_maps": OrderedDict()}
+        return {**self.__dict__, "_maps": OrderedDict(), "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_lock": Lock()}
 
     @property
     def heights(self) -> Ints:
@@ -83,13 +93,17 @@ class PackedImages:
         return Ragged(there, offsets, broad)
 
     def _shard(self, number: int) -> NDArray[np.uint8]:
-        if number not in self._maps:
-            if len(self._maps) >= _MAPPED:
-                self._maps.popitem(last=False)
-            path = self._pack.folder / self._pack.shards[number].file
-            self._maps[number] = np.memmap(path, np.uint8, "r")
-        self._maps.move_to_end(number)
-        return self._maps[number]
+        with self._lock:
+            if number not in self._maps:
+                if len(self._maps) >= _MAPPED:
+                    self._maps.popitem(last=False)
+                path = self._pack.folder / self._pack.shards[number].file
+                try:
+                    self._maps[number] = np.memmap(path, np.uint8, "r")
+                except (OSError, ValueError) as error:
+                    raise DataLostError(f"{path} can't be read any more: {error}") from None
+            self._maps.move_to_end(number)
+            return self._maps[number]
 
 
 def central(

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from regnetlab.errors import InputError
 from regnetlab.files import open_foreign, read_foreign
 from regnetlab.spaces.arrays import Ints
+from regnetlab.training.folders.decode import Reading
 from regnetlab.training.folders.survey import Survey, survey_of
-from regnetlab.training.folders.tree import SPLITS
+from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 
 PACK, INDEX = "pack.json", "index.bin"
-VERSION = 1
+VERSION = 2
 ROW = np.dtype([("shard", "<u4"), ("offset", "<u8"), ("height", "<u2"), ("width", "<u2"), ("label", "<u4")])
 _MOST_BYTES = 2**28
 _HINT = "write it again with regnetlab data pack"
@@ -59,8 +60,11 @@ class Pack:
 
     @property
     def checksum(self) -> str:
-        """A SHA-256 over all images and labels, by those of the files."""
-        whole = hashlib.sha256(self.index_sha256.encode())
+        """A SHA-256 over all that a network sees: images and labels by those of the files, and how they are
+        cut and split."""
+        how = [self.index_sha256, self.side, self.channels, list(self.classes)]
+        how.append([self.counts[split] for split in SPLITS])
+        whole = hashlib.sha256(json.dumps(how).encode())
         for shard in self.shards:
             whole.update(shard.sha256.encode())
         return whole.hexdigest()
@@ -118,12 +122,27 @@ def read_pack(folder: Path) -> Pack:
             levels=np.array(document["levels"], np.int64),
             survey=None if survey is None else survey_of(survey),
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, InputError):
+        if pack.survey is not None:
+            pack.survey.lines(pack.name)  # every number in it is one
+        Reading(background=pack.background)
+        least = {TRAIN: 1, VALIDATION: 1, TEST: 0}
+        sound = (
+            all(pack.counts[split] >= n for split, n in least.items())
+            and pack.images * ROW.itemsize == (folder / INDEX).stat().st_size
+            and pack.channels in (1, 3)
+            and pack.levels.shape == (pack.channels, 256)
+            and bool((pack.levels >= 0).all())
+            and bool(pack.levels.sum(1).all())
+            and pack.side >= 1
+        )
+    except (OSError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError) and _HINT in error.hint:
             raise
-        raise InputError(f"{path} is damaged: {type(error).__name__}", _HINT) from None
-    if pack.levels.shape != (pack.channels, 256) or pack.channels not in (1, 3) or pack.side < 1:
-        raise InputError(f"{path} is damaged: its channels or sizes don't go together", _HINT)
+        raise InputError(f"{path} is damaged: {str(error)[:80] or type(error).__name__}", _HINT) from None
+    except RecursionError:
+        raise InputError(f"{path} is damaged: it is nested too deeply", _HINT) from None
+    if not sound:
+        raise InputError(f"{path} is damaged: its numbers don't go together", _HINT)
     for each in pack.shards:
         if Path(each.file).name != each.file:
             raise InputError(f"{path} names a file elsewhere: {each.file!r}", _HINT)

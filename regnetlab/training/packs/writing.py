@@ -4,11 +4,12 @@ A shard that is finished is not made again: a call that was killed goes on where
 so that a folder without one is no pack.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
-from regnetlab.files import open_atomically, read_foreign, write_atomically
+from regnetlab.files import open_atomically, open_own, read_foreign, write_atomically
 from regnetlab.spaces.arrays import Ints
 from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.decode import UnreadableError, quiet
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.tree import SPLITS
 from regnetlab.training.folders.walk import Skipped
-from regnetlab.training.packs.shards import INDEX, PACK, ROW, Pack, Shard
+from regnetlab.training.packs.shards import INDEX, PACK, ROW, VERSION, Pack, Shard
 from regnetlab.training.sources.parts import levels_of
 
 _BYTES, _SHARDS = 2**27, 512
@@ -67,7 +68,6 @@ def write_shards(
     Raises:
         InputError: A file can't be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     n = source.n
     bytes_each = channels * side * side * 4 // 3
     per_shard = max(1, _BYTES // bytes_each, -(-n // _SHARDS))
@@ -94,12 +94,38 @@ def write_shards(
     return Written(tuple(shards), np.concatenate(rows), levels, np.concatenate(kept), tuple(unreadable))
 
 
+@contextmanager
+def packing_into(folder: Path) -> Iterator[None]:
+    """Hold the folder of a pack that is to be written; raises ``InputError`` where that can't be.
+
+    What a call that was killed left half written is removed; the shards that it finished stay.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = open_own(folder / ".lock", os.O_RDWR)
+    except OSError as error:
+        raise InputError(f"{folder} can't be written: {error.strerror or error}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if (folder / PACK).exists():
+            raise InputError(f"{folder} holds a pack already", "name a new folder, or remove that one")
+        for part in folder.glob(".*.part"):
+            part.unlink(missing_ok=True)
+        yield
+    except BlockingIOError:
+        raise InputError(f"{folder} is being written by another process", "wait for it") from None
+    finally:
+        os.close(descriptor)
+
+
 def finish_pack(pack: Pack, rows: NDArray[Any]) -> None:
-    """Write the index and pack.json, and remove what was needed to go on."""
+    """Write the index and pack.json, and remove what was needed to go on or is an earlier call's."""
     write_atomically(pack.folder / INDEX, rows.tobytes())
     write_atomically(pack.folder / PACK, json.dumps(pack.document()) + "\n")
-    for path in pack.folder.glob(f"*{_PART}"):
-        path.unlink(missing_ok=True)
+    own = {INDEX, *(shard.file for shard in pack.shards)}
+    for path in (*pack.folder.glob(f"*{_PART}"), *pack.folder.glob("*.bin")):
+        if path.name not in own:
+            path.unlink(missing_ok=True)
 
 
 def index_checksum(rows: NDArray[Any]) -> str:
@@ -117,7 +143,8 @@ def _write(
     listener: Listener,
 ) -> dict[str, Any]:
     """Write one shard, and what is to be known of it beside it."""
-    name = f"{number:05d}.bin"
+    name, facts = f"{number:05d}.bin", folder / f"{number:05d}{_PART}"
+    facts.unlink(missing_ok=True)  # those of other bytes
     digest, size = hashlib.sha256(), 0
     levels = np.zeros((channels, 256), np.int64)
     done, labels, sizes, unreadable = [], [], [], []
@@ -148,7 +175,7 @@ def _write(
         "levels": levels.tolist(),
         "unreadable": unreadable,
     }
-    write_atomically(folder / f"{number:05d}{_PART}", json.dumps(part))
+    write_atomically(facts, json.dumps(part))
     return part
 
 
@@ -179,7 +206,7 @@ def _finished(folder: Path, number: int, state: object, channels: int, side: int
 
 
 def _state(state: object, channels: int, side: int) -> str:
-    return hashlib.sha256(json.dumps([state, channels, side]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([VERSION, state, channels, side]).encode()).hexdigest()
 
 
 def counts_of(kept: Ints, sizes: dict[str, int]) -> dict[str, int]:

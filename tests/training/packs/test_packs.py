@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,20 @@ import torch
 from PIL import Image
 
 from regnetlab.errors import InputError
+from regnetlab.models.registry import find_model
 from regnetlab.spaces.template import SMALL
+from regnetlab.training.batches import on_device
+from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.datasets import load_data, outline
 from regnetlab.training.folders.decode import Reading
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.packs import writing
 from regnetlab.training.packs.datasets import pack_indexed
 from regnetlab.training.packs.folders import pack_folder
-from regnetlab.training.packs.images import PackedImages
+from regnetlab.training.packs.images import DataLostError, PackedImages
 from regnetlab.training.packs.shards import Pack, check_bytes, read_pack
+from regnetlab.training.packs.writing import packing_into
+from regnetlab.training.trainer import train
 from tests.training.folders.pictures import picture
 
 
@@ -130,6 +136,44 @@ def test_a_killed_call_goes_on_and_gives_the_same_pack(tmp_path: Path) -> None:
     assert {name for name in left if not name.startswith(".")} == {"pack.json", "index.bin"}
 
 
+@pytest.mark.usefixtures("several_shards")
+def test_shards_of_other_labels_are_written_again(tmp_path: Path) -> None:
+    """Between two calls, of which the first was refused late, a class gets another name."""
+    root = _photos(tmp_path / "photos")
+    broken = root / "ant" / "3.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:-200])
+    with pytest.raises(InputError, match="ant/3"):
+        _packed(root, tmp_path / "pack")
+    broken.write_bytes(whole)
+    (root / "ant").rename(root / "zebra")
+    pack = _packed(root, tmp_path / "pack")
+    assert pack.checksum == _packed(root, tmp_path / "fresh").checksum
+    data, folder = (
+        load_data(f"{kind}:{tmp_path / name}", SMALL.changed("3x32x32", 3)) for kind, name in _BOTH
+    )
+    assert np.array_equal(data.train.labels, folder.train.labels)
+
+
+def test_a_finished_pack_is_not_written_again(tmp_path: Path) -> None:
+    root = _photos(tmp_path / "photos")
+    before = _packed(root, tmp_path / "pack").checksum
+    with pytest.raises(InputError, match="holds a pack already"):
+        _packed(root, tmp_path / "pack", side=16)
+    assert read_pack(tmp_path / "pack").checksum == before
+
+
+def test_two_calls_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    root = _photos(tmp_path / "photos")
+    with packing_into(tmp_path / "pack"), pytest.raises(InputError, match="by another process"):
+        _packed(root, tmp_path / "pack")
+
+
+def test_what_is_cut_otherwise_has_another_checksum(tmp_path: Path) -> None:
+    root = _photos(tmp_path / "photos", size=(32, 32))
+    assert _packed(root, tmp_path / "a", 32).checksum != _packed(root, tmp_path / "b", 40).checksum
+
+
 def test_files_that_can_not_be_read_are_named_or_left_out(tmp_path: Path) -> None:
     root = _photos(tmp_path / "photos")
     broken = root / "ant" / "3.png"
@@ -162,7 +206,18 @@ def test_a_changed_pack_is_refused(tmp_path: Path) -> None:
     refused("index.bin", whole["index.bin"][::-1], "not the index")
     refused("pack.json", b"{}", "another version")
     refused("pack.json", b"[", "damaged")
-    refused("pack.json", json.dumps(document | {"side": 0}).encode(), "damaged")
+    for part in (
+        {"side": 0},
+        {"background": "nope"},
+        {"levels": [[10**30] * 256] * 3},
+        {"levels": [[0] * 256] * 3},
+        {"counts": document["counts"] | {"train": -1}},
+        {"counts": document["counts"] | {"train": 10**20}},
+        {"counts": document["counts"] | {"train": float("inf")}},
+        {"survey": document["survey"] | {"counts": 3}},
+        {"survey": {}},
+    ):
+        refused("pack.json", json.dumps(document | part).encode(), "damaged")
     document["shards"][0]["file"] = "../00000.bin"
     refused("pack.json", json.dumps(document).encode(), "elsewhere")
     pack = read_pack(folder)
@@ -216,6 +271,42 @@ def test_items_that_are_no_pair_of_image_and_label_are_refused(tmp_path: Path) -
         pack_indexed(tmp_path / "pack", [(np.zeros((4, 4), np.uint8), "cat")] * 20, side=8)
     with pytest.raises(InputError, match="float32"):
         pack_indexed(tmp_path / "pack", [(np.zeros((4, 4), np.float32), 0)] * 20, side=8)
+    grey = (np.zeros((4, 4), np.uint8), 0)
+    for label in (-1, 1.5, float("inf"), 10**9):
+        with pytest.raises(InputError, match="the label"):
+            pack_indexed(tmp_path / "pack", [(grey[0], label)] * 20, side=8)
+    colour = (np.zeros((4, 4, 3), np.uint8), 0)
+    with pytest.raises(InputError, match="item 0 has colours"):
+        pack_indexed(tmp_path / "pack", [grey] * 40, [grey], [colour], side=8)
+    with pytest.raises(InputError, match="validation has no images"):
+        pack_indexed(tmp_path / "pack", [grey] * 20, validation=[])
+    with pytest.raises(InputError, match="size is 0"):
+        pack_indexed(tmp_path / "pack", [grey] * 20, side=0)
+    with pytest.raises(InputError, match="floating-point"):
+        pack_indexed(tmp_path / "pack", [(Image.new("F", (4, 4)), 0)] * 20, side=8)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="can't be written"):
+        pack_indexed(tmp_path / "file" / "pack", [grey] * 20, side=8)
+
+
+def test_what_an_interrupted_call_packed_is_not_taken_for_other_items(tmp_path: Path) -> None:
+    items = [(np.full((8, 8), i, np.uint8), i % 2) for i in range(40)]
+    with pytest.raises(InputError, match="label"):
+        pack_indexed(tmp_path / "pack", items, classes=("one",), side=8)
+    others = [(255 - image, 0) for image, _ in items]
+    found = pack_indexed(tmp_path / "pack", others, classes=("one",), side=8)
+
+    assert found.levels[0, :200].sum() == 0
+
+
+def test_a_pack_whose_file_is_gone_is_no_failure_of_a_network(tmp_path: Path) -> None:
+    _packed(_photos(tmp_path / "photos"), tmp_path / "pack")
+    data = load_data(f"pack:{tmp_path / 'pack'}", SMALL.changed("3x32x32", 3))
+    (tmp_path / "pack" / "00000.bin").unlink()
+    build = find_model("anynet:d=1,1,1,1;w=8,8,8,8;g=8;b=1").build
+    there = on_device(data, torch.device("cpu"))
+    with pytest.raises(DataLostError, match="can't be read any more"):
+        train(partial(build, SMALL.changed("3x32x32", 3)), there, Budget(images=32), Recipe(), 0)
 
 
 def test_what_a_process_holds_does_not_grow_with_the_images_it_saw(tmp_path: Path) -> None:
