@@ -2,11 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
@@ -28,6 +26,7 @@ from regnetlab.training.budget import (
 )
 from regnetlab.training.checkpoints import Checkpoint
 from regnetlab.training.correctness import pack
+from regnetlab.training.course import Course, Keeper
 from regnetlab.training.devices import AUTO, NATIVE, TORCH, precision
 from regnetlab.training.graphs import EAGER, GRAPH, Gradients, Graphed
 from regnetlab.training.judging import evaluate, recompute_norms
@@ -48,26 +47,6 @@ _MOST_PIXELS = 36 * 36  # see ``_overruns``
 _CURVE_POINTS = 10  # per training, whatever its length
 
 
-@dataclass(slots=True)
-class _Course:
-    """What is known of a training so far, however it ends; ``curve`` and ``ran`` as in its score.
-
-    ``since`` counts the images since the curve's last point; loss and wrong answers are those of the epoch
-    up to there. ``seconds`` were used before an interruption, after which the generators' ``states`` are
-    those of the epoch's beginning and of the step.
-    """
-
-    curve: list[CurvePoint] = field(default_factory=list)
-    ran: str | None = None
-    step: int = 0
-    since: int = 0
-    images: int = 0
-    epoch_loss: float = 0.0
-    epoch_wrong: int = 0
-    seconds: float = 0.0
-    states: tuple[torch.Tensor, torch.Tensor] | None = None
-
-
 def train(
     build: Callable[[], nn.Module],
     data: DeviceData,
@@ -86,7 +65,7 @@ def train(
     """
     started = time.monotonic()
     data, recipe = data.scaled(recipe.input_scale), recipe.for_batch(budget.images_per_step)
-    course = _Course()
+    course = Course()
     test_error: float | None = None
     correct: str | None = None
     try:
@@ -98,7 +77,7 @@ def train(
                 course.ran = NATIVE if isinstance(model, NativeAnyNet) else TORCH
             told = Watching() if watching is None else watching
             told.on_begin(network)
-            keeper = None if checkpoint is None else _Keeper(checkpoint, network, budget, started)
+            keeper = None if checkpoint is None else Keeper(checkpoint, network, budget, started)
             ended = _train(model, flat, data, budget, recipe, seed, course, started, told, keeper)
             if ended == COMPLETE and data.test is not None:
                 judged = evaluate(model, data.test, len(data.test))
@@ -124,10 +103,10 @@ def _train(
     budget: Budget,
     recipe: Recipe,
     seed: int,
-    course: _Course,
+    course: Course,
     started: float,
     watching: Watching,
-    keeper: "_Keeper | None",
+    keeper: Keeper | None,
 ) -> str:
     device, curve = data.train.labels.device, course.curve
     optimizer = make_optimizer(flat, recipe)
@@ -244,96 +223,6 @@ class _Average:
                 before = own.clone()
                 own.copy_(average)
                 average.copy_(before)
-
-
-class _Keeper:
-    """Keeps where a training stands in its checkpoint now and then, and puts it back."""
-
-    def __init__(self, checkpoint: Checkpoint, network: nn.Module, budget: Budget, started: float) -> None:
-        self._checkpoint, self._network, self._budget = checkpoint, network, budget
-        self._started = started
-        self._sums: dict[str, torch.Tensor] = {}
-
-    def watch(
-        self, optimizer: torch.optim.Optimizer, generator: torch.Generator, *sums: torch.Tensor
-    ) -> None:
-        """What else there is to keep, once it is made."""
-        self._optimizer, self._generator = optimizer, generator
-        self._sums = {f"sum{i}": each for i, each in enumerate(sums)}
-
-    def keep(self, course: _Course, at_epoch: torch.Tensor) -> None:
-        """Write a checkpoint if one is due."""
-        if not self._checkpoint.due():
-            return
-        tensors = self._tensors() | {"epoch": at_epoch}
-        facts = {name: getattr(course, name) for name in _KEPT}
-        seconds = course.seconds + time.monotonic() - self._started
-        curve = [astuple(each) for each in course.curve]
-        self._checkpoint.save(tensors, facts | {"seconds": seconds, "curve": curve})
-
-    def restore(self, course: _Course) -> None:
-        """Go on where the checkpoint was written, if there is one."""
-        found = self._checkpoint.load()
-        if found is None:
-            return
-        tensors, facts = found
-        own = self._tensors() | {"epoch": self._generator.get_state()}
-        curve = _curve(facts, self._budget)
-        if _forms(own) != _forms(tensors) or not curve:
-            return
-        names = self._network.state_dict().keys()
-        self._network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
-        for i, vector in enumerate(self._vectors()):
-            self._optimizer.state[vector]["momentum_buffer"] = tensors[f"momentum{i}"].to(vector.device)
-        for name, each in self._sums.items():
-            each.copy_(tensors[name])
-        torch.random.set_rng_state(tensors["torch"])
-        if "cuda" in tensors:
-            torch.cuda.set_rng_state(tensors["cuda"], self._vectors()[0].device)
-        course.states = tensors["epoch"], tensors["step"]
-        course.curve += curve
-        for name in (*_KEPT, "seconds"):
-            setattr(course, name, facts[name])
-
-    def _tensors(self) -> dict[str, torch.Tensor]:
-        """Everything but the state of the generator when the epoch began."""
-        tensors = {f"network.{name}": each for name, each in self._network.state_dict().items()}
-        for i, vector in enumerate(self._vectors()):
-            momentum = self._optimizer.state[vector].get("momentum_buffer")  # none before the first step
-            tensors[f"momentum{i}"] = torch.zeros_like(vector) if momentum is None else momentum
-        tensors |= self._sums | {"step": self._generator.get_state()}
-        if (device := self._vectors()[0].device).type == "cuda":
-            tensors["cuda"] = torch.cuda.get_rng_state(device)
-        return tensors | {"torch": torch.random.get_rng_state()}
-
-    def _vectors(self) -> list[torch.Tensor]:
-        return [group["params"][0] for group in self._optimizer.param_groups]
-
-
-_KEPT = ("step", "since", "images", "epoch_loss", "epoch_wrong")
-
-
-def _forms(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
-    return {name: (each.dtype, each.shape) for name, each in tensors.items()}
-
-
-def _curve(facts: Mapping[str, Any], budget: Budget) -> list[CurvePoint]:
-    """The curve in a checkpoint; none where something in it can't be so of this budget."""
-    for name in (*_KEPT, "seconds"):
-        if type(facts.get(name)) not in (int, float) or not 0 <= facts[name] < math.inf:
-            return []
-    step, since, images = (facts[name] for name in _KEPT[:3])
-    try:
-        curve = [CurvePoint(*each) for each in facts["curve"]]
-        seen = [each.images for each in curve]
-        sound = all(type(each) is int for each in (step, since, images, *seen)) and seen == sorted(set(seen))
-        sound &= all(math.isfinite(each.train_loss + each.train_error + (each.error or 0)) for each in curve)
-    except (KeyError, TypeError):
-        return []
-    judged = [each for each in curve if each.error is not None]
-    sound &= 0 < step <= budget.steps and len(judged) == step // budget.steps_per_epoch
-    sound &= bool(curve) and 0 < seen[-1] == images - since
-    return curve if sound else []
 
 
 def _outputs(returned: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:

@@ -1,0 +1,121 @@
+"""Where a training stands: what is known of it so far, kept in its checkpoint and put back."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from regnetlab.training.budget import Budget, CurvePoint
+from regnetlab.training.checkpoints import Checkpoint
+
+_KEPT = ("step", "since", "images", "epoch_loss", "epoch_wrong")
+
+
+@dataclass(slots=True)
+class Course:
+    """What is known of a training so far, however it ends; ``curve`` and ``ran`` as in its score.
+
+    ``since`` counts the images since the curve's last point; loss and wrong answers are those of the epoch
+    up to there. ``seconds`` were used before an interruption, after which the generators' ``states`` are
+    those of the epoch's beginning and of the step.
+    """
+
+    curve: list[CurvePoint] = field(default_factory=list)
+    ran: str | None = None
+    step: int = 0
+    since: int = 0
+    images: int = 0
+    epoch_loss: float = 0.0
+    epoch_wrong: int = 0
+    seconds: float = 0.0
+    states: tuple[torch.Tensor, torch.Tensor] | None = None
+
+
+class Keeper:
+    """Keeps where a training stands in its checkpoint now and then, and puts it back."""
+
+    def __init__(self, checkpoint: Checkpoint, network: nn.Module, budget: Budget, started: float) -> None:
+        self._checkpoint, self._network, self._budget = checkpoint, network, budget
+        self._started = started
+        self._sums: dict[str, torch.Tensor] = {}
+
+    def watch(
+        self, optimizer: torch.optim.Optimizer, generator: torch.Generator, *sums: torch.Tensor
+    ) -> None:
+        """What else there is to keep, once it is made."""
+        self._optimizer, self._generator = optimizer, generator
+        self._sums = {f"sum{i}": each for i, each in enumerate(sums)}
+
+    def keep(self, course: Course, at_epoch: torch.Tensor) -> None:
+        """Write a checkpoint if one is due."""
+        if not self._checkpoint.due():
+            return
+        tensors = self._tensors() | {"epoch": at_epoch}
+        facts = {name: getattr(course, name) for name in _KEPT}
+        seconds = course.seconds + time.monotonic() - self._started
+        curve = [astuple(each) for each in course.curve]
+        self._checkpoint.save(tensors, facts | {"seconds": seconds, "curve": curve})
+
+    def restore(self, course: Course) -> None:
+        """Go on where the checkpoint was written, if there is one."""
+        found = self._checkpoint.load()
+        if found is None:
+            return
+        tensors, facts = found
+        own = self._tensors() | {"epoch": self._generator.get_state()}
+        curve = _curve(facts, self._budget)
+        if _forms(own) != _forms(tensors) or curve is None:
+            return
+        names = self._network.state_dict().keys()
+        self._network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
+        for i, vector in enumerate(self._vectors()):
+            self._optimizer.state[vector]["momentum_buffer"] = tensors[f"momentum{i}"].to(vector.device)
+        for name, each in self._sums.items():
+            each.copy_(tensors[name])
+        torch.random.set_rng_state(tensors["torch"])
+        if "cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["cuda"], self._vectors()[0].device)
+        course.states = tensors["epoch"], tensors["step"]
+        course.curve += curve
+        for name in (*_KEPT, "seconds"):
+            setattr(course, name, facts[name])
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """Everything but the state of the generator when the epoch began."""
+        tensors = {f"network.{name}": each for name, each in self._network.state_dict().items()}
+        for i, vector in enumerate(self._vectors()):
+            momentum = self._optimizer.state[vector].get("momentum_buffer")  # none before the first step
+            tensors[f"momentum{i}"] = torch.zeros_like(vector) if momentum is None else momentum
+        tensors |= self._sums | {"step": self._generator.get_state()}
+        if (device := self._vectors()[0].device).type == "cuda":
+            tensors["cuda"] = torch.cuda.get_rng_state(device)
+        return tensors | {"torch": torch.random.get_rng_state()}
+
+    def _vectors(self) -> list[torch.Tensor]:
+        return [group["params"][0] for group in self._optimizer.param_groups]
+
+
+def _forms(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    return {name: (each.dtype, each.shape) for name, each in tensors.items()}
+
+
+def _curve(facts: Mapping[str, Any], budget: Budget) -> list[CurvePoint] | None:
+    """The curve in a checkpoint; none where something in it can't be so of this budget."""
+    for name in (*_KEPT, "seconds"):
+        if type(facts.get(name)) not in (int, float) or not 0 <= facts[name] < math.inf:
+            return None
+    step, since, images = (facts[name] for name in _KEPT[:3])
+    try:
+        curve = [CurvePoint(*each) for each in facts["curve"]]
+        seen = [0, *(each.images for each in curve)]
+        sound = all(type(each) is int for each in (step, since, images, *seen)) and seen == sorted(set(seen))
+        sound &= all(math.isfinite(each.train_loss + each.train_error + (each.error or 0)) for each in curve)
+    except (KeyError, TypeError):
+        return None
+    judged = sum(each.error is not None for each in curve)
+    sound &= 0 < step <= budget.steps and judged == step // budget.steps_per_epoch
+    return curve if sound and seen[-1] == images - since else None
