@@ -116,8 +116,8 @@ def show(
     from regnetlab.files import check_output, write_atomically
     from regnetlab.spaces.template import SMALL
     from regnetlab.training.datasets import folder_of, load_data, outline
+    from regnetlab.training.folders.decode import folder_of_pack
     from regnetlab.training.folders.listener import Listener
-    from regnetlab.training.packs.images import folder_of_pack
     from regnetlab.training.packs.shards import check_bytes, read_pack
 
     if (what is None) == (study is None):
@@ -219,8 +219,7 @@ def pack(
 def _named(what: str) -> str:
     """The data's name: a published one, else the folder of that path."""
     from regnetlab.training.datasets import PUBLISHED
-    from regnetlab.training.folders.decode import is_folder
-    from regnetlab.training.packs.images import folder_of_pack
+    from regnetlab.training.folders.decode import folder_of_pack, is_folder
 
     path = Path(what).expanduser()
     known = what in PUBLISHED or is_folder(what) or folder_of_pack(what) is not None

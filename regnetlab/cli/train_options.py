@@ -70,7 +70,7 @@ def one_training(model: str, given: Mapping[str, Any], told: "Listener") -> OneT
     from regnetlab.study.members import study_named
     from regnetlab.training.batches import check_budget
     from regnetlab.training.datasets import load_data, outline, with_test_images
-    from regnetlab.training.packs.images import folder_of_pack
+    from regnetlab.training.folders.decode import folder_of_pack
 
     plan = study_named(given.get("study"), **{name: given.get(name) for name in (*_TEMPLATE, "recipe")})
     found, shape, data, usual, seed = _network(plan, model, given)

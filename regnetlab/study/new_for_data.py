@@ -80,7 +80,7 @@ def suited(example: Plan, outline: Outline, input: str | None = None, reading: R
         baselines=None,
     )
     plan, scale = _drawn(plan, window, middle, float(np.quantile(here, share)))
-    plan = replace(plan, budget=plan.budget.long_enough(scale * middle))
+    plan = replace(plan, budget=plan.budget.long_enough(plan.regime.windows["flops"].high))
     shares = share, float(np.mean(here < scale * middle))
     if example.baselines is None:
         return Suited(plan, shares, (), ())

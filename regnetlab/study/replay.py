@@ -8,8 +8,7 @@ from pathlib import Path
 from regnetlab.execution.base import Setting
 from regnetlab.spaces.template import TEMPLATES, Template
 from regnetlab.training.budget import COMPLETE, Recipe, Score
-from regnetlab.training.folders.decode import Reading, is_folder
-from regnetlab.training.packs.images import folder_of_pack
+from regnetlab.training.folders.decode import Reading, folder_of_pack, is_folder
 from regnetlab.trials.job import Job, Trial
 
 

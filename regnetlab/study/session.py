@@ -40,8 +40,8 @@ from regnetlab.training.batches import check_budget, settled_images
 from regnetlab.training.budget import COMPLETE, Budget, Score
 from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
+from regnetlab.training.folders.decode import folder_of_pack
 from regnetlab.training.folders.listener import Listener
-from regnetlab.training.packs.images import folder_of_pack
 from regnetlab.trials.csv_tables import put_aside
 from regnetlab.trials.job import Job, Trial
 from regnetlab.trials.lease import Lock, leased, locked

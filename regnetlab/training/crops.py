@@ -11,13 +11,12 @@ import numpy as np
 import torch
 
 from regnetlab.spaces.arrays import Floats, Ints
+from regnetlab.training.packs.shards import CENTRE
 
 _AREA, _RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 """Of a random part: its share of the image, and its width over its height (Szegedy et al. 2015, section 6;
 the values are torchvision's)."""
 _TRIES = 10
-CENTRE = 0.875
-"""The share of the short side that is judged where a pack's images are larger than the input: 224 of 256."""
 _WORDS = 2 * _TRIES + 4  # random numbers for each image
 
 

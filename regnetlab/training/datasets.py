@@ -18,16 +18,14 @@ from numpy.typing import NDArray
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.template import Template
-from regnetlab.training.crops import CENTRE
-from regnetlab.training.folders.decode import Reading, is_folder
+from regnetlab.training.folders.decode import Reading, folder_of_pack, is_folder
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.reader import read_folder, survey_folder, unreadable_error
 from regnetlab.training.folders.survey import Survey
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 from regnetlab.training.folders.walk import holds_classes
 from regnetlab.training.guessing import Guessing, guessing
-from regnetlab.training.packs.images import PackedImages, folder_of_pack
-from regnetlab.training.packs.shards import Pack, read_index, read_pack
+from regnetlab.training.packs.shards import CENTRE, Pack, read_index, read_pack
 from regnetlab.training.sources.cifar import cifar_10, cifar_100
 from regnetlab.training.sources.mnists import (
     BY_CLASS,
@@ -170,6 +168,8 @@ def with_test_images(data: DataSet) -> DataSet:
     """
     if not len(data.test):
         raise InputError(f"data {data.name} has no test images", "leave --test out, or add a folder test/")
+    from regnetlab.training.packs.images import PackedImages  # torch
+
     labels = np.concatenate([data.train.labels, data.validation.labels])
     first, second = data.train.images, data.validation.images
     if isinstance(first, PackedImages) and isinstance(second, PackedImages):
@@ -239,6 +239,8 @@ def input_side(side: int) -> int:
 
 def _from_pack(name: str, pack: Pack, template: Template) -> DataSet:
     """The images of a pack, cut to the template's input."""
+    from regnetlab.training.packs.images import PackedImages  # torch
+
     height, width = template.height, template.width
     if template.channels != pack.channels:
         raise InputError(

@@ -24,6 +24,7 @@ from regnetlab.study.plan_file import load_plan
 from regnetlab.training import datasets
 from tests.committed import committed_studies
 from tests.docs.blocks import ROOT, Block, blocks
+from tests.training.folders.pictures import plant
 
 EXTENDING = [each for each in blocks("python") if each.page == "docs/extending.md"]
 NOTEBOOKS = [ROOT / path for path in committed_studies() if path.suffix == ".ipynb"]
@@ -47,6 +48,7 @@ def test_the_python_on_a_page_runs(
     page: str, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "studies").symlink_to(ROOT / "studies")
+    plant(tmp_path / "birds", *(f"{kind}/{i}.png" for kind in ("owl", "wren") for i in range(90)))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REGNETLAB_DATA", str(data_dir))
     names: dict[str, Any] = {"__name__": "example"}

@@ -312,7 +312,7 @@ def pretend(forgetful: bool = False) -> None:
     from regnetlab.training.correctness import pack
     from regnetlab.training.latency import Latency
 
-    def train(build: Any, data: Any, budget: Any, recipe: Any, seed: int, kernels: str) -> Score:
+    def train(build: Any, data: Any, budget: Any, recipe: Any, seed: int, *others: Any) -> Score:
         time.sleep(0.004)
         number = int(hashlib.sha256(f"{seed} {recipe.lr}".encode()).hexdigest()[:8], 16)
         error = 10 + number % 5_000 / 100

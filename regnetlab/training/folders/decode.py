@@ -88,6 +88,12 @@ def is_folder(data: str) -> bool:
     return data.partition(":")[0] == "folder"
 
 
+def folder_of_pack(data: str) -> Path | None:
+    """The folder of a pack, of data that are named pack:FOLDER."""
+    kind, _, path = data.partition(":")
+    return Path(path).expanduser() if kind == "pack" and path else None
+
+
 def takes_any_input(data: str) -> bool:
     """Whether data of this name are cut to the input's size: folders and packs of images."""
     return data.partition(":")[0] in ("folder", "pack")

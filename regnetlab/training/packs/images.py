@@ -117,9 +117,3 @@ def central(
     box = torch.from_numpy(centres(sizes[0], sizes[1], height, width, side))
     levels: NDArray[np.uint8] = resized(ragged, box, height, width)[0].round().to(torch.uint8).numpy()
     return levels
-
-
-def folder_of_pack(name: str) -> Path | None:
-    """The folder of a pack, of data that are named pack:FOLDER."""
-    kind, _, path = name.partition(":")
-    return Path(path).expanduser() if kind == "pack" and path else None

@@ -24,6 +24,8 @@ from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 
 PACK, INDEX = "pack.json", "index.bin"
 VERSION = 2
+CENTRE = 0.875
+"""The share of the short side that is judged where a pack's images are larger than the input: 224 of 256."""
 ROW = np.dtype([("shard", "<u4"), ("offset", "<u8"), ("height", "<u2"), ("width", "<u2"), ("label", "<u4")])
 _MOST_BYTES = 2**28
 _HINT = "write it again with regnetlab data pack"
