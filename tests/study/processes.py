@@ -182,9 +182,9 @@ if {where!r} in sys.orig_argv:
     from pathlib import Path
     from regnetlab.execution import worker as _module
     _real, here = _module.train, Path({str(folder)!r})
-    def train(build, data, budget, recipe, seed, kernels, *others):
+    def train(build, data, budget, recipe, seed, kernels, *given):
 {inner}
-        return _real(build, data, budget, recipe, seed, kernels, *others)
+        return _real(build, data, budget, recipe, seed, kernels, *given)
     _module.train = train
 """
     (folder / "sitecustomize.py").write_text(text)
