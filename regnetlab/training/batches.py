@@ -48,15 +48,15 @@ class Images:
         """Likewise a random part of each image, in the input's size (``crops.random_parts``)."""
         device, places = self.labels.device, _places(which, len(self))
         if isinstance(self.pixels, PackedImages):
-            sizes = self.pixels.heights[places], self.pixels.widths[places]
-            return self._normalised(self.pixels.parts(places, random_parts(*sizes, drawn), device))
+            boxes = random_parts(*self.pixels.sizes(places), drawn)
+            return self._normalised(self.pixels.parts(places, boxes, device))
         channels, height, width = self.pixels.shape[1:]
         tall, broad = (np.full(len(places), side) for side in (height, width))
-        boxes = torch.from_numpy(random_parts(tall, broad, drawn)).to(device)
+        there = torch.from_numpy(random_parts(tall, broad, drawn)).to(device)
         flat = self.pixels[which.to(device)].permute(0, 2, 3, 1).reshape(-1, channels)
         offsets = torch.arange(len(places), device=device) * height * width
         ragged = Ragged(flat, offsets, torch.full_like(offsets, width))
-        return self._normalised(resized(ragged, boxes, height, width))
+        return self._normalised(resized(ragged, there, height, width))
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         return ((pixels - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)

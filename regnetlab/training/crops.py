@@ -107,15 +107,20 @@ def draws(seed: int, epoch: int, images: Ints) -> Floats:
     They depend on nothing else (a counter-based generator: Salmon et al. 2011, "Parallel random numbers: as
     easy as 1, 2, 3"), so a training that goes on, or has another order, draws the same ones.
     """
-    key = np.array([seed % 2**64, epoch], np.uint64)
     found = np.empty((len(images), _WORDS))
     for row, image in enumerate(images):
-        counter = np.array([0, int(image), 0, 0], np.uint64)
-        found[row] = np.random.Generator(np.random.Philox(counter=counter, key=key)).random(_WORDS)
+        found[row] = _generator(seed, epoch, int(image), 0).random(_WORDS)
     return found
 
 
-def flipped(drawn: Floats) -> "torch.Tensor":
+def _generator(seed: int, epoch: int, image: int, purpose: int) -> np.random.Generator:
+    counter = np.array([0, image, purpose, 0], np.uint64)
+    return np.random.Generator(
+        np.random.Philox(counter=counter, key=np.array([seed % 2**64, epoch], np.uint64))
+    )
+
+
+def flipped(drawn: Floats) -> torch.Tensor:
     """Which images are mirrored, left to right: (n,)."""
     return torch.from_numpy(drawn[:, -1] < 0.5)
 
@@ -127,10 +132,8 @@ _AXES = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.58
 
 def shifts_of_colour(seed: int, epoch: int, images: Ints, deviation: float) -> Floats:
     """What is added to the pixels of these images in this epoch, from 0 to 1 by channel: (n, 3)."""
-    key = np.array([seed % 2**64, epoch], np.uint64)
     drawn = np.empty((len(images), 3))
     for row, image in enumerate(images):
-        counter = np.array([0, int(image), 1, 0], np.uint64)  # other numbers than those of ``draws``
-        drawn[row] = np.random.Generator(np.random.Philox(counter=counter, key=key)).standard_normal(3)
+        drawn[row] = _generator(seed, epoch, int(image), 1).standard_normal(3)
     shifts: Floats = (deviation * drawn * _SPREAD) @ _AXES.T
     return shifts

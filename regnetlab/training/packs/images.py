@@ -45,13 +45,10 @@ class PackedImages:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state | {"_lock": Lock()}
 
-    @property
-    def heights(self) -> Ints:
-        return self._rows["height"].astype(np.int64)
-
-    @property
-    def widths(self) -> Ints:
-        return self._rows["width"].astype(np.int64)
+    def sizes(self, places: Ints) -> tuple[Ints, Ints]:
+        """Heights and widths of the whole pictures at these places."""
+        rows = self._rows[places]
+        return rows["height"].astype(np.int64), rows["width"].astype(np.int64)
 
     def __getitem__(self, which: int | slice | Ints) -> NDArray[np.uint8]:
         """The middle of these images in the input's size, in whole levels."""
@@ -62,10 +59,8 @@ class PackedImages:
 
     def centres(self, places: Ints, device: torch.device) -> torch.Tensor:
         """The part of these images that is judged, float32 (n, channels, height, width) from 0 to 255."""
-        rows = self._rows[places]
         height, width = self.shape[2:]
-        sizes = rows["height"].astype(np.int64), rows["width"].astype(np.int64)
-        return self.parts(places, centres(*sizes, height, width, self.side), device)
+        return self.parts(places, centres(*self.sizes(places), height, width, self.side), device)
 
     def parts(self, places: Ints, boxes: Ints, device: torch.device) -> torch.Tensor:
         """These parts (``crops.resized``) of these images, brought to the input's size on the device."""
@@ -77,9 +72,9 @@ class PackedImages:
         return PackedImages(self._pack, np.concatenate([self._rows, other._rows]), *self.shape[2:])
 
     def _ragged(self, places: Ints, device: torch.device) -> Ragged:
-        rows = self._rows[places]
-        heights, widths = (rows[name].astype(np.int64) for name in ("height", "width"))
-        sizes = self._pack.channels * heights * widths
+        rows, (heights, widths) = self._rows[places], self.sizes(places)
+        areas = heights * widths
+        sizes = self._pack.channels * areas
         pieces = [
             self._shard(int(row["shard"]))[int(row["offset"]) : int(row["offset"]) + size]
             for row, size in zip(rows, sizes.tolist(), strict=True)
@@ -87,7 +82,6 @@ class PackedImages:
         flat = torch.from_numpy(np.concatenate(pieces))
         if device.type == "cuda":
             flat = flat.pin_memory()
-        areas = heights * widths
         offsets, broad = (torch.from_numpy(each).to(device) for each in (np.cumsum(areas) - areas, widths))
         there = flat.to(device, non_blocking=True).reshape(-1, self._pack.channels)
         return Ragged(there, offsets, broad)
