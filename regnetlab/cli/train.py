@@ -112,6 +112,9 @@ def train(
     ema: Annotated[
         float, _option("What a moving average of the parameters keeps at each step; 0: none.", "Recipe")
     ] = _RECIPE.ema,
+    erasing: Annotated[
+        float, _option("Share of the images with a random part erased.", "Recipe")
+    ] = _RECIPE.erasing,
     resize: Annotated[
         int | None, _option("Pixels a side that images are resized to; as MODEL@96px.", "Template")
     ] = None,

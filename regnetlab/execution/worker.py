@@ -10,6 +10,7 @@ from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from regnetlab import __version__
@@ -34,7 +35,7 @@ def work(setting: Setting, job: Job) -> Report:
     data = prepared(setting, job.data, job.template, job.reading, job.final)
     build = partial(find_model(job.model).build, job.template)
     kept = None if setting.weights is None or not job.final else _Kept()
-    device = computed_on(data.train.labels.device.type, setting.kernels)
+    device = computed_on(data.train.labels.device, setting.kernels)
     standing = None
     if (path := checkpoint_path(setting, job.identity)) is not None:
         standing = Checkpoint(path, f"{setting.checksum} {device} {json.dumps(versions())}")
@@ -77,9 +78,11 @@ def process_name(pid: int) -> str:
     return f"{socket.gethostname()}/{pid}"
 
 
-def computed_on(device: str, kernels: str) -> str:
-    """What computes on a device of this kind (``cpu``, ``cuda``): the bits of an error depend on it."""
-    return f"{device} with {kernels_used(kernels, device)} kernels" if device == "cpu" else device
+def computed_on(device: torch.device, kernels: str) -> str:
+    """What computes on this device, with a GPU's model: the bits of an error depend on it."""
+    if device.type == "cpu":
+        return f"cpu with {kernels_used(kernels, device.type)} kernels"
+    return f"{device.type} {torch.cuda.get_device_name(device)}"
 
 
 def prepare(setting: Setting, job: Job, payload: bytes | None = None) -> str:
@@ -94,7 +97,7 @@ def prepare(setting: Setting, job: Job, payload: bytes | None = None) -> str:
     if payload is not None:
         _keep_sent(job.data, setting.checksum, payload)
     data = prepared(setting, job.data, job.template, job.reading, final=False)
-    return computed_on(data.train.labels.device.type, setting.kernels)
+    return computed_on(data.train.labels.device, setting.kernels)
 
 
 def data_key(setting: Setting, job: Job) -> tuple[object, ...]:

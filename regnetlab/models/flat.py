@@ -34,8 +34,8 @@ def flatten(module: nn.Module) -> FlatParameters:
     grads = torch.zeros_like(values)
     for parameter, value, grad in zip(
         (*weights, *others),
-        _views(values, (*weights, *others)),
-        _views(grads, (*weights, *others)),
+        views(values, (*weights, *others)),
+        views(grads, (*weights, *others)),
         strict=True,
     ):
         parameter.data = value
@@ -54,10 +54,10 @@ def together(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
     return torch.cat([torch.as_strided(each, (each.numel(),), (1,)) for each in tensors])
 
 
-def _views(vector: torch.Tensor, like: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def views(vector: torch.Tensor, like: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Parts of the vector with the shapes and strides of these tensors."""
-    views, at = [], 0
+    found, at = [], 0
     for each in like:
-        views.append(torch.as_strided(vector, each.shape, each.stride(), at))
+        found.append(torch.as_strided(vector, each.shape, each.stride(), at))
         at += each.numel()
-    return views
+    return found

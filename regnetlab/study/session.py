@@ -385,7 +385,7 @@ def device_here(prepared: Prepared) -> str | None:
     """What computes on this machine; ``None`` where the workers of a cluster do."""
     if prepared.executor == "dask":
         return None
-    return computed_on(torch.device(prepared.setting.device).type, prepared.setting.kernels)
+    return computed_on(torch.device(prepared.setting.device), prepared.setting.kernels)
 
 
 @contextmanager

@@ -1,16 +1,25 @@
 """Batches: uint8 images that lie on the device become normalised, augmented input there."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from regnetlab.errors import InputError
-from regnetlab.spaces.arrays import Floats, Ints
+from regnetlab.spaces.arrays import Ints
 from regnetlab.training.budget import RESIZED, Budget, Recipe
-from regnetlab.training.crops import Ragged, draws, flipped, random_parts, resized, shifts_of_colour
+from regnetlab.training.crops import (
+    Ragged,
+    draws,
+    flipped,
+    holes,
+    inside,
+    random_parts,
+    resized,
+    shifts_of_colour,
+)
 from regnetlab.training.datasets import DataSet
+from regnetlab.training.devices import is_gpu
 from regnetlab.training.packs.images import PackedImages
 from regnetlab.training.sources.parts import Split
 
@@ -44,19 +53,23 @@ class Images:
             pixels = self.pixels[which].to(torch.float32)
         return self._normalised(pixels)
 
-    def random_parts(self, which: torch.Tensor, drawn: Floats) -> torch.Tensor:
-        """Likewise a random part of each image, in the input's size (``crops.random_parts``)."""
-        device, places = self.labels.device, _places(which, len(self))
+    def sizes(self, places: Ints) -> tuple[Ints, Ints]:
+        """Heights and widths of the images at these places."""
         if isinstance(self.pixels, PackedImages):
-            boxes = random_parts(*self.pixels.sizes(places), drawn)
-            return self._normalised(self.pixels.parts(places, boxes, device))
+            return self.pixels.sizes(places)
+        height, width = (np.full(len(places), side) for side in self.pixels.shape[2:])
+        return height, width
+
+    def parts(self, which: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+        """The parts ``boxes`` of these images (``crops.resized``), brought to the input's size, likewise."""
+        device = self.labels.device
+        if isinstance(self.pixels, PackedImages):
+            return self._normalised(self.pixels.parts(_places(which, len(self)), boxes, device))
         channels, height, width = self.pixels.shape[1:]
-        tall, broad = (np.full(len(places), side) for side in (height, width))
-        there = torch.from_numpy(random_parts(tall, broad, drawn)).to(device)
-        flat = self.pixels[which.to(device)].permute(0, 2, 3, 1).reshape(-1, channels)
-        offsets = torch.arange(len(places), device=device) * height * width
+        flat = self.pixels[which].permute(0, 2, 3, 1).reshape(-1, channels)
+        offsets = torch.arange(len(which), device=device) * height * width
         ragged = Ragged(flat, offsets, torch.full_like(offsets, width))
-        return self._normalised(resized(ragged, there, height, width))
+        return self._normalised(resized(ragged, boxes, height, width))
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
         return ((pixels - self.mean) * self.scale).contiguous(memory_format=torch.channels_last)
@@ -143,63 +156,108 @@ def settled_images(data: DataSet, budget: Budget) -> tuple[Budget, str]:
     return replace(budget, images=min(usual, there)), note
 
 
-def training_batches(
-    images: Images,
-    budget: Budget,
-    recipe: Recipe,
-    generator: torch.Generator,
-    seed: int,
-    epoch: int,
-    first: int = 0,
-    state: torch.Tensor | None = None,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """One epoch of (batch, labels) in an order drawn from the (CPU) generator; parts of images are drawn from
-    the seed, the epoch and the image's place alone.
+class Batches:
+    """The batches of a training, epoch after epoch.
 
-    An epoch that was interrupted goes on at the step ``first``, where the generator had this ``state``.
+    What chance decides of an epoch is drawn on the CPU before it begins: its order, flips and shifts by one
+    generator, parts, colours and holes of an image from the seed, the epoch and the image's place alone. So
+    an epoch can begin at any step, and a GPU that has the images needs nothing from the CPU within one.
     """
-    size = budget.images_per_step
-    order = torch.randperm(budget.images, generator=generator)
-    if state is not None:
-        generator.set_state(state)
-    there = order.to(images.labels.device)
-    for step in range(first, budget.steps_per_epoch):
-        here = slice(step * size, (step + 1) * size)
-        labels = images.labels[there[here]]
-        if recipe.augment in RESIZED:
-            drawn = draws(seed, epoch, order[here].numpy())
-            batch = images.random_parts(order[here], drawn)
-            if recipe.augment == "resized-crop-flip":
-                batch = _mirrored(batch, flipped(drawn).to(batch.device))
+
+    def __init__(self, images: Images, budget: Budget, recipe: Recipe, seed: int) -> None:
+        self._images, self._budget, self._recipe, self._seed = images, budget, recipe, seed
+        self._generator = torch.Generator().manual_seed(seed)
+        self._device = images.labels.device
+        self._epoch = 0
+        self._drawn: dict[str, torch.Tensor] = {}
+        self.on_gpu = is_gpu(self._device) and not isinstance(images.pixels, PackedImages)
+        """Whether nothing comes from the CPU between two steps of an epoch."""
+
+    def begin(self, epoch: int) -> None:
+        """Draw this epoch, which counts from 1, and those before it that have not been."""
+        while self._epoch < epoch:
+            self._epoch += 1
+            drawn = self._draw()
+        if self.on_gpu:  # into the tensors of the last epoch: a recorded step reads those
+            drawn |= self._of_images(drawn["order"])
+            there = {name: each.to(self._device) for name, each in drawn.items()}
+            self._drawn = self._drawn or there
+            for name, each in there.items():
+                self._drawn[name].copy_(each)
         else:
-            where = order if isinstance(images.pixels, PackedImages) else there
-            batch = augmented(images.normalised(where[here]), recipe.augment, generator)
+            self._drawn = drawn
+
+    def take(self, here: slice | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The images at these places of the epoch, normalised and augmented, and their labels."""
+        images, drawn = self._images, {name: each[here] for name, each in self._drawn.items()}
+        order = drawn.pop("order")
+        if not self.on_gpu:
+            drawn |= self._of_images(order)
+            drawn = {name: each.to(self._device) for name, each in drawn.items()}
+        batch = images.parts(order, drawn["part"]) if "part" in drawn else images.normalised(order)
+        if "flip" in drawn:
+            batch = torch.where(drawn["flip"][:, None, None, None], batch.flip(3), batch)
+        if "down" in drawn:
+            batch = shifted(batch, drawn["down"], drawn["right"])
+        if "colour" in drawn:
+            batch = batch + 255 * images.scale * drawn["colour"].to(batch.dtype)[:, :, None, None]
+        if "hole" in drawn:
+            batch = torch.where(inside(drawn["hole"], *batch.shape[2:])[:, None], 0, batch)
+        labels = images.labels[order.to(self._device)]
+        return batch.contiguous(memory_format=torch.channels_last), labels
+
+    def _draw(self) -> dict[str, torch.Tensor]:
+        """Order, flips and shifts, by the image's place in the epoch."""
+        budget, size = self._budget, self._budget.images_per_step
+        order = torch.randperm(budget.images, generator=self._generator)
+        height, width = self._images.pixels.shape[2:]
+        steps = [
+            flips_and_shifts(self._recipe.augment, len(order[at : at + size]), height, width, self._generator)
+            for at in range(0, budget.steps_per_epoch * size, size)
+        ]
+        return {"order": order} | {name: torch.cat([each[name] for each in steps]) for name in steps[0]}
+
+    def _of_images(self, order: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the recipe has drawn for each of these images in this epoch."""
+        recipe, seed, epoch, places = self._recipe, self._seed, self._epoch, order.numpy()
+        drawn = {}
+        if recipe.augment in RESIZED:
+            uniform = draws(seed, epoch, places)
+            drawn["part"] = torch.from_numpy(random_parts(*self._images.sizes(places), uniform))
+            if recipe.augment == "resized-crop-flip":
+                drawn["flip"] = flipped(uniform)
         if recipe.lighting:
-            shifts = torch.from_numpy(shifts_of_colour(seed, epoch, order[here].numpy(), recipe.lighting))
-            batch = batch + 255 * images.scale * shifts.to(batch.device, batch.dtype)[:, :, None, None]
-        yield batch, labels
+            drawn["colour"] = torch.from_numpy(shifts_of_colour(seed, epoch, places, recipe.lighting))
+        if recipe.erasing:
+            height, width = self._images.pixels.shape[2:]
+            drawn["hole"] = torch.from_numpy(holes(seed, epoch, places, recipe.erasing, height, width))
+        return drawn
 
 
-def augmented(batch: torch.Tensor, augment: str, generator: torch.Generator) -> torch.Tensor:
-    """The batch with each image flipped and shifted at random, as ``augment`` says."""
-    if augment == "none":
-        return batch
-    n, _, height, width = batch.shape
+def flips_and_shifts(
+    augment: str, n: int, height: int, width: int, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """Which of n images are mirrored, and by how many pixels each is shifted (from 0 on)."""
+    drawn = {}
     if augment in ("flip", "crop-flip"):
-        batch = _mirrored(batch, (torch.rand(n, generator=generator) < 0.5).to(batch.device))
+        drawn["flip"] = torch.rand(n, generator=generator) < 0.5
     if augment in ("crop", "crop-flip"):
-        up, left = max(1, height // 8), max(1, width // 8)  # an eighth of each side
-        rows, columns = (
-            torch.randint(0, 2 * reach + 1, (n, 1), generator=generator).to(batch.device)
-            + torch.arange(size, device=batch.device)
-            for size, reach in ((height, up), (width, left))
-        )
-        padded = torch.nn.functional.pad(batch, (left, left, up, up))
-        index = torch.arange(n, device=batch.device)[:, None, None]
-        moved = padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
-        batch = moved.permute(0, 3, 1, 2)
-    return batch.contiguous(memory_format=torch.channels_last)
+        for name, reach in (("down", _reach(height)), ("right", _reach(width))):
+            drawn[name] = torch.randint(0, 2 * reach + 1, (n, 1), generator=generator)
+    return drawn
 
 
-def _mirrored(batch: torch.Tensor, which: torch.Tensor) -> torch.Tensor:
-    return torch.where(which[:, None, None, None], batch.flip(3), batch)
+def shifted(batch: torch.Tensor, down: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """The part of each image, padded by an eighth of each side, that begins ``down`` and ``right`` (n, 1)."""
+    height, width = batch.shape[2:]
+    up, left = _reach(height), _reach(width)
+    rows, columns = (
+        start + torch.arange(size, device=batch.device) for start, size in ((down, height), (right, width))
+    )
+    padded = torch.nn.functional.pad(batch, (left, left, up, up))
+    index = torch.arange(len(batch), device=batch.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _reach(side: int) -> int:
+    return max(1, side // 8)

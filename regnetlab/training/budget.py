@@ -36,6 +36,7 @@ _LATER = MappingProxyType(
         "lr_batch": 0,
         "lighting": 0.0,
         "ema": 0.0,
+        "erasing": 0.0,
     }
 )
 
@@ -109,6 +110,12 @@ class Budget:
     def steps(self) -> int:
         return self.epochs * self.steps_per_epoch
 
+    def places(self, step: int) -> range:
+        """Of the images of this step, which counts from 0 on, in the order of its epoch."""
+        at = step % self.steps_per_epoch
+        first = at * self.images_per_step
+        return range(first, first + (self.images_per_step if at < self.complete_steps else self.incomplete))
+
     def long_enough(self, flops: float) -> "Budget":
         """The same with a time limit that networks of these flops don't reach on a core a fifth as fast as
         one that was measured (``_SECONDS_A_FLOP``)."""
@@ -145,7 +152,8 @@ class Recipe:
     ``lr_batch`` images, and grows with the batch (Goyal et al. 2017, section 2.1); with 0 it is what it is.
     ``lighting`` is the deviation of random shifts along the principal components of ImageNet's colours
     (Krizhevsky et al. 2012, section 4.1). ``ema`` is what an exponential moving average of all parameters
-    keeps at each step, less at first; the average is judged and kept. 0 is none.
+    keeps at each step, less at first; the average is judged and kept. ``erasing`` is the share of the images
+    of which a random part becomes the mean (Zhong et al. 2020). 0 is none.
     """
 
     optimizer: Literal["sgd"] = "sgd"
@@ -164,6 +172,7 @@ class Recipe:
     lr_batch: int = 0
     lighting: float = 0.0
     ema: float = 0.0
+    erasing: float = 0.0
 
     def __post_init__(self) -> None:
         bounds: dict[str, tuple[float, float]] = {
@@ -176,6 +185,7 @@ class Recipe:
             "lr_batch": (0, 2**20),
             "lighting": (0, 10),
             "ema": (0, 0.999999),
+            "erasing": (0, 1),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)

@@ -20,8 +20,7 @@ class Course:
     """What is known of a training so far, however it ends; ``curve`` and ``ran`` as in its score.
 
     ``since`` counts the images since the curve's last point; loss and wrong answers are those of the epoch
-    up to there. ``seconds`` were used before an interruption, after which the generators' ``states`` are
-    those of the epoch's beginning and of the step.
+    up to there. ``seconds`` were used before an interruption.
     """
 
     curve: list[CurvePoint] = field(default_factory=list)
@@ -32,7 +31,6 @@ class Course:
     epoch_loss: float = 0.0
     epoch_wrong: int = 0
     seconds: float = 0.0
-    states: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 class Keeper:
@@ -43,22 +41,19 @@ class Keeper:
         self._started = started
         self._sums: dict[str, torch.Tensor] = {}
 
-    def watch(
-        self, optimizer: torch.optim.Optimizer, generator: torch.Generator, *sums: torch.Tensor
-    ) -> None:
+    def watch(self, optimizer: torch.optim.Optimizer, *sums: torch.Tensor) -> None:
         """What else there is to keep, once it is made."""
-        self._optimizer, self._generator = optimizer, generator
+        self._optimizer = optimizer
         self._sums = {f"sum{i}": each for i, each in enumerate(sums)}
 
-    def keep(self, course: Course, at_epoch: torch.Tensor) -> None:
+    def keep(self, course: Course) -> None:
         """Write a checkpoint if one is due."""
         if not self._checkpoint.due():
             return
-        tensors = self._tensors() | {"epoch": at_epoch}
         facts = {name: getattr(course, name) for name in _KEPT}
         seconds = course.seconds + time.monotonic() - self._started
         curve = [astuple(each) for each in course.curve]
-        self._checkpoint.save(tensors, facts | {"seconds": seconds, "curve": curve})
+        self._checkpoint.save(self._tensors(), facts | {"seconds": seconds, "curve": curve})
 
     def restore(self, course: Course) -> None:
         """Go on where the checkpoint was written, if there is one."""
@@ -66,9 +61,8 @@ class Keeper:
         if found is None:
             return
         tensors, facts = found
-        own = self._tensors() | {"epoch": self._generator.get_state()}
         curve = _curve(facts, self._budget)
-        if _forms(own) != _forms(tensors) or curve is None:
+        if _forms(self._tensors()) != _forms(tensors) or curve is None:
             return
         names = self._network.state_dict().keys()
         self._network.load_state_dict({name: tensors[f"network.{name}"] for name in names})
@@ -79,18 +73,16 @@ class Keeper:
         torch.random.set_rng_state(tensors["torch"])
         if "cuda" in tensors:
             torch.cuda.set_rng_state(tensors["cuda"], self._vectors()[0].device)
-        course.states = tensors["epoch"], tensors["step"]
         course.curve += curve
         for name in (*_KEPT, "seconds"):
             setattr(course, name, facts[name])
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        """Everything but the state of the generator when the epoch began."""
         tensors = {f"network.{name}": each for name, each in self._network.state_dict().items()}
         for i, vector in enumerate(self._vectors()):
             momentum = self._optimizer.state[vector].get("momentum_buffer")  # none before the first step
             tensors[f"momentum{i}"] = torch.zeros_like(vector) if momentum is None else momentum
-        tensors |= self._sums | {"step": self._generator.get_state()}
+        tensors |= self._sums
         if (device := self._vectors()[0].device).type == "cuda":
             tensors["cuda"] = torch.cuda.get_rng_state(device)
         return tensors | {"torch": torch.random.get_rng_state()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.training.packs.shards import CENTRE
@@ -16,8 +17,10 @@ from regnetlab.training.packs.shards import CENTRE
 _AREA, _RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
 """Of a random part: its share of the image, and its width over its height (Szegedy et al. 2015, section 6;
 the values are torchvision's)."""
+_ERASED_AREA, _ERASED_RATIO = (0.02, 0.33), (0.3, 3.3)
 _TRIES = 10
 _WORDS = 2 * _TRIES + 4  # random numbers for each image
+_PART, _COLOUR, _HOLE = range(3)  # what random numbers are for
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,36 +83,73 @@ def centres(heights: Ints, widths: Ints, height: int, width: int, side: int) -> 
 def random_parts(heights: Ints, widths: Ints, drawn: Floats) -> Ints:
     """A random part of each image, (n, 4) as for ``resized``, as torchvision's ``RandomResizedCrop`` does it.
 
-    ``drawn`` (n, ``_WORDS``) are uniform numbers: pairs for the area and the ratio of up to ten tries, then
-    for the place. Where no try fits, the middle with the nearest possible ratio.
+    ``drawn`` is (n, ``_WORDS``), see ``_parts``. Where no try fits, the part is the middle with the nearest
+    possible ratio.
     """
-    area = drawn[:, :_TRIES] * (_AREA[1] - _AREA[0]) + _AREA[0]
-    low, high = map(math.log, _RATIO)
-    ratio = np.exp(drawn[:, _TRIES : 2 * _TRIES] * (high - low) + low)
-    wanted = area * (heights * widths)[:, None]
-    broad, tall = np.rint(np.sqrt(wanted * ratio)), np.rint(np.sqrt(wanted / ratio))
-    fits = (broad > 0) & (broad <= widths[:, None]) & (tall > 0) & (tall <= heights[:, None])
+    boxes, fits = _parts(heights, widths, drawn, _AREA, _RATIO)
+    ratios = np.clip(widths / heights, *_RATIO)
+    tall = np.minimum(heights, np.rint(widths / ratios))
+    broad = np.minimum(widths, np.rint(heights * ratios))
+    middle = np.stack([(heights - tall) // 2, (widths - broad) // 2, tall, broad], 1)
+    return np.where(fits[:, None], boxes, middle).astype(np.int64)
+
+
+def _parts(
+    heights: Ints,
+    widths: Ints,
+    drawn: Floats,
+    area: tuple[float, float],
+    ratio: tuple[float, float],
+    room: int = 0,
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Parts whose share of the image and whose width over height lie between these, and whether one fits.
+
+    ``drawn`` (n, ``_WORDS``) are uniform numbers: pairs for the area and the ratio of up to ten tries, then
+    for the place. A part leaves so much ``room`` in either direction.
+    """
+    share = drawn[:, :_TRIES] * (area[1] - area[0]) + area[0]
+    low, high = map(math.log, ratio)
+    form = np.exp(drawn[:, _TRIES : 2 * _TRIES] * (high - low) + low)
+    wanted = share * (heights * widths)[:, None]
+    broad, tall = np.rint(np.sqrt(wanted * form)), np.rint(np.sqrt(wanted / form))
+    fits = (broad > 0) & (broad <= widths[:, None] - room) & (tall > 0) & (tall <= heights[:, None] - room)
     first, rows = fits.argmax(1), np.arange(len(heights))
     tall, broad = tall[rows, first], broad[rows, first]
-    ratios = np.clip(widths / heights, *_RATIO)
-    any_fits = fits.any(1)
-    tall = np.where(any_fits, tall, np.minimum(heights, np.rint(widths / ratios)))
-    broad = np.where(any_fits, broad, np.minimum(widths, np.rint(heights * ratios)))
-    free_y, free_x = heights - tall, widths - broad
-    top = np.where(any_fits, np.floor(drawn[:, 2 * _TRIES] * (free_y + 1)), free_y // 2)
-    left = np.where(any_fits, np.floor(drawn[:, 2 * _TRIES + 1] * (free_x + 1)), free_x // 2)
-    return np.stack([top, left, tall, broad], 1).astype(np.int64)
+    top = np.floor(drawn[:, 2 * _TRIES] * (heights - tall + 1))
+    left = np.floor(drawn[:, 2 * _TRIES + 1] * (widths - broad + 1))
+    return np.stack([top, left, tall, broad], 1), fits.any(1)
 
 
-def draws(seed: int, epoch: int, images: Ints) -> Floats:
-    """Uniform numbers (n, ``_WORDS``) of these images in this epoch.
+def holes(seed: int, epoch: int, images: Ints, share: float, height: int, width: int) -> Ints:
+    """The part of each image that is erased in this epoch, (n, 4) as for ``resized``; empty for others than
+    about this ``share`` of the images (Zhong et al. 2020, "Random erasing data augmentation", algorithm 1;
+    areas and ratios are those of torchvision's ``RandomErasing``)."""
+    drawn = draws(seed, epoch, images, purpose=_HOLE)
+    sides = np.full(len(images), height), np.full(len(images), width)
+    boxes, fits = _parts(*sides, drawn, _ERASED_AREA, _ERASED_RATIO, room=1)
+    return np.where(((drawn[:, -1] < share) & fits)[:, None], boxes, 0).astype(np.int64)
+
+
+def inside(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Which pixels lie in each image's part: (n, height, width)."""
+    top, left, tall, broad = (boxes[:, i, None] for i in range(4))
+
+    def between(start: torch.Tensor, length: torch.Tensor, size: int) -> torch.Tensor:
+        at = torch.arange(size, device=boxes.device)
+        return (at >= start) & (at < start + length)
+
+    return between(top, tall, height)[:, :, None] & between(left, broad, width)[:, None, :]
+
+
+def draws(seed: int, epoch: int, images: Ints, purpose: int = _PART) -> Floats:
+    """Uniform numbers (n, ``_WORDS``) of these images in this epoch, others for each purpose.
 
     They depend on nothing else (a counter-based generator: Salmon et al. 2011, "Parallel random numbers: as
     easy as 1, 2, 3"), so a training that goes on, or has another order, draws the same ones.
     """
     found = np.empty((len(images), _WORDS))
     for row, image in enumerate(images):
-        found[row] = _generator(seed, epoch, int(image), 0).random(_WORDS)
+        found[row] = _generator(seed, epoch, int(image), purpose).random(_WORDS)
     return found
 
 
@@ -134,6 +174,6 @@ def shifts_of_colour(seed: int, epoch: int, images: Ints, deviation: float) -> F
     """What is added to the pixels of these images in this epoch, from 0 to 1 by channel: (n, 3)."""
     drawn = np.empty((len(images), 3))
     for row, image in enumerate(images):
-        drawn[row] = _generator(seed, epoch, int(image), 1).standard_normal(3)
+        drawn[row] = _generator(seed, epoch, int(image), _COLOUR).standard_normal(3)
     shifts: Floats = (deviation * drawn * _SPREAD) @ _AXES.T
     return shifts

@@ -26,6 +26,11 @@ def find_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def is_gpu(device: torch.device) -> bool:
+    """Whether steps are recorded, and numbers that change between them lie on the device."""
+    return device.type == "cuda"
+
+
 _CONTEXT_BYTES = 600_000_000
 _MOST_PER_GPU = 8
 
@@ -77,10 +82,14 @@ def answers(device: torch.device) -> bool:
     return True
 
 
+HALF = torch.bfloat16
+"""What a GPU multiplies and adds up in float32."""
+
+
 def precision(device: torch.device) -> AbstractContextManager[object]:
     """bfloat16 arithmetic on a GPU; float32 on a CPU, where bfloat16 was measured slower."""
     if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16, cache_enabled=False)
+        return torch.autocast("cuda", dtype=HALF, cache_enabled=False)
     return nullcontext()
 
 

@@ -1,4 +1,4 @@
-"""CUDA graphs: a step of a small network is hundreds of launches; recorded once, it is one.
+"""CUDA graphs: a step of a small network is hundreds of launches; recorded once, it is one (``step``).
 
 On an H100 a training near 1 MF is about three times faster by it, with the same error (docs/benchmarks.md).
 """
@@ -9,9 +9,6 @@ from functools import cache
 
 import torch
 
-Gradients = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""From a batch and its labels to the loss and how many were wrong; leaves gradients in the parameters."""
-
 GRAPH, EAGER = "graph", "eager"
 """How a GPU computed a training's steps: from a recorded graph, or one launch after the other."""
 
@@ -19,61 +16,54 @@ _FIRST = 3  # calls before recording, in which libraries choose algorithms and r
 
 
 class Graphed:
-    """The same function; from the fourth call on replayed from a CUDA graph.
+    """The same function, of tensors of the same shapes at each call; from the fourth one on a graph.
 
-    A graph has one shape: a batch of another one than the first (an incomplete one) is computed without it.
-    Where recording is not possible (an operation that waits for the CPU), it goes on as it was. A graph that
-    recorded nothing is an error: its gradients would stay those of the last step before it.
+    Whatever the function changes are tensors on the device. Where recording is not possible (an operation
+    that waits for the CPU), it goes on as it was. A graph that recorded nothing is an error: the network
+    would stay that of the last step before it.
     """
 
-    def __init__(self, gradients: Gradients, device: torch.device) -> None:
-        self._gradients, self._device = gradients, device
+    def __init__(self, function: Callable[..., None], device: torch.device) -> None:
+        self._function, self._device = function, device
         self._calls = 0
-        self._shape: torch.Size | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._inputs: tuple[torch.Tensor, torch.Tensor]
-        self._outputs: tuple[torch.Tensor, torch.Tensor]
+        self._inputs: tuple[torch.Tensor, ...]
 
     @property
     def recorded(self) -> bool:
         return self._graph is not None
 
-    def __call__(self, batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        self._shape = self._shape or batch.shape
-        if batch.shape != self._shape:
-            return self._gradients(batch, labels)
+    def __call__(self, *given: torch.Tensor) -> None:
         self._calls += 1
         if self._calls <= _FIRST:
-            return self._on_a_stream_of_its_own(batch, labels)
+            self._on_a_stream_of_its_own(*given)
+            return
         if self._calls == _FIRST + 1:
-            self._record(batch, labels)
+            self._record(*given)
         if self._graph is None:
-            return self._gradients(batch, labels)
-        for kept, new in zip(self._inputs, (batch, labels), strict=True):
+            self._function(*given)
+            return
+        for kept, new in zip(self._inputs, given, strict=True):
             kept.copy_(new)
         self._graph.replay()
-        return self._outputs
 
-    def _on_a_stream_of_its_own(
-        self, batch: torch.Tensor, labels: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _on_a_stream_of_its_own(self, *given: torch.Tensor) -> None:
         """Recording needs everything warm on another stream than the default one."""
         stream = _side_stream(self._device)
         stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(stream):
-            outputs = self._gradients(batch, labels)
+            self._function(*given)
         torch.cuda.current_stream(self._device).wait_stream(stream)
-        return outputs
 
-    def _record(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
-        self._inputs = batch.clone(), labels.clone()
+    def _record(self, *given: torch.Tensor) -> None:
+        self._inputs = tuple(each.clone() for each in given)
         graph = torch.cuda.CUDAGraph()
         before = torch.cuda.current_stream(self._device)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             try:
                 with torch.cuda.graph(graph, stream=_side_stream(self._device)):
-                    self._outputs = self._gradients(*self._inputs)
+                    self._function(*self._inputs)
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError:

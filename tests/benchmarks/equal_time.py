@@ -20,12 +20,12 @@ from torch.nn.functional import cross_entropy
 
 from regnetlab.models.registry import find_model
 from regnetlab.study.plan_file import find_study, load_plan
-from regnetlab.training.batches import DeviceData, augmented, on_device
+from regnetlab.training.batches import Batches, DeviceData, on_device
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.datasets import load_data
 from regnetlab.training.networks.judged import share_interval
 from regnetlab.training.predicting import load_network
-from regnetlab.training.trainer import learning_rate
+from regnetlab.training.step import learning_rate
 
 _BATCH = 64
 
@@ -34,22 +34,21 @@ def trained(
     model: torch.nn.Module, data: DeviceData, epochs: int, augment: str, planned: int | None = None
 ) -> float:
     """Train for so many epochs of the ``planned`` ones; the seconds that it took."""
-    recipe = Recipe()
-    generator = torch.Generator().manual_seed(0)
+    recipe = Recipe(augment=augment)
     optimizer = torch.optim.SGD(
         model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
     )
     budget = Budget(images=len(data.train), epochs=planned or epochs, batch_size=_BATCH)
+    batches = Batches(data.train, budget, recipe, seed=0)
     step, began = 0, time.perf_counter()
-    for _ in range(epochs):
+    for epoch in range(epochs):
         model.train()
-        order = torch.randperm(len(data.train), generator=generator)
-        for at in range(0, len(order) - _BATCH + 1, _BATCH):
-            which = order[at : at + _BATCH]
-            images = augmented(data.train.normalised(which), augment, generator)
+        batches.begin(epoch + 1)
+        for at in range(0, budget.steps_per_epoch * _BATCH, _BATCH):
+            images, labels = batches.take(slice(at, at + _BATCH))
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, budget.steps, recipe)
-            loss = cross_entropy(model(images), data.train.labels[which])
+            loss = cross_entropy(model(images), labels)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from regnetlab.training.batches import DeviceData, Images
 from regnetlab.training.budget import Budget, Recipe
-from regnetlab.training.trainer import learning_rate
+from regnetlab.training.step import learning_rate
 
 
 def plain_sets(data: DeviceData, budget: Budget) -> tuple[TensorDataset, TensorDataset]:

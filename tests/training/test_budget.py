@@ -4,7 +4,7 @@ import pytest
 
 from regnetlab.errors import InputError
 from regnetlab.training.budget import Budget, Recipe
-from regnetlab.training.trainer import learning_rate
+from regnetlab.training.step import learning_rate
 
 
 def test_a_constant_rate_is_the_same_from_the_first_step_to_the_last() -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from torchvision.transforms import RandomResizedCrop
+from torchvision.transforms import RandomErasing, RandomResizedCrop
 from torchvision.transforms.functional import resized_crop
 
 from regnetlab.spaces.arrays import Floats, Ints
-from regnetlab.training.crops import Ragged, centres, draws, random_parts, resized
+from regnetlab.training.crops import Ragged, centres, draws, holes, inside, random_parts, resized
 
 _SIZES = ((40, 60), (97, 33), (32, 32), (8, 300))
 
@@ -39,6 +39,27 @@ def test_parts_are_torchvisions_to_rounding(channels: int) -> None:
         for got, image, box in zip(found, images, boxes.tolist(), strict=True):
             expected = resized_crop(image.float(), *box, [height, width], antialias=False)
             torch.testing.assert_close(got, expected, rtol=0, atol=2e-3)
+
+
+def test_holes_are_spread_as_torchvisions_are() -> None:
+    """Share of the images, and the mean area of a hole, within four standard errors; alike each time."""
+    n, height, width = 4_000, 32, 48
+    theirs = np.array(
+        [
+            int((erased := RandomErasing(1.0)(torch.ones(1, height, width))).numel() - erased.sum())
+            for _ in range(n)
+        ]
+    )
+    boxes = holes(3, 1, np.arange(n), 0.25, height, width)
+    masks = inside(torch.from_numpy(boxes), height, width)
+    ours = masks.sum((1, 2)).numpy()
+    assert np.array_equal(ours, boxes[:, 2] * boxes[:, 3])
+    here = ours[ours > 0]
+    assert len(here) / n == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / n) ** 0.5)
+    error = (theirs.var() / n + here.var() / len(here)) ** 0.5
+    assert here.mean() == pytest.approx(theirs.mean(), abs=4 * error)
+    assert np.array_equal(boxes[7:9], holes(3, 1, np.arange(7, 9), 0.25, height, width))
+    assert not np.array_equal(boxes, holes(3, 2, np.arange(n), 0.25, height, width))
 
 
 def test_a_part_of_the_inputs_size_is_the_pixels_themselves() -> None:

@@ -15,12 +15,15 @@ from regnetlab.models.flat import flatten
 from regnetlab.models.native.build import libraries
 from regnetlab.spaces.law import parse_config
 from regnetlab.spaces.template import SMALL
-from regnetlab.training.batches import DeviceData, augmented, on_device, training_batches
+from regnetlab.training.batches import Batches, DeviceData, flips_and_shifts, on_device, shifted
 from regnetlab.training.budget import COMPLETE, Budget, Recipe
 from regnetlab.training.crops import shifts_of_colour
 from regnetlab.training.datasets import load_data
 from regnetlab.training.devices import find_device, set_up
-from regnetlab.training.trainer import learning_rate, make_optimizer, prepared, train
+from regnetlab.training.judging import recompute_norms
+from regnetlab.training.prepared import prepared
+from regnetlab.training.step import learning_rate, make_optimizer
+from regnetlab.training.trainer import train
 from regnetlab.training.watching import Watching
 
 NETWORK = parse_config("anynet:d=1,1,1,1;w=8,16,16,32;g=8;b=1")
@@ -196,8 +199,9 @@ def test_colours_shift_along_imagenets_components() -> None:
 
 
 def test_an_epoch_shows_each_image_once(data: DeviceData) -> None:
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.cat([y for _, y in training_batches(data.train, BUDGET, Recipe(), generator, 0, 1)])
+    batches = Batches(data.train, BUDGET, Recipe(), seed=0)
+    batches.begin(1)
+    labels = torch.cat([batches.take(slice(at, at + 32))[1] for at in range(0, 640, 32)])
     assert torch.equal(labels.bincount(), data.train.labels[:640].bincount())
 
 
@@ -208,9 +212,16 @@ def test_images_are_normalised(data: DeviceData) -> None:
     assert pixels.is_contiguous(memory_format=torch.channels_last)
 
 
+def augmented(batch: torch.Tensor, augment: str, seed: int) -> torch.Tensor:
+    drawn = flips_and_shifts(augment, len(batch), *batch.shape[2:], torch.Generator().manual_seed(seed))
+    if "flip" in drawn:
+        batch = torch.where(drawn["flip"][:, None, None, None], batch.flip(3), batch)
+    return shifted(batch, drawn["down"], drawn["right"]) if "down" in drawn else batch
+
+
 def test_a_flip_mirrors_some_images_and_changes_nothing_else() -> None:
     batch = torch.arange(64.0).reshape(16, 1, 2, 2)
-    out = augmented(batch, "flip", torch.Generator().manual_seed(0))
+    out = augmented(batch, "flip", 0)
     mirrored = [bool(torch.equal(a, b.flip(2))) for a, b in zip(out, batch, strict=True)]
     kept = [bool(torch.equal(a, b)) for a, b in zip(out, batch, strict=True)]
     assert all(a != b for a, b in zip(mirrored, kept, strict=True))
@@ -220,7 +231,7 @@ def test_a_flip_mirrors_some_images_and_changes_nothing_else() -> None:
 def test_a_crop_shifts_the_image_and_pads_with_zero() -> None:
     batch = torch.zeros(200, 1, 8, 8)
     batch[:, 0, 4, 4] = 1
-    out = augmented(batch, "crop-flip", torch.Generator().manual_seed(0))
+    out = augmented(batch, "crop-flip", 0)
     assert torch.equal(out.sum((1, 2, 3)), torch.ones(200))
     rows = {int(each.nonzero()[0, 1]) for each in out}
     assert rows == {3, 4, 5}
@@ -230,7 +241,7 @@ def test_a_crop_without_a_flip_shifts_in_every_direction_and_mirrors_nothing() -
     batch = torch.zeros(200, 1, 8, 8)
     batch[:, 0, 4, 3] = 1
     batch[:, 0, 4, 4] = 2  # always to the right of the 1
-    out = augmented(batch, "crop", torch.Generator().manual_seed(0))
+    out = augmented(batch, "crop", 0)
     ones, twos = ((out == value).nonzero()[:, 2:] for value in (1, 2))
     assert torch.equal(twos - ones, torch.tensor([0, 1]).expand(200, 2))
     assert {tuple(place) for place in ones.tolist()} == {(y, x) for y in (3, 4, 5) for x in (2, 3, 4)}
@@ -239,7 +250,7 @@ def test_a_crop_without_a_flip_shifts_in_every_direction_and_mirrors_nothing() -
 @pytest.mark.parametrize(("augment", "total"), [("none", 5120.0), ("flip", 5080.0), ("crop-flip", 3692.0)])
 def test_what_is_drawn_for_an_augmentation_stays_the_same(augment: str, total: float) -> None:
     batch = torch.arange(64.0).reshape(4, 1, 4, 4)
-    out = augmented(batch, augment, torch.Generator().manual_seed(7))
+    out = augmented(batch, augment, 7)
     assert (out * torch.arange(1.0, 5.0)).sum().item() == total
 
 
@@ -247,15 +258,13 @@ def test_what_is_drawn_for_an_augmentation_stays_the_same(augment: str, total: f
 def test_a_crop_shifts_by_an_eighth_of_each_side(height: int, width: int) -> None:
     batch = torch.zeros(2_000, 1, height, width)
     batch[:, 0, height // 2, width // 2 - 1 : width // 2 + 1] = 1  # a flip leaves it where it is
-    out = augmented(batch, "crop-flip", torch.Generator().manual_seed(0))
+    out = augmented(batch, "crop-flip", 0)
     places = torch.stack([each[0].nonzero()[0] for each in out if each.sum() == 2])
     spread = places.amax(0) - places.amin(0)
     assert spread.tolist() == [2 * max(1, side // 8) for side in (height, width)]
 
 
 def test_precise_norms_equal_the_statistics_of_the_training_images(data: DeviceData) -> None:
-    from regnetlab.training.trainer import recompute_norms
-
     model = nn.Sequential(nn.BatchNorm2d(1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 10))
     budget = Budget(images=640, batch_size=640)
     recompute_norms(model, data.train, budget, Recipe())

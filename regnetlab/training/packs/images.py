@@ -60,12 +60,13 @@ class PackedImages:
     def centres(self, places: Ints, device: torch.device) -> torch.Tensor:
         """The part of these images that is judged, float32 (n, channels, height, width) from 0 to 255."""
         height, width = self.shape[2:]
-        return self.parts(places, centres(*self.sizes(places), height, width, self.side), device)
+        boxes = torch.from_numpy(centres(*self.sizes(places), height, width, self.side))
+        return self.parts(places, boxes.to(device), device)
 
-    def parts(self, places: Ints, boxes: Ints, device: torch.device) -> torch.Tensor:
+    def parts(self, places: Ints, boxes: torch.Tensor, device: torch.device) -> torch.Tensor:
         """These parts (``crops.resized``) of these images, brought to the input's size on the device."""
         height, width = self.shape[2:]
-        return resized(self._ragged(places, device), torch.from_numpy(boxes).to(device), height, width)
+        return resized(self._ragged(places, device), boxes, height, width)
 
     def joined(self, other: "PackedImages") -> "PackedImages":
         """These images and then those of the same pack."""
