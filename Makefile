@@ -1,5 +1,7 @@
 # Needs Python 3.11 or newer, pip, git and make; everything else is installed into .venv.
 #   make run    the quick study on Fashion-MNIST, from sampling to the report
+#   make test-gpu, bench-gpu   what needs a GPU; without .venv by $(PYTHON), which needs no more than torch, torchvision,
+#               pandas, SciPy, safetensors, typer and pytest
 #   make bench  networks an hour against a plain loop; ARGS="--seed 7" for other networks
 #   make test   lint, types, import contracts and all tests
 #   make docs   the pages of docs/ and the Python reference as a site, in site/
@@ -7,7 +9,7 @@
 #   make test-cluster, test-faults, fuzz, audit   the long ones: real clusters, injected faults, odd input
 #   make coverage, mutants   how well the tests hold: lines they never run, changes they don't notice (hours)
 .PHONY: run test lint bench bench-data bench-sampling bench-scale lock clean data browser test-cluster test-faults fuzz audit \
-        coverage mutants docs dist
+        coverage mutants docs dist test-gpu bench-gpu
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -57,6 +59,15 @@ coverage: $(STAMP) browser
 
 bench: $(STAMP) data
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/speed.py $(ARGS)
+
+# Neither installs anything: a GPU machine has its own torch.
+GPU_PYTHON = $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+test-gpu:
+	$(GPU_PYTHON) -m pytest -c /dev/null --rootdir=. -p no:cacheprovider --import-mode=importlib -o pythonpath=. -q \
+	  tests/execution/test_gpu.py tests/training/test_step.py tests/training/test_trainer.py
+
+bench-gpu:
+	PYTHONPATH=. $(GPU_PYTHON) tests/benchmarks/gpu.py $(ARGS)
 
 # Surveying, decoding and caching a folder of photos; ARGS="--images 20000" for fewer.
 bench-data: $(STAMP)

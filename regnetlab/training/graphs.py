@@ -12,7 +12,7 @@ import torch
 GRAPH, EAGER = "graph", "eager"
 """How a GPU computed a training's steps: from a recorded graph, or one launch after the other."""
 
-_FIRST = 3  # calls before recording, in which libraries choose algorithms and reserve memory
+FIRST = 3  # calls before recording, in which libraries choose algorithms and reserve memory
 
 
 class Graphed:
@@ -35,10 +35,10 @@ class Graphed:
 
     def __call__(self, *given: torch.Tensor) -> None:
         self._calls += 1
-        if self._calls <= _FIRST:
+        if self._calls <= FIRST:
             self._on_a_stream_of_its_own(*given)
             return
-        if self._calls == _FIRST + 1:
+        if self._calls == FIRST + 1:
             self._record(*given)
         if self._graph is None:
             self._function(*given)

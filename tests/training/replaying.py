@@ -19,6 +19,8 @@ from regnetlab.training import batches, graphs, judging, prepared, step
 
 _WAITING = ("aten::_local_scalar_dense", "aten::nonzero", "aten::lift_fresh")
 """Operations that can't be recorded: they wait for the device, or bring numbers from Python."""
+_WRITTEN = ("running_mean", "running_var")
+"""Arguments that an operation writes into without saying so."""
 
 
 class _Stream:
@@ -33,6 +35,7 @@ class Recording(TorchDispatchMode):
         super().__init__()
         self.operations: list[tuple[Any, Any, Any, Any]] = []
         self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
+        self._drawn = torch.random.get_rng_state()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -40,7 +43,9 @@ class Recording(TorchDispatchMode):
             raise RuntimeError("operation not permitted when stream is capturing")
         if not self._is_view(func):
             for argument, value in zip(func._schema.arguments, args, strict=False):
-                if argument.alias_info is not None and argument.alias_info.is_write:
+                if argument.name in _WRITTEN or (
+                    argument.alias_info is not None and argument.alias_info.is_write
+                ):
                     for each in filter(torch.is_tensor, tree_leaves(value)):
                         storage = each.untyped_storage()
                         self._before.setdefault(storage.data_ptr(), (storage, storage.clone()))
@@ -55,6 +60,7 @@ class Recording(TorchDispatchMode):
         return any(each is not None and not each.is_write for each in aliases)
 
     def undo(self) -> None:
+        torch.random.set_rng_state(self._drawn)
         for storage, before in self._before.values():
             storage.copy_(before)
 

@@ -15,12 +15,13 @@ from torch.nn.functional import cross_entropy
 from regnetlab.models.flat import flatten
 from regnetlab.models.registry import find_model
 from regnetlab.spaces.template import SMALL
-from regnetlab.training import judging
+from regnetlab.training import graphs, judging
 from regnetlab.training import step as steps
 from regnetlab.training.batches import Batches, DeviceData, on_device
 from regnetlab.training.budget import COMPLETE, Budget, Recipe, Score
 from regnetlab.training.checkpoints import Checkpoint
 from regnetlab.training.datasets import load_data
+from regnetlab.training.devices import set_up
 from regnetlab.training.graphs import EAGER, GRAPH
 from regnetlab.training.prepared import heads, prepared
 from regnetlab.training.step import Step, learning_rate, make_optimizer
@@ -36,6 +37,21 @@ RECIPE = Recipe(augment="crop-flip")
 @pytest.fixture(scope="module")
 def data(data_dir: Path) -> DeviceData:
     return on_device(load_data("fashion-mnist", SMALL, data_dir), torch.device("cpu"), final=True)
+
+
+@pytest.fixture(
+    params=[
+        "stand-in",
+        pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")),
+    ]
+)
+def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, data_dir: Path) -> DeviceData:
+    """The images where steps are recorded: on a GPU, and on a CPU that does as if."""
+    device = torch.device("cpu" if request.param == "stand-in" else "cuda")
+    if request.param == "stand-in":
+        as_if_on_a_gpu(monkeypatch)
+    set_up(device)
+    return on_device(load_data("fashion-mnist", SMALL, data_dir), device, final=True)
 
 
 def built(model: str) -> nn.Module:
@@ -118,14 +134,12 @@ def test_steps_are_those_of_the_plain_loop_to_the_last_bit(data: DeviceData) -> 
     ],
 )
 def test_what_is_replayed_is_what_would_be_computed(
-    data: DeviceData, monkeypatch: pytest.MonkeyPatch, model: str, recipe: Recipe
+    gpu: DeviceData, monkeypatch: pytest.MonkeyPatch, model: str, recipe: Recipe
 ) -> None:
-    cuda = as_if_on_a_gpu(monkeypatch)
-    replayed = trained(data, model, recipe)
+    replayed = trained(gpu, model, recipe)
     assert (replayed.ended, replayed.ran) == (COMPLETE, GRAPH)
-    assert cuda.replayed == 2 * 10 - 3  # complete batches, without the first ones
-    cuda.recording = RuntimeError("operation not permitted when stream is capturing")
-    computed = trained(data, model, recipe)
+    monkeypatch.setattr(graphs, "FIRST", 10**9)
+    computed = trained(gpu, model, recipe)
     assert computed.ran == EAGER
     assert replace(computed, ran=GRAPH) == replayed
 
@@ -146,16 +160,15 @@ def test_in_float32_a_replayed_training_is_that_of_a_cpu(
 
 
 def test_a_replayed_training_goes_on_from_its_checkpoint(
-    data: DeviceData, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    gpu: DeviceData, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("regnetlab.training.checkpoints.EVERY", 0.0)
-    as_if_on_a_gpu(monkeypatch)
     recipe = Recipe(augment="crop-flip", ema=0.9)
-    whole = trained(data, recipe=recipe)
+    whole = trained(gpu, recipe=recipe)
     for last in (6, 9):
         standing = Checkpoint(tmp_path / "x", "these")
-        assert trained(data, recipe=recipe, watching=Ending(last), checkpoint=standing).error is None
-    assert trained(data, recipe=recipe, checkpoint=Checkpoint(tmp_path / "x", "these")) == whole
+        assert trained(gpu, recipe=recipe, watching=Ending(last), checkpoint=standing).error is None
+    assert trained(gpu, recipe=recipe, checkpoint=Checkpoint(tmp_path / "x", "these")) == whole
 
 
 def test_weights_are_rounded_as_autocast_rounds_them(
@@ -180,19 +193,19 @@ def test_weights_are_rounded_as_autocast_rounds_them(
     assert torch.equal(found, vectors.grads)
 
 
-def test_logits_are_float32_where_the_rest_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    as_if_on_a_gpu(monkeypatch)
+def test_logits_are_float32_where_the_rest_is_not(gpu: DeviceData) -> None:
+    device = gpu.train.labels.device
     seen: list[torch.dtype] = []
 
     def see(layer: nn.Module, given: object, logits: torch.Tensor) -> None:
         seen.append(logits.dtype)
 
     for model in (ANYNET, "resnet18@0.125x", "nin@small", "googlenet_aux@small", "vgg11@0.125x"):
-        network, _ = prepared(built(model), BUDGET, "torch")
+        network, _ = prepared(built(model).to(device), BUDGET, "torch")
         for each in heads(network):
             each.register_forward_hook(see)
-        with torch.autocast("cpu", torch.bfloat16):
-            network(torch.randn(4, 1, 28, 28))
+        with steps.precision(device):
+            network(torch.randn(4, 1, 28, 28, device=device))
     assert seen == [torch.float32] * 7  # googlenet_aux has three heads
 
 
@@ -223,7 +236,7 @@ def test_a_step_records_fewer_operations_than_autocast_and_a_tensor_at_a_time(
 
 
 def test_counts_of_batches_are_right_after_a_replayed_training(
-    data: DeviceData, monkeypatch: pytest.MonkeyPatch
+    gpu: DeviceData,
 ) -> None:
     class Keeping(Watching):
         network: nn.Module
@@ -231,9 +244,8 @@ def test_counts_of_batches_are_right_after_a_replayed_training(
         def on_begin(self, network: nn.Module) -> None:
             self.network = network
 
-    as_if_on_a_gpu(monkeypatch)
     kept = Keeping()
-    trained(data, recipe=Recipe(precise_bn=0), watching=kept)
+    trained(gpu, recipe=Recipe(precise_bn=0), watching=kept)
     counts = [
         int(each.num_batches_tracked) for each in kept.network.modules() if isinstance(each, nn.BatchNorm2d)
     ]
