@@ -42,6 +42,7 @@ from regnetlab.training.datasets import DataSet, load_data
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.folders.decode import folder_of_pack
 from regnetlab.training.folders.listener import Listener
+from regnetlab.training.graphs import EAGER
 from regnetlab.trials.csv_tables import put_aside
 from regnetlab.trials.job import Job, Trial
 from regnetlab.trials.lease import Lock, leased, locked
@@ -158,6 +159,7 @@ class Session:
         self._executor: TrainingExecutor | None = None
         self._told = False
         self._devices: set[str] = set()
+        self._ran: set[str] = set()
 
     def train(self, jobs: Sequence[Job], known: Iterable[Job] = ()) -> None:
         """Train what the store lacks of these jobs, each identity once; the store has their trials then.
@@ -177,6 +179,8 @@ class Session:
         for budget in budgets:
             check_budget(self.data, budget)
         self._check_kept(jobs)
+        for job in jobs:
+            self._note_what_ran(job, scores.get(job.identity), silently=True)
         self._tell_once(max(budgets, key=lambda budget: budget.steps))
         self._dispatch.train(list(missing.values()), self._proven(scores, jobs, known))
 
@@ -212,6 +216,7 @@ class Session:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
                 path.parent.rmdir()  # of the last one
+        self._note_what_ran(job, report.score)
         self.observer.on_finish(trial, replay_of_failed(self._prepared.setting, job, report.score))
 
     def _watch(self, running: int) -> None:
@@ -226,6 +231,24 @@ class Session:
             for text in _check_changes(*facts):
                 self.observer.on_note(text)
             self._devices.add(device)
+
+    def _note_what_ran(self, job: Job, score: Score | None, silently: bool = False) -> None:
+        """Say so, once, where a network that was drawn ran in another way than those before it."""
+        if score is None or score.ran is None or score.ended != COMPLETE or job.config is None:
+            return
+        if score.ran not in self._ran and not silently:
+            if score.ran == EAGER:
+                self.observer.on_note(
+                    f"no GPU graph of {job.model}: its steps are launched one by one, several times slower,"
+                    " to the same result"
+                )
+            elif self._ran:
+                self.observer.on_note(
+                    f"{job.model} ran on {score.ran} kernels and networks before it on"
+                    f" {', '.join(self._ran)}: their errors differ as two seeds' do; --kernels torch trains"
+                    " all alike"
+                )
+        self._ran.add(score.ran)
 
     def _check_kept(self, jobs: Sequence[Job]) -> None:
         """That trials kept from before, which count beside the new ones, were computed by the same."""

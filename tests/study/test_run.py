@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from regnetlab.analysis.compare import compare
+from regnetlab.models.native import engine
+from regnetlab.models.native.build import libraries
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.study.results import study_trials
@@ -41,6 +44,21 @@ def test_a_run_trains_everything_once_and_a_second_run_nothing(make_study: MakeS
     document = status(plan, again, running=0)
     assert (document["planned"], document["complete"], document["failed"]) == (22, 22, 0)
     assert [each["space"] for each in document["spaces"]] == ["AnyNetA", "AnyNetE", "RegNet", "derived"]
+
+
+@pytest.mark.skipif(not libraries(), reason="no compiler")
+def test_kernels_that_differ_between_networks_are_said_once(
+    make_study: MakeStudy, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = load_plan(make_study())
+    alike, mixed = Heard(), Heard()
+    jobs = ran(plan, data_dir, alike).jobs
+    plan.store.unlink()
+    middle = statistics.median(job.acts for job in jobs)
+    monkeypatch.setattr(engine, "_MOST_BYTES", 16 * 32 * middle)  # half of the networks need more
+    ran(plan, data_dir, mixed)
+    assert not [note for note in alike.notes if "kernels and networks before it" in note]
+    assert len([note for note in mixed.notes if "--kernels torch trains all alike" in note]) == 1
 
 
 def test_trials_are_sorted_and_complete(make_study: MakeStudy, data_dir: Path) -> None:
