@@ -50,13 +50,11 @@ def test_a_run_trains_everything_once_and_a_second_run_nothing(make_study: MakeS
 def test_kernels_that_differ_between_networks_are_said_once(
     make_study: MakeStudy, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = load_plan(make_study())
     alike, mixed = Heard(), Heard()
-    jobs = ran(plan, data_dir, alike).jobs
-    plan.store.unlink()
+    jobs = ran(load_plan(make_study()), data_dir, alike).jobs
     middle = statistics.median(job.acts for job in jobs)
     monkeypatch.setattr(engine, "_MOST_BYTES", 16 * 32 * middle)  # half of the networks need more
-    ran(plan, data_dir, mixed)
+    ran(load_plan(make_study(name="mixed")), data_dir, mixed)
     assert not [note for note in alike.notes if "kernels and networks before it" in note]
     assert len([note for note in mixed.notes if "--kernels torch trains all alike" in note]) == 1
 
