@@ -24,6 +24,7 @@ class Rows(Watching):
         self._judge, self._of, self._stream = judge, epochs, stream
         self._live = sys.stderr.isatty()
         self._began = self._shown = time.monotonic()
+        self._taken = 0  # steps since then
 
     def on_begin(self, network: nn.Module) -> None:
         self.network = network
@@ -35,9 +36,10 @@ class Rows(Watching):
     def on_step(self, epoch: int, step: int, steps: int) -> None:
         now = time.monotonic()
         self.reached = (epoch, step, steps)
+        self._taken += 1
         if self._live and now - self._shown > _EVERY:
             self._shown = now
-            each = (now - self._began) / step
+            each = (now - self._began) / self._taken
             left = each * (steps - step)
             whole = left + each * steps * (self._of - epoch)
             more = f", {_clock(whole)} in all" if self._of > epoch else ""
@@ -47,7 +49,7 @@ class Rows(Watching):
 
     def on_epoch(self, epoch: Epoch) -> None:
         self.epochs.append(epoch)
-        self._began = time.monotonic()
+        self._began, self._taken = time.monotonic(), 0
         losses = f"{epoch.train_loss:.4f}", f"{epoch.loss:.4f}"
         accuracies = f"{epoch.train_accuracy:.2f}%", f"{epoch.accuracy:.2f}%"
         self._print(
@@ -59,7 +61,7 @@ class Rows(Watching):
         epoch, step, steps = self.reached
         where = f"in epoch {epoch}, after {step:,} of its {steps:,} steps"
         if not self.epochs:
-            return f"{where}, and never judged"
+            return f"{where}, and {'never judged' if epoch == 1 else 'not judged since it went on'}"
         last = self.epochs[-1]
         error = f"{100 - last.accuracy:.2f}%"
         return f"{where}; {self._judge} error {error} after epoch {last.epoch}, not judged since"

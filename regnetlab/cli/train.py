@@ -14,7 +14,7 @@ from regnetlab.cli.output import Json, Seed, echo, filled, number, print_guessin
 from regnetlab.cli.sample import Input, OfStudy
 from regnetlab.cli.summary import DataDir, DataName, Device, Kernels, ModelText
 from regnetlab.errors import InputError
-from regnetlab.training.budget import INTERRUPTED, Augment, Budget, Recipe, Score
+from regnetlab.training.budget import COMPLETE, INTERRUPTED, Augment, Budget, Recipe, Score
 from regnetlab.training.recipes import check_recipe
 
 if TYPE_CHECKING:
@@ -136,6 +136,13 @@ def train(
         Path | None,
         typer.Option("--save", "-o", metavar="FILE.safetensors", help="Write the trained network there."),
     ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep there every two minutes how far it came; the same command goes on from there.",
+        ),
+    ] = None,
     log: Log = None,
     json: Json = False,
 ) -> None:
@@ -145,13 +152,16 @@ def train(
     as no other option says otherwise.
     """
     from functools import partial
+    from json import dumps
 
     from regnetlab.analysis.guessing import guessed, has_learned  # SciPy
     from regnetlab.cli.epochs import Rows  # torch
     from regnetlab.cli.train_options import one_training
+    from regnetlab.execution.worker import computed_on, versions
     from regnetlab.models.weights import check_weights_path
     from regnetlab.study.tensorboard import write_curve
     from regnetlab.training.batches import on_device
+    from regnetlab.training.checkpoints import Checkpoint
     from regnetlab.training.cores import usable_cores
     from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
     from regnetlab.training.trainer import train as train_model
@@ -166,6 +176,12 @@ def train(
     told = listener()
     asked = one_training(model, given, told)
     where = find_device(device)
+    standing = None
+    if checkpoint is not None:
+        facts = asked.facts() | versions() | {"device": computed_on(where, kernels)}
+        facts["checksum"] = asked.pictures.checksum
+        standing = Checkpoint(checkpoint, dumps(facts, sort_keys=True, default=str))
+        standing.check_own()
     for line in filter(None, [*asked.notes, asked.budget.few_steps("--epochs ")]):
         told.note(line)
     alone = recipe is not None and asked.flops >= _LARGE
@@ -173,8 +189,10 @@ def train(
     rows = Rows(asked.judge, asked.budget.epochs, sys.stderr if json else sys.stdout)
     there = on_device(asked.pictures, where)
     build = partial(asked.model.build, asked.template)
-    score = train_model(build, there, asked.budget, asked.recipe, asked.seed, kernels, rows)
+    score = train_model(build, there, asked.budget, asked.recipe, asked.seed, kernels, rows, standing)
     rows.clear()
+    if checkpoint is not None and score.ended == COMPLETE:
+        checkpoint.unlink(missing_ok=True)
     saved, problem = False, None
     try:
         saved = _saved(save, asked, rows, score)
@@ -206,6 +224,8 @@ def train(
     else:
         if score.ended == INTERRUPTED:
             echo(filled(f"{asked.model.text}: interrupted {rows.told()}"))
+            if checkpoint is not None and checkpoint.exists():
+                echo(f"the same command goes on from {checkpoint}")
         else:
             _print(asked, score, str(where), judged)
         if saved:

@@ -39,6 +39,16 @@ class Checkpoint:
     of: str
     _kept: float = field(default_factory=time.monotonic)
 
+    def check_own(self) -> None:
+        """Raise ``InputError`` where its file is there and is no checkpoint of this training."""
+        if self.path.exists() and self.load() is None:
+            raise InputError(
+                f"{self.path} is no checkpoint of this training by this version on this kind of device",
+                "name another file, or remove it to begin again",
+            )
+        if not self.path.parent.is_dir():
+            raise InputError(f"{self.path.parent} is no folder", "name a file in one that is there")
+
     def due(self) -> bool:
         """Whether the last one was long ago."""
         return time.monotonic() - self._kept >= EVERY

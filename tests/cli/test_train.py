@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from regnetlab.cli import main
+from regnetlab.cli.epochs import Rows
 from regnetlab.spaces.template import SMALL
+from regnetlab.training import checkpoints
 from regnetlab.training.datasets import load_data
 from tests.cli.asked import NETWORK, Capture, answer, complaint
 
@@ -20,6 +22,40 @@ def test_train_answers_in_json(capsys: Capture, data_dir: Path) -> None:
     assert first["ended"] == "complete"
     assert first["images"] == 320
     assert (first["error"], first["curve"]) == (again["error"], again["curve"])
+
+
+def test_a_training_goes_on_from_its_checkpoint(
+    capsys: Capture, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "half.checkpoint"
+    words = train(data_dir, "--images", "320", "--epochs", "2", "--checkpoint", str(file))
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    whole = answer(capsys, *words)
+    assert not file.exists()
+
+    def interrupt(self: Rows, epoch: int, step: int, steps: int) -> None:
+        self.reached = (epoch, step, steps)
+        if (epoch, step) == (2, 2):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "on_step", interrupt)
+        assert main(words) == 130
+    assert f"the same command goes on from {file}" in capsys.readouterr().out
+    assert "is no checkpoint of this training" in complaint(capsys, [*words, "--seed", "1"])
+    again = answer(capsys, *words)
+    assert (again["error"], again["curve"]) == (whole["error"], whole["curve"])
+    assert not file.exists()
+
+
+def test_a_checkpoint_is_not_written_over_another_file(
+    capsys: Capture, data_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    words = train(data_dir, "--images", "320", "--checkpoint")
+    assert "is no checkpoint of this training" in complaint(capsys, [*words, str(tmp_path / "notes.txt")])
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert "is no folder" in complaint(capsys, [*words, str(tmp_path / "none" / "x")])
 
 
 def test_train_refuses_an_input_too_small_for_the_network(capsys: Capture, data_dir: Path) -> None:
