@@ -12,20 +12,11 @@ from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Ints
-from regnetlab.spaces.template import SMALL
-from regnetlab.training.datasets import load_data
 from regnetlab.training.folders.decode import levels_of_picture
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 from regnetlab.training.packs.shards import Pack
-from regnetlab.training.packs.writing import (
-    Source,
-    check_pack_folder,
-    finish_pack,
-    index_checksum,
-    packing_into,
-    write_shards,
-)
+from regnetlab.training.packs.writing import Source, finish_pack, index_checksum, packing_into, write_shards
 from regnetlab.training.sources.parts import random_order
 
 if TYPE_CHECKING:
@@ -46,21 +37,6 @@ class Indexed(Protocol):
     def __getitem__(self, at: int, /) -> Any: ...
 
 
-def pack_published(
-    name: str, data_dir: Path | None, folder: Path, side: int, channels: int | None, listener: Listener
-) -> Pack:
-    """Pack the published data set ``name`` into ``folder``: the same splits in the same order as by its name.
-
-    Its images are not larger than ``side`` as a rule, and then they stay as they are. A call that was
-    interrupted begins again. Raises ``InputError`` where there is no such data set, or as ``pack_indexed``.
-    """
-    data = load_data(name, SMALL, data_dir)
-    colours, height, width = data.train.images.shape[1:]
-    splits = data.train, data.validation, data.test
-    side = min(side, height, width)
-    return pack_indexed(folder, *splits, data.classes, side, channels or colours, listener, name)
-
-
 def pack_indexed(
     folder: Path,
     train: Indexed,
@@ -70,11 +46,9 @@ def pack_indexed(
     side: int = 256,
     channels: int | None = None,
     listener: Listener = Listener(),
-    name: str | None = None,
 ) -> Pack:
     """Pack these data sets into ``folder``; without those for validation or test a sixth of the training
-    images each is held out, always the same. A call that was interrupted begins again. With a ``test`` of no
-    images there is no test split.
+    images each is held out, always the same. A call that was interrupted begins again.
 
     Args:
         folder: Where the pack will be.
@@ -85,7 +59,6 @@ def pack_indexed(
         side: What the short side of larger images is brought to.
         channels: 1 or 3; by default 1 where the first images have no colours.
         listener: Is told how it goes on.
-        name: What pack.json calls the data; by default the class of ``train``.
 
     Raises:
         InputError: An item is no such pair, there are too few, or a file can't be written.
@@ -95,7 +68,6 @@ def pack_indexed(
             f"size is {side} and channels {channels}",
             f"a size is {_LEAST_SIDE} to {_MOST_SIDE} pixels, and channels are 1 or 3",
         )
-    check_pack_folder(folder)
     where, counts = _split(train, validation, test)
     lock = Lock()  # what others wrote may not be ready for threads
 
@@ -131,7 +103,7 @@ def pack_indexed(
             raise InputError(f"there is a label {most} of {len(names)} classes", "they count from 0")
         pack = Pack(
             folder=folder,
-            name=name or type(train).__name__,
+            name=type(train).__name__,
             classes=names,
             counts=counts,
             channels=channels,
@@ -151,7 +123,7 @@ def _split(
     """The data set and the place of each image of the pack, in its order, and images by split."""
     given = {TRAIN: train, VALIDATION: validation, TEST: test}
     for split, data in given.items():
-        if data is not None and not len(data) and split != TEST:
+        if data is not None and not len(data):
             raise InputError(f"{split} has no images", "leave it out, and a sixth is held out")
     held = [split for split in (VALIDATION, TEST) if given[split] is None]
     order = random_order(len(train))
