@@ -34,8 +34,6 @@ Background = Annotated[
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Go on without a folder's files that can't be read.")
 ]
-
-
 Held = Annotated[
     str | None,
     typer.Option(
@@ -51,27 +49,32 @@ GroupBy = Annotated[
         help="Hold out whole groups of a folder's images: what it finds in a path names the group.",
     ),
 ]
+TestSplit = Annotated[
+    bool | None,
+    typer.Option("--test-split/--no-test-split", help="Hold out test images where a folder has no test/."),
+]
 
 
 def reading(
-    data: str,
-    fit: str | None = None,
-    background: str | None = None,
-    skip_unreadable: bool = False,
-    split: str | None = None,
-    group_by: str | None = None,
+    data: str, own: "Reading | None" = None, skip_unreadable: bool = False, **options: Any
 ) -> "Reading":
-    """How images are read; raises ``InputError`` where the data is no folder but options of one are given."""
+    """How images are read: as ``own`` says, a study's or the default, but for the options that were given.
+
+    Raises ``InputError`` where the data is no folder but options of one are given.
+    """
+    from dataclasses import replace
+
     from regnetlab.training.folders.decode import Reading, is_folder
 
-    given = {"fit": fit, "background": background, "split": split, "group_by": group_by}
-    chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    chosen = {key: value for key, value in options.items() if value is not None}
     if chosen and not is_folder(data):
+        first = min(chosen)
         raise InputError(
-            f"--{min(chosen).replace('_', '-')} is for folders of images",
+            f"--{'no-' * (chosen[first] is False)}{first.replace('_', '-')} is for folders of images",
             f"leave it out: {data} is used as it is",
         )
-    return Reading(**chosen, skip_unreadable=skip_unreadable)
+    own = own or Reading()
+    return replace(own, **chosen, skip_unreadable=skip_unreadable or own.skip_unreadable)
 
 
 def listener() -> "Listener":
@@ -104,6 +107,7 @@ def show(
     background: Background = None,
     split: Held = None,
     group_by: GroupBy = None,
+    test_split: TestSplit = None,
     grid: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw some images of each class as a network sees them."),
@@ -111,8 +115,6 @@ def show(
     json: Json = False,
 ) -> None:
     """Show what a data set holds: classes, splits, sizes, what is left out, and files that are equal."""
-    from dataclasses import replace
-
     from regnetlab.files import check_output, write_atomically
     from regnetlab.spaces.template import SMALL
     from regnetlab.training.datasets import folder_of, load_data, outline
@@ -130,20 +132,19 @@ def show(
 
         plan = load_plan(find_study(study))
         name, template, own = plan.data, plan.template, plan.reading
-        given: dict[str, Any] = {"fit": fit, "background": background, "split": split, "group_by": group_by}
-        reading(name, **given)  # refuses them where they are for folders alone
-        how = replace(own, **{key: value for key, value in given.items() if value is not None})
     else:
-        name, template = _named(what or ""), SMALL
-        how = reading(name, fit, background, True, split, group_by)
-        if input is None:
-            template = template.changed(outline(name, data_dir, how).input)
+        name, template, own = _named(what or ""), SMALL, None
+    how = reading(
+        name, own, True, fit=fit, background=background, split=split, group_by=group_by, test_split=test_split
+    )
+    if study is None and input is None:
+        template = template.changed(outline(name, data_dir, how).input)
     template = template.changed(input)
     root = folder_of(name, data_dir)
     if grid is not None and root is not None and grid.resolve().is_relative_to(root.resolve()):
         raise InputError(f"output {grid} would lie among the images of {root}", "write it somewhere else")
     quiet = Listener(progress=listener().progress)
-    data = load_data(name, template, data_dir, replace(how, skip_unreadable=True), quiet)
+    data = load_data(name, template, data_dir, how, quiet)
     if input is not None and data.input != template.input:
         raise InputError(f"--input {input}: the images of {name} are {data.input}", "leave --input out")
     if (packed := folder_of_pack(name)) is not None:
@@ -175,6 +176,7 @@ def pack(
     background: Background = None,
     split: Held = None,
     group_by: GroupBy = None,
+    test_split: TestSplit = None,
     skip_unreadable: SkipUnreadable = False,
     json: Json = False,
 ) -> None:
@@ -187,7 +189,15 @@ def pack(
     from regnetlab.training.packs.folders import check_pack_folder, pack_folder
 
     name = _named(what)
-    how = reading(name, None, background, skip_unreadable, split, group_by)
+    how = reading(
+        name,
+        None,
+        skip_unreadable,
+        background=background,
+        split=split,
+        group_by=group_by,
+        test_split=test_split,
+    )
     root = folder_of(name, None)
     if root is None:
         raise InputError(f"{what} is no folder of images", "a published data set is used as it is")
