@@ -370,7 +370,7 @@ def pack(
             number from 0 on, as torch's data sets have them.
         folder: Of the pack, a new one.
         validation: Likewise; without it, a sixth of ``train``, always the same.
-        test: Likewise.
+        test: Likewise; an empty one for no test split.
         classes: Names by label; by default ``train.classes``, or the labels themselves.
         size: Pixels that the short side of larger images is brought to, 8 to 4,096.
         channels: 1 (grey) or 3; by default 1 where the first images have no colours.
@@ -382,11 +382,8 @@ def pack(
         InputError: An item is no such pair, there are too few, or a file can't be written.
     """
     from regnetlab.training.packs.datasets import pack_indexed
-    from regnetlab.training.packs.folders import check_pack_folder
 
-    there = Path(folder).expanduser()
-    check_pack_folder(there, None)
-    pack_indexed(there, train, validation, test, classes, size, channels)
+    pack_indexed(Path(folder).expanduser(), train, validation, test, classes, size, channels)
     return f"pack:{folder}"
 
 

@@ -163,13 +163,16 @@ def show(
 
 @app.command()
 def pack(
-    what: Annotated[str, typer.Argument(metavar="FOLDER", help="A folder of images.")],
+    what: Annotated[
+        str, typer.Argument(metavar="FOLDER|NAME", help="A folder of images, or a published data set's name.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder of the pack; packs/NAME.")
     ] = None,
     size: Annotated[
         int, typer.Option(min=8, max=4096, help="Pixels that the short side of larger images is brought to.")
     ] = 256,
+    data_dir: DataDir = None,
     channels: Annotated[
         int | None, typer.Option(metavar="1|3", help="Grey or colours; as the images are by default.")
     ] = None,
@@ -183,10 +186,12 @@ def pack(
     """Decode images once, into files that all trainings share: for data larger than memory.
 
     Images keep their proportions. A call that was interrupted goes on where it was. Use the pack as data
-    pack:DIR; it needs about size × size × 4 bytes a colour image.
+    pack:DIR; it needs about size × size × 4 bytes a colour image. Published data sets keep their splits.
     """
     from regnetlab.training.datasets import folder_of, input_side
-    from regnetlab.training.packs.folders import check_pack_folder, pack_folder
+    from regnetlab.training.folders.decode import folder_of_pack
+    from regnetlab.training.packs.datasets import pack_published
+    from regnetlab.training.packs.folders import pack_folder
 
     name = _named(what)
     how = reading(
@@ -198,15 +203,17 @@ def pack(
         group_by=group_by,
         test_split=test_split,
     )
-    root = folder_of(name, None)
-    if root is None:
-        raise InputError(f"{what} is no folder of images", "a published data set is used as it is")
+    root = folder_of(name, data_dir)
+    if folder_of_pack(name) is not None:
+        raise InputError(f"{name} is a pack already", "name the data that it was made from")
     if channels not in (None, 1, 3):
         raise InputError(f"--channels is {channels}", "it must be 1 or 3")
-    target = output or Path("packs") / root.resolve().name
-    check_pack_folder(target, root)
+    target = output or Path("packs") / (name if root is None else root.resolve().name)
     began = time.monotonic()
-    found = pack_folder(name, root, target, size, channels, how, listener())
+    if root is None:
+        found = pack_published(name, data_dir, target, size, channels, listener())
+    else:
+        found = pack_folder(name, root, target, size, channels, how, listener())
     took = time.monotonic() - began
     total = sum(each.bytes for each in found.shards)
     if json:
@@ -216,7 +223,7 @@ def pack(
     if found.survey is not None:
         for line in found.survey.lines(f"pack:{target}"):
             echo(filled(line), err=True)
-    side = input_side(size)
+    side = input_side(found.side)
     echo(
         filled(
             f"wrote {found.images:,} images ({total / 1e9:,.2f} GB) to {target} in {took:,.0f} s; as data"

@@ -133,6 +133,24 @@ def test_a_pack_earns_the_error_of_its_folder_to_the_last_bit(capsys: Capture, p
     assert folder["curve"] == packed["curve"]
 
 
+def test_a_study_on_the_pack_of_a_published_set_earns_the_same_errors(
+    capsys: Capture, make_study: MakeStudy, tmp_path: Path
+) -> None:
+    write_cifar_10(tmp_path / "data", n=100)
+    pack = tmp_path / "pack"
+    words = ("data", "pack", "cifar-10", "--data-dir", str(tmp_path / "data"), "-o", str(pack))
+    packed = answer(capsys, *words)
+    assert [packed[split] for split in ("train", "validation", "test")] == [417, 83, 100]
+    text = SHORT.replace("validation = 100", "validation = 83")
+    tables = []
+    for name, data in (("named", "cifar-10"), ("packed", f"pack:{pack}")):
+        study = make_study(f'data = "{data}"\n{COLOUR}\n{text}', name=name)
+        where = ("--data-dir", str(tmp_path / "data"), "--executor", "inline", "--device", "cpu")
+        assert answer(capsys, "run", str(study), *where)["complete"] == 6
+        tables.append(pd.read_csv(study.parent / "trials.csv"))
+    assert tables[0]["error"].tolist() == tables[1]["error"].tolist()
+
+
 def test_a_network_from_a_pack_predicts_files_as_it_was_trained(capsys: Capture, pets: Path) -> None:
     pack, weights = pets.parent / "pack", pets.parent / "net.safetensors"
     answer(capsys, "data", "pack", str(pets), "-o", str(pack), "--size", "12")
@@ -217,4 +235,5 @@ def test_a_pack_goes_neither_into_the_data_nor_over_other_files(capsys: Capture,
     words = ("data", "pack", str(pets), "-o", str(pets.parent / "mine"))
     assert "holds something else (notes.txt)" in complaint(capsys, words)
     assert "must be 1 or 3" in complaint(capsys, ("data", "pack", str(pets), "--channels", "4"))
-    assert "is no folder of images" in complaint(capsys, ("data", "pack", "mnist"))
+    assert "data set 'nowhere' is not known" in complaint(capsys, ("data", "pack", "nowhere"))
+    assert "is a pack already" in complaint(capsys, ("data", "pack", "pack:mine"))

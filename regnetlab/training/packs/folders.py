@@ -13,7 +13,14 @@ from regnetlab.training.folders.splits import grouped, held_out
 from regnetlab.training.folders.survey import look_at, surveyed
 from regnetlab.training.folders.tree import SPLITS, TRAIN, ImageFile, look_through
 from regnetlab.training.packs.shards import Pack
-from regnetlab.training.packs.writing import Source, finish_pack, index_checksum, packing_into, write_shards
+from regnetlab.training.packs.writing import (
+    Source,
+    check_pack_folder,
+    finish_pack,
+    index_checksum,
+    packing_into,
+    write_shards,
+)
 
 
 def pack_folder(
@@ -41,6 +48,9 @@ def pack_folder(
     """
     from PIL import __version__ as pillow
 
+    check_pack_folder(folder)
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{folder} lies in the data", "write the pack somewhere else")
     tree = look_through(name, root)
     groups = grouped(name, tree, reading)
     headers = look_at(tree, listener)
@@ -88,22 +98,3 @@ def pack_folder(
 
 def _state(file: ImageFile) -> tuple[object, ...]:
     return file.path, file.state, file.label
-
-
-def check_pack_folder(folder: Path, root: Path | None) -> None:
-    """Raise ``InputError`` where a pack can't be written into this folder."""
-    if root is not None and folder.resolve().is_relative_to(root.resolve()):
-        raise InputError(f"-o {folder} lies in the data", "write the pack somewhere else")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"-o {folder} is no folder", "name a new one")
-    others = [
-        each.name
-        for each in (folder.iterdir() if folder.is_dir() else ())
-        if not (each.suffix in (".bin", ".json", ".part") and (each.name[:5].isdigit() or each.stem in _OWN))
-        and not each.name.startswith(".")
-    ]
-    if others:
-        raise InputError(f"-o {folder} holds something else ({min(others)})", "name a new folder")
-
-
-_OWN = ("pack", "index")

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -94,6 +95,21 @@ def write_shards(
     return Written(tuple(shards), np.concatenate(rows), levels, np.concatenate(kept), tuple(unreadable))
 
 
+def check_pack_folder(folder: Path) -> None:
+    """Raise ``InputError`` where this folder holds something else than a pack that was begun, or is none."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is no folder", "name a new one")
+    if (folder / PACK).exists():
+        raise InputError(f"{folder} holds a pack already", "name a new folder, or remove that one")
+    others = [
+        each.name
+        for each in (folder.iterdir() if folder.is_dir() else ())
+        if not (each.name.startswith(".") or each.name == INDEX or re.fullmatch(r"\d{5,}\..+", each.name))
+    ]
+    if others:
+        raise InputError(f"{folder} holds something else ({min(others)})", "name a new folder")
+
+
 @contextmanager
 def packing_into(folder: Path) -> Iterator[None]:
     """Hold the folder of a pack that is to be written; raises ``InputError`` where that can't be.
@@ -107,8 +123,7 @@ def packing_into(folder: Path) -> Iterator[None]:
         raise InputError(f"{folder} can't be written: {error.strerror or error}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if (folder / PACK).exists():
-            raise InputError(f"{folder} holds a pack already", "name a new folder, or remove that one")
+        check_pack_folder(folder)  # another process may have written it meanwhile
         for part in folder.glob(".*.part"):
             part.unlink(missing_ok=True)
         yield

@@ -264,6 +264,12 @@ def test_any_indexed_data_set_is_packed(tmp_path: Path, form: str) -> None:
     assert seen == sorted(100 * (i % 2) + i for i in range(60))
 
 
+def test_an_empty_data_set_for_the_test_split_means_that_there_is_none(tmp_path: Path) -> None:
+    items = _Squares(60, "array")
+    pack = pack_indexed(tmp_path / "pack", items, test=_Squares(0, "array"), side=10)
+    assert pack.counts == {"train": 50, "validation": 10, "test": 0}
+
+
 def test_items_that_are_no_pair_of_image_and_label_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be a pair"):
         pack_indexed(tmp_path / "pack", [np.zeros((4, 4), np.uint8)] * 20, side=8)
@@ -278,6 +284,7 @@ def test_items_that_are_no_pair_of_image_and_label_are_refused(tmp_path: Path) -
     colour = (np.zeros((4, 4, 3), np.uint8), 0)
     with pytest.raises(InputError, match="item 0 has colours"):
         pack_indexed(tmp_path / "pack", [grey] * 40, [grey], [colour], side=8)
+    assert pack_indexed(tmp_path / "grey", [grey] * 40, [grey], [colour], side=8, channels=1).channels == 1
     with pytest.raises(InputError, match="validation has no images"):
         pack_indexed(tmp_path / "pack", [grey] * 20, validation=[])
     with pytest.raises(InputError, match="size is 0"):
