@@ -350,7 +350,7 @@ def load_network(file: str | Path, network: str | None = None) -> "TrainedNetwor
     return load(file, network)
 
 
-@takes(folder=TEXT_OR_PATH, size=WHOLE, channels=WHOLE)
+@takes(folder=TEXT_OR_PATH, size=WHOLE, channels=WHOLE, store=TEXT)
 def pack(
     train: "Indexed",
     folder: str | Path,
@@ -360,6 +360,7 @@ def pack(
     classes: Sequence[str] = (),
     size: int = 256,
     channels: int | None = None,
+    store: str = "raw",
 ) -> str:
     """Any map-style data set as data for studies: ``train(model, data=pack(dataset, "packs/birds"))``.
 
@@ -374,6 +375,7 @@ def pack(
         classes: Names by label; by default ``train.classes``, or the labels themselves.
         size: Pixels that the short side of larger images is brought to, 8 to 4,096.
         channels: 1 (grey) or 3; by default 1 where the first images have no colours.
+        store: How images are kept: ``raw``, or ``jpeg`` in about a sixth of the room.
 
     Returns:
         The name of the data, pack:FOLDER.
@@ -383,7 +385,7 @@ def pack(
     """
     from regnetlab.training.packs.datasets import pack_indexed
 
-    pack_indexed(Path(folder).expanduser(), train, validation, test, classes, size, channels)
+    pack_indexed(Path(folder).expanduser(), train, validation, test, classes, size, channels, store)
     return f"pack:{folder}"
 
 

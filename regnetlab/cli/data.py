@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -176,6 +176,10 @@ def pack(
     channels: Annotated[
         int | None, typer.Option(metavar="1|3", help="Grey or colours; as the images are by default.")
     ] = None,
+    store: Annotated[
+        Literal["raw", "jpeg"],
+        typer.Option(help="Keep pixels, or JPEGs that every batch decodes: a sixth of the room, slower."),
+    ] = "raw",
     background: Background = None,
     split: Held = None,
     group_by: GroupBy = None,
@@ -211,9 +215,9 @@ def pack(
     target = output or Path("packs") / (name if root is None else root.resolve().name)
     began = time.monotonic()
     if root is None:
-        found = pack_published(name, data_dir, target, size, channels, listener())
+        found = pack_published(name, data_dir, target, size, channels, store, listener())
     else:
-        found = pack_folder(name, root, target, size, channels, how, listener())
+        found = pack_folder(name, root, target, size, channels, how, store, listener())
     took = time.monotonic() - began
     total = sum(each.bytes for each in found.shards)
     if json:

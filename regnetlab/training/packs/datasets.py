@@ -18,6 +18,7 @@ from regnetlab.training.folders.decode import levels_of_picture
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 from regnetlab.training.packs.shards import Pack
+from regnetlab.training.packs.stores import STORES
 from regnetlab.training.packs.writing import (
     Source,
     check_pack_folder,
@@ -47,7 +48,13 @@ class Indexed(Protocol):
 
 
 def pack_published(
-    name: str, data_dir: Path | None, folder: Path, side: int, channels: int | None, listener: Listener
+    name: str,
+    data_dir: Path | None,
+    folder: Path,
+    side: int,
+    channels: int | None,
+    store: str,
+    listener: Listener,
 ) -> Pack:
     """Pack the published data set ``name`` into ``folder``: the same splits in the same order as by its name.
 
@@ -61,7 +68,7 @@ def pack_published(
     where = [(part, at) for part in parts.values() for at in range(len(part))]
     counts = {split: len(part) for split, part in parts.items()}
     side = min(side, height, width)
-    return _packed(folder, name, where, counts, data.classes, side, channels or colours, listener)
+    return _packed(folder, name, where, counts, data.classes, side, channels or colours, store, listener)
 
 
 def pack_indexed(
@@ -72,6 +79,7 @@ def pack_indexed(
     classes: Sequence[str] = (),
     side: int = 256,
     channels: int | None = None,
+    store: str = "raw",
     listener: Listener = Listener(),
 ) -> Pack:
     """Pack these data sets into ``folder``; without those for validation or test a sixth of the training
@@ -86,6 +94,7 @@ def pack_indexed(
         classes: By label; by default those that ``train.classes`` names, or the numbers.
         side: What the short side of larger images is brought to.
         channels: 1 or 3; by default 1 where the first images have no colours.
+        store: How the images are kept (``stores``).
         listener: Is told how it goes on.
 
     Raises:
@@ -96,10 +105,12 @@ def pack_indexed(
             f"size is {side} and channels {channels}",
             f"a size is {_LEAST_SIDE} to {_MOST_SIDE} pixels, and channels are 1 or 3",
         )
+    if store not in STORES:
+        raise InputError(f"store is {store!r}", "it must be raw or jpeg")
     check_pack_folder(folder)
     where, counts = _split(train, validation, test)
     named = tuple(map(str, classes or getattr(train, "classes", None) or ()))
-    return _packed(folder, type(train).__name__, where, counts, named, side, channels, listener)
+    return _packed(folder, type(train).__name__, where, counts, named, side, channels, store, listener)
 
 
 def _packed(
@@ -110,6 +121,7 @@ def _packed(
     classes: tuple[str, ...],
     side: int,
     channels: int | None,
+    store: str,
     listener: Listener,
 ) -> Pack:
     """Pack the items at these places, so many of each split; classes without names are numbers."""
@@ -137,7 +149,7 @@ def _packed(
     this_call = token_hex()
     source = Source(n=len(where), item=decoded, state=lambda shard: this_call)
     with packing_into(folder):
-        written = write_shards(folder, source, counts[TRAIN], channels or seen, side, listener)
+        written = write_shards(folder, source, counts[TRAIN], channels or seen, side, store, listener)
         if written.unreadable:
             wrong = written.unreadable[0]
             raise InputError(f"item {wrong.path}: {wrong.reason}", "leave it out of the data set")
@@ -156,6 +168,7 @@ def _packed(
             shards=written.shards,
             index_sha256=index_checksum(written.rows),
             levels=written.levels,
+            store=store,
         )
         finish_pack(pack, written.rows)
     return pack

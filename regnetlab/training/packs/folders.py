@@ -30,6 +30,7 @@ def pack_folder(
     side: int,
     channels: int | None,
     reading: Reading,
+    store: str,
     listener: Listener,
 ) -> Pack:
     """Pack the images below ``root``, which are the data ``name``, into ``folder``.
@@ -41,6 +42,7 @@ def pack_folder(
         side: What the short side of larger images is brought to.
         channels: 1 or 3; by default 1 where all images are grey.
         reading: The background, and how splits are held out.
+        store: How the images are kept (``stores``).
         listener: Is told how it goes on.
 
     Raises:
@@ -65,14 +67,21 @@ def pack_folder(
     def item(at: int) -> tuple[NDArray[np.uint8], int]:
         return whole_picture(root / files[at].path, channels, side, reading.background), files[at].label
 
+    def original(at: int) -> Path | None:
+        path = files[at].path
+        seen = headers.facts[path]
+        kept = seen.format == "JPEG" and min(seen.width, seen.height) <= side
+        return root / path if kept else None
+
     source = Source(
         n=len(files),
         item=item,
+        original=original,
         state=lambda places: [pillow, reading.colour, [_state(files[at]) for at in places]],
         path=lambda at: files[at].path,
     )
     with packing_into(folder):
-        written = write_shards(folder, source, len(layout[TRAIN]), channels, side, listener)
+        written = write_shards(folder, source, len(layout[TRAIN]), channels, side, store, listener)
         unreadable = (*headers.unreadable, *written.unreadable)
         if unreadable and not reading.skip_unreadable:
             raise unreadable_error(name, root, len(tree), unreadable)
@@ -91,6 +100,7 @@ def pack_folder(
             index_sha256=index_checksum(written.rows),
             levels=written.levels,
             survey=surveyed(left, layout, headers, unreadable, reading, groups),
+            store=store,
         )
         finish_pack(pack, written.rows)
     return pack

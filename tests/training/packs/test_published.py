@@ -25,7 +25,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 
 
 def _packed(name: str, root: Path, side: int = 256, channels: int | None = None) -> Pack:
-    return pack_published(name, root, root / "pack", side, channels, Listener())
+    return pack_published(name, root, root / "pack", side, channels, "raw", Listener())
 
 
 @pytest.mark.parametrize("name", WRITERS)
