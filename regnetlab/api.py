@@ -350,7 +350,7 @@ def load_network(file: str | Path, network: str | None = None) -> "TrainedNetwor
     return load(file, network)
 
 
-@takes(folder=TEXT_OR_PATH, size=WHOLE, channels=WHOLE)
+@takes(folder=TEXT_OR_PATH, size=WHOLE, channels=WHOLE, store=TEXT)
 def pack(
     train: "Indexed",
     folder: str | Path,
@@ -360,6 +360,7 @@ def pack(
     classes: Sequence[str] = (),
     size: int = 256,
     channels: int | None = None,
+    store: str = "raw",
 ) -> str:
     """Any map-style data set as data for studies: ``train(model, data=pack(dataset, "packs/birds"))``.
 
@@ -370,10 +371,11 @@ def pack(
             number from 0 on, as torch's data sets have them.
         folder: Of the pack, a new one.
         validation: Likewise; without it, a sixth of ``train``, always the same.
-        test: Likewise.
+        test: Likewise; an empty one for no test split.
         classes: Names by label; by default ``train.classes``, or the labels themselves.
         size: Pixels that the short side of larger images is brought to, 8 to 4,096.
         channels: 1 (grey) or 3; by default 1 where the first images have no colours.
+        store: How images are kept: ``raw``, or ``jpeg`` in about a sixth of the room.
 
     Returns:
         The name of the data, pack:FOLDER.
@@ -382,11 +384,8 @@ def pack(
         InputError: An item is no such pair, there are too few, or a file can't be written.
     """
     from regnetlab.training.packs.datasets import pack_indexed
-    from regnetlab.training.packs.folders import check_pack_folder
 
-    there = Path(folder).expanduser()
-    check_pack_folder(there, None)
-    pack_indexed(there, train, validation, test, classes, size, channels)
+    pack_indexed(Path(folder).expanduser(), train, validation, test, classes, size, channels, store)
     return f"pack:{folder}"
 
 

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -34,8 +34,6 @@ Background = Annotated[
 SkipUnreadable = Annotated[
     bool, typer.Option("--skip-unreadable", help="Go on without a folder's files that can't be read.")
 ]
-
-
 Held = Annotated[
     str | None,
     typer.Option(
@@ -51,27 +49,32 @@ GroupBy = Annotated[
         help="Hold out whole groups of a folder's images: what it finds in a path names the group.",
     ),
 ]
+TestSplit = Annotated[
+    bool | None,
+    typer.Option("--test-split/--no-test-split", help="Hold out test images where a folder has no test/."),
+]
 
 
 def reading(
-    data: str,
-    fit: str | None = None,
-    background: str | None = None,
-    skip_unreadable: bool = False,
-    split: str | None = None,
-    group_by: str | None = None,
+    data: str, own: "Reading | None" = None, skip_unreadable: bool = False, **options: Any
 ) -> "Reading":
-    """How images are read; raises ``InputError`` where the data is no folder but options of one are given."""
+    """How images are read: as ``own`` says, a study's or the default, but for the options that were given.
+
+    Raises ``InputError`` where the data is no folder but options of one are given.
+    """
+    from dataclasses import replace
+
     from regnetlab.training.folders.decode import Reading, is_folder
 
-    given = {"fit": fit, "background": background, "split": split, "group_by": group_by}
-    chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    chosen = {key: value for key, value in options.items() if value is not None}
     if chosen and not is_folder(data):
+        first = min(chosen)
         raise InputError(
-            f"--{min(chosen).replace('_', '-')} is for folders of images",
+            f"--{'no-' * (chosen[first] is False)}{first.replace('_', '-')} is for folders of images",
             f"leave it out: {data} is used as it is",
         )
-    return Reading(**chosen, skip_unreadable=skip_unreadable)
+    own = own or Reading()
+    return replace(own, **chosen, skip_unreadable=skip_unreadable or own.skip_unreadable)
 
 
 def listener() -> "Listener":
@@ -104,6 +107,7 @@ def show(
     background: Background = None,
     split: Held = None,
     group_by: GroupBy = None,
+    test_split: TestSplit = None,
     grid: Annotated[
         Path | None,
         typer.Option(metavar="FILE.png", help="Draw some images of each class as a network sees them."),
@@ -111,8 +115,6 @@ def show(
     json: Json = False,
 ) -> None:
     """Show what a data set holds: classes, splits, sizes, what is left out, and files that are equal."""
-    from dataclasses import replace
-
     from regnetlab.files import check_output, write_atomically
     from regnetlab.spaces.template import SMALL
     from regnetlab.training.datasets import folder_of, load_data, outline
@@ -130,20 +132,19 @@ def show(
 
         plan = load_plan(find_study(study))
         name, template, own = plan.data, plan.template, plan.reading
-        given: dict[str, Any] = {"fit": fit, "background": background, "split": split, "group_by": group_by}
-        reading(name, **given)  # refuses them where they are for folders alone
-        how = replace(own, **{key: value for key, value in given.items() if value is not None})
     else:
-        name, template = _named(what or ""), SMALL
-        how = reading(name, fit, background, True, split, group_by)
-        if input is None:
-            template = template.changed(outline(name, data_dir, how).input)
+        name, template, own = _named(what or ""), SMALL, None
+    how = reading(
+        name, own, True, fit=fit, background=background, split=split, group_by=group_by, test_split=test_split
+    )
+    if study is None and input is None:
+        template = template.changed(outline(name, data_dir, how).input)
     template = template.changed(input)
     root = folder_of(name, data_dir)
     if grid is not None and root is not None and grid.resolve().is_relative_to(root.resolve()):
         raise InputError(f"output {grid} would lie among the images of {root}", "write it somewhere else")
     quiet = Listener(progress=listener().progress)
-    data = load_data(name, template, data_dir, replace(how, skip_unreadable=True), quiet)
+    data = load_data(name, template, data_dir, how, quiet)
     if input is not None and data.input != template.input:
         raise InputError(f"--input {input}: the images of {name} are {data.input}", "leave --input out")
     if (packed := folder_of_pack(name)) is not None:
@@ -162,41 +163,61 @@ def show(
 
 @app.command()
 def pack(
-    what: Annotated[str, typer.Argument(metavar="FOLDER", help="A folder of images.")],
+    what: Annotated[
+        str, typer.Argument(metavar="FOLDER|NAME", help="A folder of images, or a published data set's name.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder of the pack; packs/NAME.")
     ] = None,
     size: Annotated[
         int, typer.Option(min=8, max=4096, help="Pixels that the short side of larger images is brought to.")
     ] = 256,
+    data_dir: DataDir = None,
     channels: Annotated[
         int | None, typer.Option(metavar="1|3", help="Grey or colours; as the images are by default.")
     ] = None,
+    store: Annotated[
+        Literal["raw", "jpeg"],
+        typer.Option(help="Keep pixels, or JPEGs that every batch decodes: a sixth of the room, slower."),
+    ] = "raw",
     background: Background = None,
     split: Held = None,
     group_by: GroupBy = None,
+    test_split: TestSplit = None,
     skip_unreadable: SkipUnreadable = False,
     json: Json = False,
 ) -> None:
     """Decode images once, into files that all trainings share: for data larger than memory.
 
     Images keep their proportions. A call that was interrupted goes on where it was. Use the pack as data
-    pack:DIR; it needs about size × size × 4 bytes a colour image.
+    pack:DIR; it needs about size × size × 4 bytes a colour image. Published data sets keep their splits.
     """
     from regnetlab.training.datasets import folder_of, input_side
-    from regnetlab.training.packs.folders import check_pack_folder, pack_folder
+    from regnetlab.training.folders.decode import folder_of_pack
+    from regnetlab.training.packs.datasets import pack_published
+    from regnetlab.training.packs.folders import pack_folder
 
     name = _named(what)
-    how = reading(name, None, background, skip_unreadable, split, group_by)
-    root = folder_of(name, None)
-    if root is None:
-        raise InputError(f"{what} is no folder of images", "a published data set is used as it is")
+    how = reading(
+        name,
+        None,
+        skip_unreadable,
+        background=background,
+        split=split,
+        group_by=group_by,
+        test_split=test_split,
+    )
+    root = folder_of(name, data_dir)
+    if folder_of_pack(name) is not None:
+        raise InputError(f"{name} is a pack already", "name the data that it was made from")
     if channels not in (None, 1, 3):
         raise InputError(f"--channels is {channels}", "it must be 1 or 3")
-    target = output or Path("packs") / root.resolve().name
-    check_pack_folder(target, root)
+    target = output or Path("packs") / (name if root is None else root.resolve().name)
     began = time.monotonic()
-    found = pack_folder(name, root, target, size, channels, how, listener())
+    if root is None:
+        found = pack_published(name, data_dir, target, size, channels, store, listener())
+    else:
+        found = pack_folder(name, root, target, size, channels, how, store, listener())
     took = time.monotonic() - began
     total = sum(each.bytes for each in found.shards)
     if json:
@@ -206,7 +227,7 @@ def pack(
     if found.survey is not None:
         for line in found.survey.lines(f"pack:{target}"):
             echo(filled(line), err=True)
-    side = input_side(size)
+    side = input_side(found.side)
     echo(
         filled(
             f"wrote {found.images:,} images ({total / 1e9:,.2f} GB) to {target} in {took:,.0f} s; as data"

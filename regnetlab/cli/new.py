@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.data import GroupBy, Held, SkipUnreadable, listener, reading
+from regnetlab.cli.data import GroupBy, Held, SkipUnreadable, TestSplit, listener, reading
 from regnetlab.cli.output import Json, echo, print_json, print_next
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir
@@ -44,6 +44,7 @@ def new(
     skip_unreadable: SkipUnreadable = False,
     split: Held = None,
     group_by: GroupBy = None,
+    test_split: TestSplit = None,
     json: Json = False,
 ) -> None:
     """Start a study: write studies/NAME/study.toml from an example that comes with the package.
@@ -60,9 +61,9 @@ def new(
         raise InputError(f"the example's trials are not on {data}", "leave out --trials or --data")
     if trials and not (example / "trials.csv").exists():
         raise InputError(f"the example {from_} has no trials", "leave out --trials")
-    if data is None and (skip_unreadable or {data_dir, input, split, group_by} != {None}):
+    if data is None and (skip_unreadable or {data_dir, input, split, group_by, test_split} != {None}):
         raise InputError(
-            "--data-dir, --input, --skip-unreadable, --split and --group-by go with --data",
+            "--data-dir, --input, --skip-unreadable, --split, --group-by and --no-test-split go with --data",
             "name the study's data too",
         )
     begun = load_plan(example / "study.toml")
@@ -75,7 +76,9 @@ def new(
         from regnetlab.study.new_for_data_text import choices, suited_text
         from regnetlab.training.datasets import load_data, outline
 
-        how = reading(data, skip_unreadable=skip_unreadable, split=split, group_by=group_by)
+        how = reading(
+            data, skip_unreadable=skip_unreadable, split=split, group_by=group_by, test_split=test_split
+        )
         seen = outline(data, data_dir, how, listener())
         found = suited(begun, seen, input, how)
         if seen.survey is not None:  # decoded now: what can't be is found here, and `run` has it in the cache

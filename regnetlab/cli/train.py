@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from regnetlab.cli.data import Background, Fit, GroupBy, Held, SkipUnreadable, listener
+from regnetlab.cli.data import Background, Fit, GroupBy, Held, SkipUnreadable, TestSplit, listener
 from regnetlab.cli.options import Log
 from regnetlab.cli.output import Json, Seed, echo, filled, number, print_guessing, print_json
 from regnetlab.cli.sample import Input, OfStudy
@@ -123,6 +123,7 @@ def train(
     skip_unreadable: SkipUnreadable = False,
     split: Held = None,
     group_by: GroupBy = None,
+    test_split: TestSplit = None,
     template: Annotated[
         str | None, _option("paper or small (the default, but for a config of pycls).", "Template")
     ] = None,

@@ -144,9 +144,9 @@ def _network(
 
 
 def _reading(plan: "Plan | None", data: str, given: Mapping[str, Any]) -> Reading:
-    names = ("fit", "background", "skip_unreadable", "split", "group_by")
-    read = reading(data, **{name: given[name] for name in names if name in given})
-    return read if plan is None else _changed(plan.reading, given)
+    names = ("fit", "background", "skip_unreadable", "split", "group_by", "test_split")
+    own = None if plan is None else plan.reading
+    return reading(data, own, **{name: given[name] for name in names if name in given})
 
 
 def _resized(model: "Model", resize: int | None, template: Template) -> "Model":
@@ -203,7 +203,7 @@ def _shown(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-_Values = TypeVar("_Values", Budget, Recipe, Reading)
+_Values = TypeVar("_Values", Budget, Recipe)
 
 
 def _changed(values: _Values, given: Mapping[str, Any]) -> _Values:

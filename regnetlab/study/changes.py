@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _CHECKSUM, _DEVICE = "data.checksum", "device"
 _SHOWN = 4  # differences named in an error
 # Keys that earlier versions did not record of a folder of images, and what its studies had.
-_LATER = MappingProxyType({"split": "random", "group_by": None})
+_LATER = MappingProxyType({"split": "random", "group_by": None, "test_split": True})
 
 
 def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
     where that is known beforehand (``execution.worker.computed_on``)."""
     facts: dict[str, Any] = {"data": plan.data, "seed": plan.seed, _CHECKSUM: checksum}
     if is_folder(plan.data):
-        names = ("fit", "background", "split", "group_by")
+        names = ("fit", "background", "split", "group_by", "test_split")
         facts |= {name: getattr(plan.reading, name) for name in names}
     if device is not None:
         facts[_DEVICE] = device

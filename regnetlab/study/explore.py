@@ -36,7 +36,7 @@ from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.session import Options
 from regnetlab.study.short_ladder import SHARE, Rung, short_ladder
 from regnetlab.study.stages import planned_jobs
-from regnetlab.training.datasets import Outline
+from regnetlab.training.datasets import Outline, no_test_images
 from regnetlab.training.folders.decode import Reading
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.terms import Terms
@@ -72,7 +72,10 @@ class Explored:
 
 
 def check_images(outline: Outline) -> str:
-    """A warning where a class has few images, else nothing; raises ``InputError`` where one has too few."""
+    """A warning where a class has few images, else nothing; raises ``InputError`` where one has too few, or
+    no test image would judge the family."""
+    if not outline.test:
+        raise no_test_images(outline.name, "to judge a family on")
     if outline.survey is None:
         return ""
     counts = outline.survey.counts.values()

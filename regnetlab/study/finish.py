@@ -53,6 +53,7 @@ from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.study.session import Options, Session, open_session, own_folder, prepare
 from regnetlab.study.stages import study_state
 from regnetlab.training.budget import COMPLETE, MOST_SECONDS, Augment, Budget, Score
+from regnetlab.training.datasets import no_test_images
 from regnetlab.trials.job import FINISHED, Job, training_seed
 
 _LARGEST_OF_TIME = 20.0  # times the time that a training is expected to take ends it
@@ -116,7 +117,7 @@ def finish(
     prepared = prepare(plan, options)
     check_classes(prepared.data.classes)
     if not len(prepared.data.test):
-        raise InputError(f"data {plan.data} has no test images to judge a family on", "add a folder test/")
+        raise no_test_images(plan.data, "to judge a family on")
     prepared = replace(prepared, setting=replace(prepared.setting, weights=weights))
     with open_session(prepared, options, observer) as session:
         try:

@@ -84,6 +84,8 @@ def suited(example: Plan, outline: Outline, input: str | None = None, reading: R
     shares = share, float(np.mean(here < scale * middle))
     if example.baselines is None:
         return Suited(plan, shares, (), ())
+    if not outline.test:
+        return Suited(plan, shares, (), (("baselines", "there are no test images to judge them on"),))
     kept, exchanged, left_out = _solved(plan, example.baselines, scale)
     if kept:
         plan = replace(plan, baselines=replace(example.baselines, names=tuple(kept), forms=("small",)))
@@ -93,6 +95,8 @@ def suited(example: Plan, outline: Outline, input: str | None = None, reading: R
 def check_enough(outline: Outline) -> None:
     """Raise ``InputError`` where the images are too few for a study, with the number that would do."""
     least = LEAST_IMAGES | {"train": max(LEAST_IMAGES["train"], 2 * len(outline.classes))}
+    if not outline.test:  # none are held out
+        del least["test"]
     have = {name: getattr(outline, name) for name in least}
     if all(have[name] >= least[name] for name in least):
         return

@@ -129,6 +129,7 @@ _Study = create_model(
     skip_unreadable=(bool | None, None),
     split=(str | None, None),
     group_by=(str | None, None),
+    test_split=(bool | None, None),
     seed=(Annotated[int, Field(ge=0, lt=2**63)], 0),
     regime=(_Regime, _Regime()),
     latency=(_Latency | None, None),
@@ -263,7 +264,7 @@ def _running(values: dict[str, Any]) -> Running:
 
 def _reading(values: Mapping[str, Any]) -> Reading:
     """How images of a folder are read and held out; refused for data that are used as they are."""
-    names = ("fit", "background", "skip_unreadable", "split", "group_by")
+    names = ("fit", "background", "skip_unreadable", "split", "group_by", "test_split")
     given = {key: values[key] for key in names if values[key] is not None}
     if given and not is_folder(values["data"]):
         raise InputError(

@@ -29,6 +29,7 @@ def plan_toml(plan: Plan) -> str:
         *(["skip_unreadable = true"] if plan.reading.skip_unreadable else []),
         *write_pairs({"split": plan.reading.split} if is_folder(plan.data) else {}),
         *write_pairs({"group_by": plan.reading.group_by} if plan.reading.group_by is not None else {}),
+        *write_pairs({} if plan.reading.test_split else {"test_split": False}),
         f"seed = {plan.seed}",
     ]
     sections: dict[str, Mapping[str, object]] = {

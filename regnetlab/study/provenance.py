@@ -101,10 +101,9 @@ def extended_spaces(
 
 def data_facts(data: DataSet, budget: Budget) -> dict[str, object]:
     """How many images train and judge, and what guessing earns on those that judge."""
-    guesses = {
-        "validation": data.guessing(budget.validation),
-        "test": guessing(data.train.labels, data.test.labels),
-    }
+    guesses = {"validation": data.guessing(budget.validation)}
+    if len(data.test):
+        guesses["test"] = guessing(data.train.labels, data.test.labels)
     facts: dict[str, object] = {"images": budget.images, "training_images": len(data.train)}
     for split, guess in guesses.items():
         facts |= zip(_GUESSING[split], astuple(guess), strict=True)

@@ -30,6 +30,7 @@ def replay_command(setting: Setting, job: Job) -> str:
         words += ["--skip-unreadable"] * job.reading.skip_unreadable
         words += ["--split", job.reading.split] * (job.reading.split != Reading().split)
         words += [f"--group-by={job.reading.group_by}"] * (job.reading.group_by is not None)
+        words += ["--no-test-split"] * (not job.reading.test_split)
     for name in ("images", "epochs", "batch_size", "validation"):
         words += [_option(name), str(getattr(budget, name))]
     words += ["--time-limit", repr(budget.time_limit)]

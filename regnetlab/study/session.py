@@ -38,7 +38,7 @@ from regnetlab.study.take_in import protocol, unread_tables
 from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.batches import check_budget, settled_images
 from regnetlab.training.budget import COMPLETE, Budget, Score
-from regnetlab.training.datasets import DataSet, load_data
+from regnetlab.training.datasets import DataSet, load_data, no_test_images
 from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
 from regnetlab.training.folders.decode import folder_of_pack
 from regnetlab.training.folders.listener import Listener
@@ -113,6 +113,8 @@ def prepare(plan: Plan, options: Options) -> Prepared:
     reading = replace(plan.reading, skip_unreadable=skip)
     data = load_data(plan.data, plan.template, options.data_dir, reading, options.listener)
     data.check_fits(plan.template)
+    if plan.baselines is not None and not len(data.test):
+        raise no_test_images(plan.data, "to judge [baselines] on")
     budget, note = (plan.budget, "") if plan.images_stated else settled_images(data, plan.budget)
     check_budget(data, budget)
     plan = replace(plan, budget=budget, reading=reading)

@@ -167,7 +167,7 @@ def with_test_images(data: DataSet) -> DataSet:
     An error so earned is too low as soon as anything is chosen by it; studies never do this.
     """
     if not len(data.test):
-        raise InputError(f"data {data.name} has no test images", "leave --test out, or add a folder test/")
+        raise no_test_images(data.name, "that could judge")
     from regnetlab.training.packs.images import PackedImages  # torch
 
     labels = np.concatenate([data.train.labels, data.validation.labels])
@@ -176,6 +176,14 @@ def with_test_images(data: DataSet) -> DataSet:
         return replace(data, train=Split(first.joined(second), labels), validation=data.test)
     images = np.concatenate([np.asarray(first), np.asarray(second)])
     return replace(data, train=Split(images, labels), validation=data.test, levels=levels_of(images))
+
+
+def no_test_images(data: str, what_for: str) -> InputError:
+    """The error where test images are needed and the data were read or packed without any."""
+    return InputError(
+        f"data {data} has no test images {what_for}",
+        "add a folder test/, or have a sixth held out: leave out --no-test-split and test_split = false",
+    )
 
 
 def outline(

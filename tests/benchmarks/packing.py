@@ -103,7 +103,7 @@ def main() -> None:
     made(photos, chosen.images)
     shutil.rmtree(pack, ignore_errors=True)
     began = time.perf_counter()
-    found = pack_folder("photos", photos, pack, chosen.size, 3, Reading(), Listener())
+    found = pack_folder("photos", photos, pack, chosen.size, 3, Reading(), "raw", Listener())
     took = time.perf_counter() - began
     total = sum(each.bytes for each in found.shards)
     cores = len(os.sched_getaffinity(0))

@@ -133,6 +133,24 @@ def test_a_pack_earns_the_error_of_its_folder_to_the_last_bit(capsys: Capture, p
     assert folder["curve"] == packed["curve"]
 
 
+def test_a_study_on_the_pack_of_a_published_set_earns_the_same_errors(
+    capsys: Capture, make_study: MakeStudy, tmp_path: Path
+) -> None:
+    write_cifar_10(tmp_path / "data", n=100)
+    pack = tmp_path / "pack"
+    words = ("data", "pack", "cifar-10", "--data-dir", str(tmp_path / "data"), "-o", str(pack))
+    packed = answer(capsys, *words)
+    assert [packed[split] for split in ("train", "validation", "test")] == [417, 83, 100]
+    text = SHORT.replace("validation = 100", "validation = 83")
+    tables = []
+    for name, data in (("named", "cifar-10"), ("packed", f"pack:{pack}")):
+        study = make_study(f'data = "{data}"\n{COLOUR}\n{text}', name=name)
+        where = ("--data-dir", str(tmp_path / "data"), "--executor", "inline", "--device", "cpu")
+        assert answer(capsys, "run", str(study), *where)["complete"] == 6
+        tables.append(pd.read_csv(study.parent / "trials.csv"))
+    assert tables[0]["error"].tolist() == tables[1]["error"].tolist()
+
+
 def test_a_network_from_a_pack_predicts_files_as_it_was_trained(capsys: Capture, pets: Path) -> None:
     pack, weights = pets.parent / "pack", pets.parent / "net.safetensors"
     answer(capsys, "data", "pack", str(pets), "-o", str(pack), "--size", "12")
@@ -143,6 +161,73 @@ def test_a_network_from_a_pack_predicts_files_as_it_was_trained(capsys: Capture,
     assert sum(each["label"] in each["path"] for each in found) > 350
 
 
+@pytest.fixture
+def photos(pets: Path) -> Path:
+    """The cats and dogs as the paper has ImageNet: 340 in train/, 60 in val/, no test images."""
+    for kind in ("cat", "dog"):
+        for i in range(200):
+            path = pets.parent / "photos" / ("val" if i < 30 else "train") / kind / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (pets / kind / f"{i}.png").rename(path)
+    return pets.parent / "photos"
+
+
+def test_a_study_without_a_test_split_trains_on_all_and_refuses_what_needs_one(
+    capsys: Capture, make_study: MakeStudy, photos: Path
+) -> None:
+    shown = answer(capsys, "data", "show", str(photos), "--no-test-split")["classes"]
+    assert [[each[split] for split in ("train", "validation", "test")] for each in shown] == [
+        [170, 30, 0]
+    ] * 2
+    where = ("--data-dir", str(photos), "--executor", "inline", "--device", "cpu")
+    text = 'data = "folder"\ntest_split = false\ntemplate = { input = "3x12x16", classes = 2 }\n' + (
+        SHORT.replace("images = 128", "images = 340").replace("validation = 100", "validation = 60")
+    )
+    study = make_study(text, name="pets")
+    assert answer(capsys, "run", str(study), *where)["complete"] == 6
+    answer(capsys, "report", str(study))
+    family = ("finish", str(study), "-o", str(photos.parent / "family"), "--minutes", "1", *where[:2])
+    needed = "has no test images to judge a family on; add a folder test/, or have a sixth held out"
+    assert needed in complaint(capsys, family)
+    study.write_text(text.replace("test_split = false\n", ""))
+    refused = complaint(capsys, ("run", str(study), *where))
+    assert "budget: images is 340" in refused  # a sixth of them is held out now
+    study.write_text(text.replace("test_split = false\n", "").replace("340", "128"))
+    assert "test_split was False, is True" in complaint(capsys, ("run", str(study), *where))
+    contest = make_study(
+        text.replace("[[spaces]]", '[baselines]\nnames = ["lenet5"]\n[[spaces]]', 1), "contest"
+    )
+    refused = complaint(capsys, ("run", str(contest), *where))
+    assert "no test images to judge [baselines] on" in refused
+
+
+def test_a_pack_without_a_test_split_judges_by_validation_alone(capsys: Capture, photos: Path) -> None:
+    pack = photos.parent / "pack"
+    words = ("data", "pack", str(photos), "-o", str(pack), "--size", "12", "--no-test-split")
+    packed = answer(capsys, *words)
+    assert [packed[split] for split in ("train", "validation", "test")] == [340, 60, 0]
+    assert len(answer(capsys, "data", "show", f"pack:{pack}")["classes"]) == 2
+    on_pack = (*TRAIN, "--data", f"pack:{pack}")
+    assert answer(capsys, *on_pack)["error"] < 50
+    assert "no test images that could judge" in complaint(capsys, (*on_pack, "--test"))
+    assert "--no-test-split is for folders of images" in complaint(capsys, (*on_pack, "--no-test-split"))
+    explore = ("explore", f"pack:{pack}", "--minutes", "1", "--name", "packed")
+    assert "no test images to judge a family on" in complaint(capsys, explore)
+
+
+def test_a_new_study_on_images_without_a_test_split_says_so_and_has_no_baselines(
+    capsys: Capture, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pets.parent)
+    document = answer(capsys, "new", "mine", "--data", f"folder:{pets}", "--no-test-split")
+    text = Path(document["file"]).read_text()
+    assert "test_split = false" in text
+    assert "[baselines]" not in text.replace("no [baselines]", "")
+    assert document["left_out"] == [
+        {"name": "baselines", "reason": "there are no test images to judge them on"}
+    ]
+
+
 def test_a_pack_goes_neither_into_the_data_nor_over_other_files(capsys: Capture, pets: Path) -> None:
     assert "lies in the data" in complaint(capsys, ("data", "pack", str(pets), "-o", str(pets / "pack")))
     (pets.parent / "mine").mkdir()
@@ -150,4 +235,5 @@ def test_a_pack_goes_neither_into_the_data_nor_over_other_files(capsys: Capture,
     words = ("data", "pack", str(pets), "-o", str(pets.parent / "mine"))
     assert "holds something else (notes.txt)" in complaint(capsys, words)
     assert "must be 1 or 3" in complaint(capsys, ("data", "pack", str(pets), "--channels", "4"))
-    assert "is no folder of images" in complaint(capsys, ("data", "pack", "mnist"))
+    assert "data set 'nowhere' is not known" in complaint(capsys, ("data", "pack", "nowhere"))
+    assert "is a pack already" in complaint(capsys, ("data", "pack", "pack:mine"))

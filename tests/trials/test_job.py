@@ -80,9 +80,10 @@ def test_how_a_folder_is_read_decides_the_error_and_nothing_else_does(make_study
     readings = [
         *(Reading(), Reading("pad"), Reading("squash"), Reading(background="black")),
         *(Reading(split="stratified"), Reading(group_by="a"), Reading(group_by="b")),
+        Reading(test_split=False),
     ]
     identities = [replace(folder, reading=each).job("x", 0).identity for each in readings]
-    assert len(set(identities)) == 7
+    assert len(set(identities)) == 8
     named, skipping = Reading(background="#fff"), Reading(skip_unreadable=True)
     for same in (named, skipping):
         assert replace(folder, reading=same).job("x", 0).identity == identities[0]

@@ -45,6 +45,7 @@ class Reading:
     can't be read. ``split`` says how splits are held out for which the folder has no folders: at ``random``
     over all images, or ``stratified`` by class. ``group_by`` is a regular expression that finds in an image's
     path the name of its group; a group is never divided, and groups are shared out by class either way.
+    ``test_split`` says whether test images are held out too where the folder has none of its own.
     """
 
     fit: Literal["crop", "pad", "squash"] = "crop"
@@ -52,6 +53,7 @@ class Reading:
     skip_unreadable: bool = False
     split: Literal["random", "stratified"] = "random"
     group_by: str | None = None
+    test_split: bool = True
 
     def __post_init__(self) -> None:
         if self.fit not in ("crop", "pad", "squash"):
@@ -65,7 +67,8 @@ class Reading:
     @property
     def splitting(self) -> tuple[str, ...]:
         """What decides which images are held out."""
-        return (self.split,) if self.group_by is None else ("grouped", self.group_by)
+        how = (self.split,) if self.group_by is None else ("grouped", self.group_by)
+        return how if self.test_split else (*how, "no test split")
 
     @property
     def colour(self) -> tuple[int, int, int]:

@@ -2,7 +2,8 @@
 
 A sixth of the training images becomes the test split, a sixth of the others the validation split: at random
 (``random``), of each class (``stratified``), or in whole groups of images that belong together
-(``group_by``), which come as near to a sixth of each class as they can. It is always the same sixth.
+(``group_by``), which come as near to a sixth of each class as they can. It is always the same sixth. Without
+``test_split`` no test image is held out.
 """
 
 from collections import Counter
@@ -52,6 +53,8 @@ def held_out(name: str, tree: Tree, reading: Reading, groups: Groups) -> dict[st
         InputError: There are too few images or groups.
     """
     given = {split: list(files) for split, files in tree.splits.items()}
+    if not reading.test_split:
+        given.setdefault(TEST, [])
     pool = given[TRAIN]
     least = 6 if TEST in given else 7
     if VALIDATION not in given and len(pool) < least:
@@ -81,7 +84,7 @@ def _taken(
     pool: Sequence[ImageFile], order: Sequence[int], reading: Reading, groups: Groups, left: int
 ) -> set[int]:
     """Which images of the pool to hold out for a split; each class keeps ``left`` groups, or images."""
-    if reading.splitting == ("random",):
+    if reading.splitting[0] == "random":
         return set(order[: max(1, len(pool) // _SHARE)])
     members = _members(pool, groups)
     keys = sorted(members)

@@ -200,7 +200,7 @@ def surveyed(
     return Survey(
         classes=tree.classes,
         counts={split: _per_class(files, len(tree.classes)) for split, files in layout.items()},
-        held_out=tuple(split for split in (VALIDATION, TEST) if split not in tree.splits),
+        held_out=tuple(split for split in (VALIDATION, TEST) if split not in tree.splits and layout[split]),
         smallest=(widths[0], heights[0]),
         median=(widths[len(widths) // 2], heights[len(heights) // 2]),
         largest=(widths[-1], heights[-1]),

@@ -1,6 +1,6 @@
 """Any data set as a pack: published ones, and what indexes as torch's map-style data sets do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import index
 from pathlib import Path
 from secrets import token_hex
@@ -12,11 +12,21 @@ from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Ints
+from regnetlab.spaces.template import SMALL
+from regnetlab.training.datasets import load_data
 from regnetlab.training.folders.decode import levels_of_picture
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 from regnetlab.training.packs.shards import Pack
-from regnetlab.training.packs.writing import Source, finish_pack, index_checksum, packing_into, write_shards
+from regnetlab.training.packs.stores import STORES
+from regnetlab.training.packs.writing import (
+    Source,
+    check_pack_folder,
+    finish_pack,
+    index_checksum,
+    packing_into,
+    write_shards,
+)
 from regnetlab.training.sources.parts import random_order
 
 if TYPE_CHECKING:
@@ -37,6 +47,30 @@ class Indexed(Protocol):
     def __getitem__(self, at: int, /) -> Any: ...
 
 
+def pack_published(
+    name: str,
+    data_dir: Path | None,
+    folder: Path,
+    side: int,
+    channels: int | None,
+    store: str,
+    listener: Listener,
+) -> Pack:
+    """Pack the published data set ``name`` into ``folder``: the same splits in the same order as by its name.
+
+    Its images are not larger than ``side`` as a rule, and then they stay as they are. A call that was
+    interrupted begins again. Raises ``InputError`` where there is no such data set, or as ``pack_indexed``.
+    """
+    check_pack_folder(folder)
+    data = load_data(name, SMALL, data_dir)
+    colours, height, width = data.train.images.shape[1:]
+    parts = dict(zip(SPLITS, (data.train, data.validation, data.test), strict=True))
+    where = [(part, at) for part in parts.values() for at in range(len(part))]
+    counts = {split: len(part) for split, part in parts.items()}
+    side = min(side, height, width)
+    return _packed(folder, name, where, counts, data.classes, side, channels or colours, store, listener)
+
+
 def pack_indexed(
     folder: Path,
     train: Indexed,
@@ -45,10 +79,12 @@ def pack_indexed(
     classes: Sequence[str] = (),
     side: int = 256,
     channels: int | None = None,
+    store: str = "raw",
     listener: Listener = Listener(),
 ) -> Pack:
     """Pack these data sets into ``folder``; without those for validation or test a sixth of the training
-    images each is held out, always the same. A call that was interrupted begins again.
+    images each is held out, always the same. A call that was interrupted begins again. With a ``test`` of no
+    images there is no test split.
 
     Args:
         folder: Where the pack will be.
@@ -58,6 +94,7 @@ def pack_indexed(
         classes: By label; by default those that ``train.classes`` names, or the numbers.
         side: What the short side of larger images is brought to.
         channels: 1 or 3; by default 1 where the first images have no colours.
+        store: How the images are kept (``stores``).
         listener: Is told how it goes on.
 
     Raises:
@@ -68,7 +105,26 @@ def pack_indexed(
             f"size is {side} and channels {channels}",
             f"a size is {_LEAST_SIDE} to {_MOST_SIDE} pixels, and channels are 1 or 3",
         )
+    if store not in STORES:
+        raise InputError(f"store is {store!r}", "it must be raw or jpeg")
+    check_pack_folder(folder)
     where, counts = _split(train, validation, test)
+    named = tuple(map(str, classes or getattr(train, "classes", None) or ()))
+    return _packed(folder, type(train).__name__, where, counts, named, side, channels, store, listener)
+
+
+def _packed(
+    folder: Path,
+    name: str,
+    where: Sequence[tuple[Indexed, int]],
+    counts: Mapping[str, int],
+    classes: tuple[str, ...],
+    side: int,
+    channels: int | None,
+    store: str,
+    listener: Listener,
+) -> Pack:
+    """Pack the items at these places, so many of each split; classes without names are numbers."""
     lock = Lock()  # what others wrote may not be ready for threads
 
     def item(at: int) -> tuple["Image", int]:
@@ -81,37 +137,38 @@ def pack_indexed(
         return _picture(found[0], place), _label(found[1], place)
 
     first = [item(at)[0] for at in range(min(_LOOKED_AT, len(where)))]
-    channels = channels or (1 if all(_is_grey(each) for each in first) else 3)
-    told = f"item {{}} has colours, and the first {len(first)} have none"
+    seen = 1 if all(_is_grey(each) for each in first) else 3
 
     def decoded(at: int) -> tuple[NDArray[np.uint8], int]:
         image, label = item(at)
-        if channels == 1 and not _is_grey(image):
-            raise InputError(told.format(where[at][1]), "say channels = 3, or 1 to make all grey")
-        return levels_of_picture(image, channels, side), label
+        if channels is None and seen == 1 and not _is_grey(image):
+            what = f"item {where[at][1]} has colours, and the first {len(first)} have none"
+            raise InputError(what, "say channels = 3, or 1 to make all grey")
+        return levels_of_picture(image, channels or seen, side), label
 
     this_call = token_hex()
     source = Source(n=len(where), item=decoded, state=lambda shard: this_call)
     with packing_into(folder):
-        written = write_shards(folder, source, counts[TRAIN], channels, side, listener)
+        written = write_shards(folder, source, counts[TRAIN], channels or seen, side, store, listener)
         if written.unreadable:
             wrong = written.unreadable[0]
             raise InputError(f"item {wrong.path}: {wrong.reason}", "leave it out of the data set")
         most = int(written.rows["label"].max())
-        names = tuple(map(str, classes or getattr(train, "classes", None) or range(most + 1)))
+        names = classes or tuple(map(str, range(most + 1)))
         if most >= len(names):
             raise InputError(f"there is a label {most} of {len(names)} classes", "they count from 0")
         pack = Pack(
             folder=folder,
-            name=type(train).__name__,
+            name=name,
             classes=names,
             counts=counts,
-            channels=channels,
+            channels=channels or seen,
             side=side,
             background="white",
             shards=written.shards,
             index_sha256=index_checksum(written.rows),
             levels=written.levels,
+            store=store,
         )
         finish_pack(pack, written.rows)
     return pack
@@ -123,7 +180,7 @@ def _split(
     """The data set and the place of each image of the pack, in its order, and images by split."""
     given = {TRAIN: train, VALIDATION: validation, TEST: test}
     for split, data in given.items():
-        if data is not None and not len(data):
+        if data is not None and not len(data) and split != TEST:
             raise InputError(f"{split} has no images", "leave it out, and a sixth is held out")
     held = [split for split in (VALIDATION, TEST) if given[split] is None]
     order = random_order(len(train))
@@ -134,10 +191,10 @@ def _split(
     places[TRAIN] = order[len(held) * cut :]
     where: list[tuple[Indexed, int]] = []
     counts = {}
-    for split in SPLITS:
-        data = given[split]
-        here = places.get(split, np.arange(len(data or train)))
-        where += [(data or train, int(at)) for at in here]
+    for split, own in given.items():
+        data = train if own is None else own
+        here = places.get(split, np.arange(len(data)))
+        where += [(data, int(at)) for at in here]
         counts[split] = len(here)
     return where, counts
 

@@ -13,7 +13,14 @@ from regnetlab.training.folders.splits import grouped, held_out
 from regnetlab.training.folders.survey import look_at, surveyed
 from regnetlab.training.folders.tree import SPLITS, TRAIN, ImageFile, look_through
 from regnetlab.training.packs.shards import Pack
-from regnetlab.training.packs.writing import Source, finish_pack, index_checksum, packing_into, write_shards
+from regnetlab.training.packs.writing import (
+    Source,
+    check_pack_folder,
+    finish_pack,
+    index_checksum,
+    packing_into,
+    write_shards,
+)
 
 
 def pack_folder(
@@ -23,6 +30,7 @@ def pack_folder(
     side: int,
     channels: int | None,
     reading: Reading,
+    store: str,
     listener: Listener,
 ) -> Pack:
     """Pack the images below ``root``, which are the data ``name``, into ``folder``.
@@ -34,6 +42,7 @@ def pack_folder(
         side: What the short side of larger images is brought to.
         channels: 1 or 3; by default 1 where all images are grey.
         reading: The background, and how splits are held out.
+        store: How the images are kept (``stores``).
         listener: Is told how it goes on.
 
     Raises:
@@ -41,6 +50,9 @@ def pack_folder(
     """
     from PIL import __version__ as pillow
 
+    check_pack_folder(folder)
+    if folder.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{folder} lies in the data", "write the pack somewhere else")
     tree = look_through(name, root)
     groups = grouped(name, tree, reading)
     headers = look_at(tree, listener)
@@ -55,14 +67,21 @@ def pack_folder(
     def item(at: int) -> tuple[NDArray[np.uint8], int]:
         return whole_picture(root / files[at].path, channels, side, reading.background), files[at].label
 
+    def original(at: int) -> Path | None:
+        path = files[at].path
+        seen = headers.facts[path]
+        kept = seen.format == "JPEG" and min(seen.width, seen.height) <= side
+        return root / path if kept else None
+
     source = Source(
         n=len(files),
         item=item,
+        original=original,
         state=lambda places: [pillow, reading.colour, [_state(files[at]) for at in places]],
         path=lambda at: files[at].path,
     )
     with packing_into(folder):
-        written = write_shards(folder, source, len(layout[TRAIN]), channels, side, listener)
+        written = write_shards(folder, source, len(layout[TRAIN]), channels, side, store, listener)
         unreadable = (*headers.unreadable, *written.unreadable)
         if unreadable and not reading.skip_unreadable:
             raise unreadable_error(name, root, len(tree), unreadable)
@@ -81,6 +100,7 @@ def pack_folder(
             index_sha256=index_checksum(written.rows),
             levels=written.levels,
             survey=surveyed(left, layout, headers, unreadable, reading, groups),
+            store=store,
         )
         finish_pack(pack, written.rows)
     return pack
@@ -88,22 +108,3 @@ def pack_folder(
 
 def _state(file: ImageFile) -> tuple[object, ...]:
     return file.path, file.state, file.label
-
-
-def check_pack_folder(folder: Path, root: Path | None) -> None:
-    """Raise ``InputError`` where a pack can't be written into this folder."""
-    if root is not None and folder.resolve().is_relative_to(root.resolve()):
-        raise InputError(f"-o {folder} lies in the data", "write the pack somewhere else")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"-o {folder} is no folder", "name a new one")
-    others = [
-        each.name
-        for each in (folder.iterdir() if folder.is_dir() else ())
-        if not (each.suffix in (".bin", ".json", ".part") and (each.name[:5].isdigit() or each.stem in _OWN))
-        and not each.name.startswith(".")
-    ]
-    if others:
-        raise InputError(f"-o {folder} holds something else ({min(others)})", "name a new folder")
-
-
-_OWN = ("pack", "index")

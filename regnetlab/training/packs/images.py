@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Ints
 from regnetlab.training.crops import Ragged, centres, resized
-from regnetlab.training.folders.decode import whole_picture
+from regnetlab.training.folders.decode import UnreadableError, whole_picture
 from regnetlab.training.packs.shards import Pack
+from regnetlab.training.packs.stores import decoded
 
 _MAPPED = 256  # files at a time; a process may have about a thousand open
 
@@ -73,19 +74,27 @@ class PackedImages:
         return PackedImages(self._pack, np.concatenate([self._rows, other._rows]), *self.shape[2:])
 
     def _ragged(self, places: Ints, device: torch.device) -> Ragged:
-        rows, (heights, widths) = self._rows[places], self.sizes(places)
+        heights, widths = self.sizes(places)
         areas = heights * widths
-        sizes = self._pack.channels * areas
-        pieces = [
-            self._shard(int(row["shard"]))[int(row["offset"]) : int(row["offset"]) + size]
-            for row, size in zip(rows, sizes.tolist(), strict=True)
-        ]
-        flat = torch.from_numpy(np.concatenate(pieces))
+        flat = torch.from_numpy(np.concatenate([self._levels(row) for row in self._rows[places]]))
         if device.type == "cuda":
             flat = flat.pin_memory()
         offsets, broad = (torch.from_numpy(each).to(device) for each in (np.cumsum(areas) - areas, widths))
         there = flat.to(device, non_blocking=True).reshape(-1, self._pack.channels)
         return Ragged(there, offsets, broad)
+
+    def _levels(self, row: Any) -> NDArray[np.uint8]:
+        """One image's pixels, flat, as (height, width, channels)."""
+        shard, offset, height, width, _, length = row.item()
+        kept = self._shard(shard)[offset : offset + length]
+        if self._pack.store == "raw":
+            return kept
+        path = self._pack.folder / self._pack.shards[shard].file
+        try:
+            return decoded(kept.data, self._pack.channels, height, width).reshape(-1)
+        except UnreadableError as error:
+            what = f"{path} was changed since it was written: an image in it can't be decoded ({error})"
+            raise DataLostError(what, "write the pack again with regnetlab data pack") from None
 
     def _shard(self, number: int) -> NDArray[np.uint8]:
         with self._lock:

@@ -1,8 +1,8 @@
-"""The files of a pack: shards of pixels, an index of their images, and pack.json, which is written last.
+"""The files of a pack: shards of images, an index of them, and pack.json, which is written last.
 
-A shard is the images' bytes one after another, each as (height, width, channels). ``index.bin`` has a row for
-each image: training images in a random order, so that the first n are a sample, then those of validation and
-test. Nothing in the files is executed or unpickled.
+A shard is the images' bytes one after another, each as (height, width, channels), or as a JPEG in the store
+``jpeg``. ``index.bin`` has a row for each image: training images in a random order, so that the first n are a
+sample, then those of validation and test. Nothing in the files is executed or unpickled.
 """
 
 import hashlib
@@ -21,19 +21,21 @@ from regnetlab.spaces.arrays import Ints
 from regnetlab.training.folders.decode import Reading
 from regnetlab.training.folders.survey import Survey, survey_of
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
+from regnetlab.training.packs.stores import STORES
 
 PACK, INDEX = "pack.json", "index.bin"
 VERSION = 2
 CENTRE = 0.875
 """The share of the short side that is judged where a pack's images are larger than the input: 224 of 256."""
 ROW = np.dtype([("shard", "<u4"), ("offset", "<u8"), ("height", "<u2"), ("width", "<u2"), ("label", "<u4")])
+_LENGTH = ("length", "<u8")  # of an image in its shard: up to the next one
 _MOST_BYTES = 2**28
 _HINT = "write it again with regnetlab data pack"
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file of pixels: its name, bytes and SHA-256."""
+    """One file of images: its name, bytes and SHA-256."""
 
     file: str
     bytes: int
@@ -45,7 +47,8 @@ class Pack:
     """A pack as pack.json describes it.
 
     ``side`` is what the short side of longer images was brought to; ``counts`` are images by split;
-    ``levels`` (channels, 256) counts the training images' pixel values.
+    ``levels`` (channels, 256) counts the training images' pixel values. ``store`` is how images are kept
+    (``stores``).
     """
 
     folder: Path
@@ -59,6 +62,7 @@ class Pack:
     index_sha256: str
     levels: Ints
     survey: Survey | None = None
+    store: str = "raw"
 
     @property
     def checksum(self) -> str:
@@ -84,6 +88,7 @@ class Pack:
             "counts": dict(self.counts),
             "channels": self.channels,
             "side": self.side,
+            "store": self.store,
             "background": self.background,
             "shards": [asdict(each) for each in self.shards],
             "index_sha256": self.index_sha256,
@@ -123,6 +128,7 @@ def read_pack(folder: Path) -> Pack:
             index_sha256=str(document["index_sha256"]),
             levels=np.array(document["levels"], np.int64),
             survey=None if survey is None else survey_of(survey),
+            store=str(document.get("store", "raw")),  # of which earlier packs say nothing
         )
         if pack.survey is not None:
             pack.survey.lines(pack.name)  # every number in it is one
@@ -132,6 +138,7 @@ def read_pack(folder: Path) -> Pack:
             all(pack.counts[split] >= n for split, n in least.items())
             and pack.images * ROW.itemsize == (folder / INDEX).stat().st_size
             and pack.channels in (1, 3)
+            and pack.store in STORES
             and pack.levels.shape == (pack.channels, 256)
             and bool((pack.levels >= 0).all())
             and bool(pack.levels.sum(1).all())
@@ -155,7 +162,7 @@ def read_pack(folder: Path) -> Pack:
 
 
 def read_index(pack: Pack) -> NDArray[Any]:
-    """The rows of ``ROW``, one for each image; raises ``InputError`` where they are not those of the pack."""
+    """The rows of ``ROW``, each with its ``length``; raises ``InputError`` where they are not the pack's."""
     path = pack.folder / INDEX
     try:
         data = read_foreign(path, pack.images * ROW.itemsize)
@@ -164,12 +171,22 @@ def read_index(pack: Pack) -> NDArray[Any]:
     if len(data) != pack.images * ROW.itemsize or hashlib.sha256(data).hexdigest() != pack.index_sha256:
         raise InputError(f"{path} is not the index of {PACK}", _HINT)
     rows = np.frombuffer(data, ROW)
-    size = pack.channels * rows["height"].astype(np.int64) * rows["width"]
-    ends = np.array([each.bytes for each in pack.shards] or [0])
     sound = (rows["shard"] < len(pack.shards)).all() and (rows["label"] < len(pack.classes)).all()
-    if not sound or (size < 1).any() or (rows["offset"] + size > ends[rows["shard"]]).any():
-        raise InputError(f"{path} names pixels that are not there", _HINT)
-    return rows
+    if sound:
+        ends = np.array([each.bytes for each in pack.shards], np.uint64)[rows["shard"]]
+        alike = rows["shard"][1:] == rows["shard"][:-1]
+        until = np.append(np.where(alike, rows["offset"][1:], ends[:-1]), ends[-1:])
+        lengths = until.astype(np.int64) - rows["offset"].astype(np.int64)
+        pixels = pack.channels * rows["height"].astype(np.int64) * rows["width"]
+        fits = lengths == pixels if pack.store == "raw" else lengths >= 1
+        sound = (rows["offset"] < ends).all() and fits.all() and (pixels >= 1).all()
+    if not sound:
+        raise InputError(f"{path} names images that are not there", _HINT)
+    found = np.empty(len(rows), [*ROW.descr, _LENGTH])
+    for name in ROW.names or ():
+        found[name] = rows[name]
+    found["length"] = lengths
+    return found
 
 
 def check_bytes(pack: Pack) -> None:

@@ -36,6 +36,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, at: int) -> tuple[Any, int]:
+        """One image and its label, as torch's map-style data sets give them."""
+        return self.images[at], int(self.labels[at])
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,21 @@ def test_a_split_folder_of_its_own_stays_whole_when_the_others_are_stratified() 
     )
     assert counts(layout) == {TRAIN: [25, 25], VALIDATION: [5, 5], TEST: [5, 5]}
     assert paths(layout)[TEST] == test
+
+
+def test_without_a_test_split_every_image_trains_that_the_folder_does_not_judge_by() -> None:
+    train, val, test = ([f"{split}/{i % 3}/{i}.png" for i in range(60)] for split in ("train", "val", "test"))
+    own = held_out("x", tree(train=train, validation=val), Reading(test_split=False), {})
+    assert sorted(paths(own)[TRAIN]) == sorted(train)
+    assert counts(own) == {TRAIN: [20] * 3, VALIDATION: [20] * 3, TEST: [0] * 3}
+    for how in (Reading(test_split=False), replace(STRATIFIED, test_split=False)):
+        held = held_out("x", tree(train=train), how, {})
+        assert [len(held[split]) for split in SPLITS] == (
+            [51, 9, 0] if how.split != "random" else [50, 10, 0]
+        )
+    assert held_out("x", tree(train=train, test=test), Reading(test_split=False), {}) == held_out(
+        "x", tree(train=train, test=test), Reading(), {}
+    )
 
 
 def test_groups_stay_whole_and_every_class_gets_near_a_sixth() -> None:
@@ -194,14 +210,15 @@ def test_a_folder_tells_how_it_was_split_and_each_way_has_its_own_place_in_the_c
     frames = (f"{kind}/v{i // 3}-{i}.png" for kind in ("cat", "dog") for i in range(36))
     name = f"folder:{plant(tmp_path, *frames, 'cat/x.png')}"
     shape = SMALL.changed("3x8x12", 2)
-    readings = (Reading(), STRATIFIED, BY_VIDEO)
+    readings = (Reading(), STRATIFIED, BY_VIDEO, Reading(test_split=False))
     found = [load_data(name, shape, reading=each) for each in readings]
-    assert len({each.checksum for each in found}) == 3
+    assert len({each.checksum for each in found}) == 4
     lines = [each.lines()[1:] for each in found]
     assert [each[0].partition(" (")[2] for each in lines] == [
         "validation and test: a sixth at random, always the same)",
         "validation and test: a sixth of each class, always the same)",
         "validation and test: about a sixth of each class in whole groups, always the same)",
+        "validation: a sixth at random, always the same)",
     ]
     assert lines[2][1] == "  12 groups: 8 train, 2 validation, 2 test; 1 image in no group"
     for reading, data in zip(readings, found, strict=True):

@@ -26,6 +26,7 @@ from regnetlab.training.packs.datasets import pack_indexed
 from regnetlab.training.packs.folders import pack_folder
 from regnetlab.training.packs.images import DataLostError, PackedImages
 from regnetlab.training.packs.shards import Pack, check_bytes, read_pack
+from regnetlab.training.packs.stores import STORES
 from regnetlab.training.packs.writing import packing_into
 from regnetlab.training.trainer import train
 from tests.training.folders.pictures import picture
@@ -42,13 +43,15 @@ def _photos(root: Path, n: int = 24, size: tuple[int, int] | None = None) -> Pat
     return root
 
 
-def _packed(root: Path, folder: Path, side: int = 32, **reading: object) -> Pack:
-    return pack_folder(f"folder:{root}", root, folder, side, None, Reading(**reading), Listener())  # type: ignore[arg-type]
+def _packed(root: Path, folder: Path, side: int = 32, store: str = "raw", **reading: object) -> Pack:
+    how = Reading(**reading)  # type: ignore[arg-type]
+    return pack_folder(f"folder:{root}", root, folder, side, None, how, store, Listener())
 
 
 @pytest.fixture
 def several_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "_BYTES", 60_000)
+    monkeypatch.setattr(writing, "_SMALLER", dict.fromkeys(STORES, 1))
 
 
 @pytest.mark.usefixtures("several_shards")
@@ -110,26 +113,28 @@ def test_what_a_pack_holds_is_said_as_of_the_folder(tmp_path: Path) -> None:
     assert seen.survey == outline(f"folder:{root}", reading=Reading(split="stratified")).survey
 
 
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.usefixtures("several_shards")
-def test_a_killed_call_goes_on_and_gives_the_same_pack(tmp_path: Path) -> None:
+def test_a_killed_call_goes_on_and_gives_the_same_pack(tmp_path: Path, store: str) -> None:
     root = _photos(tmp_path / "photos", 60)
-    whole = _packed(root, tmp_path / "whole").checksum
+    whole = _packed(root, tmp_path / "whole", store=store).checksum
     code = (
         "import os, sys; from pathlib import Path; from regnetlab.training.packs import writing;"
         "from regnetlab.training.packs.folders import pack_folder;"
         "from regnetlab.training.folders.decode import Reading;"
         "from regnetlab.training.folders.listener import Listener;"
-        "writing._BYTES = 60_000; root = Path(sys.argv[1]);"
+        "writing._BYTES = 60_000; writing._SMALLER['jpeg'] = 1; root, folder = map(Path, sys.argv[1:3]);"
         "kill = lambda what, done, of: what == 'packing' and done > 90 and os.kill(os.getpid(), 9);"
-        "pack_folder('photos', root, Path(sys.argv[2]), 32, None, Reading(), Listener(progress=kill))"
+        "pack_folder('photos', root, folder, 32, None, Reading(), sys.argv[3], Listener(progress=kill))"
     )
-    killed = subprocess.run([sys.executable, "-c", code, str(root), str(tmp_path / "again")], check=False)
+    words = [sys.executable, "-c", code, str(root), str(tmp_path / "again"), store]
+    killed = subprocess.run(words, check=False)
     assert killed.returncode == -signal.SIGKILL
     with pytest.raises(InputError, match="begun and not finished"):
         read_pack(tmp_path / "again")
     before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "again").glob("*.bin")}
     assert len(before) > 2
-    assert _packed(root, tmp_path / "again").checksum == whole
+    assert _packed(root, tmp_path / "again", store=store).checksum == whole
     after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "again").glob("*.bin")}
     assert before.items() <= after.items()
     left = {path.name for path in (tmp_path / "again").iterdir() if not path.name[:1].isdigit()}
@@ -264,6 +269,12 @@ def test_any_indexed_data_set_is_packed(tmp_path: Path, form: str) -> None:
     assert seen == sorted(100 * (i % 2) + i for i in range(60))
 
 
+def test_an_empty_data_set_for_the_test_split_means_that_there_is_none(tmp_path: Path) -> None:
+    items = _Squares(60, "array")
+    pack = pack_indexed(tmp_path / "pack", items, test=_Squares(0, "array"), side=10)
+    assert pack.counts == {"train": 50, "validation": 10, "test": 0}
+
+
 def test_items_that_are_no_pair_of_image_and_label_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be a pair"):
         pack_indexed(tmp_path / "pack", [np.zeros((4, 4), np.uint8)] * 20, side=8)
@@ -278,6 +289,7 @@ def test_items_that_are_no_pair_of_image_and_label_are_refused(tmp_path: Path) -
     colour = (np.zeros((4, 4, 3), np.uint8), 0)
     with pytest.raises(InputError, match="item 0 has colours"):
         pack_indexed(tmp_path / "pack", [grey] * 40, [grey], [colour], side=8)
+    assert pack_indexed(tmp_path / "grey", [grey] * 40, [grey], [colour], side=8, channels=1).channels == 1
     with pytest.raises(InputError, match="validation has no images"):
         pack_indexed(tmp_path / "pack", [grey] * 20, validation=[])
     with pytest.raises(InputError, match="size is 0"):
@@ -309,10 +321,11 @@ def test_a_pack_whose_file_is_gone_is_no_failure_of_a_network(tmp_path: Path) ->
         train(partial(build, SMALL.changed("3x32x32", 3)), there, Budget(images=32), Recipe(), 0)
 
 
-def test_what_a_process_holds_does_not_grow_with_the_images_it_saw(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_what_a_process_holds_does_not_grow_with_the_images_it_saw(tmp_path: Path, store: str) -> None:
     """Pages of files are the system's, and shared."""
     root = _photos(tmp_path / "photos", 300, (96, 96))
-    _packed(root, tmp_path / "pack", 96)
+    _packed(root, tmp_path / "pack", 96, store)
     code = (
         "import sys, numpy as np; from regnetlab.spaces.template import SMALL;"
         "from regnetlab.training.datasets import load_data;"
