@@ -20,6 +20,7 @@ from regnetlab.training.crops import (
 )
 from regnetlab.training.datasets import DataSet
 from regnetlab.training.devices import is_gpu
+from regnetlab.training.packs.ahead import Ahead
 from regnetlab.training.packs.images import PackedImages
 from regnetlab.training.sources.parts import Split
 
@@ -45,10 +46,11 @@ class Images:
         height, width = self.pixels.shape[2:]
         return int(height * width)
 
-    def normalised(self, which: torch.Tensor | slice) -> torch.Tensor:
-        """The images at these places as float32 in channels_last order; the middle of those of a pack."""
+    def normalised(self, which: torch.Tensor | slice, collected: torch.Tensor | None = None) -> torch.Tensor:
+        """The images at these places as float32 in channels_last order; the middle of those of a pack, whose
+        pixels may have been ``collected`` before."""
         if isinstance(self.pixels, PackedImages):
-            pixels = self.pixels.centres(_places(which, len(self)), self.labels.device)
+            pixels = self.pixels.centres(_places(which, len(self)), self.labels.device, collected)
         else:
             pixels = self.pixels[which].to(torch.float32)
         return self._normalised(pixels)
@@ -60,11 +62,13 @@ class Images:
         height, width = (np.full(len(places), side) for side in self.pixels.shape[2:])
         return height, width
 
-    def parts(self, which: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    def parts(
+        self, which: torch.Tensor, boxes: torch.Tensor, collected: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The parts ``boxes`` of these images (``crops.resized``), brought to the input's size, likewise."""
         device = self.labels.device
         if isinstance(self.pixels, PackedImages):
-            return self._normalised(self.pixels.parts(_places(which, len(self)), boxes, device))
+            return self._normalised(self.pixels.parts(_places(which, len(self)), boxes, device, collected))
         channels, height, width = self.pixels.shape[1:]
         flat = self.pixels[which].permute(0, 2, 3, 1).reshape(-1, channels)
         offsets = torch.arange(len(which), device=device) * height * width
@@ -170,7 +174,10 @@ class Batches:
         self._device = images.labels.device
         self._epoch = 0
         self._drawn: dict[str, torch.Tensor] = {}
-        self.on_gpu = is_gpu(self._device) and not isinstance(images.pixels, PackedImages)
+        self._ahead: Ahead | None = None
+        if is_gpu(self._device) and isinstance(images.pixels, PackedImages):
+            self._ahead = Ahead(images.pixels, budget.images_per_step)
+        self.on_gpu = is_gpu(self._device) and self._ahead is None
         """Whether nothing comes from the CPU between two steps of an epoch."""
 
     def begin(self, epoch: int) -> None:
@@ -186,6 +193,9 @@ class Batches:
                 self._drawn[name].copy_(each)
         else:
             self._drawn = drawn
+        if self._ahead is not None:
+            used = self._budget.steps_per_epoch * self._budget.images_per_step
+            self._ahead.begin(drawn["order"][:used].numpy())
 
     def take(self, here: slice | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The images at these places of the epoch, normalised and augmented, and their labels."""
@@ -194,7 +204,13 @@ class Batches:
         if not self.on_gpu:
             drawn |= self._of_images(order)
             drawn = {name: each.to(self._device) for name, each in drawn.items()}
-        batch = images.parts(order, drawn["part"]) if "part" in drawn else images.normalised(order)
+        collected = None
+        if self._ahead is not None and isinstance(here, slice):
+            collected = self._ahead.take(here.start)
+        if "part" in drawn:
+            batch = images.parts(order, drawn["part"], collected)
+        else:
+            batch = images.normalised(order, collected)
         if "flip" in drawn:
             batch = torch.where(drawn["flip"][:, None, None, None], batch.flip(3), batch)
         if "down" in drawn:

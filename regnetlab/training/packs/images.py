@@ -58,30 +58,37 @@ class PackedImages:
         found: NDArray[np.uint8] = pixels.round().to(torch.uint8).numpy()
         return found[0] if isinstance(which, int | np.integer) else found
 
-    def centres(self, places: Ints, device: torch.device) -> torch.Tensor:
+    def centres(
+        self, places: Ints, device: torch.device, collected: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The part of these images that is judged, float32 (n, channels, height, width) from 0 to 255."""
         height, width = self.shape[2:]
         boxes = torch.from_numpy(centres(*self.sizes(places), height, width, self.side))
-        return self.parts(places, boxes.to(device), device)
+        return self.parts(places, boxes.to(device), device, collected)
 
-    def parts(self, places: Ints, boxes: torch.Tensor, device: torch.device) -> torch.Tensor:
-        """These parts (``crops.resized``) of these images, brought to the input's size on the device."""
-        height, width = self.shape[2:]
-        return resized(self._ragged(places, device), boxes, height, width)
+    def parts(
+        self, places: Ints, boxes: torch.Tensor, device: torch.device, collected: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """These parts (``crops.resized``) of these images, brought to the input's size on the device.
+
+        Their pixels may have been ``collected`` before.
+        """
+        flat = self.collected(places) if collected is None else collected
+        if device.type == "cuda":
+            flat = flat.pin_memory()
+        heights, widths = self.sizes(places)
+        areas = heights * widths
+        offsets, broad = (torch.from_numpy(each).to(device) for each in (np.cumsum(areas) - areas, widths))
+        there = flat.to(device, non_blocking=True).reshape(-1, self._pack.channels)
+        return resized(Ragged(there, offsets, broad), boxes, *self.shape[2:])
+
+    def collected(self, places: Ints) -> torch.Tensor:
+        """All pixels of these images, one after another, on the CPU."""
+        return torch.from_numpy(np.concatenate([self._levels(row) for row in self._rows[places]]))
 
     def joined(self, other: "PackedImages") -> "PackedImages":
         """These images and then those of the same pack."""
         return PackedImages(self._pack, np.concatenate([self._rows, other._rows]), *self.shape[2:])
-
-    def _ragged(self, places: Ints, device: torch.device) -> Ragged:
-        heights, widths = self.sizes(places)
-        areas = heights * widths
-        flat = torch.from_numpy(np.concatenate([self._levels(row) for row in self._rows[places]]))
-        if device.type == "cuda":
-            flat = flat.pin_memory()
-        offsets, broad = (torch.from_numpy(each).to(device) for each in (np.cumsum(areas) - areas, widths))
-        there = flat.to(device, non_blocking=True).reshape(-1, self._pack.channels)
-        return Ragged(there, offsets, broad)
 
     def _levels(self, row: Any) -> NDArray[np.uint8]:
         """One image's pixels, flat, as (height, width, channels)."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from PIL import Image
 from regnetlab.errors import InputError
 from regnetlab.models.registry import find_model
 from regnetlab.spaces.template import SMALL
-from regnetlab.training.batches import on_device
+from regnetlab.training import batches
+from regnetlab.training.batches import Batches, on_device
 from regnetlab.training.budget import Budget, Recipe
 from regnetlab.training.datasets import load_data, outline
 from regnetlab.training.folders.decode import Reading
@@ -309,6 +311,29 @@ def test_what_an_interrupted_call_packed_is_not_taken_for_other_items(tmp_path: 
     found = pack_indexed(tmp_path / "pack", others, classes=("one",), side=8)
 
     assert found.levels[0, :200].sum() == 0
+
+
+@pytest.mark.parametrize("augment", ["none", "resized-crop-flip"])
+@pytest.mark.parametrize("store", STORES)
+def test_what_is_read_ahead_for_a_gpu_is_what_a_cpu_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, augment: Any, store: str
+) -> None:
+    _packed(_photos(tmp_path / "photos"), tmp_path / "pack", store=store)
+    images = on_device(
+        load_data(f"pack:{tmp_path / 'pack'}", SMALL.changed("3x28x28", 3)), torch.device("cpu")
+    ).train
+    budget, recipe = Budget(images=46, batch_size=8, drop_last=False), Recipe(augment=augment)
+    read = Batches(images, budget, recipe, seed=1)
+    monkeypatch.setattr(batches, "is_gpu", lambda device: True)
+    ahead = Batches(images, budget, recipe, seed=1)
+    assert not ahead.on_gpu
+    for epoch, first in ((1, 0), (2, 24), (3, 0)):  # the second goes on within the epoch
+        read.begin(epoch)
+        ahead.begin(epoch)
+        for at in range(first, 46, 8):
+            here = slice(at, min(at + 8, 46))
+            for ours, theirs in zip(ahead.take(here), read.take(here), strict=True):
+                assert torch.equal(ours, theirs)
 
 
 def test_a_pack_whose_file_is_gone_is_no_failure_of_a_network(tmp_path: Path) -> None:
