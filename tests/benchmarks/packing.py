@@ -29,7 +29,7 @@ import json, sys, time
 import numpy as np, torch
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.batches import on_device
-from regnetlab.training.crops import draws
+from regnetlab.training.crops import draws, random_parts
 from regnetlab.training.datasets import load_data, outline
 
 pack, side, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -51,7 +51,8 @@ for way in ("random_parts", "centres"):
         if way == "centres":
             images.normalised(which)
         else:
-            images.random_parts(which, draws(0, 1, which.numpy()))
+            boxes = random_parts(*images.sizes(which.numpy()), draws(0, 1, which.numpy()))
+            images.parts(which, torch.from_numpy(boxes))
     took[way] = count / (time.perf_counter() - began)
 print(json.dumps({"images": count, "own": memory("Anonymous"), "RSS": memory("Rss"), **took}), flush=True)
 if len(sys.argv) > 4:

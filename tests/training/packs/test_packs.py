@@ -85,8 +85,8 @@ def _with_files(root: Path, images: object) -> list[tuple[np.ndarray, Path]]:  #
     layout = held_out("photos", tree, Reading(), grouped("photos", tree, Reading()))
     found = []
     for at, file in enumerate(layout["train"]):
-        ragged = images._ragged(np.array([at]), torch.device("cpu"))
-        levels = ragged.flat.numpy().reshape(-1, int(ragged.widths[0]), 3)
+        place = np.array([at])
+        levels = images.collected(place).numpy().reshape(-1, int(images.sizes(place)[1][0]), 3)
         found.append((levels.transpose(2, 0, 1), root / file.path))
     return found
 

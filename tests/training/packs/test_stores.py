@@ -14,7 +14,7 @@ from PIL import Image
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
 from regnetlab.training.batches import on_device
-from regnetlab.training.crops import draws
+from regnetlab.training.crops import draws, random_parts
 from regnetlab.training.datasets import load_data
 from regnetlab.training.folders.decode import Reading, whole_picture
 from regnetlab.training.folders.listener import Listener
@@ -72,9 +72,14 @@ def test_jpegs_are_near_the_pixels_and_much_smaller(tmp_path: Path) -> None:
     assert np.abs(a.train.images[:].astype(int) - b.train.images[:]).mean() < 4
     there = [on_device(data, torch.device("cpu")).train for data in (a, b)]
     which = torch.tensor([3, 0, 3])
-    parts = [each.random_parts(which, draws(0, 1, which.numpy())) for each in there]
+    boxes = [
+        torch.from_numpy(random_parts(*each.sizes(which.numpy()), draws(0, 1, which.numpy())))
+        for each in there
+    ]
+    assert torch.equal(*boxes)
+    parts = [each.parts(which, box) for each, box in zip(there, boxes, strict=True)]
     assert (parts[0] - parts[1]).abs().mean() < 0.1
-    assert torch.equal(parts[1], there[1].random_parts(which, draws(0, 1, which.numpy())))
+    assert torch.equal(parts[1], there[1].parts(which, boxes[1]))
 
 
 def test_mean_and_deviation_are_those_of_the_decoded_pixels(tmp_path: Path) -> None:
