@@ -178,7 +178,7 @@ def pack(
     ] = None,
     store: Annotated[
         Literal["raw", "jpeg"],
-        typer.Option(help="Keep pixels, or JPEGs that every batch decodes: a sixth of the room, slower."),
+        typer.Option(help="Keep pixels, or JPEGs that each batch decodes, in an eighth of the room."),
     ] = "raw",
     background: Background = None,
     split: Held = None,
@@ -189,8 +189,9 @@ def pack(
 ) -> None:
     """Decode images once, into files that all trainings share: for data larger than memory.
 
-    Images keep their proportions. A call that was interrupted goes on where it was. Use the pack as data
-    pack:DIR; it needs about size × size × 4 bytes a colour image. Published data sets keep their splits.
+    Images keep their proportions, published data sets their splits. A call that was interrupted goes on
+    where it was. Use the pack as data pack:DIR; it needs about size × size × 4 bytes a colour image, with
+    --store jpeg an eighth of that.
     """
     from regnetlab.training.datasets import folder_of, input_side
     from regnetlab.training.folders.decode import folder_of_pack

@@ -1,15 +1,15 @@
-"""Packing JPEGs of many sizes, and reading them: images a second, and memory by the number of images.
+"""Packing JPEGs of many sizes into each store, and reading them: images a second, and memory by their number.
 
     python tests/benchmarks/packing.py --images 50000 --folder /tmp/jpegs
 
 Makes the images once (smooth noise, 300 to 600 px a side, quality 90, up to 1,000 classes). Then packs them,
-and reads parts of them as a training does, in processes of its own: ``own`` is the memory that a process has
-for itself, ``PSS`` its part of all it maps.
+and reads parts of them as a training does, in processes of its own: ``whole`` are pictures as they come to
+the device, of which parts and middles are made there; ``own`` is the memory that a process has for itself,
+``PSS`` its part of all it maps. At last, how far the pixels of the two stores are apart.
 """
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -19,10 +19,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from regnetlab.training.cores import on_all_cores
+from regnetlab.spaces.template import SMALL
+from regnetlab.training.cores import on_all_cores, usable_cores
+from regnetlab.training.datasets import load_data
 from regnetlab.training.folders.decode import Reading
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.packs.folders import pack_folder
+from regnetlab.training.packs.stores import STORES
 
 _READ = """
 import json, sys, time
@@ -44,6 +47,10 @@ images = on_device(data, torch.device("cpu")).train
 count = min(count, len(images))
 order = torch.from_numpy(np.random.default_rng(0).permutation(len(images))[:count])
 took = {}
+began = time.perf_counter()
+for at in range(0, count, 64):
+    images.pixels._ragged(order[at : at + 64].numpy(), torch.device("cpu"))
+took["whole"] = count / (time.perf_counter() - began)
 for way in ("random_parts", "centres"):
     began = time.perf_counter()
     for at in range(0, count, 64):
@@ -100,34 +107,49 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--input", type=int, default=224)
     chosen = parser.parse_args()
-    photos, pack = chosen.folder / "photos", chosen.folder / "pack"
-    made(photos, chosen.images)
+    made(chosen.folder / "photos", chosen.images)
+    packs = {store: packed(chosen.folder, store, chosen.size) for store in STORES}
+    for store, pack in packs.items():
+        for count in (1_000, chosen.images):
+            seen = answer(read(pack, chosen.input, count))
+            print(
+                f"{store}, read {seen['images']:,.0f}: {seen['whole']:,.0f} whole pictures,"
+                f" {seen['random_parts']:,.0f} random parts, {seen['centres']:,.0f} middles a second on one"
+                f" core; own {seen['own']:,.0f} MB, RSS {seen['RSS']:,.0f} MB"
+            )
+        two = [read(pack, chosen.input, chosen.images, waits=True) for _ in range(2)]
+        for each in two:
+            answer(each)
+        for each in two:
+            assert each.stdin is not None
+            each.stdin.write("\n")
+            each.stdin.flush()
+            seen = answer(each)
+            print(f"{store}, one of two: RSS {seen['RSS']:,.0f} MB, PSS {seen['PSS']:,.0f} MB")
+    print(f"JPEGs differ from the pixels by {difference(*packs.values()):.2f} of 255 levels on average")
+
+
+def packed(folder: Path, store: str, size: int) -> Path:
+    """The photos as a pack of this store."""
+    pack = folder / f"pack-{store}"
     shutil.rmtree(pack, ignore_errors=True)
     began = time.perf_counter()
-    found = pack_folder("photos", photos, pack, chosen.size, 3, Reading(), "raw", Listener())
+    found = pack_folder("photos", folder / "photos", pack, size, 3, Reading(), store, Listener())
     took = time.perf_counter() - began
     total = sum(each.bytes for each in found.shards)
-    cores = len(os.sched_getaffinity(0))
     print(
-        f"packed {found.images:,} images in {took:.0f} s: {found.images / took:,.0f} a second on {cores}"
-        f" cores, {total / found.images / 1e3:.0f} kB each, {len(found.shards)} files"
+        f"{store}: packed {found.images:,} images in {took:.0f} s: {found.images / took:,.0f} a second on"
+        f" {usable_cores()} cores, {total / found.images / 1e3:.0f} kB each, {len(found.shards)} files"
     )
-    for count in (1_000, chosen.images):
-        seen = answer(read(pack, chosen.input, count))
-        print(
-            f"read {seen['images']:,.0f}: {seen['random_parts']:,.0f} random parts and"
-            f" {seen['centres']:,.0f} middles a second on one core; own {seen['own']:,.0f} MB, RSS"
-            f" {seen['RSS']:,.0f} MB"
-        )
-    two = [read(pack, chosen.input, chosen.images, waits=True) for _ in range(2)]
-    for each in two:
-        answer(each)
-    for each in two:
-        assert each.stdin is not None
-        each.stdin.write("\n")
-        each.stdin.flush()
-        seen = answer(each)
-        print(f"one of two: RSS {seen['RSS']:,.0f} MB, PSS {seen['PSS']:,.0f} MB")
+    return pack
+
+
+def difference(a: Path, b: Path) -> float:
+    """Of the pixels of up to 200 images in two packs."""
+    shape = SMALL.changed("3x224x224")
+    images = (load_data(f"pack:{pack}", shape).train.images[:200].astype(int) for pack in (a, b))
+    first, second = images
+    return float(np.abs(first - second).mean())
 
 
 if __name__ == "__main__":

@@ -151,14 +151,41 @@ def test_a_study_on_the_pack_of_a_published_set_earns_the_same_errors(
     assert tables[0]["error"].tolist() == tables[1]["error"].tolist()
 
 
-def test_a_network_from_a_pack_predicts_files_as_it_was_trained(capsys: Capture, pets: Path) -> None:
+@pytest.mark.parametrize("store", ["raw", "jpeg"])
+def test_a_network_from_a_pack_predicts_files_as_it_was_trained(
+    capsys: Capture, pets: Path, store: str
+) -> None:
     pack, weights = pets.parent / "pack", pets.parent / "net.safetensors"
-    answer(capsys, "data", "pack", str(pets), "-o", str(pack), "--size", "12")
+    answer(capsys, "data", "pack", str(pets), "-o", str(pack), "--size", "12", "--store", store)
     words = ("--images", "256", "--epochs", "4", "--batch-size", "32", "--device", "cpu", "--lr", "0.02")
     augment = ("--augment", "resized-crop-flip", "--save", str(weights), "--input", "3x10x10")
     answer(capsys, "train", NETWORK, *words, *augment, "--data", f"pack:{pack}")
     found = answer(capsys, "predict", str(weights), str(pets))["predictions"]
     assert sum(each["label"] in each["path"] for each in found) > 350
+
+
+def test_a_study_runs_on_a_pack_of_jpegs_and_earns_the_same_errors_again(
+    capsys: Capture, make_study: MakeStudy, pets: Path
+) -> None:
+    pack, grid = pets.parent / "pack", pets.parent / "grid.png"
+    packed = answer(capsys, "data", "pack", str(pets), "-o", str(pack), "--size", "12", "--store", "jpeg")
+    shown = answer(capsys, "data", "show", f"pack:{pack}", "--grid", str(grid))
+    assert (shown["images"], shown["input"]) == (packed["images"], "3x12x12")
+    assert grid.exists()
+    text = SHORT.replace("images = 128", "images = 64").replace("validation = 100", "validation = 50")
+    head = f'data = "pack:{pack}"\ntemplate = {{ input = "3x12x12", classes = 2 }}\n'
+    errors = []
+    for name in ("first", "again"):
+        study = make_study(head + text, name=name)
+        assert answer(capsys, "run", str(study), "--executor", "inline", "--device", "cpu")["complete"] == 6
+        errors.append(pd.read_csv(study.parent / "trials.csv")["error"].tolist())
+    assert errors[0] == errors[1]
+
+
+def test_a_store_that_there_is_not_is_refused(capsys: Capture, pets: Path) -> None:
+    words = ("data", "pack", str(pets), "-o", str(pets.parent / "pack"), "--store", "png")
+    assert "'png' is not one of 'raw', 'jpeg'" in complaint(capsys, words)
+    assert [each.name for each in pets.parent.iterdir()] == ["pets"]
 
 
 @pytest.fixture

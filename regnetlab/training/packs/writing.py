@@ -24,7 +24,6 @@ from regnetlab.spaces.arrays import Ints
 from regnetlab.training.cores import on_all_cores
 from regnetlab.training.folders.decode import UnreadableError, quiet
 from regnetlab.training.folders.listener import Listener
-from regnetlab.training.folders.tree import SPLITS
 from regnetlab.training.folders.walk import Skipped
 from regnetlab.training.packs.shards import INDEX, PACK, ROW, VERSION, Pack, Shard
 from regnetlab.training.packs.stores import QUALITY, jpeg
@@ -32,7 +31,7 @@ from regnetlab.training.sources.parts import levels_of
 
 _BYTES, _SHARDS = 2**27, 512
 """Of a shard, about; larger ones where there would be more shards than that."""
-_SMALLER = {"raw": 1, "jpeg": 6}  # about, than pixels
+_SMALLER = {"raw": 1, "jpeg": 8}  # about, than pixels
 _AT_ONCE = 256  # images, which are in memory
 _PART = ".shard.json"  # beside a finished shard, until the pack is
 
@@ -246,10 +245,3 @@ def _finished(folder: Path, number: int, state: str) -> dict[str, Any] | None:
 def _state(state: object, channels: int, side: int, store: str) -> str:
     how = [VERSION, state, channels, side, store, QUALITY]
     return hashlib.sha256(json.dumps(how).encode()).hexdigest()
-
-
-def counts_of(kept: Ints, sizes: dict[str, int]) -> dict[str, int]:
-    """How many of the kept places lie in each split, of which there were so many before."""
-    ends = np.cumsum([sizes[split] for split in SPLITS])
-    found = np.searchsorted(kept, np.concatenate([[0], ends]))
-    return {split: int(found[i + 1] - found[i]) for i, split in enumerate(SPLITS)}
