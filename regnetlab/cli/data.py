@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at a data set before training, or pack it.", no_args_is_help=True)
 
-_LISTED = 20
+_LISTED, _CLASSES = 20, 100
 Fit = Annotated[
     str | None,
     typer.Option(
@@ -281,7 +281,9 @@ def _print(data: "DataSet") -> None:
         for name, counts in data.counts()
     ]
     echo()
-    print_table(("class", "train", "validation", "test", "all"), rows, "lrrrr")
+    print_table(("class", "train", "validation", "test", "all"), rows[:_CLASSES], "lrrrr")
+    if len(rows) > _CLASSES:
+        echo(f"and {len(rows) - _CLASSES:,} more classes (all with --json)")
     mean, std = (" ".join(f"{each:.3f}" for each in values) for values in data.mean_and_std())
     echo("\n" + filled(f"input {data.input}; mean {mean}, standard deviation {std} (pixels from 0 to 1)"))
     echo(f"always answering the commonest class: {data.majority_error():.1f}% wrong")

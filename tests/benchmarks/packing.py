@@ -49,7 +49,7 @@ order = torch.from_numpy(np.random.default_rng(0).permutation(len(images))[:coun
 took = {}
 began = time.perf_counter()
 for at in range(0, count, 64):
-    images.pixels._ragged(order[at : at + 64].numpy(), torch.device("cpu"))
+    images.pixels.collected(order[at : at + 64].numpy())
 took["whole"] = count / (time.perf_counter() - began)
 for way in ("random_parts", "centres"):
     began = time.perf_counter()
