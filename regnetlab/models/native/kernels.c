@@ -19,12 +19,18 @@
 #define LV (LANES / VECTOR)
 #ifdef __AVX512F__
 #define TILE_V LV /* vectors of a lane row that a tile keeps in registers */
-#define SIDE 4    /* weight gradients are summed in tiles of SIDE x SIDE channels */
+#define OUTS 6    /* weight gradients are summed in tiles of OUTS x INS channels */
+#define INS 4
+#define IN_REGISTER(x) __asm__("" : "+v"(x)) /* gcc would read it anew for every product: a fifth slower */
 #else
 #define TILE_V 1
-#define SIDE 2
+#define OUTS 2
+#define INS 2
+#define IN_REGISTER(x)
 #endif
 #define TILE 6 /* output channels of a tile */
+#define PANEL (32 / LV) /* pixels of which all weight gradients are summed before the next: they stay in cache */
+#define SUMS 4096       /* weights summed at once, a vector each, so that these stay in the L2 cache, too */
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float vec __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)));
@@ -56,7 +62,8 @@ typedef struct {
     vec *image, *pool, *logits;
     vec *grad[5];     /* scratch: of the block's output and input, and inside a block */
     float *packed, *folded;
-    vec *sums;        /* two a channel of the widest tensor, times two */
+    vec *sums;        /* three a channel of the widest tensor */
+    vec *weight_sums; /* see SUMS */
     float *scale, *shift, *mean, *invstd; /* of every norm's channels */
     float eps;
 } Net;
@@ -143,26 +150,34 @@ typedef struct {
 } Ending;
 
 /* Where channel counts end a tile early, tiles of one group are as even as can be. */
-INLINE int tile_of(int channels, int at) {
-    int tiles = (channels + TILE - 1) / TILE, small = channels / tiles, large = channels % tiles;
+INLINE int tile_of(int channels, int at, int most) {
+    int tiles = (channels + most - 1) / most, small = channels / tiles, large = channels % tiles;
     return at < large * (small + 1) ? small + 1 : small;
+}
+
+/* Groups of 1 or 2 channels share a tile of 4: alone, each sum would wait for its own last addition. */
+INLINE int groups_of(int channels, int left) {
+    int most = channels == 1 ? 4 : channels == 2 ? 2 : 1;
+    return left < most ? 1 : most;
 }
 
 /* Weights of each tile as [tap][input channel][output channel]. `back`: the transpose, for gradients. */
 static void pack(const Conv *c, const float *weight, float *packed, int back) {
     int cin = c->cin / c->groups, cout = c->cout / c->groups;
     int from = back ? cout : cin, to = back ? cin : cout;
-    for (int g = 0; g < c->groups; g++)
+    for (int g = 0, gt; g < c->groups; g += gt) {
+        gt = groups_of(to, c->groups - g);
         for (int t0 = 0, ct; t0 < to; t0 += ct) {
-            ct = tile_of(to, t0);
-            float *p = packed + ((int64_t)g * to + t0) * from * c->taps;
+            ct = tile_of(to, t0, TILE);
             for (int k = 0; k < c->taps; k++)
                 for (int f = 0; f < from; f++)
-                    for (int j = 0; j < ct; j++) {
-                        int out = back ? f : t0 + j, in = back ? t0 + j : f;
-                        *p++ = weight[((int64_t)(g * cout + out) * cin + in) * c->taps + k];
-                    }
+                    for (int q = g; q < g + gt; q++)
+                        for (int j = t0; j < t0 + ct; j++) {
+                            int out = back ? f : j, in = back ? j : f;
+                            *packed++ = weight[((int64_t)(q * cout + out) * cin + in) * c->taps + k];
+                        }
         }
+    }
 }
 
 INLINE void finish(const int ending, const Ending *end, int64_t at, int channel, int v0, int v, vec value) {
@@ -176,9 +191,12 @@ INLINE void finish(const int ending, const Ending *end, int64_t at, int channel,
     *target = value;
 }
 
-INLINE void convolve_tile(const int ct, const int ending, const vec *source, const float *packed, const int *from,
-                          const int *taps, int entries, int64_t stride, int cin, int64_t at, int channel,
-                          const Ending *end) {
+/* Of `groups` groups, `each` output channels. */
+INLINE void convolve_tile(const int groups, const int each, const int ending, const vec *source, const float *packed,
+                          const int *from, const int *taps, int entries, int64_t stride, int cin, int64_t at,
+                          int channel, const Ending *end) {
+    const int ct = groups * each;
+    if (groups > 1) cin = each;
     for (int v0 = 0; v0 < LV; v0 += TILE_V) {
         vec acc[TILE][TILE_V];
 #pragma GCC unroll 6
@@ -192,7 +210,7 @@ INLINE void convolve_tile(const int ct, const int ending, const vec *source, con
 #pragma GCC unroll 6
                 for (int j = 0; j < ct; j++)
 #pragma GCC unroll 4
-                    for (int v = 0; v < TILE_V; v++) acc[j][v] += w[j] * s[v];
+                    for (int v = 0; v < TILE_V; v++) acc[j][v] += w[j] * s[j / each * cin * LV + v];
         }
 #pragma GCC unroll 6
         for (int j = 0; j < ct; j++) {
@@ -234,18 +252,22 @@ INLINE void convolve_all(const int ending, const vec *source, const float *packe
             int e = first[t], entries = first[t + 1] - e;
             int64_t pixel = ((int64_t)b * targets + t) * groups * cout;
             const vec *base = source + (int64_t)b * sources * stride;
-            for (int g = 0; g < groups; g++)
+            for (int g = 0, gt; g < groups; g += gt) {
+                gt = groups_of(cout, groups - g);
                 for (int c0 = 0, ct; c0 < cout; c0 += ct) {
-                    ct = tile_of(cout, c0);
+                    ct = tile_of(cout, c0, TILE);
                     int channel = g * cout + c0;
-#define CASE(n)                                                                                                      \
-    case n:                                                                                                          \
-        convolve_tile(n, ending, base + (int64_t)g * cin * LV, packed + (int64_t)channel * cin * n_taps, from + e,   \
-                      taps + e, entries, stride, cin, pixel + channel, channel, end);                                \
+#define CASE(a, b)                                                                                                   \
+    case 8 * a + b:                                                                                                  \
+        convolve_tile(a, b, ending, base + (int64_t)g * cin * LV, packed + (int64_t)channel * cin * n_taps,          \
+                      from + e, taps + e, entries, stride, cin, pixel + channel, channel, end);                      \
         break;
-                    switch (ct) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) }
+                    switch (8 * gt + ct) {
+                        CASE(1, 1) CASE(1, 2) CASE(1, 3) CASE(1, 4) CASE(1, 5) CASE(1, 6) CASE(2, 2) CASE(4, 1)
+                    }
 #undef CASE
                 }
+            }
         }
 }
 
@@ -269,77 +291,109 @@ BACKWARD(backward_add, ADD)
 
 /* ---- gradients of weights ------------------------------------------------------------------------ */
 
-static float total(vec v) {
-    float sum = 0;
-    for (int i = 0; i < VECTOR; i++) sum += v[i];
-    return sum;
+/* Halves are added until one number is left. */
+INLINE float total(vec v) {
+    typedef float half __attribute__((vector_size(2 * VECTOR), aligned(2 * VECTOR), may_alias));
+    typedef float quarter __attribute__((vector_size(VECTOR), aligned(VECTOR), may_alias));
+    half h = ((half *)&v)[0] + ((half *)&v)[1];
+    quarter q = ((quarter *)&h)[0] + ((quarter *)&h)[1];
+    return (q[0] + q[2]) + (q[1] + q[3]);
 }
 
-/* `parts` sums a weight: with few channels one sum alone would wait for its own last addition. */
-INLINE void weight_tile(const int outs, const int ins, const int parts, const Conv *c, const vec *grad,
-                        const vec *input, int tap, int blocks, int out, int in, float *target, int64_t row) {
-    vec acc[SIDE][SIDE][LV];
+typedef struct {
+    const vec *grad, *input;           /* of the tile's first channels */
+    const int *target, *source;        /* the panel's pairs of pixels for one tap */
+    int64_t grad_stride, input_stride; /* from pixel to pixel */
+    int pairs, first, last;            /* first, last: panel of all */
+} Panel;
+
+/* Adds a panel to the sums of a tile; behind the last panel writes the gradients. */
+INLINE void weight_tile(const int groups, const int outs, const int ins, const Panel *p, vec *sums, float *gradient,
+                        int64_t row, int taps) {
+    vec acc[OUTS < 4 ? 4 : OUTS][INS];
+#pragma GCC unroll 8
+    for (int i = 0; i < groups * outs; i++)
 #pragma GCC unroll 4
-    for (int i = 0; i < outs; i++)
+        for (int j = 0; j < ins; j++) acc[i][j] = p->first ? (vec){0} : sums[i * ins + j];
+    for (int e = 0; e < p->pairs; e++) {
+        const vec *d = p->grad + p->target[e] * p->grad_stride, *x = p->input + p->source[e] * p->input_stride;
 #pragma GCC unroll 4
-        for (int j = 0; j < ins; j++)
+        for (int v = 0; v < LV; v++)
+#pragma GCC unroll 8
+            for (int i = 0; i < groups * outs; i++) {
+                vec one = d[i * LV + v];
+                IN_REGISTER(one);
 #pragma GCC unroll 4
-            for (int v = 0; v < parts; v++) acc[i][j][v] = (vec){0};
-    for (int b = 0; b < blocks; b++) {
-        const vec *block_grad = grad + ((int64_t)b * c->pixels_out * c->cout + out) * LV;
-        const vec *block_input = input + ((int64_t)b * c->pixels_in * c->cin + in) * LV;
-        for (int e = c->pair_first[tap]; e < c->pair_first[tap + 1]; e++) {
-            const vec *d = block_grad + (int64_t)c->pair_target[e] * c->cout * LV;
-            const vec *x = block_input + (int64_t)c->pair_source[e] * c->cin * LV;
-#pragma GCC unroll 4
-            for (int v = 0; v < LV; v++)
-#pragma GCC unroll 4
-                for (int i = 0; i < outs; i++)
-#pragma GCC unroll 4
-                    for (int j = 0; j < ins; j++) acc[i][j][v % parts] += d[i * LV + v] * x[j * LV + v];
-        }
+                for (int j = 0; j < ins; j++) acc[i][j] += one * x[(i / outs * ins + j) * LV + v];
+            }
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < outs; i++)
+#pragma GCC unroll 8
+    for (int i = 0; i < groups * outs; i++)
 #pragma GCC unroll 4
         for (int j = 0; j < ins; j++) {
-            vec sum = acc[i][j][0];
-            for (int v = 1; v < parts; v++) sum += acc[i][j][v];
-            target[i * row + j * c->taps] = total(sum);
+            if (p->last)
+                gradient[i * row + j * taps] = total(acc[i][j]);
+            else
+                sums[i * ins + j] = acc[i][j];
         }
 }
 
-static void weight_gradient(const Conv *c, const vec *grad, const vec *input, int blocks, float *target) {
-    int cin = c->cin / c->groups, cout = c->cout / c->groups, few = cin * cout <= 4;
+static void weight_tiles(const Conv *c, int from, int to, const Panel *panels, vec *sums, float *target) {
+    int cin = c->cin / c->groups, cout = c->cout / c->groups;
     int64_t row = (int64_t)cin * c->taps;
-    for (int g = 0; g < c->groups; g++)
-        for (int o = 0; o < cout; o += SIDE)
-            for (int i = 0; i < cin; i += SIDE) {
-                int outs = cout - o < SIDE ? cout - o : SIDE, ins = cin - i < SIDE ? cin - i : SIDE;
-                for (int k = 0; k < c->taps; k++) {
-                    float *at = target + (int64_t)(g * cout + o) * row + (int64_t)i * c->taps + k;
-#define CASE(a, b, parts)                                                                                            \
-    case 8 * a + b:                                                                                                  \
-        weight_tile(a, b, parts, c, grad, input, k, blocks, g *cout + o, g *cin + i, at, row);                       \
-        break;
-                    if (few)
-                        switch (8 * outs + ins) {
-                            CASE(1, 1, LV) CASE(1, 2, LV) CASE(2, 1, LV) CASE(2, 2, LV)
-#if SIDE == 4
-                            CASE(1, 3, LV) CASE(1, 4, LV) CASE(3, 1, LV) CASE(4, 1, LV)
+    for (int o = from, gt, ot; o < to; o += gt * ot) {
+        int g = o / cout;
+        gt = groups_of(cout, c->groups - g), ot = tile_of(cout, o % cout, OUTS);
+        for (int k = 0; k < c->taps; k++)
+            for (int i = 0, it; i < cin; i += it) {
+                it = tile_of(cin, i, INS);
+                Panel p = panels[k];
+                p.grad += o * LV, p.input += (g * cin + i) * LV;
+                float *at = target + o * row + (int64_t)i * c->taps + k;
+#define CASE(a, b, d)                                                                                                \
+    case 64 * a + 8 * b + d: weight_tile(a, b, d, &p, sums, at, row, c->taps); break;
+                switch (64 * gt + 8 * ot + it) {
+                    CASE(4, 1, 1) CASE(2, 2, 2) CASE(1, 1, 1) CASE(1, 1, 2) CASE(1, 2, 1) CASE(1, 2, 2)
+#if OUTS == 6
+                    CASE(1, 1, 3) CASE(1, 1, 4) CASE(1, 2, 3) CASE(1, 2, 4) CASE(1, 3, 1) CASE(1, 3, 2)
+                    CASE(1, 3, 3) CASE(1, 3, 4) CASE(1, 4, 1) CASE(1, 4, 2) CASE(1, 4, 3) CASE(1, 4, 4)
+                    CASE(1, 5, 1) CASE(1, 5, 2) CASE(1, 5, 3) CASE(1, 5, 4) CASE(1, 6, 1) CASE(1, 6, 2)
+                    CASE(1, 6, 3) CASE(1, 6, 4)
 #endif
-                        }
-                    else
-                        switch (8 * outs + ins) {
-                            CASE(1, 1, 1) CASE(1, 2, 1) CASE(2, 1, 1) CASE(2, 2, 1)
-#if SIDE == 4
-                            CASE(1, 3, 1) CASE(1, 4, 1) CASE(2, 3, 1) CASE(2, 4, 1) CASE(3, 1, 1) CASE(3, 2, 1)
-                            CASE(3, 3, 1) CASE(3, 4, 1) CASE(4, 1, 1) CASE(4, 2, 1) CASE(4, 3, 1) CASE(4, 4, 1)
-#endif
-                        }
-#undef CASE
                 }
+#undef CASE
+                sums += gt * ot * it;
             }
+    }
+}
+
+/* For some output channels at a time, as many as there are sums for, panel after panel. */
+static void weight_gradient(const Net *n, const Conv *c, const vec *grad, const vec *input, int blocks, float *target) {
+    int cout = c->cout / c->groups;
+    int64_t row = (int64_t)(c->cin / c->groups) * c->taps;
+    for (int from = 0, to; from < c->cout; from = to) {
+        for (to = from; to < c->cout && (to == from || (to - from + TILE) * row <= SUMS);)
+            to += groups_of(cout, c->groups - to / cout) * tile_of(cout, to % cout, OUTS);
+        for (int b = 0; b < blocks; b++) {
+            Panel panels[9];
+            for (int k = 0; k < c->taps; k++)
+                panels[k] = (Panel){.grad = grad + (int64_t)b * c->pixels_out * c->cout * LV,
+                                    .input = input + (int64_t)b * c->pixels_in * c->cin * LV,
+                                    .target = c->pair_target + c->pair_first[k],
+                                    .source = c->pair_source + c->pair_first[k],
+                                    .grad_stride = c->cout * LV, .input_stride = c->cin * LV};
+            for (int t = 0; t < c->pixels_out; t += PANEL) {
+                for (int k = 0; k < c->taps; k++) {
+                    Panel *p = panels + k;
+                    const int *end = c->pair_target + c->pair_first[k + 1];
+                    p->target += p->pairs, p->source += p->pairs, p->pairs = 0;
+                    while (p->target + p->pairs < end && p->target[p->pairs] < t + PANEL) p->pairs++;
+                    p->first = !b && !t, p->last = b == blocks - 1 && t + PANEL >= c->pixels_out;
+                }
+                weight_tiles(c, from, to, panels, n->weight_sums, target);
+            }
+        }
+    }
 }
 
 /* ---- batch norm and ReLU ------------------------------------------------------------------------- */
@@ -540,7 +594,7 @@ void net_evaluate(Net *n, const float *image, const float *params, const float *
 
 static void conv_backward(Net *n, const Conv *c, const vec *grad, const vec *input, const float *params, float *grads,
                           int blocks) {
-    weight_gradient(c, grad, input, blocks, grads + c->weight);
+    weight_gradient(n, c, grad, input, blocks, grads + c->weight);
     pack(c, params + c->weight, n->packed, 1);
 }
 
@@ -625,7 +679,7 @@ void net_backward(Net *n, const float *logits, const float *params, float *grads
                 product[k] += d[v] * a[v];
             }
     norm_backward(n, &n->stem, sum, product, params, grads, up, up, blocks);
-    weight_gradient(&n->stem, up, n->image, blocks, grads + n->stem.weight);
+    weight_gradient(n, &n->stem, up, n->image, blocks, grads + n->stem.weight);
 }
 
 /* ---- making and freeing -------------------------------------------------------------------------- */
@@ -633,6 +687,7 @@ void net_backward(Net *n, const float *logits, const float *params, float *grads
 typedef struct {
     int64_t weight, norm, stat;
     int most_channels, most_values, most_weights; /* channels; channels x pixels of a tensor; weights */
+    int64_t most_row;                             /* weights of an output channel */
 } Places;
 
 static int conv(Conv *c, Places *at, int h, int w, int cin, int cout, int groups, int kernel, int stride, int blocks) {
@@ -646,6 +701,7 @@ static int conv(Conv *c, Places *at, int h, int w, int cin, int cout, int groups
     c->out = tensor(blocks, c->pixels_out, cout);
     if (cout > at->most_channels) at->most_channels = cout;
     if (cin > at->most_channels) at->most_channels = cin;
+    if (weights / cout > at->most_row) at->most_row = weights / cout;
     if (weights > at->most_weights) at->most_weights = (int)weights;
     if (cout * c->pixels_out > at->most_values) at->most_values = cout * c->pixels_out;
     if (cin * c->pixels_in > at->most_values) at->most_values = cin * c->pixels_in;
@@ -668,7 +724,7 @@ void net_free(Net *n) {
     }
     for (int i = 0; i < 5; i++) free(n->grad[i]);
     free(n->blocks), free(n->image), free(n->pool), free(n->logits), free(n->packed), free(n->folded);
-    free(n->sums), free(n->scale), free(n->shift), free(n->mean), free(n->invstd);
+    free(n->sums), free(n->weight_sums), free(n->scale), free(n->shift), free(n->mean), free(n->invstd);
     free(n);
 }
 
@@ -711,6 +767,8 @@ Net *net_new(const int *spec, int64_t weights, float eps) {
     fine = fine && (n->pool = tensor(blocks, 1, n->width)) && (n->logits = tensor(1, 1, n->classes));
     fine = fine && (n->packed = reserve(at.most_weights * sizeof(float))) && (n->folded = reserve(folded * sizeof(float)));
     fine = fine && (n->sums = reserve(3 * n->most * sizeof(vec)));
+    int64_t weight_sums = at.most_row * TILE > SUMS ? at.most_row * TILE : SUMS;
+    fine = fine && (n->weight_sums = reserve(weight_sums * sizeof(vec)));
     float **each[] = {&n->scale, &n->shift, &n->mean, &n->invstd};
     for (int i = 0; i < 4; i++) fine = fine && (*each[i] = reserve((n->stats + n->most) * sizeof(float)));
     if (!fine) {
