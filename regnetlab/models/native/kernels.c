@@ -39,8 +39,17 @@ typedef int32_t mask __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)
 /* x where `gate` is above 0, else 0. A gate that is no number lets x through: divergence must stay visible. */
 INLINE vec rectified(vec x, vec gate) { return (vec)((mask)x & ~(gate <= 0)); }
 
+/* Halves are added until one number is left. */
+INLINE float total(vec v) {
+    typedef float half __attribute__((vector_size(2 * VECTOR), aligned(2 * VECTOR), may_alias));
+    typedef float quarter __attribute__((vector_size(VECTOR), aligned(VECTOR), may_alias));
+    half h = ((half *)&v)[0] + ((half *)&v)[1];
+    quarter q = ((quarter *)&h)[0] + ((quarter *)&h)[1];
+    return (q[0] + q[2]) + (q[1] + q[3]);
+}
+
 typedef struct {
-    int cin, cout, groups, taps, pixels_in, pixels_out;
+    int cin, cout, groups, taps, pixels_in, pixels_out, middle;
     int64_t weight, norm, stat; /* places in the parameters and in the statistics */
     int *first, *source, *tap;  /* of output pixel t: entries first[t] to first[t + 1] */
     int *back_first, *back_source, *back_tap;
@@ -86,6 +95,7 @@ static int lists(Conv *c, int h, int w, int kernel, int stride) {
     c->taps = kernel * kernel;
     c->pixels_in = h * w;
     c->pixels_out = ho * wo;
+    c->middle = ho / 2 * wo + wo / 2;
     int most = c->pixels_out * c->taps;
     c->first = reserve((c->pixels_out + 1) * sizeof(int));
     c->source = reserve(most * sizeof(int));
@@ -140,13 +150,14 @@ static int lists(Conv *c, int h, int w, int kernel, int stride) {
 
 /* ---- convolution: forwards, and backwards to its input ------------------------------------------- */
 
-enum { PLAIN, STATS, FOLDED, FOLDED_RELU, MASK, ADD };
+enum { GUESS, STATS, FOLDED, FOLDED_RELU, MASK, ADD };
 
 typedef struct {
     vec *target;
     vec *sum, *square;         /* STATS: sums of values and squares; MASK: of values and value * other */
     const vec *other;          /* MASK: the convolution's output; FOLDED*, ADD: what is added, or none */
-    const float *scale, *shift; /* MASK: the norm's; FOLDED*: shift is the bias */
+    const float *scale, *shift; /* MASK: the norm's */
+    float *start;               /* STATS, FOLDED*: what each channel's results start at; GUESS writes it */
 } Ending;
 
 /* Where channel counts end a tile early, tiles of one group are as even as can be. */
@@ -180,10 +191,9 @@ static void pack(const Conv *c, const float *weight, float *packed, int back) {
     }
 }
 
-INLINE void finish(const int ending, const Ending *end, int64_t at, int channel, int v0, int v, vec value) {
+INLINE void finish(const int ending, const Ending *end, int64_t at, int v0, int v, vec value) {
     vec *target = end->target + at * LV + v0 + v;
     if (ending == FOLDED || ending == FOLDED_RELU) {
-        value += end->shift[channel];
         if (end->other) value += end->other[at * LV + v0 + v];
         if (ending == FOLDED_RELU) value = rectified(value, value);
     }
@@ -195,14 +205,15 @@ INLINE void finish(const int ending, const Ending *end, int64_t at, int channel,
 INLINE void convolve_tile(const int groups, const int each, const int ending, const vec *source, const float *packed,
                           const int *from, const int *taps, int entries, int64_t stride, int cin, int64_t at,
                           int channel, const Ending *end) {
-    const int ct = groups * each;
+    const int ct = groups * each, width = ending == GUESS ? 1 : TILE_V;
     if (groups > 1) cin = each;
-    for (int v0 = 0; v0 < LV; v0 += TILE_V) {
+    for (int v0 = 0; v0 < (ending == GUESS ? 1 : LV); v0 += width) {
         vec acc[TILE][TILE_V];
 #pragma GCC unroll 6
         for (int j = 0; j < ct; j++)
 #pragma GCC unroll 4
-            for (int v = 0; v < TILE_V; v++) acc[j][v] = (vec){0};
+            for (int v = 0; v < width; v++) 
+                acc[j][v] = (vec){0} + (ending == GUESS || ending == MASK || ending == ADD ? 0 : end->start[channel + j]);
         for (int e = 0; e < entries; e++) {
             const vec *s = source + from[e] * stride + v0;
             const float *w = packed + (int64_t)taps[e] * cin * ct;
@@ -210,14 +221,18 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
 #pragma GCC unroll 6
                 for (int j = 0; j < ct; j++)
 #pragma GCC unroll 4
-                    for (int v = 0; v < TILE_V; v++) acc[j][v] += w[j] * s[j / each * cin * LV + v];
+                    for (int v = 0; v < width; v++) acc[j][v] += w[j] * s[j / each * cin * LV + v];
         }
 #pragma GCC unroll 6
         for (int j = 0; j < ct; j++) {
+            if (ending == GUESS) {
+                end->start[channel + j] = -total(acc[j][0]) / VECTOR;
+                continue;
+            }
             if (ending == STATS) {
                 vec sum = end->sum[channel + j], square = end->square[channel + j];
 #pragma GCC unroll 4
-                for (int v = 0; v < TILE_V; v++) {
+                for (int v = 0; v < width; v++) {
                     sum += acc[j][v];
                     square += acc[j][v] * acc[j][v];
                 }
@@ -228,7 +243,7 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
                 vec sum = end->sum[channel + j], product = end->square[channel + j];
                 float scale = end->scale[channel + j], shift = end->shift[channel + j];
 #pragma GCC unroll 4
-                for (int v = 0; v < TILE_V; v++) {
+                for (int v = 0; v < width; v++) {
                     vec a = end->other[(at + j) * LV + v0 + v];
                     acc[j][v] = rectified(acc[j][v], a * scale + shift);
                     sum += acc[j][v];
@@ -238,7 +253,7 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
                 end->square[channel + j] = product;
             }
 #pragma GCC unroll 4
-            for (int v = 0; v < TILE_V; v++) finish(ending, end, at + j, channel + j, v0, v, acc[j][v]);
+            for (int v = 0; v < width; v++) finish(ending, end, at + j, v0, v, acc[j][v]);
         }
     }
 }
@@ -271,6 +286,14 @@ INLINE void convolve_all(const int ending, const vec *source, const float *packe
         }
 }
 
+/* Minus the mean over 16 images at the middle pixel: results that start there have sums of squares that are as
+ * exact where the mean is 30 standard deviations as where it is 0. */
+static __attribute__((noinline)) void guess(const Conv *c, const vec *source, const float *packed, float *start) {
+    Ending end = {.start = start};
+    convolve_all(GUESS, source, packed, 1, 1, c->pixels_in, c->first + c->middle, c->source, c->tap, c->taps, c->groups,
+                 c->cin / c->groups, c->cout / c->groups, &end);
+}
+
 #define FORWARD(NAME, ENDING)                                                                                        \
     static __attribute__((noinline)) void NAME(const Conv *c, const vec *source, const float *packed, int blocks,    \
                                                const Ending *end) {                                                  \
@@ -290,15 +313,6 @@ BACKWARD(backward_mask, MASK)
 BACKWARD(backward_add, ADD)
 
 /* ---- gradients of weights ------------------------------------------------------------------------ */
-
-/* Halves are added until one number is left. */
-INLINE float total(vec v) {
-    typedef float half __attribute__((vector_size(2 * VECTOR), aligned(2 * VECTOR), may_alias));
-    typedef float quarter __attribute__((vector_size(VECTOR), aligned(VECTOR), may_alias));
-    half h = ((half *)&v)[0] + ((half *)&v)[1];
-    quarter q = ((quarter *)&h)[0] + ((quarter *)&h)[1];
-    return (q[0] + q[2]) + (q[1] + q[3]);
-}
 
 typedef struct {
     const vec *grad, *input;           /* of the tile's first channels */
@@ -398,8 +412,9 @@ static void weight_gradient(const Net *n, const Conv *c, const vec *grad, const 
 
 /* ---- batch norm and ReLU ------------------------------------------------------------------------- */
 
-/* Sums behind the convolution become scale and shift; `batch` gets mean and unbiased variance. */
-static void norm_forward(Net *n, const Conv *c, const float *params, int blocks, float *batch) {
+/* Sums behind the convolution become scale and shift; `batch` gets mean and unbiased variance. Everywhere else
+ * results and means are those less the guess. */
+static void norm_forward(Net *n, const Conv *c, const float *params, const float *start, int blocks, float *batch) {
     double m = (double)blocks * c->pixels_out * LANES;
     for (int k = 0; k < c->cout; k++) {
         double sum = 0, square = 0;
@@ -414,7 +429,7 @@ static void norm_forward(Net *n, const Conv *c, const float *params, int blocks,
         n->invstd[s] = (float)(1 / sqrt(variance + n->eps));
         n->scale[s] = params[c->norm + k] * n->invstd[s];
         n->shift[s] = params[c->norm + c->cout + k] - n->mean[s] * n->scale[s];
-        batch[s] = (float)mean;
+        batch[s] = (float)(mean - start[k]);
         batch[n->stats + s] = (float)(variance * m / (m > 1 ? m - 1 : 1));
     }
 }
@@ -504,11 +519,12 @@ static void clear(Net *n, int channels) {
 }
 
 static void conv_norm(Net *n, const Conv *c, const vec *x, const float *params, int blocks, float *batch) {
-    Ending end = {.target = c->out, .sum = n->sums, .square = n->sums + n->most};
+    Ending end = {.target = c->out, .sum = n->sums, .square = n->sums + n->most, .start = n->folded};
     clear(n, c->cout);
     pack(c, params + c->weight, n->packed, 0);
+    guess(c, x, n->packed, end.start);
     forward_stats(c, x, n->packed, blocks, &end);
-    norm_forward(n, c, params, blocks, batch);
+    norm_forward(n, c, params, end.start, blocks, batch);
 }
 
 /* Convolution and norm in one, with the running statistics; `other` is added before a ReLU. */
@@ -522,7 +538,7 @@ static void conv_folded(Net *n, const Conv *c, const vec *x, const float *params
         for (int64_t i = 0; i < row; i++) n->folded[k * row + i] = params[c->weight + k * row + i] * scale;
     }
     pack(c, n->folded, n->packed, 0);
-    Ending end = {.target = target, .other = other, .shift = bias};
+    Ending end = {.target = target, .other = other, .start = bias};
     if (relu)
         forward_folded_relu(c, x, n->packed, 1, &end);
     else
