@@ -187,17 +187,17 @@ INLINE int groups_of(int channels, int left) {
 static void pack(const Conv *c, const float *weight, float *packed, int back) {
     int cin = c->cin / c->groups, cout = c->cout / c->groups;
     int from = back ? cout : cin, to = back ? cin : cout;
+    int64_t row = (int64_t)cin * c->taps, next_from = back ? row : c->taps, next_to = back ? c->taps : row;
     for (int g = 0, gt; g < c->groups; g += gt) {
         gt = groups_of(to, c->groups - g);
         for (int t0 = 0, ct; t0 < to; t0 += ct) {
             ct = tile_of(to, t0, TILE);
             for (int k = 0; k < c->taps; k++)
                 for (int f = 0; f < from; f++)
-                    for (int q = g; q < g + gt; q++)
-                        for (int j = t0; j < t0 + ct; j++) {
-                            int out = back ? f : j, in = back ? j : f;
-                            *packed++ = weight[((int64_t)(q * cout + out) * cin + in) * c->taps + k];
-                        }
+                    for (int q = g; q < g + gt; q++) {
+                        const float *w = weight + q * cout * row + f * next_from + t0 * next_to + k;
+                        for (int j = 0; j < ct; j++) *packed++ = w[j * next_to];
+                    }
         }
     }
 }
@@ -222,10 +222,19 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
             const vec *s = source + from[e] * stride + v0;
             const float *w = packed + (int64_t)taps[e] * cin * ct;
             for (int i = 0; i < cin; i++, s += LV, w += ct)
-#pragma GCC unroll 6
-                for (int j = 0; j < ct; j++)
 #pragma GCC unroll 4
-                    for (int v = 0; v < width; v++) acc[j][v] += w[j] * s[j / each * cin * LV + v];
+                for (int g = 0; g < groups; g++) {
+                    vec x[TILE_V];
+#pragma GCC unroll 4
+                    for (int v = 0; v < width; v++) {
+                        x[v] = s[g * cin * LV + v];
+                        IN_REGISTER(x[v]);
+                    }
+#pragma GCC unroll 6
+                    for (int j = g * each; j < g * each + each; j++)
+#pragma GCC unroll 4
+                        for (int v = 0; v < width; v++) acc[j][v] += w[j] * x[v];
+                }
         }
 #pragma GCC unroll 6
         for (int j = 0; j < ct; j++) {
