@@ -21,17 +21,25 @@
 #define TILE_V LV /* vectors of a lane row that a tile keeps in registers */
 #define OUTS 6    /* weight gradients are summed in tiles of OUTS x INS channels */
 #define INS 4
-#define IN_REGISTER(x) __asm__("" : "+v"(x)) /* gcc would read it anew for every product: a fifth slower */
 #else
 #define TILE_V 1
 #define OUTS 2
 #define INS 2
+#endif
+#if defined __AVX512F__ && !defined __clang__
+#define IN_REGISTER(x) __asm__("" : "+v"(x)) /* gcc would read it anew for every product: a fifth slower */
+#else
 #define IN_REGISTER(x)
 #endif
 #define TILE 6 /* output channels of a tile */
 #define PANEL (32 / LV) /* pixels of which all weight gradients are summed before the next: they stay in cache */
 #define SUMS 4096       /* weights summed at once, a vector each, so that these stay in the L2 cache, too */
 #define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__ /* which unrolls them by itself, but with a pragma before it knows how long they are */
+#define UNROLL
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 typedef float vec __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)));
 typedef int32_t mask __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)));
@@ -213,37 +221,37 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
     if (groups > 1) cin = each;
     for (int v0 = 0; v0 < (ending == GUESS ? 1 : LV); v0 += width) {
         vec acc[TILE][TILE_V];
-#pragma GCC unroll 6
+        UNROLL
         for (int j = 0; j < ct; j++)
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < width; v++) 
                 acc[j][v] = (vec){0} + (ending == STATS || FOLDS(ending) ? end->start[channel + j] : 0);
         for (int e = 0; e < entries; e++) {
             const vec *s = source + from[e] * stride + v0;
             const float *w = packed + (int64_t)taps[e] * cin * ct;
             for (int i = 0; i < cin; i++, s += LV, w += ct)
-#pragma GCC unroll 4
+                UNROLL
                 for (int g = 0; g < groups; g++) {
                     vec x[TILE_V];
-#pragma GCC unroll 4
+                    UNROLL
                     for (int v = 0; v < width; v++) {
                         x[v] = s[g * cin * LV + v];
                         IN_REGISTER(x[v]);
                     }
-#pragma GCC unroll 6
+                    UNROLL
                     for (int j = g * each; j < g * each + each; j++)
-#pragma GCC unroll 4
+                        UNROLL
                         for (int v = 0; v < width; v++) acc[j][v] += w[j] * x[v];
                 }
         }
-#pragma GCC unroll 6
+        UNROLL
         for (int j = 0; j < ct; j++) {
             if (ending == GUESS) {
                 end->start[channel + j] = -total(acc[j][0]) / VECTOR;
                 continue;
             }
             vec sum = {0}, product = {0}, product4 = {0};
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < width; v++) {
                 int64_t place = (at + j) * LV + v0 + v;
                 vec value = acc[j][v];
@@ -329,25 +337,25 @@ typedef struct {
 INLINE void weight_tile(const int groups, const int outs, const int ins, const Panel *p, vec *sums, float *gradient,
                         int64_t row, int taps) {
     vec acc[OUTS < 4 ? 4 : OUTS][INS];
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < groups * outs; i++)
-#pragma GCC unroll 4
+        UNROLL
         for (int j = 0; j < ins; j++) acc[i][j] = p->first ? (vec){0} : sums[i * ins + j];
     for (int e = 0; e < p->pairs; e++) {
         const vec *d = p->grad + p->target[e] * p->grad_stride, *x = p->input + p->source[e] * p->input_stride;
-#pragma GCC unroll 4
+        UNROLL
         for (int v = 0; v < LV; v++)
-#pragma GCC unroll 8
+            UNROLL
             for (int i = 0; i < groups * outs; i++) {
                 vec one = d[i * LV + v];
                 IN_REGISTER(one);
-#pragma GCC unroll 4
+                UNROLL
                 for (int j = 0; j < ins; j++) acc[i][j] += one * x[(i / outs * ins + j) * LV + v];
             }
     }
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < groups * outs; i++)
-#pragma GCC unroll 4
+        UNROLL
         for (int j = 0; j < ins; j++) {
             if (p->last)
                 gradient[i * row + j * taps] = total(acc[i][j]);
@@ -466,7 +474,7 @@ static void norm_relu(const Net *n, const Input *in, int64_t from, int64_t to) {
     vec *y = in->pixels + from * c->cout * LV;
     for (int64_t p = from; p < to; p++)
         for (int k = 0; k < c->cout; k++, a += LV, y += LV)
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < LV; v++) {
                 vec value = a[v] * scale[k] + shift[k];
                 y[v] = rectified(value, value);
@@ -484,7 +492,7 @@ static void join(const Net *n, const Input *in, int64_t from, int64_t to) {
     vec *y = in->pixels + start;
     for (int64_t p = from; p < to; p++)
         for (int k = 0; k < c->cout; k++, a += LV, other += LV, y += LV)
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < LV; v++) {
                 vec value = a[v] * scale[k] + shift[k];
                 value += block->has_shortcut ? other[v] * scale4[k] + shift4[k] : other[v];
@@ -509,7 +517,7 @@ static void split(Net *n, const Block *block, vec *grad, int blocks) {
     vec *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
     for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
         for (int k = 0; k < c->cout; k++, a += LV, other += LV, y += LV, grad += LV)
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < LV; v++) {
                 vec d = grad[v] = rectified(grad[v], y[v]);
                 sum[k] += d;
@@ -541,7 +549,7 @@ static void norm_backward(const Net *n, const Conv *c, const vec *d, vec *target
     d += start, target += start;
     for (int64_t p = from; p < to; p++)
         for (int k = 0; k < c->cout; k++, a += LV, d += LV, target += LV)
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < LV; v++) target[v] = c1[k] * d[v] + (c2[k] * a[v] + c3[k]);
 }
 
