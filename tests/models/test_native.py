@@ -153,6 +153,22 @@ def running_variances(model: nn.Module) -> torch.Tensor:
 
 
 @needs_a_compiler
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_gradients_without_autograd_are_those_of_torchs_loss(label_smoothing: float) -> None:
+    fast, flat, exact = pair(CONFIG, SMALL, 32)
+    images, labels = pictures(SMALL, 32), torch.arange(32) % 10
+    loss, wrong = fast.gradients(images, labels, label_smoothing)
+    logits = exact(images.double())
+    expected = cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert wrong.item() == (logits.argmax(1) != labels).sum()
+    wanted = flat_gradient(exact)
+    assert (flat.grads.double() - wanted).norm() <= 2e-3 * wanted.norm()
+    assert not fast.gradients(images * float("nan"), labels)[0].isfinite()
+
+
+@needs_a_compiler
 def test_two_trainings_are_equal_bit_by_bit() -> None:
     ends = []
     for _ in range(2):

@@ -744,6 +744,29 @@ void net_backward(Net *n, const float *logits, const float *params, float *grads
     conv_backward(n, &n->stem, products, up, up, &(Input){.pixels = n->image}, params, grads, blocks, 0, 0);
 }
 
+/* Mean cross-entropy of the logits (n, classes), its gradient, and how many labels are not the largest logit's. In
+ * torch the same takes 8% of a training step: its code comes from memory each time, since tensors fill the caches. */
+void cross_entropy(const float *logits, const int64_t *labels, int n, int classes, float smoothing, float *grad,
+                   float *loss, int64_t *wrong) {
+    double sum = 0, even = (double)smoothing / classes;
+    *wrong = 0;
+    for (int i = 0; i < n; i++, logits += classes, grad += classes) {
+        int best = 0;
+        double exps = 0;
+        for (int k = 1; k < classes; k++)
+            if (logits[k] > logits[best]) best = k;
+        for (int k = 0; k < classes; k++) exps += grad[k] = expf(logits[k] - logits[best]);
+        double level = logits[best] + log(exps);
+        for (int k = 0; k < classes; k++) {
+            double target = even + (k == labels[i]) * (1.0 - smoothing);
+            sum += target * (level - logits[k]);
+            grad[k] = (float)((grad[k] / exps - target) / n);
+        }
+        *wrong += best != labels[i];
+    }
+    *loss = (float)(sum / n);
+}
+
 /* ---- making and freeing -------------------------------------------------------------------------- */
 
 typedef struct {
