@@ -118,6 +118,57 @@ CONFIG = parse_config("anynet:d=1,2,1;w=16,24,48;g=4;b=2")
 
 
 @needs_a_compiler
+@pytest.mark.parametrize("mean", [0, 3, 30, -30])
+@pytest.mark.parametrize("size", [28, 96])
+def test_inputs_far_from_zero_cost_no_more_digits_than_in_torch(mean: int, size: int) -> None:
+    """Sums of x² that don't start near the mean fail this at ±30: variances lose their digits."""
+    template = Template("test", 3, size, size, 10, stem_width=8, stem_stride=2, strides=(1, 2, 2))
+    fast, flat, exact = pair(CONFIG, template, 32)
+    torchs = copy.deepcopy(exact).float()  # NCHW: its norms sum in float64
+    images, labels = pictures(template, 32) + mean, torch.arange(32) % 10
+    expected = exact(images.double())
+    cross_entropy(expected, labels).backward()
+    wanted, variances = flat_gradient(exact), running_variances(exact)
+
+    def errors(logits: torch.Tensor, gradient: torch.Tensor, model: nn.Module) -> tuple[float, float, float]:
+        return (
+            (logits.double() - expected).abs().max().item(),
+            ((running_variances(model) - variances) / variances).abs().max().item(),
+            (gradient - wanted).norm().item(),
+        )
+
+    logits = fast(images)
+    cross_entropy(logits, labels).backward()
+    ours = errors(logits, flat.grads, fast.net)
+    logits = torchs(images)
+    cross_entropy(logits, labels).backward()
+    theirs = errors(logits, flat_gradient(torchs), torchs)
+    assert ours[0] <= 3 * theirs[0]
+    assert ours[1] <= max(3 * theirs[1], 1e-6)
+    assert ours[2] <= max(3 * theirs[2], 2e-3 * wanted.norm())  # a ReLU's input near 0 may change its sign
+
+
+def running_variances(model: nn.Module) -> torch.Tensor:
+    return torch.cat([each.double() for name, each in model.named_buffers() if name.endswith("running_var")])
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_gradients_without_autograd_are_those_of_torchs_loss(label_smoothing: float) -> None:
+    fast, flat, exact = pair(CONFIG, SMALL, 32)
+    images, labels = pictures(SMALL, 32), torch.arange(32) % 10
+    loss, wrong = fast.gradients(images, labels, label_smoothing)
+    logits = exact(images.double())
+    expected = cross_entropy(logits, labels, label_smoothing=label_smoothing)
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    assert wrong.item() == (logits.argmax(1) != labels).sum()
+    wanted = flat_gradient(exact)
+    assert (flat.grads.double() - wanted).norm() <= 2e-3 * wanted.norm()
+    assert not fast.gradients(images * float("nan"), labels)[0].isfinite()
+
+
+@needs_a_compiler
 def test_two_trainings_are_equal_bit_by_bit() -> None:
     ends = []
     for _ in range(2):

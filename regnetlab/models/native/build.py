@@ -28,7 +28,7 @@ LANES = (64, 32, 16)
 
 _FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC")
 _SECONDS = 120
-_FUNCTIONS = ("net_new", "net_free", "net_forward", "net_evaluate", "net_backward")
+_FUNCTIONS = ("net_new", "net_free", "net_forward", "net_evaluate", "net_backward", "cross_entropy")
 _TRIAL = "import ctypes, sys; kernels = ctypes.CDLL(sys.argv[1]); [getattr(kernels, n) for n in sys.argv[2:]]"
 
 
@@ -143,6 +143,8 @@ def _load(path: Path) -> ctypes.CDLL:
     kernels.net_evaluate.restype = None
     kernels.net_backward.argtypes = [pointer, pointer, pointer, pointer, number]
     kernels.net_backward.restype = None
+    kernels.cross_entropy.argtypes = [pointer, pointer, number, number, ctypes.c_float, pointer, pointer, pointer]
+    kernels.cross_entropy.restype = None
     return kernels
 
 

@@ -74,6 +74,23 @@ class NativeAnyNet(nn.Module):
         )
         return logits[: len(images)]
 
+    def gradients(
+        self, images: torch.Tensor, labels: torch.Tensor, label_smoothing: float = 0.0
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cross-entropy and number of wrong answers of a batch; writes the gradients of all parameters.
+
+        The same as ``forward``, torch's loss and ``backward``, without autograd.
+        """
+        logits = self._train_forward(images)
+        grad, loss = torch.empty_like(logits), torch.empty(())
+        wrong = torch.empty((), dtype=torch.int64)
+        there = labels.to(torch.int64).contiguous()
+        self._kernels.cross_entropy(
+            *_pointers(logits, there), *logits.shape, label_smoothing, *_pointers(grad, loss, wrong)
+        )
+        self._backward(grad)
+        return loss, wrong
+
     def _train_forward(self, images: torch.Tensor) -> torch.Tensor:
         if len(images) > self._batch_size or len(images) % self._lanes:
             raise ValueError(

@@ -19,13 +19,27 @@
 #define LV (LANES / VECTOR)
 #ifdef __AVX512F__
 #define TILE_V LV /* vectors of a lane row that a tile keeps in registers */
-#define SIDE 4    /* weight gradients are summed in tiles of SIDE x SIDE channels */
+#define OUTS 6    /* weight gradients are summed in tiles of OUTS x INS channels */
+#define INS 4
 #else
 #define TILE_V 1
-#define SIDE 2
+#define OUTS 2
+#define INS 2
+#endif
+#if defined __AVX512F__ && !defined __clang__
+#define IN_REGISTER(x) __asm__("" : "+v"(x)) /* gcc would read it anew for every product: a fifth slower */
+#else
+#define IN_REGISTER(x)
 #endif
 #define TILE 6 /* output channels of a tile */
+#define PANEL (32 / LV) /* pixels of which all weight gradients are summed before the next: they stay in cache */
+#define SUMS 4096       /* weights summed at once, a vector each, so that these stay in the L2 cache, too */
 #define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__ /* which unrolls them by itself, but with a pragma before it knows how long they are */
+#define UNROLL
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 typedef float vec __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)));
 typedef int32_t mask __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)));
@@ -33,13 +47,23 @@ typedef int32_t mask __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)
 /* x where `gate` is above 0, else 0. A gate that is no number lets x through: divergence must stay visible. */
 INLINE vec rectified(vec x, vec gate) { return (vec)((mask)x & ~(gate <= 0)); }
 
+/* Halves are added until one number is left. */
+INLINE float total(vec v) {
+    typedef float half __attribute__((vector_size(2 * VECTOR), aligned(2 * VECTOR), may_alias));
+    typedef float quarter __attribute__((vector_size(VECTOR), aligned(VECTOR), may_alias));
+    half h = ((half *)&v)[0] + ((half *)&v)[1];
+    quarter q = ((quarter *)&h)[0] + ((quarter *)&h)[1];
+    return (q[0] + q[2]) + (q[1] + q[3]);
+}
+
 typedef struct {
-    int cin, cout, groups, taps, pixels_in, pixels_out;
+    int cin, cout, groups, taps, pixels_in, pixels_out, probe;
     int64_t weight, norm, stat; /* places in the parameters and in the statistics */
     int *first, *source, *tap;  /* of output pixel t: entries first[t] to first[t + 1] */
+    int *needs;                 /* output pixels before t need input pixels before needs[t] */
     int *back_first, *back_source, *back_tap;
     int *pair_first, *pair_target, *pair_source; /* the same by tap: entries pair_first[k] to pair_first[k + 1] */
-    vec *out, *on; /* the convolution's output; on: behind batch norm and ReLU */
+    vec *out; /* what it computes, less a guess of each channel's mean */
 } Conv;
 
 typedef struct {
@@ -53,10 +77,13 @@ typedef struct {
     int64_t bias, fc;
     Conv stem;
     Block *blocks;
-    vec *image, *pool, *logits;
-    vec *grad[5];     /* scratch: of the block's output and input, and inside a block */
+    vec *image, *first, *pool, *logits; /* first: the input of the first block */
+    vec *on;                            /* scratch: a convolution's input, behind norm and ReLU */
+    vec *grad[5];                       /* scratch: of the block's output and input, and inside a block */
     float *packed, *folded;
-    vec *sums;        /* two a channel of the widest tensor, times two */
+    vec *sums;        /* three a channel of the widest tensor */
+    double *totals;   /* the same, where sums go now and then */
+    vec *weight_sums; /* see SUMS */
     float *scale, *shift, *mean, *invstd; /* of every norm's channels */
     float eps;
 } Net;
@@ -79,8 +106,10 @@ static int lists(Conv *c, int h, int w, int kernel, int stride) {
     c->taps = kernel * kernel;
     c->pixels_in = h * w;
     c->pixels_out = ho * wo;
+    c->probe = (ho > 1) * wo + (wo > 1);
     int most = c->pixels_out * c->taps;
     c->first = reserve((c->pixels_out + 1) * sizeof(int));
+    c->needs = reserve((c->pixels_out + 1) * sizeof(int));
     c->source = reserve(most * sizeof(int));
     c->tap = reserve(most * sizeof(int));
     c->back_first = reserve((c->pixels_in + 1) * sizeof(int));
@@ -90,21 +119,26 @@ static int lists(Conv *c, int h, int w, int kernel, int stride) {
     c->pair_target = reserve(most * sizeof(int));
     c->pair_source = reserve(most * sizeof(int));
     int *next = reserve((c->pixels_in + 1) * sizeof(int));
-    if (!c->first || !c->source || !c->tap || !c->back_first || !c->back_source || !c->back_tap || !c->pair_first ||
+    if (!c->first || !c->needs || !c->source || !c->tap || !c->back_first || !c->back_source || !c->back_tap || !c->pair_first ||
         !c->pair_target || !c->pair_source || !next) {
         free(next);
         return 0;
     }
+    c->needs[0] = 0;
     for (int y = 0; y < ho; y++)
         for (int x = 0; x < wo; x++) {
+            int need = c->needs[y * wo + x];
             c->first[y * wo + x] = n;
             for (int k = 0; k < c->taps; k++) {
                 int sy = y * stride + k / kernel - pad, sx = x * stride + k % kernel - pad;
                 if (sy < 0 || sy >= h || sx < 0 || sx >= w) continue;
                 c->source[n] = sy * w + sx;
                 c->tap[n++] = k;
+                if (sy * w + sx >= need) need = sy * w + sx + 1;
             }
+            c->needs[y * wo + x + 1] = need;
         }
+    c->needs[c->pixels_out] = c->pixels_in;
     c->first[c->pixels_out] = n;
     memset(c->back_first, 0, (c->pixels_in + 1) * sizeof(int));
     for (int e = 0; e < n; e++) c->back_first[c->source[e] + 1]++;
@@ -133,245 +167,314 @@ static int lists(Conv *c, int h, int w, int kernel, int stride) {
 
 /* ---- convolution: forwards, and backwards to its input ------------------------------------------- */
 
-enum { PLAIN, STATS, FOLDED, FOLDED_RELU, MASK, ADD };
+enum { GUESS, STATS, FOLDED, FOLDED_RELU, PLAIN, MASK, JOIN };
 
 typedef struct {
     vec *target;
-    vec *sum, *square;         /* STATS: sums of values and squares; MASK: of values and value * other */
-    const vec *other;          /* MASK: the convolution's output; FOLDED*, ADD: what is added, or none */
-    const float *scale, *shift; /* MASK: the norm's; FOLDED*: shift is the bias */
+    vec *sum, *product, *product4; /* STATS: of results and their squares; MASK, JOIN: of results and results * a, a4 */
+    const vec *a, *a4;             /* outputs of the convolutions in front of the norms */
+    const vec *other;              /* JOIN, FOLDED*: what is added, FOLDED*: if any */
+    const vec *gate;               /* JOIN: what the ReLU gave */
+    const float *scale, *shift;    /* MASK: the norm's in front of the ReLU */
+    float *start;                  /* STATS, FOLDED*: what each channel's results start at; GUESS writes it */
 } Ending;
 
 /* Where channel counts end a tile early, tiles of one group are as even as can be. */
-INLINE int tile_of(int channels, int at) {
-    int tiles = (channels + TILE - 1) / TILE, small = channels / tiles, large = channels % tiles;
+INLINE int tile_of(int channels, int at, int most) {
+    int tiles = (channels + most - 1) / most, small = channels / tiles, large = channels % tiles;
     return at < large * (small + 1) ? small + 1 : small;
+}
+
+/* Groups of 1 or 2 channels share a tile of 4: alone, each sum would wait for its own last addition. */
+INLINE int groups_of(int channels, int left) {
+    int most = channels == 1 ? 4 : channels == 2 ? 2 : 1;
+    return left < most ? 1 : most;
 }
 
 /* Weights of each tile as [tap][input channel][output channel]. `back`: the transpose, for gradients. */
 static void pack(const Conv *c, const float *weight, float *packed, int back) {
     int cin = c->cin / c->groups, cout = c->cout / c->groups;
     int from = back ? cout : cin, to = back ? cin : cout;
-    for (int g = 0; g < c->groups; g++)
+    int64_t row = (int64_t)cin * c->taps, next_from = back ? row : c->taps, next_to = back ? c->taps : row;
+    for (int g = 0, gt; g < c->groups; g += gt) {
+        gt = groups_of(to, c->groups - g);
         for (int t0 = 0, ct; t0 < to; t0 += ct) {
-            ct = tile_of(to, t0);
-            float *p = packed + ((int64_t)g * to + t0) * from * c->taps;
+            ct = tile_of(to, t0, TILE);
             for (int k = 0; k < c->taps; k++)
                 for (int f = 0; f < from; f++)
-                    for (int j = 0; j < ct; j++) {
-                        int out = back ? f : t0 + j, in = back ? t0 + j : f;
-                        *p++ = weight[((int64_t)(g * cout + out) * cin + in) * c->taps + k];
+                    for (int q = g; q < g + gt; q++) {
+                        const float *w = weight + q * cout * row + f * next_from + t0 * next_to + k;
+                        for (int j = 0; j < ct; j++) *packed++ = w[j * next_to];
                     }
         }
-}
-
-INLINE void finish(const int ending, const Ending *end, int64_t at, int channel, int v0, int v, vec value) {
-    vec *target = end->target + at * LV + v0 + v;
-    if (ending == FOLDED || ending == FOLDED_RELU) {
-        value += end->shift[channel];
-        if (end->other) value += end->other[at * LV + v0 + v];
-        if (ending == FOLDED_RELU) value = rectified(value, value);
     }
-    if (ending == ADD && end->other) value += end->other[at * LV + v0 + v];
-    *target = value;
 }
 
-INLINE void convolve_tile(const int ct, const int ending, const vec *source, const float *packed, const int *from,
-                          const int *taps, int entries, int64_t stride, int cin, int64_t at, int channel,
-                          const Ending *end) {
-    for (int v0 = 0; v0 < LV; v0 += TILE_V) {
+#define FOLDS(ending) ((ending) == FOLDED || (ending) == FOLDED_RELU)
+#define SUMMED(ending) ((ending) == STATS || (ending) == MASK || (ending) == JOIN)
+
+/* Of `groups` groups, `each` output channels. */
+INLINE void convolve_tile(const int groups, const int each, const int ending, const vec *source, const float *packed,
+                          const int *from, const int *taps, int entries, int64_t stride, int cin, int64_t at,
+                          int channel, const Ending *end) {
+    const int ct = groups * each, width = ending == GUESS ? 1 : TILE_V;
+    if (groups > 1) cin = each;
+    for (int v0 = 0; v0 < (ending == GUESS ? 1 : LV); v0 += width) {
         vec acc[TILE][TILE_V];
-#pragma GCC unroll 6
+        UNROLL
         for (int j = 0; j < ct; j++)
-#pragma GCC unroll 4
-            for (int v = 0; v < TILE_V; v++) acc[j][v] = (vec){0};
+            UNROLL
+            for (int v = 0; v < width; v++) 
+                acc[j][v] = (vec){0} + (ending == STATS || FOLDS(ending) ? end->start[channel + j] : 0);
         for (int e = 0; e < entries; e++) {
             const vec *s = source + from[e] * stride + v0;
             const float *w = packed + (int64_t)taps[e] * cin * ct;
             for (int i = 0; i < cin; i++, s += LV, w += ct)
-#pragma GCC unroll 6
-                for (int j = 0; j < ct; j++)
-#pragma GCC unroll 4
-                    for (int v = 0; v < TILE_V; v++) acc[j][v] += w[j] * s[v];
+                UNROLL
+                for (int g = 0; g < groups; g++) {
+                    vec x[TILE_V];
+                    UNROLL
+                    for (int v = 0; v < width; v++) {
+                        x[v] = s[g * cin * LV + v];
+                        IN_REGISTER(x[v]);
+                    }
+                    UNROLL
+                    for (int j = g * each; j < g * each + each; j++)
+                        UNROLL
+                        for (int v = 0; v < width; v++) acc[j][v] += w[j] * x[v];
+                }
         }
-#pragma GCC unroll 6
+        UNROLL
         for (int j = 0; j < ct; j++) {
-            if (ending == STATS) {
-                vec sum = end->sum[channel + j], square = end->square[channel + j];
-#pragma GCC unroll 4
-                for (int v = 0; v < TILE_V; v++) {
-                    sum += acc[j][v];
-                    square += acc[j][v] * acc[j][v];
-                }
-                end->sum[channel + j] = sum;
-                end->square[channel + j] = square;
+            if (ending == GUESS) {
+                end->start[channel + j] = -total(acc[j][0]) / VECTOR;
+                continue;
             }
-            if (ending == MASK) {
-                vec sum = end->sum[channel + j], product = end->square[channel + j];
-                float scale = end->scale[channel + j], shift = end->shift[channel + j];
-#pragma GCC unroll 4
-                for (int v = 0; v < TILE_V; v++) {
-                    vec a = end->other[(at + j) * LV + v0 + v];
-                    acc[j][v] = rectified(acc[j][v], a * scale + shift);
-                    sum += acc[j][v];
-                    product += acc[j][v] * a;
+            vec sum = {0}, product = {0}, product4 = {0};
+            UNROLL
+            for (int v = 0; v < width; v++) {
+                int64_t place = (at + j) * LV + v0 + v;
+                vec value = acc[j][v];
+                if (ending == JOIN || (FOLDS(ending) && end->other)) value += end->other[place];
+                if (ending == FOLDED_RELU) value = rectified(value, value);
+                if (ending == JOIN) value = rectified(value, end->gate[place]);
+                if (ending == MASK) value = rectified(value, end->a[place] * end->scale[channel + j] + end->shift[channel + j]);
+                if (SUMMED(ending)) {
+                    sum += value;
+                    product += value * (ending == STATS ? value : end->a[place]);
+                    if (ending == JOIN) product4 += value * end->a4[place];
                 }
-                end->sum[channel + j] = sum;
-                end->square[channel + j] = product;
+                end->target[place] = value;
             }
-#pragma GCC unroll 4
-            for (int v = 0; v < TILE_V; v++) finish(ending, end, at + j, channel + j, v0, v, acc[j][v]);
+            if (SUMMED(ending)) {
+                end->sum[channel + j] += sum;
+                end->product[channel + j] += product;
+                if (ending == JOIN) end->product4[channel + j] += product4;
+            }
         }
     }
 }
 
-INLINE void convolve_all(const int ending, const vec *source, const float *packed, int blocks, int targets,
+INLINE void convolve_all(const int ending, const vec *source, const float *packed, int b, int t0, int t1, int targets,
                          int sources, const int *first, const int *from, const int *taps, int n_taps, int groups,
                          int cin, int cout, const Ending *end) {
-    int64_t stride = (int64_t)groups * cin * LV;
-    for (int b = 0; b < blocks; b++)
-        for (int t = 0; t < targets; t++) {
+        int64_t stride = (int64_t)groups * cin * LV;
+        for (int t = t0; t < t1; t++) {
             int e = first[t], entries = first[t + 1] - e;
             int64_t pixel = ((int64_t)b * targets + t) * groups * cout;
             const vec *base = source + (int64_t)b * sources * stride;
-            for (int g = 0; g < groups; g++)
+            for (int g = 0, gt; g < groups; g += gt) {
+                gt = groups_of(cout, groups - g);
                 for (int c0 = 0, ct; c0 < cout; c0 += ct) {
-                    ct = tile_of(cout, c0);
+                    ct = tile_of(cout, c0, TILE);
                     int channel = g * cout + c0;
-#define CASE(n)                                                                                                      \
-    case n:                                                                                                          \
-        convolve_tile(n, ending, base + (int64_t)g * cin * LV, packed + (int64_t)channel * cin * n_taps, from + e,   \
-                      taps + e, entries, stride, cin, pixel + channel, channel, end);                                \
-        break;
-                    switch (ct) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) }
-#undef CASE
-                }
-        }
-}
-
-#define FORWARD(NAME, ENDING)                                                                                        \
-    static __attribute__((noinline)) void NAME(const Conv *c, const vec *source, const float *packed, int blocks,    \
-                                               const Ending *end) {                                                  \
-        convolve_all(ENDING, source, packed, blocks, c->pixels_out, c->pixels_in, c->first, c->source, c->tap,       \
-                     c->taps, c->groups, c->cin / c->groups, c->cout / c->groups, end);                              \
-    }
-#define BACKWARD(NAME, ENDING)                                                                                       \
-    static __attribute__((noinline)) void NAME(const Conv *c, const vec *source, const float *packed, int blocks,    \
-                                               const Ending *end) {                                                  \
-        convolve_all(ENDING, source, packed, blocks, c->pixels_in, c->pixels_out, c->back_first, c->back_source,     \
-                     c->back_tap, c->taps, c->groups, c->cout / c->groups, c->cin / c->groups, end);                 \
-    }
-FORWARD(forward_stats, STATS)
-FORWARD(forward_folded, FOLDED)
-FORWARD(forward_folded_relu, FOLDED_RELU)
-BACKWARD(backward_mask, MASK)
-BACKWARD(backward_add, ADD)
-
-/* ---- gradients of weights ------------------------------------------------------------------------ */
-
-static float total(vec v) {
-    float sum = 0;
-    for (int i = 0; i < VECTOR; i++) sum += v[i];
-    return sum;
-}
-
-/* `parts` sums a weight: with few channels one sum alone would wait for its own last addition. */
-INLINE void weight_tile(const int outs, const int ins, const int parts, const Conv *c, const vec *grad,
-                        const vec *input, int tap, int blocks, int out, int in, float *target, int64_t row) {
-    vec acc[SIDE][SIDE][LV];
-#pragma GCC unroll 4
-    for (int i = 0; i < outs; i++)
-#pragma GCC unroll 4
-        for (int j = 0; j < ins; j++)
-#pragma GCC unroll 4
-            for (int v = 0; v < parts; v++) acc[i][j][v] = (vec){0};
-    for (int b = 0; b < blocks; b++) {
-        const vec *block_grad = grad + ((int64_t)b * c->pixels_out * c->cout + out) * LV;
-        const vec *block_input = input + ((int64_t)b * c->pixels_in * c->cin + in) * LV;
-        for (int e = c->pair_first[tap]; e < c->pair_first[tap + 1]; e++) {
-            const vec *d = block_grad + (int64_t)c->pair_target[e] * c->cout * LV;
-            const vec *x = block_input + (int64_t)c->pair_source[e] * c->cin * LV;
-#pragma GCC unroll 4
-            for (int v = 0; v < LV; v++)
-#pragma GCC unroll 4
-                for (int i = 0; i < outs; i++)
-#pragma GCC unroll 4
-                    for (int j = 0; j < ins; j++) acc[i][j][v % parts] += d[i * LV + v] * x[j * LV + v];
-        }
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < outs; i++)
-#pragma GCC unroll 4
-        for (int j = 0; j < ins; j++) {
-            vec sum = acc[i][j][0];
-            for (int v = 1; v < parts; v++) sum += acc[i][j][v];
-            target[i * row + j * c->taps] = total(sum);
-        }
-}
-
-static void weight_gradient(const Conv *c, const vec *grad, const vec *input, int blocks, float *target) {
-    int cin = c->cin / c->groups, cout = c->cout / c->groups, few = cin * cout <= 4;
-    int64_t row = (int64_t)cin * c->taps;
-    for (int g = 0; g < c->groups; g++)
-        for (int o = 0; o < cout; o += SIDE)
-            for (int i = 0; i < cin; i += SIDE) {
-                int outs = cout - o < SIDE ? cout - o : SIDE, ins = cin - i < SIDE ? cin - i : SIDE;
-                for (int k = 0; k < c->taps; k++) {
-                    float *at = target + (int64_t)(g * cout + o) * row + (int64_t)i * c->taps + k;
-#define CASE(a, b, parts)                                                                                            \
+#define CASE(a, b)                                                                                                   \
     case 8 * a + b:                                                                                                  \
-        weight_tile(a, b, parts, c, grad, input, k, blocks, g *cout + o, g *cin + i, at, row);                       \
+        convolve_tile(a, b, ending, base + (int64_t)g * cin * LV, packed + (int64_t)channel * cin * n_taps,          \
+                      from + e, taps + e, entries, stride, cin, pixel + channel, channel, end);                      \
         break;
-                    if (few)
-                        switch (8 * outs + ins) {
-                            CASE(1, 1, LV) CASE(1, 2, LV) CASE(2, 1, LV) CASE(2, 2, LV)
-#if SIDE == 4
-                            CASE(1, 3, LV) CASE(1, 4, LV) CASE(3, 1, LV) CASE(4, 1, LV)
-#endif
-                        }
-                    else
-                        switch (8 * outs + ins) {
-                            CASE(1, 1, 1) CASE(1, 2, 1) CASE(2, 1, 1) CASE(2, 2, 1)
-#if SIDE == 4
-                            CASE(1, 3, 1) CASE(1, 4, 1) CASE(2, 3, 1) CASE(2, 4, 1) CASE(3, 1, 1) CASE(3, 2, 1)
-                            CASE(3, 3, 1) CASE(3, 4, 1) CASE(4, 1, 1) CASE(4, 2, 1) CASE(4, 3, 1) CASE(4, 4, 1)
-#endif
-                        }
+                    switch (8 * gt + ct) {
+                        CASE(1, 1) CASE(1, 2) CASE(1, 3) CASE(1, 4) CASE(1, 5) CASE(1, 6) CASE(2, 2) CASE(4, 1)
+                    }
 #undef CASE
                 }
             }
+        }
+}
+
+/* Results of the target pixels t0 to t1 of a block of lanes. */
+#define FORWARD(NAME, ENDING)                                                                                        \
+    static __attribute__((noinline)) void NAME(const Conv *c, const vec *source, const float *packed, int b, int t0, \
+                                               int t1, const Ending *end) {                                          \
+        convolve_all(ENDING, source, packed, b, t0, t1, c->pixels_out, c->pixels_in, c->first, c->source, c->tap,    \
+                     c->taps, c->groups, c->cin / c->groups, c->cout / c->groups, end);                              \
+    }
+#define BACKWARD(NAME, ENDING)                                                                                       \
+    static __attribute__((noinline)) void NAME(const Conv *c, const vec *source, const float *packed, int b, int t0, \
+                                               int t1, const Ending *end) {                                          \
+        convolve_all(ENDING, source, packed, b, t0, t1, c->pixels_in, c->pixels_out, c->back_first, c->back_source,  \
+                     c->back_tap, c->taps, c->groups, c->cout / c->groups, c->cin / c->groups, end);                 \
+    }
+FORWARD(forward_guess, GUESS)
+FORWARD(forward_stats, STATS)
+FORWARD(forward_folded, FOLDED)
+FORWARD(forward_folded_relu, FOLDED_RELU)
+BACKWARD(backward_plain, PLAIN)
+BACKWARD(backward_mask, MASK)
+BACKWARD(backward_join, JOIN)
+typedef void (*Backward)(const Conv *, const vec *, const float *, int, int, int, const Ending *);
+
+/* ---- gradients of weights ------------------------------------------------------------------------ */
+
+typedef struct {
+    const vec *grad, *input;           /* of the tile's first channels */
+    const int *target, *source;        /* the panel's pairs of pixels for one tap */
+    int64_t grad_stride, input_stride; /* from pixel to pixel */
+    int pairs, first, last;            /* first, last: panel of all */
+} Panel;
+
+/* Adds a panel to the sums of a tile; behind the last panel writes the gradients. */
+INLINE void weight_tile(const int groups, const int outs, const int ins, const Panel *p, vec *sums, float *gradient,
+                        int64_t row, int taps) {
+    vec acc[OUTS < 4 ? 4 : OUTS][INS];
+    UNROLL
+    for (int i = 0; i < groups * outs; i++)
+        UNROLL
+        for (int j = 0; j < ins; j++) acc[i][j] = p->first ? (vec){0} : sums[i * ins + j];
+    for (int e = 0; e < p->pairs; e++) {
+        const vec *d = p->grad + p->target[e] * p->grad_stride, *x = p->input + p->source[e] * p->input_stride;
+        UNROLL
+        for (int v = 0; v < LV; v++)
+            UNROLL
+            for (int i = 0; i < groups * outs; i++) {
+                vec one = d[i * LV + v];
+                IN_REGISTER(one);
+                UNROLL
+                for (int j = 0; j < ins; j++) acc[i][j] += one * x[(i / outs * ins + j) * LV + v];
+            }
+    }
+    UNROLL
+    for (int i = 0; i < groups * outs; i++)
+        UNROLL
+        for (int j = 0; j < ins; j++) {
+            if (p->last)
+                gradient[i * row + j * taps] = total(acc[i][j]);
+            else
+                sums[i * ins + j] = acc[i][j];
+        }
+}
+
+static void weight_tiles(const Conv *c, int from, int to, const Panel *panels, vec *sums, float *target) {
+    int cin = c->cin / c->groups, cout = c->cout / c->groups;
+    int64_t row = (int64_t)cin * c->taps;
+    for (int o = from, gt, ot; o < to; o += gt * ot) {
+        int g = o / cout;
+        gt = groups_of(cout, c->groups - g), ot = tile_of(cout, o % cout, OUTS);
+        for (int k = 0; k < c->taps; k++)
+            for (int i = 0, it; i < cin; i += it) {
+                it = tile_of(cin, i, INS);
+                Panel p = panels[k];
+                p.grad += o * LV, p.input += (g * cin + i) * LV;
+                float *at = target + o * row + (int64_t)i * c->taps + k;
+#define CASE(a, b, d)                                                                                                \
+    case 64 * a + 8 * b + d: weight_tile(a, b, d, &p, sums, at, row, c->taps); break;
+                switch (64 * gt + 8 * ot + it) {
+                    CASE(4, 1, 1) CASE(2, 2, 2) CASE(1, 1, 1) CASE(1, 1, 2) CASE(1, 2, 1) CASE(1, 2, 2)
+#if OUTS == 6
+                    CASE(1, 1, 3) CASE(1, 1, 4) CASE(1, 2, 3) CASE(1, 2, 4) CASE(1, 3, 1) CASE(1, 3, 2)
+                    CASE(1, 3, 3) CASE(1, 3, 4) CASE(1, 4, 1) CASE(1, 4, 2) CASE(1, 4, 3) CASE(1, 4, 4)
+                    CASE(1, 5, 1) CASE(1, 5, 2) CASE(1, 5, 3) CASE(1, 5, 4) CASE(1, 6, 1) CASE(1, 6, 2)
+                    CASE(1, 6, 3) CASE(1, 6, 4)
+#endif
+                }
+#undef CASE
+                sums += gt * ot * it;
+            }
+    }
+}
+
+/* Adds target pixels t to t + PANEL of a block of lanes, for output channels `from` to `to`. `at`: where each tap's
+ * pairs go on. */
+static void weight_panel(const Net *n, const Conv *c, const vec *grad, const vec *input, int from, int to, int b, int t,
+                         int blocks, int *at, float *target) {
+    Panel panels[9];
+    for (int k = 0; k < c->taps; k++) {
+        if (!t) at[k] = c->pair_first[k];
+        Panel p = {.grad = grad + (int64_t)b * c->pixels_out * c->cout * LV,
+                   .input = input + (int64_t)b * c->pixels_in * c->cin * LV,
+                   .target = c->pair_target + at[k], .source = c->pair_source + at[k],
+                   .grad_stride = c->cout * LV, .input_stride = c->cin * LV,
+                   .first = !b && !t, .last = b == blocks - 1 && t + PANEL >= c->pixels_out};
+        while (at[k] < c->pair_first[k + 1] && c->pair_target[at[k]] < t + PANEL) at[k]++, p.pairs++;
+        panels[k] = p;
+    }
+    weight_tiles(c, from, to, panels, n->weight_sums, target);
+}
+
+/* Where there are more weights than sums: for some output channels at a time. */
+static void weight_gradient(const Net *n, const Conv *c, const vec *grad, const vec *input, int blocks, float *target) {
+    int cout = c->cout / c->groups, at[9];
+    int64_t row = (int64_t)(c->cin / c->groups) * c->taps;
+    for (int from = 0, to; from < c->cout; from = to) {
+        for (to = from; to < c->cout && (to == from || (to - from + TILE) * row <= SUMS);)
+            to += groups_of(cout, c->groups - to / cout) * tile_of(cout, to % cout, OUTS);
+        for (int b = 0; b < blocks; b++)
+            for (int t = 0; t < c->pixels_out; t += PANEL)
+                weight_panel(n, c, grad, input, from, to, b, t, blocks, at, target);
+    }
 }
 
 /* ---- batch norm and ReLU ------------------------------------------------------------------------- */
 
+static void clear(Net *n, int channels) {
+    for (int i = 0; i < 3; i++) {
+        memset(n->sums + (int64_t)i * n->most, 0, channels * sizeof(vec));
+        memset(n->totals + (int64_t)i * n->most, 0, channels * sizeof(double));
+    }
+}
+
+/* Sums of a few panels go to the totals: long sums of float32 lose digits. */
+static void flush(Net *n, int channels) {
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < channels; k++) {
+            vec *sum = n->sums + (int64_t)i * n->most + k;
+            n->totals[(int64_t)i * n->most + k] += total(*sum);
+            *sum = (vec){0};
+        }
+}
+
 /* Sums behind the convolution become scale and shift; `batch` gets mean and unbiased variance. */
-static void norm_forward(Net *n, const Conv *c, const float *params, int blocks, float *batch) {
+static void norm_forward(Net *n, const Conv *c, const float *params, const float *start, int blocks, float *batch) {
     double m = (double)blocks * c->pixels_out * LANES;
     for (int k = 0; k < c->cout; k++) {
-        double sum = 0, square = 0;
-        for (int i = 0; i < VECTOR; i++) {
-            sum += n->sums[k][i];
-            square += n->sums[n->most + k][i];
-        }
-        double mean = sum / m, variance = square / m - mean * mean;
+        double mean = n->totals[k] / m, variance = n->totals[n->most + k] / m - mean * mean;
         if (variance < 0) variance = 0;
         int64_t s = c->stat + k;
-        n->mean[s] = (float)mean;
+        n->mean[s] = (float)mean; /* like the results, less the guess */
         n->invstd[s] = (float)(1 / sqrt(variance + n->eps));
         n->scale[s] = params[c->norm + k] * n->invstd[s];
         n->shift[s] = params[c->norm + c->cout + k] - n->mean[s] * n->scale[s];
-        batch[s] = (float)mean;
+        batch[s] = (float)(mean - start[k]);
         batch[n->stats + s] = (float)(variance * m / (m > 1 ? m - 1 : 1));
     }
 }
 
-static void norm_relu(const Net *n, const Conv *c, int blocks) {
+/* How pixels of a convolution's input come about: `conv` behind norm and ReLU, or a block's output, or as they are. */
+typedef struct {
+    const Conv *conv;
+    const Block *block;
+    const vec *x; /* the block's input */
+    vec *pixels;
+} Input;
+
+static void norm_relu(const Net *n, const Input *in, int64_t from, int64_t to) {
+    const Conv *c = in->conv;
     const float *scale = n->scale + c->stat, *shift = n->shift + c->stat;
-    const vec *a = c->out;
-    vec *y = c->on;
-    for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
+    const vec *a = c->out + from * c->cout * LV;
+    vec *y = in->pixels + from * c->cout * LV;
+    for (int64_t p = from; p < to; p++)
         for (int k = 0; k < c->cout; k++, a += LV, y += LV)
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < LV; v++) {
                 vec value = a[v] * scale[k] + shift[k];
                 y[v] = rectified(value, value);
@@ -379,15 +482,17 @@ static void norm_relu(const Net *n, const Conv *c, int blocks) {
 }
 
 /* relu(norm3(a) + x), where x is the input or norm4 of the shortcut's convolution. */
-static void join(const Net *n, const Block *block, const vec *x, int blocks) {
+static void join(const Net *n, const Input *in, int64_t from, int64_t to) {
+    const Block *block = in->block;
     const Conv *c = &block->conv3;
     const float *scale = n->scale + c->stat, *shift = n->shift + c->stat;
     const float *scale4 = n->scale + block->shortcut.stat, *shift4 = n->shift + block->shortcut.stat;
-    const vec *a = c->out, *other = block->has_shortcut ? block->shortcut.out : x;
-    vec *y = block->out;
-    for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
+    int64_t start = from * c->cout * LV;
+    const vec *a = c->out + start, *other = (block->has_shortcut ? block->shortcut.out : in->x) + start;
+    vec *y = in->pixels + start;
+    for (int64_t p = from; p < to; p++)
         for (int k = 0; k < c->cout; k++, a += LV, other += LV, y += LV)
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < LV; v++) {
                 vec value = a[v] * scale[k] + shift[k];
                 value += block->has_shortcut ? other[v] * scale4[k] + shift4[k] : other[v];
@@ -395,66 +500,77 @@ static void join(const Net *n, const Block *block, const vec *x, int blocks) {
             }
 }
 
-/* The gradient through the last ReLU, in place, and what the norms in front of it need. */
+/* Pixels of all blocks of lanes from `ready`, of which those before `need` are to be ready; returns what is. */
+static int64_t prepare(const Net *n, const Input *in, int64_t ready, int64_t need) {
+    if (need <= ready) return ready;
+    if (in->block)
+        join(n, in, ready, need);
+    else if (in->conv)
+        norm_relu(n, in, ready, need);
+    return need;
+}
+
+/* The gradient of the last ReLU, in place, and what the norms in front of it need. */
 static void split(Net *n, const Block *block, vec *grad, int blocks) {
     const Conv *c = &block->conv3;
     const vec *y = block->out, *a = c->out, *other = block->has_shortcut ? block->shortcut.out : a;
     vec *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
     for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
-        for (int k = 0; k < c->cout; k++, a += LV, other += LV, y += LV, grad += LV) {
-            vec s = sum[k], sa = product[k], s4 = product4[k];
-#pragma GCC unroll 4
+        for (int k = 0; k < c->cout; k++, a += LV, other += LV, y += LV, grad += LV)
+            UNROLL
             for (int v = 0; v < LV; v++) {
-                vec d = rectified(grad[v], y[v]);
-                grad[v] = d;
-                s += d;
-                sa += d * a[v];
-                s4 += d * other[v];
+                vec d = grad[v] = rectified(grad[v], y[v]);
+                sum[k] += d;
+                product[k] += d * a[v];
+                product4[k] += d * other[v];
             }
-            sum[k] = s, product[k] = sa, product4[k] = s4;
-        }
+    flush(n, c->cout);
 }
 
-/* Gradients of scale and offset from the sums, and the gradient through the norm: c1 d + c2 a + c3. */
-static void norm_backward(Net *n, const Conv *c, const vec *sum, const vec *product, const float *params,
-                          float *grads, const vec *d, vec *target, int blocks) {
+/* Gradients of scale and offset from the totals, and the gradient through the norm as c1 d + c2 a + c3. */
+static void norm_gradients(Net *n, const Conv *c, const double *products, float *grads, int blocks) {
     double m = (double)blocks * c->pixels_out * LANES;
     float *c2 = n->folded, *c3 = c2 + c->cout;
-    const float *c1 = n->scale + c->stat;
-    (void)params;
     for (int k = 0; k < c->cout; k++) {
-        double s = 0, sa = 0;
-        for (int i = 0; i < VECTOR; i++) {
-            s += sum[k][i];
-            sa += product[k][i];
-        }
         int64_t at = c->stat + k;
-        double gamma = (sa - n->mean[at] * s) * n->invstd[at];
+        double sum = n->totals[k], gamma = (products[k] - n->mean[at] * sum) * n->invstd[at];
         grads[c->norm + k] = (float)gamma;
-        grads[c->norm + c->cout + k] = (float)s;
+        grads[c->norm + c->cout + k] = (float)sum;
         double second = -n->scale[at] * (double)n->invstd[at] * gamma / m;
         c2[k] = (float)second;
-        c3[k] = (float)(-n->scale[at] * s / m - second * n->mean[at]);
+        c3[k] = (float)(-n->scale[at] * sum / m - second * n->mean[at]);
     }
-    const vec *a = c->out;
-    for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
+}
+
+static void norm_backward(const Net *n, const Conv *c, const vec *d, vec *target, int64_t from, int64_t to) {
+    const float *c1 = n->scale + c->stat, *c2 = n->folded, *c3 = c2 + c->cout;
+    int64_t start = from * c->cout * LV;
+    const vec *a = c->out + start;
+    d += start, target += start;
+    for (int64_t p = from; p < to; p++)
         for (int k = 0; k < c->cout; k++, a += LV, d += LV, target += LV)
-#pragma GCC unroll 4
+            UNROLL
             for (int v = 0; v < LV; v++) target[v] = c1[k] * d[v] + (c2[k] * a[v] + c3[k]);
 }
 
 /* ---- the network --------------------------------------------------------------------------------- */
 
-static void clear(Net *n, int channels) {
-    for (int i = 0; i < 3; i++) memset(n->sums + (int64_t)i * n->most, 0, channels * sizeof(vec));
-}
-
-static void conv_norm(Net *n, const Conv *c, const vec *x, const float *params, int blocks, float *batch) {
-    Ending end = {.target = c->out, .sum = n->sums, .square = n->sums + n->most};
+/* A convolution and its norm's statistics. Panel by panel, so that its input is in cache when it is read.
+ * Results start at minus a guess of each channel's mean: that of 16 images at a pixel with all taps. */
+static void conv_norm(Net *n, const Conv *c, const Input *in, const float *params, int blocks, float *batch) {
+    Ending end = {.target = c->out, .sum = n->sums, .product = n->sums + n->most, .start = n->folded};
     clear(n, c->cout);
     pack(c, params + c->weight, n->packed, 0);
-    forward_stats(c, x, n->packed, blocks, &end);
-    norm_forward(n, c, params, blocks, batch);
+    int64_t ready = prepare(n, in, 0, c->needs[c->probe + 1]);
+    forward_guess(c, in->pixels, n->packed, 0, c->probe, c->probe + 1, &end);
+    for (int b = 0; b < blocks; b++)
+        for (int t = 0, to; t < c->pixels_out; t = to) {
+            to = t + PANEL < c->pixels_out ? t + PANEL : c->pixels_out;
+            ready = prepare(n, in, ready, (int64_t)b * c->pixels_in + c->needs[to]);
+            forward_stats(c, in->pixels, n->packed, b, t, to, &end);
+            if (to == c->pixels_out || to % (8 * PANEL) == 0) flush(n, c->cout);
+        }
+    norm_forward(n, c, params, end.start, blocks, batch);
 }
 
 /* Convolution and norm in one, with the running statistics; `other` is added before a ReLU. */
@@ -468,11 +584,11 @@ static void conv_folded(Net *n, const Conv *c, const vec *x, const float *params
         for (int64_t i = 0; i < row; i++) n->folded[k * row + i] = params[c->weight + k * row + i] * scale;
     }
     pack(c, n->folded, n->packed, 0);
-    Ending end = {.target = target, .other = other, .shift = bias};
+    Ending end = {.target = target, .other = other, .start = bias};
     if (relu)
-        forward_folded_relu(c, x, n->packed, 1, &end);
+        forward_folded_relu(c, x, n->packed, 0, 0, c->pixels_out, &end);
     else
-        forward_folded(c, x, n->packed, 1, &end);
+        forward_folded(c, x, n->packed, 0, 0, c->pixels_out, &end);
 }
 
 /* Mean over pixels, then the classifier; logits (images, classes) in the order of the lanes. */
@@ -496,25 +612,21 @@ static void head(Net *n, const vec *x, int pixels, const float *params, int bloc
 
 /* Logits of `blocks` x LANES images in training mode; `batch` gets every norm's mean and variance. */
 void net_forward(Net *n, const float *image, const float *params, int blocks, float *batch, float *logits) {
-    const vec *x = (const vec *)image;
     memcpy(n->image, image, (size_t)blocks * n->stem.pixels_in * n->stem.cin * LANES * sizeof(float));
-    conv_norm(n, &n->stem, n->image, params, blocks, batch);
-    norm_relu(n, &n->stem, blocks);
-    x = n->stem.on;
+    conv_norm(n, &n->stem, &(Input){.pixels = n->image}, params, blocks, batch);
+    Input x = {.conv = &n->stem, .pixels = n->first};
     int pixels = n->stem.pixels_out;
     for (int i = 0; i < n->n_blocks; i++) {
         Block *k = n->blocks + i;
-        conv_norm(n, &k->conv1, x, params, blocks, batch);
-        norm_relu(n, &k->conv1, blocks);
-        conv_norm(n, &k->conv2, k->conv1.on, params, blocks, batch);
-        norm_relu(n, &k->conv2, blocks);
-        conv_norm(n, &k->conv3, k->conv2.on, params, blocks, batch);
-        if (k->has_shortcut) conv_norm(n, &k->shortcut, x, params, blocks, batch);
-        join(n, k, x, blocks);
-        x = k->out;
+        conv_norm(n, &k->conv1, &x, params, blocks, batch);
+        conv_norm(n, &k->conv2, &(Input){.conv = &k->conv1, .pixels = n->on}, params, blocks, batch);
+        conv_norm(n, &k->conv3, &(Input){.conv = &k->conv2, .pixels = n->on}, params, blocks, batch);
+        if (k->has_shortcut) conv_norm(n, &k->shortcut, &(Input){.pixels = x.pixels}, params, blocks, batch);
+        x = (Input){.block = k, .x = x.pixels, .pixels = k->out};
         pixels = k->conv3.pixels_out;
     }
-    head(n, x, pixels, params, blocks, logits);
+    prepare(n, &x, 0, (int64_t)blocks * pixels);
+    head(n, x.pixels, pixels, params, blocks, logits);
 }
 
 /* Logits in evaluation mode, one block of lanes after another. */
@@ -522,15 +634,15 @@ void net_evaluate(Net *n, const float *image, const float *params, const float *
     for (int b = 0; b < blocks; b++) {
         size_t size = (size_t)n->stem.pixels_in * n->stem.cin * LANES;
         memcpy(n->image, image + b * size, size * sizeof(float));
-        conv_folded(n, &n->stem, n->image, params, running, n->stem.on, 0, 1);
-        const vec *x = n->stem.on;
+        conv_folded(n, &n->stem, n->image, params, running, n->first, 0, 1);
+        const vec *x = n->first;
         int pixels = n->stem.pixels_out;
         for (int i = 0; i < n->n_blocks; i++) {
             Block *k = n->blocks + i;
-            conv_folded(n, &k->conv1, x, params, running, k->conv1.on, 0, 1);
-            conv_folded(n, &k->conv2, k->conv1.on, params, running, k->conv2.on, 0, 1);
+            conv_folded(n, &k->conv1, x, params, running, k->conv1.out, 0, 1);
+            conv_folded(n, &k->conv2, k->conv1.out, params, running, k->conv2.out, 0, 1);
             if (k->has_shortcut) conv_folded(n, &k->shortcut, x, params, running, k->shortcut.out, 0, 0);
-            conv_folded(n, &k->conv3, k->conv2.on, params, running, k->out, k->has_shortcut ? k->shortcut.out : x, 1);
+            conv_folded(n, &k->conv3, k->conv2.out, params, running, k->out, k->has_shortcut ? k->shortcut.out : x, 1);
             x = k->out;
             pixels = k->conv3.pixels_out;
         }
@@ -538,10 +650,32 @@ void net_evaluate(Net *n, const float *image, const float *params, const float *
     }
 }
 
-static void conv_backward(Net *n, const Conv *c, const vec *grad, const vec *input, const float *params, float *grads,
-                          int blocks) {
-    weight_gradient(c, grad, input, blocks, grads + c->weight);
-    pack(c, params + c->weight, n->packed, 1);
+/* Backwards through a norm and its convolution: `d` is the gradient behind the norm, `grad` gets that in front of it.
+ * Panel by panel, too; with more weights than there are sums, these wait until the panels are through. */
+static void conv_backward(Net *n, const Conv *c, const double *products, const vec *d, vec *grad, const Input *in,
+                          const float *params, float *grads, int blocks, Backward backward, const Ending *end) {
+    int few = (int64_t)c->cout * (c->cin / c->groups) * c->taps <= SUMS, at[9];
+    float *weights = grads + c->weight;
+    norm_gradients(n, c, products, grads, blocks);
+    if (end && end->sum) clear(n, c->cin);
+    if (backward) pack(c, params + c->weight, n->packed, 1);
+    int64_t ready = 0;
+    for (int b = 0; b < blocks; b++) {
+        int64_t pixel = (int64_t)b * c->pixels_out;
+        for (int t = 0, to, s = 0, from; t < c->pixels_out; t = to) {
+            to = t + PANEL < c->pixels_out ? t + PANEL : c->pixels_out;
+            norm_backward(n, c, d, grad, pixel + t, pixel + to);
+            ready = prepare(n, in, ready, (int64_t)b * c->pixels_in + c->needs[to]);
+            if (few) weight_panel(n, c, grad, in->pixels, 0, c->cout, b, t, blocks, at, weights);
+            if (!backward) continue;
+            from = s;
+            while (s < c->pixels_in && (c->back_first[s] == c->back_first[s + 1] || c->back_source[c->back_first[s + 1] - 1] < to))
+                s++;
+            backward(c, grad, n->packed, b, from, s, end);
+            if (end->sum && (to == c->pixels_out || to % (8 * PANEL) == 0)) flush(n, c->cin);
+        }
+    }
+    if (!few) weight_gradient(n, c, grad, in->pixels, blocks, weights);
 }
 
 /* Gradients of all parameters from those of the logits of the last `net_forward`. */
@@ -578,54 +712,59 @@ void net_backward(Net *n, const float *logits, const float *params, float *grads
             }
     }
 
+    vec *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
+    const double *products = n->totals + n->most, *products4 = products + n->most;
+    clear(n, n->width);
+    split(n, n->blocks + last, up, blocks);
     for (int i = last; i >= 0; i--) {
-        Block *k = n->blocks + i;
-        const vec *x = i ? n->blocks[i - 1].out : n->stem.on;
-        vec *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
-        clear(n, k->conv3.cout);
-        split(n, k, up, blocks);
-        norm_backward(n, &k->conv3, sum, product, params, grads, up, outer, blocks);
-        if (k->has_shortcut) norm_backward(n, &k->shortcut, sum, product4, params, grads, up, beside, blocks);
+        Block *k = n->blocks + i, *before = i ? k - 1 : 0;
+        Input x = {.pixels = before ? before->out : n->first};
+        Ending plain = {.target = down};
+        if (k->has_shortcut)
+            conv_backward(n, &k->shortcut, products4, up, beside, &x, params, grads, blocks, backward_plain, &plain);
 
-        conv_backward(n, &k->conv3, outer, k->conv2.on, params, grads, blocks);
-        Ending masked = {.target = inside, .sum = sum, .square = product, .other = k->conv2.out,
-                         .scale = n->scale + k->conv2.stat, .shift = n->shift + k->conv2.stat};
-        clear(n, k->conv2.cout);
-        backward_mask(&k->conv3, outer, n->packed, blocks, &masked);
-        norm_backward(n, &k->conv2, sum, product, params, grads, inside, inside, blocks);
+        Input on = {.conv = &k->conv2, .pixels = n->on};
+        Ending mask = {.target = inside, .sum = sum, .product = product, .a = k->conv2.out,
+                       .scale = n->scale + k->conv2.stat, .shift = n->shift + k->conv2.stat};
+        conv_backward(n, &k->conv3, products, up, outer, &on, params, grads, blocks, backward_mask, &mask);
 
-        conv_backward(n, &k->conv2, inside, k->conv1.on, params, grads, blocks);
-        masked.target = outer, masked.other = k->conv1.out;
-        masked.scale = n->scale + k->conv1.stat, masked.shift = n->shift + k->conv1.stat;
-        clear(n, k->conv1.cout);
-        backward_mask(&k->conv2, inside, n->packed, blocks, &masked);
-        norm_backward(n, &k->conv1, sum, product, params, grads, outer, outer, blocks);
+        on.conv = &k->conv1;
+        mask.target = outer, mask.a = k->conv1.out;
+        mask.scale = n->scale + k->conv1.stat, mask.shift = n->shift + k->conv1.stat;
+        conv_backward(n, &k->conv2, products, inside, inside, &on, params, grads, blocks, backward_mask, &mask);
 
-        Ending plain = {.target = down, .other = k->has_shortcut ? 0 : up};
-        if (k->has_shortcut) {
-            conv_backward(n, &k->shortcut, beside, x, params, grads, blocks);
-            backward_add(&k->shortcut, beside, n->packed, blocks, &plain);
-            plain.other = down;
-        }
-        conv_backward(n, &k->conv1, outer, x, params, grads, blocks);
-        backward_add(&k->conv1, outer, n->packed, blocks, &plain);
+        Ending join = {.target = down, .sum = sum, .product = product, .product4 = product4,
+                       .other = k->has_shortcut ? down : up, .gate = x.pixels,
+                       .a = before ? before->conv3.out : n->stem.out};
+        join.a4 = before && before->has_shortcut ? before->shortcut.out : join.a;
+        conv_backward(n, &k->conv1, products, outer, outer, &x, params, grads, blocks, backward_join, &join);
         vec *swap = up;
         up = down, down = swap;
     }
+    conv_backward(n, &n->stem, products, up, up, &(Input){.pixels = n->image}, params, grads, blocks, 0, 0);
+}
 
-    vec *sum = n->sums, *product = sum + n->most;
-    clear(n, n->stem.cout);
-    const vec *a = n->stem.out, *y = n->stem.on;
-    vec *d = up;
-    for (int64_t p = (int64_t)blocks * n->stem.pixels_out; p; p--)
-        for (int k = 0; k < n->stem.cout; k++, a += LV, y += LV, d += LV)
-            for (int v = 0; v < LV; v++) {
-                d[v] = rectified(d[v], y[v]);
-                sum[k] += d[v];
-                product[k] += d[v] * a[v];
-            }
-    norm_backward(n, &n->stem, sum, product, params, grads, up, up, blocks);
-    weight_gradient(&n->stem, up, n->image, blocks, grads + n->stem.weight);
+/* Mean cross-entropy of the logits (n, classes), its gradient, and how many labels are not the largest logit's. In
+ * torch the same takes 8% of a training step: its code comes from memory each time, since tensors fill the caches. */
+void cross_entropy(const float *logits, const int64_t *labels, int n, int classes, float smoothing, float *grad,
+                   float *loss, int64_t *wrong) {
+    double sum = 0, even = (double)smoothing / classes;
+    *wrong = 0;
+    for (int i = 0; i < n; i++, logits += classes, grad += classes) {
+        int best = 0;
+        double exps = 0;
+        for (int k = 1; k < classes; k++)
+            if (logits[k] > logits[best]) best = k;
+        for (int k = 0; k < classes; k++) exps += grad[k] = expf(logits[k] - logits[best]);
+        double level = logits[best] + log(exps);
+        for (int k = 0; k < classes; k++) {
+            double target = even + (k == labels[i]) * (1.0 - smoothing);
+            sum += target * (level - logits[k]);
+            grad[k] = (float)((grad[k] / exps - target) / n);
+        }
+        *wrong += best != labels[i];
+    }
+    *loss = (float)(sum / n);
 }
 
 /* ---- making and freeing -------------------------------------------------------------------------- */
@@ -633,6 +772,7 @@ void net_backward(Net *n, const float *logits, const float *params, float *grads
 typedef struct {
     int64_t weight, norm, stat;
     int most_channels, most_values, most_weights; /* channels; channels x pixels of a tensor; weights */
+    int64_t most_row;                             /* weights of an output channel */
 } Places;
 
 static int conv(Conv *c, Places *at, int h, int w, int cin, int cout, int groups, int kernel, int stride, int blocks) {
@@ -646,6 +786,7 @@ static int conv(Conv *c, Places *at, int h, int w, int cin, int cout, int groups
     c->out = tensor(blocks, c->pixels_out, cout);
     if (cout > at->most_channels) at->most_channels = cout;
     if (cin > at->most_channels) at->most_channels = cin;
+    if (weights / cout > at->most_row) at->most_row = weights / cout;
     if (weights > at->most_weights) at->most_weights = (int)weights;
     if (cout * c->pixels_out > at->most_values) at->most_values = cout * c->pixels_out;
     if (cin * c->pixels_in > at->most_values) at->most_values = cin * c->pixels_in;
@@ -653,8 +794,8 @@ static int conv(Conv *c, Places *at, int h, int w, int cin, int cout, int groups
 }
 
 static void free_conv(Conv *c) {
-    void *all[] = {c->first, c->source, c->tap, c->back_first, c->back_source, c->back_tap,
-                   c->pair_first, c->pair_target, c->pair_source, c->out, c->on};
+    void *all[] = {c->first, c->needs, c->source, c->tap, c->back_first, c->back_source, c->back_tap,
+                   c->pair_first, c->pair_target, c->pair_source, c->out};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
@@ -667,8 +808,8 @@ void net_free(Net *n) {
         free(k->out);
     }
     for (int i = 0; i < 5; i++) free(n->grad[i]);
-    free(n->blocks), free(n->image), free(n->pool), free(n->logits), free(n->packed), free(n->folded);
-    free(n->sums), free(n->scale), free(n->shift), free(n->mean), free(n->invstd);
+    free(n->blocks), free(n->image), free(n->first), free(n->on), free(n->totals), free(n->pool), free(n->logits), free(n->packed), free(n->folded);
+    free(n->sums), free(n->weight_sums), free(n->scale), free(n->shift), free(n->mean), free(n->invstd);
     free(n);
 }
 
@@ -682,7 +823,7 @@ Net *net_new(const int *spec, int64_t weights, float eps) {
     Places at = {.norm = weights};
     int fine = (n->blocks = calloc(n->n_blocks, sizeof(Block))) != 0;
     fine = fine && conv(&n->stem, &at, h, w, channels, spec[4], 1, 3, spec[5], blocks);
-    fine = fine && (n->stem.on = tensor(blocks, n->stem.pixels_out, spec[4]));
+    fine = fine && (n->first = tensor(blocks, n->stem.pixels_out, spec[4]));
     fine = fine && (n->image = tensor(blocks, h * w, channels));
     h = size_out(h, spec[5]), w = size_out(w, spec[5]);
     n->width = spec[4];
@@ -696,8 +837,7 @@ Net *net_new(const int *spec, int64_t weights, float eps) {
         int ho = size_out(h, stride), wo = size_out(w, stride);
         fine = fine && conv(&k->conv3, &at, ho, wo, inner, width, 1, 1, 1, blocks);
         fine = fine && (!s[5] || conv(&k->shortcut, &at, h, w, w_in, width, 1, 1, stride, blocks));
-        fine = fine && (k->conv1.on = tensor(blocks, h * w, inner)) && (k->conv2.on = tensor(blocks, ho * wo, inner)) &&
-               (k->out = tensor(blocks, ho * wo, width));
+        fine = fine && (k->out = tensor(blocks, ho * wo, width));
         h = ho, w = wo, n->width = width;
     }
     if (!fine) {
@@ -707,10 +847,13 @@ Net *net_new(const int *spec, int64_t weights, float eps) {
     n->fc = at.weight, n->bias = at.norm;
     n->most = at.most_channels, n->stats = (int)at.stat;
     for (int i = 0; i < 5; i++) fine = fine && (n->grad[i] = tensor(blocks, 1, at.most_values));
+    fine = fine && (n->on = tensor(blocks, 1, at.most_values)) && (n->totals = reserve(3 * n->most * sizeof(double)));
     int folded = at.most_weights > 2 * n->most ? at.most_weights : 2 * n->most;
     fine = fine && (n->pool = tensor(blocks, 1, n->width)) && (n->logits = tensor(1, 1, n->classes));
     fine = fine && (n->packed = reserve(at.most_weights * sizeof(float))) && (n->folded = reserve(folded * sizeof(float)));
     fine = fine && (n->sums = reserve(3 * n->most * sizeof(vec)));
+    int64_t weight_sums = at.most_row * TILE > SUMS ? at.most_row * TILE : SUMS;
+    fine = fine && (n->weight_sums = reserve(weight_sums * sizeof(vec)));
     float **each[] = {&n->scale, &n->shift, &n->mean, &n->invstd};
     for (int i = 0; i < 4; i++) fine = fine && (*each[i] = reserve((n->stats + n->most) * sizeof(float)));
     if (!fine) {
