@@ -43,8 +43,7 @@ class Step:
         self.wrong_sum = torch.zeros((), device=device, dtype=torch.int64)
         self.average = Average(flat, recipe.ema) if recipe.ema else None
         self._forward: Callable[[torch.Tensor], torch.Tensor | tuple[torch.Tensor, ...]] = model
-        # What gradients are of, and where they belong; this package's kernels write theirs by themselves.
-        self._leaves: list[torch.Tensor] = [] if isinstance(model, NativeAnyNet) else list(model.parameters())
+        self._leaves: list[torch.Tensor] = list(model.parameters())  # what torch's gradients are of
         self._grads = [each.grad for each in self._leaves if each.grad is not None]
 
     @property
@@ -74,21 +73,26 @@ class Step:
             self.average.share = self.average.share_of(step)
 
     def _learn(self, batch: torch.Tensor, labels: torch.Tensor) -> None:
-        with precision(self.device):
-            logits, *auxiliary = _outputs(self._forward(batch))
-            loss = cross_entropy(logits, labels, label_smoothing=self._recipe.label_smoothing)
-            for other in auxiliary:
-                loss = loss + AUXILIARY_WEIGHT * cross_entropy(other, labels)
-        if self._leaves:
-            found = torch.autograd.grad(loss, self._leaves, materialize_grads=True)
-            torch._foreach_copy_(self._grads, found)
-        else:
-            loss.backward()  # type: ignore[no-untyped-call]
+        loss, wrong = self._gradients(batch, labels)
         self.optimizer.step()
         if self.average is not None:
             self.average.add()
-        self.loss_sum += loss.detach() * (len(labels) / self._budget.images_per_step)
-        self.wrong_sum += (logits.detach().argmax(1) != labels).sum()
+        self.loss_sum += loss * (len(labels) / self._budget.images_per_step)
+        self.wrong_sum += wrong
+
+    def _gradients(self, batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss and number of wrong answers; the gradients go where the optimiser looks for them."""
+        smoothing = self._recipe.label_smoothing
+        if isinstance(self._model, NativeAnyNet):
+            return self._model.gradients(batch, labels, smoothing)
+        with precision(self.device):
+            logits, *auxiliary = _outputs(self._forward(batch))
+            loss = cross_entropy(logits, labels, label_smoothing=smoothing)
+            for other in auxiliary:
+                loss = loss + AUXILIARY_WEIGHT * cross_entropy(other, labels)
+        found = torch.autograd.grad(loss, self._leaves, materialize_grads=True)
+        torch._foreach_copy_(self._grads, found)
+        return loss.detach(), (logits.detach().argmax(1) != labels).sum()
 
 
 class GpuStep(Step):
