@@ -3,7 +3,8 @@
  * A tensor is [block][pixel][channel][lane]: LANES images lie side by side in the innermost place, so every
  * operation on every shape is a loop over full vectors. One convolution routine serves 1x1 and grouped 3x3,
  * forwards and backwards: each target pixel has a list of (source pixel, tap). Batch norm's sums are taken
- * while a convolution's results are still in registers. Every sum has one order, whatever the vector width.
+ * while a convolution's results are still in registers. Norms, ReLUs and weight gradients take a panel of pixels
+ * at a time, beside the convolution that has them in cache. Every sum has one order, whatever the vector width.
  *
  * Needs GNU C's vector types (gcc or clang). engine.py describes the network and owns parameters and gradients.
  */
@@ -130,8 +131,8 @@ static int lists(Conv *c, int h, int w, int kernel, int stride) {
     c->pair_target = reserve(most * sizeof(int));
     c->pair_source = reserve(most * sizeof(int));
     int *next = reserve((c->pixels_in + 1) * sizeof(int));
-    if (!c->first || !c->needs || !c->source || !c->tap || !c->back_first || !c->back_source || !c->back_tap || !c->pair_first ||
-        !c->pair_target || !c->pair_source || !next) {
+    if (!c->first || !c->needs || !c->source || !c->tap || !c->back_first || !c->back_source || !c->back_tap ||
+        !c->pair_first || !c->pair_target || !c->pair_source || !next) {
         free(next);
         return 0;
     }
@@ -271,7 +272,8 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
                 if (ending == JOIN || (FOLDS(ending) && end->other)) value += end->other[place];
                 if (ending == FOLDED_RELU) value = rectified(value, value);
                 if (ending == JOIN) value = rectified(value, end->gate[place]);
-                if (ending == MASK) value = rectified(value, end->a[place] * end->scale[channel + j] + end->shift[channel + j]);
+                if (ending == MASK)
+                    value = rectified(value, end->a[place] * end->scale[channel + j] + end->shift[channel + j]);
                 if (SUMMED(ending)) {
                     sum.part[v % PARTS] += value;
                     product.part[v % PARTS] += value * (ending == STATS ? value : end->a[place]);
@@ -288,28 +290,28 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
 INLINE void convolve_all(const int ending, const vec *source, const float *packed, int b, int t0, int t1, int targets,
                          int sources, const int *first, const int *from, const int *taps, int n_taps, int groups,
                          int cin, int cout, const Ending *end) {
-        int64_t stride = (int64_t)groups * cin * LV;
-        for (int t = t0; t < t1; t++) {
-            int e = first[t], entries = first[t + 1] - e;
-            int64_t pixel = ((int64_t)b * targets + t) * groups * cout;
-            const vec *base = source + (int64_t)b * sources * stride;
-            for (int g = 0, gt; g < groups; g += gt) {
-                gt = groups_of(cout, groups - g);
-                for (int c0 = 0, ct; c0 < cout; c0 += ct) {
-                    ct = tile_of(cout, c0, TILE);
-                    int channel = g * cout + c0;
+    int64_t stride = (int64_t)groups * cin * LV;
+    for (int t = t0; t < t1; t++) {
+        int e = first[t], entries = first[t + 1] - e;
+        int64_t pixel = ((int64_t)b * targets + t) * groups * cout;
+        const vec *base = source + (int64_t)b * sources * stride;
+        for (int g = 0, gt; g < groups; g += gt) {
+            gt = groups_of(cout, groups - g);
+            for (int c0 = 0, ct; c0 < cout; c0 += ct) {
+                ct = tile_of(cout, c0, TILE);
+                int channel = g * cout + c0;
 #define CASE(a, b)                                                                                                   \
     case 8 * a + b:                                                                                                  \
         convolve_tile(a, b, ending, base + (int64_t)g * cin * LV, packed + (int64_t)channel * cin * n_taps,          \
                       from + e, taps + e, entries, stride, cin, pixel + channel, channel, end);                      \
         break;
-                    switch (8 * gt + ct) {
-                        CASE(1, 1) CASE(1, 2) CASE(1, 3) CASE(1, 4) CASE(1, 5) CASE(1, 6) CASE(2, 2) CASE(4, 1)
-                    }
-#undef CASE
+                switch (8 * gt + ct) {
+                    CASE(1, 1) CASE(1, 2) CASE(1, 3) CASE(1, 4) CASE(1, 5) CASE(1, 6) CASE(2, 2) CASE(4, 1)
                 }
+#undef CASE
             }
         }
+    }
 }
 
 /* Results of the target pixels t0 to t1 of a block of lanes. */
@@ -684,8 +686,10 @@ static void conv_backward(Net *n, const Conv *c, const double *products, const v
             if (few) weight_panel(n, c, grad, in->pixels, 0, c->cout, b, t, blocks, at, weights);
             if (!backward) continue;
             from = s;
-            while (s < c->pixels_in && (c->back_first[s] == c->back_first[s + 1] || c->back_source[c->back_first[s + 1] - 1] < to))
-                s++;
+            for (; s < c->pixels_in; s++) { /* the input's pixels whose gradients have no part in later panels */
+                int last = c->back_first[s + 1];
+                if (last > c->back_first[s] && c->back_source[last - 1] >= to) break;
+            }
             backward(c, grad, n->packed, b, from, s, end);
             if (end->sum && (to == c->pixels_out || to % (8 * PANEL) == 0)) flush(n, c->cin);
         }
@@ -823,7 +827,8 @@ void net_free(Net *n) {
         free(k->out);
     }
     for (int i = 0; i < 5; i++) free(n->grad[i]);
-    free(n->blocks), free(n->image), free(n->first), free(n->on), free(n->totals), free(n->pool), free(n->logits), free(n->packed), free(n->folded);
+    free(n->first), free(n->on), free(n->totals);
+    free(n->blocks), free(n->image), free(n->pool), free(n->logits), free(n->packed), free(n->folded);
     free(n->sums), free(n->weight_sums), free(n->scale), free(n->shift), free(n->mean), free(n->invstd);
     free(n);
 }
