@@ -144,7 +144,7 @@ def test_inputs_far_from_zero_cost_no_more_digits_than_in_torch(mean: int, size:
     cross_entropy(logits, labels).backward()
     theirs = errors(logits, flat_gradient(torchs), torchs)
     assert ours[0] <= 3 * theirs[0]
-    assert ours[1] <= max(3 * theirs[1], 1e-6)
+    assert ours[1] <= max(3 * theirs[1], 3e-6)
     assert ours[2] <= max(3 * theirs[2], 2e-3 * wanted.norm())  # a ReLU's input near 0 may change its sign
 
 

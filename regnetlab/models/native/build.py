@@ -143,16 +143,7 @@ def _load(path: Path) -> ctypes.CDLL:
     kernels.net_evaluate.restype = None
     kernels.net_backward.argtypes = [pointer, pointer, pointer, pointer, number]
     kernels.net_backward.restype = None
-    kernels.cross_entropy.argtypes = [
-        pointer,
-        pointer,
-        number,
-        number,
-        ctypes.c_float,
-        pointer,
-        pointer,
-        pointer,
-    ]
+    kernels.cross_entropy.argtypes = [pointer, pointer, number, number, ctypes.c_float, *3 * [pointer]]
     kernels.cross_entropy.restype = None
     return kernels
 

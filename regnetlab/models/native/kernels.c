@@ -3,7 +3,8 @@
  * A tensor is [block][pixel][channel][lane]: LANES images lie side by side in the innermost place, so every
  * operation on every shape is a loop over full vectors. One convolution routine serves 1x1 and grouped 3x3,
  * forwards and backwards: each target pixel has a list of (source pixel, tap). Batch norm's sums are taken
- * while a convolution's results are still in registers. Every sum has one order, whatever the vector width.
+ * while a convolution's results are still in registers. Norms, ReLUs and weight gradients take a panel of pixels
+ * at a time, beside the convolution that has them in cache. Every sum has one order, whatever the vector width.
  *
  * Needs GNU C's vector types (gcc or clang). engine.py describes the network and owns parameters and gradients.
  */
@@ -15,14 +16,21 @@
 #ifndef LANES
 #define LANES 64
 #endif
+#ifdef __AVX512F__
 #define VECTOR 16
+#elif defined __AVX__
+#define VECTOR 8
+#else
+#define VECTOR 4
+#endif
 #define LV (LANES / VECTOR)
+#define PARTS (16 / VECTOR)
 #ifdef __AVX512F__
 #define TILE_V LV /* vectors of a lane row that a tile keeps in registers */
 #define OUTS 6    /* weight gradients are summed in tiles of OUTS x INS channels */
 #define INS 4
 #else
-#define TILE_V 1
+#define TILE_V PARTS
 #define OUTS 2
 #define INS 2
 #endif
@@ -32,7 +40,7 @@
 #define IN_REGISTER(x)
 #endif
 #define TILE 6 /* output channels of a tile */
-#define PANEL (32 / LV) /* pixels of which all weight gradients are summed before the next: they stay in cache */
+#define PANEL (512 / LANES) /* pixels of which all weight gradients are summed before the next: they stay in cache */
 #define SUMS 4096       /* weights summed at once, a vector each, so that these stay in the L2 cache, too */
 #define INLINE static inline __attribute__((always_inline))
 #ifdef __clang__ /* which unrolls them by itself, but with a pragma before it knows how long they are */
@@ -47,13 +55,17 @@ typedef int32_t mask __attribute__((vector_size(4 * VECTOR), aligned(4 * VECTOR)
 /* x where `gate` is above 0, else 0. A gate that is no number lets x through: divergence must stay visible. */
 INLINE vec rectified(vec x, vec gate) { return (vec)((mask)x & ~(gate <= 0)); }
 
-/* Halves are added until one number is left. */
-INLINE float total(vec v) {
-    typedef float half __attribute__((vector_size(2 * VECTOR), aligned(2 * VECTOR), may_alias));
-    typedef float quarter __attribute__((vector_size(VECTOR), aligned(VECTOR), may_alias));
-    half h = ((half *)&v)[0] + ((half *)&v)[1];
-    quarter q = ((quarter *)&h)[0] + ((quarter *)&h)[1];
-    return (q[0] + q[2]) + (q[1] + q[3]);
+/* Sixteen sums side by side on every machine: their order, and so every bit, does not depend on the vector width.
+ * (gcc 12 makes of a vector wider than the machine's code that takes ten times as long.) */
+typedef struct {
+    vec part[PARTS];
+} Sum;
+
+INLINE float total(Sum s) {
+    typedef float quarter __attribute__((vector_size(16), aligned(16), may_alias));
+    const quarter *q = (const quarter *)&s;
+    quarter four = (q[0] + q[2]) + (q[1] + q[3]);
+    return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 typedef struct {
@@ -81,9 +93,9 @@ typedef struct {
     vec *on;                            /* scratch: a convolution's input, behind norm and ReLU */
     vec *grad[5];                       /* scratch: of the block's output and input, and inside a block */
     float *packed, *folded;
-    vec *sums;        /* three a channel of the widest tensor */
+    Sum *sums;        /* three a channel of the widest tensor */
     double *totals;   /* the same, where sums go now and then */
-    vec *weight_sums; /* see SUMS */
+    Sum *weight_sums; /* see SUMS */
     float *scale, *shift, *mean, *invstd; /* of every norm's channels */
     float eps;
 } Net;
@@ -119,8 +131,8 @@ static int lists(Conv *c, int h, int w, int kernel, int stride) {
     c->pair_target = reserve(most * sizeof(int));
     c->pair_source = reserve(most * sizeof(int));
     int *next = reserve((c->pixels_in + 1) * sizeof(int));
-    if (!c->first || !c->needs || !c->source || !c->tap || !c->back_first || !c->back_source || !c->back_tap || !c->pair_first ||
-        !c->pair_target || !c->pair_source || !next) {
+    if (!c->first || !c->needs || !c->source || !c->tap || !c->back_first || !c->back_source || !c->back_tap ||
+        !c->pair_first || !c->pair_target || !c->pair_source || !next) {
         free(next);
         return 0;
     }
@@ -171,7 +183,7 @@ enum { GUESS, STATS, FOLDED, FOLDED_RELU, PLAIN, MASK, JOIN };
 
 typedef struct {
     vec *target;
-    vec *sum, *product, *product4; /* STATS: of results and their squares; MASK, JOIN: of results and results * a, a4 */
+    Sum *sum, *product, *product4; /* STATS: of results and their squares; MASK, JOIN: of results and results * a, a4 */
     const vec *a, *a4;             /* outputs of the convolutions in front of the norms */
     const vec *other;              /* JOIN, FOLDED*: what is added, FOLDED*: if any */
     const vec *gate;               /* JOIN: what the ReLU gave */
@@ -217,14 +229,14 @@ static void pack(const Conv *c, const float *weight, float *packed, int back) {
 INLINE void convolve_tile(const int groups, const int each, const int ending, const vec *source, const float *packed,
                           const int *from, const int *taps, int entries, int64_t stride, int cin, int64_t at,
                           int channel, const Ending *end) {
-    const int ct = groups * each, width = ending == GUESS ? 1 : TILE_V;
+    const int ct = groups * each, width = ending == GUESS ? PARTS : TILE_V;
     if (groups > 1) cin = each;
-    for (int v0 = 0; v0 < (ending == GUESS ? 1 : LV); v0 += width) {
+    for (int v0 = 0; v0 < (ending == GUESS ? PARTS : LV); v0 += width) {
         vec acc[TILE][TILE_V];
         UNROLL
         for (int j = 0; j < ct; j++)
             UNROLL
-            for (int v = 0; v < width; v++) 
+            for (int v = 0; v < width; v++)
                 acc[j][v] = (vec){0} + (ending == STATS || FOLDS(ending) ? end->start[channel + j] : 0);
         for (int e = 0; e < entries; e++) {
             const vec *s = source + from[e] * stride + v0;
@@ -247,10 +259,12 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
         UNROLL
         for (int j = 0; j < ct; j++) {
             if (ending == GUESS) {
-                end->start[channel + j] = -total(acc[j][0]) / VECTOR;
+                end->start[channel + j] = -total(*(Sum *)acc[j]) / 16;
                 continue;
             }
-            vec sum = {0}, product = {0}, product4 = {0};
+            Sum sum, product, product4;
+            if (SUMMED(ending)) sum = end->sum[channel + j], product = end->product[channel + j];
+            if (ending == JOIN) product4 = end->product4[channel + j];
             UNROLL
             for (int v = 0; v < width; v++) {
                 int64_t place = (at + j) * LV + v0 + v;
@@ -258,19 +272,17 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
                 if (ending == JOIN || (FOLDS(ending) && end->other)) value += end->other[place];
                 if (ending == FOLDED_RELU) value = rectified(value, value);
                 if (ending == JOIN) value = rectified(value, end->gate[place]);
-                if (ending == MASK) value = rectified(value, end->a[place] * end->scale[channel + j] + end->shift[channel + j]);
+                if (ending == MASK)
+                    value = rectified(value, end->a[place] * end->scale[channel + j] + end->shift[channel + j]);
                 if (SUMMED(ending)) {
-                    sum += value;
-                    product += value * (ending == STATS ? value : end->a[place]);
-                    if (ending == JOIN) product4 += value * end->a4[place];
+                    sum.part[v % PARTS] += value;
+                    product.part[v % PARTS] += value * (ending == STATS ? value : end->a[place]);
+                    if (ending == JOIN) product4.part[v % PARTS] += value * end->a4[place];
                 }
                 end->target[place] = value;
             }
-            if (SUMMED(ending)) {
-                end->sum[channel + j] += sum;
-                end->product[channel + j] += product;
-                if (ending == JOIN) end->product4[channel + j] += product4;
-            }
+            if (SUMMED(ending)) end->sum[channel + j] = sum, end->product[channel + j] = product;
+            if (ending == JOIN) end->product4[channel + j] = product4;
         }
     }
 }
@@ -278,28 +290,28 @@ INLINE void convolve_tile(const int groups, const int each, const int ending, co
 INLINE void convolve_all(const int ending, const vec *source, const float *packed, int b, int t0, int t1, int targets,
                          int sources, const int *first, const int *from, const int *taps, int n_taps, int groups,
                          int cin, int cout, const Ending *end) {
-        int64_t stride = (int64_t)groups * cin * LV;
-        for (int t = t0; t < t1; t++) {
-            int e = first[t], entries = first[t + 1] - e;
-            int64_t pixel = ((int64_t)b * targets + t) * groups * cout;
-            const vec *base = source + (int64_t)b * sources * stride;
-            for (int g = 0, gt; g < groups; g += gt) {
-                gt = groups_of(cout, groups - g);
-                for (int c0 = 0, ct; c0 < cout; c0 += ct) {
-                    ct = tile_of(cout, c0, TILE);
-                    int channel = g * cout + c0;
+    int64_t stride = (int64_t)groups * cin * LV;
+    for (int t = t0; t < t1; t++) {
+        int e = first[t], entries = first[t + 1] - e;
+        int64_t pixel = ((int64_t)b * targets + t) * groups * cout;
+        const vec *base = source + (int64_t)b * sources * stride;
+        for (int g = 0, gt; g < groups; g += gt) {
+            gt = groups_of(cout, groups - g);
+            for (int c0 = 0, ct; c0 < cout; c0 += ct) {
+                ct = tile_of(cout, c0, TILE);
+                int channel = g * cout + c0;
 #define CASE(a, b)                                                                                                   \
     case 8 * a + b:                                                                                                  \
         convolve_tile(a, b, ending, base + (int64_t)g * cin * LV, packed + (int64_t)channel * cin * n_taps,          \
                       from + e, taps + e, entries, stride, cin, pixel + channel, channel, end);                      \
         break;
-                    switch (8 * gt + ct) {
-                        CASE(1, 1) CASE(1, 2) CASE(1, 3) CASE(1, 4) CASE(1, 5) CASE(1, 6) CASE(2, 2) CASE(4, 1)
-                    }
-#undef CASE
+                switch (8 * gt + ct) {
+                    CASE(1, 1) CASE(1, 2) CASE(1, 3) CASE(1, 4) CASE(1, 5) CASE(1, 6) CASE(2, 2) CASE(4, 1)
                 }
+#undef CASE
             }
         }
+    }
 }
 
 /* Results of the target pixels t0 to t1 of a block of lanes. */
@@ -334,13 +346,15 @@ typedef struct {
 } Panel;
 
 /* Adds a panel to the sums of a tile; behind the last panel writes the gradients. */
-INLINE void weight_tile(const int groups, const int outs, const int ins, const Panel *p, vec *sums, float *gradient,
+INLINE void weight_tile(const int groups, const int outs, const int ins, const Panel *p, Sum *sums, float *gradient,
                         int64_t row, int taps) {
-    vec acc[OUTS < 4 ? 4 : OUTS][INS];
+    vec acc[OUTS < 4 ? 4 : OUTS][INS][PARTS];
     UNROLL
     for (int i = 0; i < groups * outs; i++)
         UNROLL
-        for (int j = 0; j < ins; j++) acc[i][j] = p->first ? (vec){0} : sums[i * ins + j];
+        for (int j = 0; j < ins; j++)
+            UNROLL
+            for (int v = 0; v < PARTS; v++) acc[i][j][v] = p->first ? (vec){0} : sums[i * ins + j].part[v];
     for (int e = 0; e < p->pairs; e++) {
         const vec *d = p->grad + p->target[e] * p->grad_stride, *x = p->input + p->source[e] * p->input_stride;
         UNROLL
@@ -350,21 +364,24 @@ INLINE void weight_tile(const int groups, const int outs, const int ins, const P
                 vec one = d[i * LV + v];
                 IN_REGISTER(one);
                 UNROLL
-                for (int j = 0; j < ins; j++) acc[i][j] += one * x[(i / outs * ins + j) * LV + v];
+                for (int j = 0; j < ins; j++) acc[i][j][v % PARTS] += one * x[(i / outs * ins + j) * LV + v];
             }
     }
     UNROLL
     for (int i = 0; i < groups * outs; i++)
         UNROLL
         for (int j = 0; j < ins; j++) {
+            Sum sum;
+            UNROLL
+            for (int v = 0; v < PARTS; v++) sum.part[v] = acc[i][j][v];
             if (p->last)
-                gradient[i * row + j * taps] = total(acc[i][j]);
+                gradient[i * row + j * taps] = total(sum);
             else
-                sums[i * ins + j] = acc[i][j];
+                sums[i * ins + j] = sum;
         }
 }
 
-static void weight_tiles(const Conv *c, int from, int to, const Panel *panels, vec *sums, float *target) {
+static void weight_tiles(const Conv *c, int from, int to, const Panel *panels, Sum *sums, float *target) {
     int cin = c->cin / c->groups, cout = c->cout / c->groups;
     int64_t row = (int64_t)cin * c->taps;
     for (int o = from, gt, ot; o < to; o += gt * ot) {
@@ -428,7 +445,7 @@ static void weight_gradient(const Net *n, const Conv *c, const vec *grad, const 
 
 static void clear(Net *n, int channels) {
     for (int i = 0; i < 3; i++) {
-        memset(n->sums + (int64_t)i * n->most, 0, channels * sizeof(vec));
+        memset(n->sums + (int64_t)i * n->most, 0, channels * sizeof(Sum));
         memset(n->totals + (int64_t)i * n->most, 0, channels * sizeof(double));
     }
 }
@@ -437,9 +454,9 @@ static void clear(Net *n, int channels) {
 static void flush(Net *n, int channels) {
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < channels; k++) {
-            vec *sum = n->sums + (int64_t)i * n->most + k;
+            Sum *sum = n->sums + (int64_t)i * n->most + k;
             n->totals[(int64_t)i * n->most + k] += total(*sum);
-            *sum = (vec){0};
+            *sum = (Sum){0};
         }
 }
 
@@ -514,15 +531,15 @@ static int64_t prepare(const Net *n, const Input *in, int64_t ready, int64_t nee
 static void split(Net *n, const Block *block, vec *grad, int blocks) {
     const Conv *c = &block->conv3;
     const vec *y = block->out, *a = c->out, *other = block->has_shortcut ? block->shortcut.out : a;
-    vec *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
+    Sum *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
     for (int64_t p = (int64_t)blocks * c->pixels_out; p; p--)
         for (int k = 0; k < c->cout; k++, a += LV, other += LV, y += LV, grad += LV)
             UNROLL
             for (int v = 0; v < LV; v++) {
                 vec d = grad[v] = rectified(grad[v], y[v]);
-                sum[k] += d;
-                product[k] += d * a[v];
-                product4[k] += d * other[v];
+                sum[k].part[v % PARTS] += d;
+                product[k].part[v % PARTS] += d * a[v];
+                product4[k].part[v % PARTS] += d * other[v];
             }
     flush(n, c->cout);
 }
@@ -669,8 +686,10 @@ static void conv_backward(Net *n, const Conv *c, const double *products, const v
             if (few) weight_panel(n, c, grad, in->pixels, 0, c->cout, b, t, blocks, at, weights);
             if (!backward) continue;
             from = s;
-            while (s < c->pixels_in && (c->back_first[s] == c->back_first[s + 1] || c->back_source[c->back_first[s + 1] - 1] < to))
-                s++;
+            for (; s < c->pixels_in; s++) { /* the input's pixels whose gradients have no part in later panels */
+                int last = c->back_first[s + 1];
+                if (last > c->back_first[s] && c->back_source[last - 1] >= to) break;
+            }
             backward(c, grad, n->packed, b, from, s, end);
             if (end->sum && (to == c->pixels_out || to % (8 * PANEL) == 0)) flush(n, c->cin);
         }
@@ -693,12 +712,12 @@ void net_backward(Net *n, const float *logits, const float *params, float *grads
                 n->logits[k * LV + i / VECTOR][i % VECTOR] = logits[((int64_t)b * LANES + i) * n->classes + k];
         const vec *pool = n->pool + (int64_t)b * n->width * LV;
         for (int k = 0; k < n->classes; k++) {
-            vec sum = {0};
-            for (int v = 0; v < LV; v++) sum += n->logits[k * LV + v];
+            Sum sum = {0};
+            for (int v = 0; v < LV; v++) sum.part[v % PARTS] += n->logits[k * LV + v];
             grads[n->bias + k] += total(sum);
             for (int i = 0; i < n->width; i++) {
-                vec product = {0};
-                for (int v = 0; v < LV; v++) product += n->logits[k * LV + v] * pool[i * LV + v];
+                Sum product = {0};
+                for (int v = 0; v < LV; v++) product.part[v % PARTS] += n->logits[k * LV + v] * pool[i * LV + v];
                 grads[n->fc + (int64_t)k * n->width + i] += total(product);
             }
         }
@@ -712,7 +731,7 @@ void net_backward(Net *n, const float *logits, const float *params, float *grads
             }
     }
 
-    vec *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
+    Sum *sum = n->sums, *product = sum + n->most, *product4 = product + n->most;
     const double *products = n->totals + n->most, *products4 = products + n->most;
     clear(n, n->width);
     split(n, n->blocks + last, up, blocks);
@@ -808,7 +827,8 @@ void net_free(Net *n) {
         free(k->out);
     }
     for (int i = 0; i < 5; i++) free(n->grad[i]);
-    free(n->blocks), free(n->image), free(n->first), free(n->on), free(n->totals), free(n->pool), free(n->logits), free(n->packed), free(n->folded);
+    free(n->first), free(n->on), free(n->totals);
+    free(n->blocks), free(n->image), free(n->pool), free(n->logits), free(n->packed), free(n->folded);
     free(n->sums), free(n->weight_sums), free(n->scale), free(n->shift), free(n->mean), free(n->invstd);
     free(n);
 }
@@ -851,9 +871,9 @@ Net *net_new(const int *spec, int64_t weights, float eps) {
     int folded = at.most_weights > 2 * n->most ? at.most_weights : 2 * n->most;
     fine = fine && (n->pool = tensor(blocks, 1, n->width)) && (n->logits = tensor(1, 1, n->classes));
     fine = fine && (n->packed = reserve(at.most_weights * sizeof(float))) && (n->folded = reserve(folded * sizeof(float)));
-    fine = fine && (n->sums = reserve(3 * n->most * sizeof(vec)));
+    fine = fine && (n->sums = reserve(3 * n->most * sizeof(Sum)));
     int64_t weight_sums = at.most_row * TILE > SUMS ? at.most_row * TILE : SUMS;
-    fine = fine && (n->weight_sums = reserve(weight_sums * sizeof(vec)));
+    fine = fine && (n->weight_sums = reserve(weight_sums * sizeof(Sum)));
     float **each[] = {&n->scale, &n->shift, &n->mean, &n->invstd};
     for (int i = 0; i < 4; i++) fine = fine && (*each[i] = reserve((n->stats + n->most) * sizeof(float)));
     if (!fine) {
