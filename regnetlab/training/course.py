@@ -11,6 +11,7 @@ from torch import nn
 
 from regnetlab.training.budget import Budget, CurvePoint
 from regnetlab.training.checkpoints import Checkpoint
+from regnetlab.training.step import Step
 
 _KEPT = ("step", "since", "images", "epoch_loss", "epoch_wrong")
 
@@ -36,14 +37,13 @@ class Course:
 class Keeper:
     """Keeps where a training stands in its checkpoint now and then, and puts it back."""
 
-    def __init__(self, checkpoint: Checkpoint, network: nn.Module, budget: Budget, started: float) -> None:
-        self._checkpoint, self._network, self._budget = checkpoint, network, budget
-        self._started = started
-        self._sums: dict[str, torch.Tensor] = {}
-
-    def watch(self, optimizer: torch.optim.Optimizer, *sums: torch.Tensor) -> None:
-        """What else there is to keep, once it is made."""
-        self._optimizer = optimizer
+    def __init__(
+        self, checkpoint: Checkpoint, network: nn.Module, step: Step, budget: Budget, started: float
+    ) -> None:
+        self._checkpoint, self._network, self._optimizer = checkpoint, network, step.optimizer
+        self._budget, self._started = budget, started
+        average = () if step.average is None else step.average.vectors
+        sums = (step.loss_sum, step.wrong_sum, *average)
         self._sums = {f"sum{i}": each for i, each in enumerate(sums)}
 
     def keep(self, course: Course) -> None:

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from regnetlab.models.flat import FlatParameters
 from regnetlab.models.initialisation import initialised
 from regnetlab.training.batches import Batches, DeviceData
 from regnetlab.training.budget import (
@@ -28,7 +27,7 @@ from regnetlab.training.devices import AUTO
 from regnetlab.training.judging import evaluate, recompute_norms
 from regnetlab.training.packs.images import DataLostError
 from regnetlab.training.prepared import prepared
-from regnetlab.training.step import make_step
+from regnetlab.training.step import Step, make_step
 from regnetlab.training.watching import Epoch, Watching
 
 OUT_OF_MEMORY = "out of memory"
@@ -69,8 +68,9 @@ def train(
             model, flat = prepared(network, budget, kernels)
             told = Watching() if watching is None else watching
             told.on_begin(network)
-            keeper = None if checkpoint is None else Keeper(checkpoint, network, budget, started)
-            ended = _train(model, flat, data, budget, recipe, seed, course, started, told, keeper)
+            step = make_step(model, flat, Batches(data.train, budget, recipe, seed), budget, recipe)
+            keeper = None if checkpoint is None else Keeper(checkpoint, network, step, budget, started)
+            ended = _train(model, step, data, budget, recipe, course, started, told, keeper)
             if ended == COMPLETE and data.test is not None:
                 judged = evaluate(model, data.test, len(data.test))
                 test_error, correct = judged.error, pack(judged.correct.cpu().numpy())
@@ -90,11 +90,10 @@ def train(
 
 def _train(
     model: nn.Module,
-    flat: FlatParameters,
+    step: Step,
     data: DeviceData,
     budget: Budget,
     recipe: Recipe,
-    seed: int,
     course: Course,
     started: float,
     watching: Watching,
@@ -102,11 +101,8 @@ def _train(
 ) -> str:
     curve, batch_size = course.curve, budget.images_per_step
     every = max(1, budget.steps // _CURVE_POINTS)
-    step = make_step(model, flat, Batches(data.train, budget, recipe, seed), budget, recipe)
     course.ran, average = step.ran, step.average
     if keeper is not None:
-        kept = () if average is None else average.vectors
-        keeper.watch(step.optimizer, step.loss_sum, step.wrong_sum, *kept)
         keeper.restore(course)
     deadline = started + budget.time_limit - course.seconds
 
