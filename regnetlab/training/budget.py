@@ -153,7 +153,7 @@ class Recipe:
     ``lighting`` is the deviation of random shifts along the principal components of ImageNet's colours
     (Krizhevsky et al. 2012, section 4.1). ``ema`` is what an exponential moving average of all parameters
     keeps at each step, less at first; the average is judged and kept. ``erasing`` is the share of the images
-    of which a random part becomes the mean (Zhong et al. 2020). 0 is none.
+    of which a random part becomes 0, the mean of standardised ones (Zhong et al. 2020). 0 is none.
     """
 
     optimizer: Literal["sgd"] = "sgd"
