@@ -63,11 +63,10 @@ def pack_published(
     """
     check_pack_folder(folder)
     data = load_data(name, SMALL, data_dir)
-    colours, height, width = data.train.images.shape[1:]
+    colours = data.train.images.shape[1]
     parts = dict(zip(SPLITS, (data.train, data.validation, data.test), strict=True))
     where = [(part, at) for part in parts.values() for at in range(len(part))]
     counts = {split: len(part) for split, part in parts.items()}
-    side = min(side, height, width)
     return _packed(folder, name, where, counts, data.classes, side, channels or colours, store, listener)
 
 
@@ -163,7 +162,7 @@ def _packed(
             classes=names,
             counts=counts,
             channels=channels or seen,
-            side=side,
+            side=written.side,
             background="white",
             shards=written.shards,
             index_sha256=index_checksum(written.rows),

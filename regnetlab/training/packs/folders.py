@@ -94,7 +94,7 @@ def pack_folder(
             classes=tree.classes,
             counts={split: len(part) for split, part in layout.items()},
             channels=channels,
-            side=side,
+            side=written.side,
             background=reading.background,
             shards=written.shards,
             index_sha256=index_checksum(written.rows),

@@ -46,9 +46,9 @@ class Shard:
 class Pack:
     """A pack as pack.json describes it.
 
-    ``side`` is what the short side of longer images was brought to; ``counts`` are images by split;
-    ``levels`` (channels, 256) counts the training images' pixel values. ``store`` is how images are kept
-    (``stores``).
+    ``side`` is the longest short side, which those of larger images were brought to; ``counts`` are images by
+    split; ``levels`` (channels, 256) counts the training images' pixel values. ``store`` is how images are
+    kept (``stores``).
     """
 
     folder: Path

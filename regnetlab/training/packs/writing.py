@@ -63,6 +63,11 @@ class Written:
     kept: Ints
     unreadable: tuple[Skipped, ...]
 
+    @property
+    def side(self) -> int:
+        """The longest short side: what those of larger images were brought to, or less if none was larger."""
+        return int(np.minimum(self.rows["height"], self.rows["width"]).max(initial=1))
+
 
 def write_shards(
     folder: Path,

@@ -177,8 +177,11 @@ def test_two_calls_do_not_write_into_one_folder(tmp_path: Path) -> None:
 
 
 def test_what_is_cut_otherwise_has_another_checksum(tmp_path: Path) -> None:
-    root = _photos(tmp_path / "photos", size=(32, 32))
-    assert _packed(root, tmp_path / "a", 32).checksum != _packed(root, tmp_path / "b", 40).checksum
+    """A size that no image reaches makes nothing smaller, and is not the pack's."""
+    root = _photos(tmp_path / "photos", size=(48, 40))
+    small, whole, wide = (_packed(root, tmp_path / str(side), side) for side in (32, 40, 256))
+    assert (small.side, whole.side, wide.side) == (32, 40, 40)
+    assert small.checksum != whole.checksum == wide.checksum
 
 
 def test_files_that_can_not_be_read_are_named_or_left_out(tmp_path: Path) -> None:
