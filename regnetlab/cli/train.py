@@ -164,12 +164,14 @@ def train(
     from regnetlab.training.batches import on_device
     from regnetlab.training.checkpoints import Checkpoint
     from regnetlab.training.cores import usable_cores
-    from regnetlab.training.devices import check_kernels, find_device, kernels_used, set_up
+    from regnetlab.training.devices import NATIVE, check_kernels, find_device, kernels_used, set_up
     from regnetlab.training.trainer import train as train_model
 
     check_kernels(kernels)
     if save is not None:
         check_weights_path(save)
+        if checkpoint is not None and save.resolve() == checkpoint.resolve():
+            raise InputError("--checkpoint and --save name one file", "give each its own")
     if recipe is not None:
         check_recipe(recipe)
     curves = None if log is None else _curves_folder(log, study)
@@ -177,23 +179,27 @@ def train(
     told = listener()
     asked = one_training(model, given, told)
     where = find_device(device)
-    standing = None
+    alone = recipe is not None and asked.flops >= _LARGE
+    threads = threads or (usable_cores() if alone else 1)
+    standing, before = None, 0
     if checkpoint is not None:
-        facts = asked.facts() | versions() | {"device": computed_on(where, kernels)}
+        facts = asked.facts() | versions() | {"device": computed_on(where, kernels), "threads": threads}
         facts["checksum"] = asked.pictures.checksum
         standing = Checkpoint(checkpoint, dumps(facts, sort_keys=True, default=str))
-        standing.check_own()
+        before = standing.check_own()
     for line in filter(None, [*asked.notes, asked.budget.few_steps("--epochs ")]):
         told.note(line)
-    alone = recipe is not None and asked.flops >= _LARGE
-    set_up(where, threads or (usable_cores() if alone else 1))
+    if before:
+        told.note(f"goes on after step {before:,} of {asked.budget.steps:,}, as kept in {checkpoint}")
+    set_up(where, threads)
     rows = Rows(asked.judge, asked.budget.epochs, sys.stderr if json else sys.stdout)
     there = on_device(asked.pictures, where)
     build = partial(asked.model.build, asked.template)
     score = train_model(build, there, asked.budget, asked.recipe, asked.seed, kernels, rows, standing)
     rows.clear()
-    if checkpoint is not None and score.ended == COMPLETE:
-        checkpoint.unlink(missing_ok=True)
+    ran = score.ran if where.type == "cpu" and score.ran else kernels_used(kernels, str(where))
+    if kernels == NATIVE and ran != NATIVE:
+        told.note("torch's kernels trained it: the native ones don't take this network with these batches")
     saved, problem = False, None
     try:
         saved = _saved(save, asked, rows, score)
@@ -208,6 +214,8 @@ def train(
             problem = problem or InputError(f"--log: {curves} can't be written: {error.strerror}")
     if save is not None and not saved and problem is None:
         told.note(f"{save} was not written: {score.ended}")
+    if standing is not None:
+        problem = problem or standing.settle(done=score.ended == COMPLETE and problem is None)
     guess = asked.pictures.guessing(asked.budget.validation)
     earned = [] if score.error is None else [score.error]
     judged = guessed(guess, {asked.model.text: earned}) | {"learned": has_learned(earned, guess)}
@@ -217,7 +225,7 @@ def train(
             document["test_error"] = score.error
         print_json(
             document
-            | {"seed": asked.seed, "device": str(where), "kernels": kernels_used(kernels, str(where))}
+            | {"seed": asked.seed, "device": str(where), "kernels": ran}
             | {"data": asked.data, **judged, "judged_on": asked.judge, "recipe": asdict(asked.recipe)}
             | {"epochs": [each.as_dict(asked.judge) for each in rows.epochs]}
             | {"saved": str(save) if saved else None}

@@ -76,6 +76,8 @@ def line_of_message(text: str, values: Mapping[str, Any], message: str) -> str:
     """Where the key that a message of ``Budget``, ``Recipe``, … speaks of stands in the file."""
     places: list[tuple[str | int, ...]] = []
     for section, inner in values.items():
+        if not isinstance(inner, dict | list) and re.match(rf"{re.escape(section)}\b", message):
+            return f", line {line_of(text, (section,))}"
         if isinstance(inner, dict):
             places += [(section, key) for key in inner if re.search(rf"\b{re.escape(key)}\b", message)]
         elif isinstance(inner, list):

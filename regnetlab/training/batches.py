@@ -218,7 +218,7 @@ class Batches:
         if "colour" in drawn:
             batch = batch + 255 * images.scale * drawn["colour"].to(batch.dtype)[:, :, None, None]
         if "hole" in drawn:
-            batch = torch.where(inside(drawn["hole"], *batch.shape[2:])[:, None], 0, batch)
+            batch = batch.masked_fill(inside(drawn["hole"], *batch.shape[2:])[:, None], 0)
         labels = images.labels[order.to(self._device)]
         return batch.contiguous(memory_format=torch.channels_last), labels
 

@@ -38,16 +38,34 @@ class Checkpoint:
     path: Path
     of: str
     _kept: float = field(default_factory=time.monotonic)
+    _problem: InputError | None = None
 
-    def check_own(self) -> None:
-        """Raise ``InputError`` where its file is there and is no checkpoint of this training."""
-        if self.path.exists() and self.load() is None:
+    def check_own(self) -> int:
+        """After how many steps it goes on, 0 without a file.
+
+        Raises ``InputError`` where its file is no checkpoint of this training, or could not be written.
+        """
+        found = self.load()
+        if found is None and self.path.exists():
             raise InputError(
                 f"{self.path} is no checkpoint of this training by this version on this kind of device",
                 "name another file, or remove it to begin again",
             )
-        if not self.path.parent.is_dir():
-            raise InputError(f"{self.path.parent} is no folder", "name a file in one that is there")
+        probe = self.path.with_name(f".{self.path.name}.part")
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise InputError(f"{self.path} can't be written: {error.strerror}", "name another file") from None
+        step = 0 if found is None else found[1].get("step")
+        return step if isinstance(step, int) else 0
+
+    def settle(self, done: bool) -> InputError | None:
+        """Remove the file of a training that is ``done``; says what went wrong with it."""
+        if done:
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)
+        return self._problem
 
     def due(self) -> bool:
         """Whether the last one was long ago."""
@@ -58,14 +76,17 @@ class Checkpoint:
         from safetensors.torch import save
 
         self._kept = time.monotonic()
-        with suppress(OSError, InputError, MemoryError):
+        try:
             there = {name: each.detach().cpu().contiguous().clone() for name, each in tensors.items()}
-            data = save(there, {_ENTRY: json.dumps({"of": self.of, "sha256": _sum(there), **facts})})
+            kept = json.dumps({"of": self.of, "sha256": _sum(there, facts), **facts})
+            data = save(there, {_ENTRY: kept})
             self.path.parent.mkdir(exist_ok=True)
             with open_atomically(self.path) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+        except (OSError, InputError, MemoryError) as error:
+            self._problem = InputError(f"checkpoint {self.path} could not be written: {error}")
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         """The tensors and the facts, if there are any of this training."""
@@ -81,12 +102,12 @@ class Checkpoint:
             return None
         if not isinstance(facts, dict) or facts.pop("of", None) != self.of:
             return None
-        return (tensors, facts) if facts.pop("sha256", None) == _sum(tensors) else None
+        return (tensors, facts) if facts.pop("sha256", None) == _sum(tensors, facts) else None
 
 
-def _sum(tensors: Mapping[str, torch.Tensor]) -> str:
-    """A SHA-256 over the tensors' bytes: safetensors has none."""
-    digest = hashlib.sha256()
+def _sum(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> str:
+    """A SHA-256 over the facts and the tensors' bytes: safetensors has none."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)

@@ -173,7 +173,8 @@ def with_test_images(data: DataSet) -> DataSet:
     labels = np.concatenate([data.train.labels, data.validation.labels])
     first, second = data.train.images, data.validation.images
     if isinstance(first, PackedImages) and isinstance(second, PackedImages):
-        return replace(data, train=Split(first.joined(second), labels), validation=data.test)
+        joined = Split(first.joined(second), labels)
+        return replace(data, train=joined, validation=data.test, levels=data.levels + second.levels())
     images = np.concatenate([np.asarray(first), np.asarray(second)])
     return replace(data, train=Split(images, labels), validation=data.test, levels=levels_of(images))
 
@@ -182,7 +183,8 @@ def no_test_images(data: str, what_for: str) -> InputError:
     """The error where test images are needed and the data were read or packed without any."""
     return InputError(
         f"data {data} has no test images {what_for}",
-        "add a folder test/, or have a sixth held out: leave out --no-test-split and test_split = false",
+        "add a folder test/, or have a sixth held out: leave out --no-test-split and test_split = false, also"
+        " where it was packed",
     )
 
 

@@ -66,8 +66,10 @@ class Graphed:
                     self._function(*self._inputs)
             except torch.OutOfMemoryError:
                 raise
-            except RuntimeError:
+            except RuntimeError as error:
                 torch.cuda.set_stream(before)  # a recording that fails may leave its own one
+                if isinstance(error.__context__, torch.OutOfMemoryError):  # of which its end failed, too
+                    raise error.__context__ from None
                 return
         if any("graph is empty" in str(each.message).lower() for each in warned):
             raise RuntimeError("the recorded CUDA graph is empty")

@@ -1,5 +1,6 @@
 """The trainer: one model, one budget, one recipe, one seed; to be read from top to bottom."""
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from regnetlab.training.budget import (
 from regnetlab.training.checkpoints import Checkpoint
 from regnetlab.training.correctness import pack
 from regnetlab.training.course import Course, Keeper
-from regnetlab.training.devices import AUTO
+from regnetlab.training.devices import AUTO, is_gpu
 from regnetlab.training.judging import evaluate, recompute_norms
 from regnetlab.training.packs.images import DataLostError
 from regnetlab.training.prepared import prepared
@@ -82,6 +83,9 @@ def train(
         raise
     except Exception as problem:  # one failing model must not end a study
         ended = _reason(problem)
+    finally:
+        if is_gpu(data.train.labels.device):  # a recorded step and its network refer to each other
+            gc.collect()
     curve, took = tuple(course.curve), course.seconds + time.monotonic() - started
     error = curve[-1].error if ended == COMPLETE else None
     images = curve[-1].images if curve else 0

@@ -11,6 +11,7 @@ from regnetlab.cli.epochs import Rows
 from regnetlab.spaces.template import SMALL
 from regnetlab.training import checkpoints
 from regnetlab.training.datasets import load_data
+from regnetlab.training.watching import Epoch
 from tests.cli.asked import NETWORK, Capture, answer, complaint
 
 BARS = "1,000"  # of the small data set's 1,200 training images, without the validation split
@@ -48,6 +49,62 @@ def test_a_training_goes_on_from_its_checkpoint(
     assert not file.exists()
 
 
+def test_a_network_that_can_not_be_saved_stays_in_its_checkpoint(
+    capsys: Capture, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    (tmp_path / "there").mkdir()
+    files = "--checkpoint", str(tmp_path / "half"), "--save", str(tmp_path / "there" / "net.safetensors")
+    words = train(data_dir, "--images", "320", *files)
+
+    def remove(self: Rows, epoch: Epoch) -> None:
+        (tmp_path / "there").rmdir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "on_epoch", remove)
+        assert main(words) == 2
+    assert "can't be written" in capsys.readouterr().err
+    (tmp_path / "there").mkdir()
+    assert main(words) == 0  # from the last step, which is judged again
+    assert "goes on after step 5 of 5" in capsys.readouterr().err
+    assert (tmp_path / "there" / "net.safetensors").exists()
+    assert not (tmp_path / "half").exists()
+
+
+def test_a_checkpoint_needs_a_file_of_its_own_that_can_be_written(
+    capsys: Capture, data_dir: Path, tmp_path: Path
+) -> None:
+    file = str(tmp_path / "net.safetensors")
+    words = train(data_dir, "--images", "320", "--checkpoint")
+    assert "name one file" in complaint(capsys, [*words, file, "--save", file])
+    assert "can't be written" in complaint(capsys, [*words, "/proc/half"])
+
+
+def test_the_number_of_threads_belongs_to_a_checkpoint(
+    capsys: Capture, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    words = train(data_dir, "--images", "320", "--checkpoint", str(tmp_path / "half"))
+
+    def interrupt(self: Rows, epoch: int, step: int, steps: int) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "on_step", interrupt)
+        assert main([*words, "--threads", "1"]) == 130
+    capsys.readouterr()
+    assert "is no checkpoint of this training" in complaint(capsys, [*words, "--threads", "2"])
+
+
+def test_kernels_that_were_asked_for_and_did_not_train_are_named(capsys: Capture, data_dir: Path) -> None:
+    words = train(data_dir, "--images", "320", "--batch-size", "50", "--kernels", "native", "--json")
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["kernels"] == "torch"
+    assert "torch's kernels trained it" in printed.err
+
+
 def test_a_checkpoint_is_not_written_over_another_file(
     capsys: Capture, data_dir: Path, tmp_path: Path
 ) -> None:
@@ -55,7 +112,7 @@ def test_a_checkpoint_is_not_written_over_another_file(
     words = train(data_dir, "--images", "320", "--checkpoint")
     assert "is no checkpoint of this training" in complaint(capsys, [*words, str(tmp_path / "notes.txt")])
     assert (tmp_path / "notes.txt").read_text() == "mine"
-    assert "is no folder" in complaint(capsys, [*words, str(tmp_path / "none" / "x")])
+    assert "can't be written" in complaint(capsys, [*words, str(tmp_path / "none" / "x")])
 
 
 def test_train_refuses_an_input_too_small_for_the_network(capsys: Capture, data_dir: Path) -> None:

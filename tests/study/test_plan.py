@@ -164,7 +164,8 @@ def test_how_a_folder_is_split_is_a_key_beside_the_data_and_survives_being_writt
         ('data = "folder:x"\n\ngroup_by = "("', "line 3: group_by '(' is no regular expression"),
         (f'data = "folder:x"\ngroup_by = "{"a" * 201}"', "group_by has 201 characters; 200 are the most"),
         ('group_by = "a"', "group_by is for folders of images; fashion-mnist is used as it is"),
-        ('split = "random"', "split is for folders of images; fashion-mnist is used as it is"),
+        ('split = "random"', "line 1: split is for folders of images; fashion-mnist is used as it is"),
+        ("test_split = false", "line 1: test_split is for folders of images"),
     ],
 )
 def test_a_split_that_can_not_be_is_refused_with_its_line(

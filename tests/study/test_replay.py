@@ -52,6 +52,7 @@ input_scale = "0-1"
 decay = "all"
 lr_batch = 48
 ema = 0.4
+erasing = 0.25
 [[spaces]]
 space = "AnyNetE"
 n = 3

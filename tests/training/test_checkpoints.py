@@ -113,7 +113,7 @@ def test_the_time_that_was_used_before_counts(data: DeviceData, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "harm", ["of another", "cut", "no tensor", "no fact", "bad curve", "bad step", "bytes"]
+    "harm", ["of another", "cut", "no tensor", "no fact", "bad curve", "bad step", "bytes", "other step"]
 )
 def test_a_checkpoint_of_something_else_is_none(data: DeviceData, tmp_path: Path, harm: str) -> None:
     whole = _trained(data, None, Watching())
@@ -130,6 +130,10 @@ def test_a_checkpoint_of_something_else_is_none(data: DeviceData, tmp_path: Path
         whole_file = bytearray(checkpoint.path.read_bytes())
         whole_file[-20] ^= 1
         checkpoint.path.write_bytes(bytes(whole_file))
+    elif harm == "other step":
+        there = checkpoint.path.read_bytes()
+        assert there.count(b'\\"step\\": 14') == 1
+        checkpoint.path.write_bytes(there.replace(b'\\"step\\": 14', b'\\"step\\": 13'))
     elif harm == "no fact":
         checkpoint.save(tensors, {name: each for name, each in facts.items() if name != "curve"})
     else:

@@ -68,3 +68,7 @@ def test_a_recording_without_memory_is_for_the_caller(cuda: Replaying) -> None:
     cuda.recording = torch.OutOfMemoryError("out of memory")
     with pytest.raises(torch.OutOfMemoryError):
         _steps(10)
+    cuda.recording = RuntimeError("invalidated")  # as its end then says
+    cuda.recording.__context__ = torch.OutOfMemoryError("out of memory")
+    with pytest.raises(torch.OutOfMemoryError):
+        _steps(10)

@@ -15,6 +15,7 @@ from regnetlab.training.crops import Ragged, centres, resized
 from regnetlab.training.folders.decode import UnreadableError, whole_picture
 from regnetlab.training.packs.shards import Pack
 from regnetlab.training.packs.stores import decoded
+from regnetlab.training.sources.parts import levels_of
 
 _MAPPED = 256  # files at a time; a process may have about a thousand open
 
@@ -85,6 +86,14 @@ class PackedImages:
     def collected(self, places: Ints) -> torch.Tensor:
         """All pixels of these images, one after another, on the CPU."""
         return torch.from_numpy(np.concatenate([self._levels(row) for row in self._rows[places]]))
+
+    def levels(self) -> Ints:
+        """How often each level occurs in all their pixels: (channels, 256)."""
+        found = np.zeros((self.shape[1], 256), np.int64)
+        for at in range(0, len(self), 64):
+            pixels = self.collected(np.arange(at, min(at + 64, len(self)))).numpy()
+            found += levels_of(pixels.reshape(1, 1, -1, self.shape[1]).transpose(0, 3, 1, 2))
+        return found
 
     def joined(self, other: "PackedImages") -> "PackedImages":
         """These images and then those of the same pack."""

@@ -8,7 +8,7 @@ import pytest
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
-from regnetlab.training.datasets import load_data, outline
+from regnetlab.training.datasets import load_data, outline, with_test_images
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.packs.datasets import pack_published
 from regnetlab.training.packs.shards import Pack
@@ -43,6 +43,18 @@ def test_a_pack_of_a_published_set_has_its_images_in_their_order(tmp_path: Path,
         a, b = getattr(packed, split), getattr(by_name, split)
         assert np.array_equal(a.labels, b.labels)
         assert np.array_equal(a.images[:], b.images)
+
+
+def test_a_pack_that_trains_on_all_images_is_normalised_as_by_its_name(tmp_path: Path) -> None:
+    """``train --test`` counts the validation images among those that are trained on."""
+    write_cifar_10(tmp_path)
+    _packed("cifar-10", tmp_path)
+    template = SMALL.changed("3x32x32", 10)
+    named, packed = (
+        with_test_images(load_data(name, template, tmp_path))
+        for name in ("cifar-10", f"pack:{tmp_path / 'pack'}")
+    )
+    assert np.array_equal(named.levels, packed.levels)
 
 
 def test_a_smaller_size_shrinks_the_images_and_other_channels_change_them(tmp_path: Path) -> None:
