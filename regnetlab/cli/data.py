@@ -189,9 +189,9 @@ def pack(
 ) -> None:
     """Decode images once, into files that all trainings share: for data larger than memory.
 
-    Images keep their proportions, published data sets their splits. A call that was interrupted goes on
-    where it was. Use the pack as data pack:DIR; it needs about size × size × 4 bytes a colour image, with
-    --store jpeg an eighth of that.
+    Images keep their proportions, published data sets their splits. Of a folder, a call that was interrupted
+    goes on where it was. Use the pack as data pack:DIR; it needs about size × size × 4 bytes a colour image,
+    with --store jpeg an eighth of that.
     """
     from regnetlab.training.datasets import folder_of, input_side
     from regnetlab.training.folders.decode import folder_of_pack
