@@ -35,7 +35,7 @@
 #define INS 2
 #endif
 #if defined __AVX512F__ && !defined __clang__
-#define IN_REGISTER(x) __asm__("" : "+v"(x)) /* gcc would read it anew for every product: a fifth slower */
+#define IN_REGISTER(x) __asm__("" : "+v"(x)) /* gcc would read it again for every product: a fifth slower */
 #else
 #define IN_REGISTER(x)
 #endif
