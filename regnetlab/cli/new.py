@@ -31,7 +31,7 @@ def new(
         typer.Option("--from", metavar="EXAMPLE", help="Example to start from.", autocompletion=_examples),
     ] = "quick",
     data: Annotated[
-        str | None, typer.Option(help="Other data: a data set's name, folder or folder:PATH.")
+        str | None, typer.Option(help="Other data: a data set's name, folder, folder:PATH or pack:DIR.")
     ] = None,
     data_dir: DataDir = None,
     input: Input = None,

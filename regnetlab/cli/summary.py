@@ -38,8 +38,8 @@ DataName = Annotated[
     str | None,
     typer.Option(
         help="fashion-mnist, mnist, kmnist, emnist, emnist-letters (-digits, -mnist, -byclass, -bymerge),"
-        " cifar-10, cifar-100, svhn, folder or folder:PATH; else the images in --data-dir, if there are any,"
-        " or fashion-mnist."
+        " cifar-10, cifar-100, svhn, folder, folder:PATH or pack:DIR; else the images in --data-dir, if there"
+        " are any, or fashion-mnist."
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]

@@ -141,7 +141,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Keep there every two minutes how far it came; the same command goes on from there.",
+            help="Keep there every two minutes, and on Ctrl-C, how far it came; the same command goes on.",
         ),
     ] = None,
     log: Log = None,
@@ -152,6 +152,7 @@ def train(
     With --study this is the study's own training of that network, to the last bit on the same CPU, as far
     as no other option says otherwise.
     """
+    from contextlib import nullcontext
     from functools import partial
     from json import dumps
 
@@ -195,7 +196,8 @@ def train(
     rows = Rows(asked.judge, asked.budget.epochs, sys.stderr if json else sys.stdout)
     there = on_device(asked.pictures, where)
     build = partial(asked.model.build, asked.template)
-    score = train_model(build, there, asked.budget, asked.recipe, asked.seed, kernels, rows, standing)
+    with nullcontext() if standing is None else standing.kept_on_interrupt():
+        score = train_model(build, there, asked.budget, asked.recipe, asked.seed, kernels, rows, standing)
     rows.clear()
     ran = score.ran if where.type == "cpu" and score.ran else kernels_used(kernels, str(where))
     if kernels == NATIVE and ran != NATIVE:

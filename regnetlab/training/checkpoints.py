@@ -8,9 +8,10 @@ written whole or not at all. What belongs to another training, or is damaged, is
 import hashlib
 import json
 import os
+import signal
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Checkpoint:
 
     path: Path
     of: str
+    asked: bool = False
     _kept: float = field(default_factory=time.monotonic)
     _problem: InputError | None = None
 
@@ -49,7 +51,7 @@ class Checkpoint:
         if found is None and self.path.exists():
             raise InputError(
                 f"{self.path} is no checkpoint of this training by this version on this kind of device",
-                "name another file, or remove it to begin again",
+                "name another file; an earlier checkpoint that is of no use any more may be removed",
             )
         probe = self.path.with_name(f".{self.path.name}.part")
         try:
@@ -67,9 +69,30 @@ class Checkpoint:
                 self.path.unlink(missing_ok=True)
         return self._problem
 
+    @contextmanager
+    def kept_on_interrupt(self) -> Iterator[None]:
+        """Within it Ctrl-C or SIGTERM ends the training behind its next step, once that is kept; a second one
+        at once."""
+        usual = {each: signal.getsignal(each) or signal.SIG_DFL for each in (signal.SIGINT, signal.SIGTERM)}
+
+        def as_usual() -> None:
+            for each, handler in usual.items():
+                signal.signal(each, handler)
+
+        def ask(number: int, frame: object) -> None:
+            self.asked = True
+            as_usual()
+
+        for each in usual:
+            signal.signal(each, ask)
+        try:
+            yield
+        finally:
+            as_usual()
+
     def due(self) -> bool:
-        """Whether the last one was long ago."""
-        return time.monotonic() - self._kept >= EVERY
+        """Whether the last one was long ago, or someone asked for one more."""
+        return self.asked or time.monotonic() - self._kept >= EVERY
 
     def save(self, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
         """Write it; a full disk is no reason to end a training."""

@@ -47,13 +47,15 @@ class Keeper:
         self._sums = {f"sum{i}": each for i, each in enumerate(sums)}
 
     def keep(self, course: Course) -> None:
-        """Write a checkpoint if one is due."""
+        """Write a checkpoint if one is due; an interrupt that waited for it is raised then."""
         if not self._checkpoint.due():
             return
         facts = {name: getattr(course, name) for name in _KEPT}
         seconds = course.seconds + time.monotonic() - self._started
         curve = [astuple(each) for each in course.curve]
         self._checkpoint.save(self._tensors(), facts | {"seconds": seconds, "curve": curve})
+        if self._checkpoint.asked:
+            raise KeyboardInterrupt
 
     def restore(self, course: Course) -> None:
         """Go on where the checkpoint was written, if there is one."""

@@ -25,7 +25,7 @@ from regnetlab.training.folders.survey import Survey
 from regnetlab.training.folders.tree import SPLITS, TEST, TRAIN, VALIDATION
 from regnetlab.training.folders.walk import holds_classes
 from regnetlab.training.guessing import Guessing, guessing
-from regnetlab.training.packs.shards import CENTRE, Pack, read_index, read_pack
+from regnetlab.training.packs.shards import CENTRE, PACK, Pack, read_index, read_pack
 from regnetlab.training.sources.cifar import cifar_10, cifar_100
 from regnetlab.training.sources.mnists import (
     BY_CLASS,
@@ -290,6 +290,8 @@ def folder_of(name: str, data_dir: Path | None) -> Path | None:
 
 def _published(name: str, data_dir: Path | None) -> DataSet:
     if name not in PUBLISHED:
+        if (Path(name) / PACK).is_file():
+            raise InputError(f"data set {name!r} is not known", f"for the pack write pack:{name}")
         if Path(name).is_dir():
             raise InputError(f"data set {name!r} is not known", f"for the folder write folder:{name}")
         error = unknown("data set", name, DATA_SETS)

@@ -1,6 +1,7 @@
 """``regnetlab train``."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,34 @@ def test_a_training_goes_on_from_its_checkpoint(
     again = answer(capsys, *words)
     assert (again["error"], again["curve"]) == (whole["error"], whole["curve"])
     assert not file.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_how_far_it_came(
+    capsys: Capture,
+    data_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    words = train(data_dir, "--images", "320", "--epochs", "2", "--checkpoint", str(tmp_path / "half"))
+    whole = answer(capsys, *words)
+    before = signal.getsignal(number)
+
+    def interrupt(self: Rows, epoch: int, step: int, steps: int) -> None:
+        self.reached = (epoch, step, steps)
+        if (epoch, step) == (2, 2):
+            signal.raise_signal(number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "on_step", interrupt)
+        assert main(words) == 130
+    assert "the same command goes on from" in capsys.readouterr().out
+    assert signal.getsignal(number) is before
+    assert main([*words, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "goes on after step 7 of 10" in printed.err
+    assert json.loads(printed.out)["curve"] == whole["curve"]
 
 
 def test_a_network_that_can_not_be_saved_stays_in_its_checkpoint(

@@ -216,7 +216,10 @@ def _picture(image: Any, place: int) -> "Image":
         return ImageOps.exif_transpose(image)
     values = np.asarray(image)
     if values.dtype != np.uint8:
-        raise InputError(f"item {place} is an array of {values.dtype}", "it must be uint8, from 0 to 255")
+        raise InputError(
+            f"item {place} is an array of {values.dtype}",
+            "it must be uint8, from 0 to 255: without ToTensor and Normalize, or with PILToTensor",
+        )
     if values.ndim == 3 and values.shape[0] in (1, 3) and values.shape[2] not in (1, 3):
         values = values.transpose(1, 2, 0)
     if values.ndim == 3 and values.shape[2] == 1:

@@ -30,7 +30,7 @@ CENTRE = 0.875
 ROW = np.dtype([("shard", "<u4"), ("offset", "<u8"), ("height", "<u2"), ("width", "<u2"), ("label", "<u4")])
 _LENGTH = ("length", "<u8")  # of an image in its shard: up to the next one
 _MOST_BYTES = 2**28
-_HINT = "write it again with regnetlab data pack"
+_HINT = "remove it, and write it again with regnetlab data pack"
 
 
 @dataclass(frozen=True, slots=True)
