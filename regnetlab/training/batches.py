@@ -20,8 +20,7 @@ from regnetlab.training.crops import (
 )
 from regnetlab.training.datasets import DataSet
 from regnetlab.training.devices import is_gpu
-from regnetlab.training.packs.ahead import Ahead
-from regnetlab.training.packs.images import PackedImages
+from regnetlab.training.packs.images import Ahead, PackedImages
 from regnetlab.training.sources.parts import Split
 
 

@@ -100,7 +100,7 @@ class GpuStep(Step):
 
     So all that differs between two steps lies in tensors there: what was drawn for the epoch, the place in
     it, the rates. Weights become bfloat16 all at once, gradients float32 all at once, and norms count no
-    batches; of the launches of a step these would be half.
+    batches: one by one, these would be a third of a small network's operations (docs/benchmarks.md).
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class GpuStep(Step):
         ]
         for norm in self._counters:
             norm.num_batches_tracked = norm.num_batches_tracked.cpu()
-        self._use_halves(flat)
+        self._use_halves()
         function = partial(self._next, budget.images_per_step) if batches.on_gpu else self._learn
         self._graphed = Graphed(function, self.device)
 
@@ -164,9 +164,9 @@ class GpuStep(Step):
             self._half.copy_(self._flat.weights)
         super()._learn(batch, labels)
 
-    def _use_halves(self, flat: FlatParameters) -> None:
+    def _use_halves(self) -> None:
         """Compute with a bfloat16 copy of the weights, as autocast would of each alone; not in the heads."""
-        self._half = flat.weights.detach().to(HALF)
+        self._half = self._flat.weights.detach().to(HALF)
         named = dict(self._model.named_parameters())
         weights = {name: each for name, each in named.items() if each.ndim > 1}
         own = {id(each.weight) for each in heads(self._model)}

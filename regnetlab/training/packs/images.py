@@ -1,6 +1,7 @@
 """Images of a pack as an array (n, channels, height, width) of uint8, made of mapped bytes when asked for."""
 
 from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,12 +12,14 @@ from numpy.typing import NDArray
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Ints
+from regnetlab.training.cores import usable_cores
 from regnetlab.training.crops import Ragged, centres, resized
 from regnetlab.training.folders.decode import UnreadableError, whole_picture
 from regnetlab.training.packs.shards import Pack
 from regnetlab.training.packs.stores import decoded
 from regnetlab.training.sources.parts import levels_of
 
+_MOST_THREADS = 8
 _MAPPED = 256  # files at a time; a process may have about a thousand open
 
 
@@ -124,6 +127,29 @@ class PackedImages:
                     raise DataLostError(f"{path} can't be read any more: {error}") from None
             self._maps.move_to_end(number)
             return self._maps[number]
+
+
+class Ahead:
+    """The pixels of an epoch's batches, each read by a thread while a GPU computes those before it."""
+
+    def __init__(self, images: PackedImages, size: int) -> None:
+        self._images, self._size = images, size
+        self._threads = min(_MOST_THREADS, usable_cores())
+        self._pool = ThreadPoolExecutor(self._threads)
+        self._coming: dict[int, Future[torch.Tensor]] = {}
+
+    def begin(self, order: Ints) -> None:
+        """An epoch with the images at these places."""
+        self._order = order
+        self._coming.clear()
+
+    def take(self, first: int) -> torch.Tensor:
+        """The pixels of the batch that begins at this place of the epoch (``PackedImages.collected``)."""
+        for at in range(first, min(first + (self._threads + 1) * self._size, len(self._order)), self._size):
+            if at not in self._coming:
+                places = self._order[at : at + self._size]
+                self._coming[at] = self._pool.submit(self._images.collected, places)
+        return self._coming.pop(first).result()
 
 
 def central(
