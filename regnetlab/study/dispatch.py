@@ -136,7 +136,8 @@ class Dispatch:
                 time.sleep(_LOOK_EVERY)
                 continue
             done, _ = wait(self._flying, timeout=_LOOK_EVERY, return_when=FIRST_COMPLETED)
-            cancelled = [self._collect(future, queue) for future in done]
+            in_order = [future for future in self._flying if future in done]
+            cancelled = [self._collect(future, queue) for future in in_order]
             if any(cancelled) and not self._stop.is_set():
                 self._executor.revive()
         if not self._stop.is_set():
