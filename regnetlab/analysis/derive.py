@@ -16,7 +16,7 @@ bottleneck ratio of least error (``population_law``). RegNets follow from it whe
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import product
 
@@ -173,7 +173,7 @@ def _on_the_law(
         networks = _candidates(growth, law.depth_growth, group_width, ratio, len(template.strides), ranges)
         if networks is None:
             return
-        networks = networks.take(regime.holds(complexity(networks, template, se_ratio)))
+        networks = networks.take(regime.holds(complexity(replace(networks, se_ratio=se_ratio), template)))
         away = np.log(networks.widths[:, 0] / law.w0.estimate) ** 2
         away += np.log(networks.depths.sum(axis=1) / law.depth) ** 2
         known = ((group_width, law.group_width), (ratio, law.bottleneck_ratio))

@@ -13,12 +13,12 @@ from typing import Any, BinaryIO
 
 from regnetlab.cli.output import count, print_table, stages
 from regnetlab.files import open_atomically
-from regnetlab.spaces.config import network_id, notation
-from regnetlab.spaces.ratio import plain_rows
+from regnetlab.spaces.blocks import block_named
+from regnetlab.spaces.config import network_id
+from regnetlab.spaces.population import STAGE_COLUMNS
 from regnetlab.spaces.sampler import Sample
 
 _PORTION = 20_000
-_LISTS = ("depths", "widths", "group_widths", "bottleneck_ratios")
 _COUNTS = ("flops", "params", "acts")
 
 Columns = dict[str, Sequence[Any]]
@@ -51,7 +51,17 @@ def write_sample(path: Path, facts: dict[str, Any], found: Sample) -> None:
 
 def print_sample(found: Sample) -> None:
     """A table of the networks."""
-    print_table(("#", "depths", "widths", "g", "b", *_COUNTS), _Rows(found), "rllllrrr")
+    names = _shown(found)
+    heads = ({"group_widths": "g", "bottleneck_ratios": "b"}.get(name, name) for name in names)
+    print_table(("#", *heads, *_COUNTS), _Rows(found), f"r{'l' * len(names)}rrr")
+
+
+def _shown(found: Sample) -> list[str]:
+    """The columns of stages that the block has a use for."""
+    population = found.population
+    uses = block_named(population.block).uses
+    shape = [name for name, letter in (("group_widths", "g"), ("bottleneck_ratios", "b")) if letter in uses]
+    return ["depths", "widths", *shape, *population.own]
 
 
 class _Rows:
@@ -61,12 +71,12 @@ class _Rows:
         self.found = found
 
     def __iter__(self) -> Iterator[tuple[str, ...]]:
-        index = 0
+        index, names = 0, _shown(self.found)
         for columns in _portions(self.found, ids=False):
-            rows = zip(*(columns[name] for name in (*_LISTS, *_COUNTS)), strict=True)
-            for depths, widths, groups, ratios, *counts in rows:
-                shape = stages(depths), stages(widths), _shortest(groups), _shortest(ratios)
-                yield (str(index), *shape, *map(count, counts))
+            for row in zip(*(columns[name] for name in (*names, *_COUNTS)), strict=True):
+                depths, widths, *others = row[: len(names)]
+                shape = stages(depths), stages(widths), *map(_shortest, others)
+                yield (str(index), *shape, *map(count, row[len(names) :]))
                 index += 1
 
 
@@ -75,17 +85,17 @@ def _portions(found: Sample, ids: bool = True) -> Iterator[Columns]:
     for start in range(0, len(found.population), _PORTION):
         population = found.population.slice(start, start + _PORTION)
         counts = found.complexity.slice(start, start + _PORTION)
-        lists: tuple[Sequence[Any], ...] = (
-            population.depths.tolist(),
-            population.widths.tolist(),
-            population.group_widths.tolist(),
-            plain_rows(population.bottleneck_ratios),
-        )
+        lists = population.lists()
         times = {} if found.latency is None else {"latency": found.latency[start : start + _PORTION].tolist()}
-        known = {"id": [network_id(notation(*row)) for row in zip(*lists, strict=True)]} if ids else {}
+        known: Columns = {}
+        if ids:
+            texts = population.texts()
+            known["id"] = list(map(network_id, texts))
+            if population.block != "x" or population.se_ratio:
+                known["model"] = texts
         yield {
             **known,
-            **dict(zip(_LISTS, lists, strict=True)),
+            **lists,
             **{name: getattr(counts, name).tolist() for name in _COUNTS},
             **{name: values.tolist() for name, values in population.law.items()},
             **times,
@@ -97,7 +107,8 @@ def _tables(space: str, found: Sample) -> Iterator[Columns]:
     index = 0
     for columns in _portions(found):
         size = len(columns["id"])
-        texts = {name: list(map(stages, columns[name])) for name in _LISTS}
+        lists = (*STAGE_COLUMNS, *found.population.own)
+        texts = {name: list(map(stages, columns[name])) for name in lists}
         yield {"space": [space] * size, "index": list(range(index, index + size)), **columns, **texts}
         index += size
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +46,12 @@ def _spaces() -> list[str]:
     return list(SPACES)
 
 
+def _blocks() -> list[str]:
+    from regnetlab.spaces.blocks import block_names
+
+    return ["x", "y", *(name for name in block_names() if name != "x")]
+
+
 def sample(
     space: Annotated[
         str, typer.Option(help="AnyNetA, B, C, D, E or RegNet, or one of --study.", autocompletion=_spaces)
@@ -67,6 +73,17 @@ def sample(
     width: Range = None,
     group_width: Values = None,
     bottleneck_ratio: Values = None,
+    block: Annotated[
+        str | None,
+        typer.Option(help="Block: x, y, r, v, vr, basic, mbconv, convnext.", autocompletion=_blocks),
+    ] = None,
+    stages: Annotated[
+        str | None, typer.Option(metavar="A,B,…", help="Numbers of stages; the template's by default.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=A,B,…", help="Values of one of the block's own parameters; repeatable."),
+    ] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="CONSTRAINT", help=r'Narrow it, as in "w\[i] <= w\[i+1]"; repeatable.'),
@@ -100,8 +117,14 @@ def sample(
         seed = plan.seed if seed is None else seed
         sizes = {each.space.name: each.n for each in plan.draws}
         n = sizes.get(space) if n is None else n
+    if block is not None or stages is not None or parameter:
+        if chosen.variant:
+            raise InputError(f"space {space} of the study has a block and stages already", "leave them out")
+        made = chosen.made_of(block or "x", _own(parameter or ()), _values("stages", stages) or ())
+        chosen = made.within(made.ranges)
     if where:
-        chosen = chosen.child(space, [named_constraint(each) for each in where])
+        own_names = [name for name, _ in chosen.own]
+        chosen = chosen.child(space, [named_constraint(each, own=own_names) for each in where])
     if n is None:
         raise InputError("--n is missing", "say how many networks, as in --n 64")
     ranges = chosen.ranges.changed(
@@ -117,7 +140,7 @@ def sample(
     found = draw(chosen.within(ranges), n, shape, regime, seed or 0, _progress(n))
 
     facts = {
-        "space": space,
+        "space": chosen.name,
         "seed": seed or 0,
         "n": n,
         "template": shape.name,
@@ -165,6 +188,17 @@ def _values(name: str, text: str | None) -> tuple[int, ...] | None:
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise InputError(f"--{name} {text!r} is not a list of whole numbers", "write it as in 8,16,32")
     return tuple(int(part[:9]) for part in parts)
+
+
+def _own(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """A block's own parameters and the values to draw them from."""
+    found = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        if not (name.strip() and equals):
+            raise InputError(f"--parameter {text!r} is not NAME=A,B,…", "write it as in k=3,5")
+        found[name.strip()] = _values(f"parameter {name.strip()}", values) or ()
+    return found
 
 
 def _ratios(text: str | None) -> tuple[float, ...] | None:

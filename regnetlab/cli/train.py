@@ -128,10 +128,14 @@ def train(
         str | None, _option("paper or small (the default, but for a config of pycls).", "Template")
     ] = None,
     input: Input = None,
+    stem: Annotated[str | None, _option("3x3 (the default), patch or 7x7-pool.", "Template")] = None,
     stem_width: Annotated[int | None, _option("The stem's channels.", "Template")] = None,
     stem_stride: Annotated[int | None, _option("The stem's stride.", "Template")] = None,
     strides: Annotated[
         str | None, _option("Stride of each stage's first block, as in 1,2,2.", "Template")
+    ] = None,
+    activation: Annotated[
+        str | None, _option("relu, silu or gelu; what the block usually has by default.", "Template")
     ] = None,
     save: Annotated[
         Path | None,

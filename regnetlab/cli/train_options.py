@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from regnetlab.training.datasets import DataSet
     from regnetlab.training.folders.listener import Listener
 
-_TEMPLATE = ("template", "input", "stem_width", "stem_stride", "strides")
+_TEMPLATE = ("template", "input", "stem", "stem_width", "stem_stride", "strides", "activation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,8 @@ def _changed(values: _Values, given: Mapping[str, Any]) -> _Values:
 
 def _shaped(base: Template, given: Mapping[str, Any]) -> Template:
     """The template with what was given in place of its own."""
-    own = {name: given[name] for name in ("stem_width", "stem_stride") if given.get(name) is not None}
+    names = ("stem", "stem_width", "stem_stride", "activation")
+    own = {name: given[name] for name in names if given.get(name) is not None}
     if given.get("strides") is not None:
         own["strides"] = _numbers(given["strides"])
     return replace(base, **own)

@@ -8,11 +8,22 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from regnetlab.models.blocks import BottleneckBlock, Stem
+from regnetlab.models.blocks import (
+    BasicBlock,
+    BottleneckBlock,
+    MBConv,
+    Stem,
+    VanillaBlock,
+    VanillaResidualBlock,
+)
 
 _PAIRS: Mapping[type[nn.Module], tuple[tuple[str, str], ...]] = {
     Stem: (("conv", "norm"),),
     BottleneckBlock: tuple((f"conv{i}", f"norm{i}") for i in (1, 2, 3)),
+    BasicBlock: tuple((f"conv{i}", f"norm{i}") for i in (1, 2)),
+    VanillaBlock: (("conv1", "norm1"),),
+    VanillaResidualBlock: (("conv1", "norm1"),),
+    MBConv: (("conv", "norm"),),
 }
 """Where in our own modules a norm follows a convolution; in a plain ``nn.Sequential`` the order says it."""
 

@@ -225,7 +225,7 @@ def _every_small_form(config: Config, template: Template) -> list[Reached]:
     for step in range(1, _LARGEST * _STEPS + 1):
         with suppress(InputError):  # a width of 0, or beyond what a config holds
             found.append((step / _STEPS, scaled(config, Scale(step / _STEPS))))
-    flops = complexity(Population.of(each for _, each in found), template, config.se_ratio).flops
+    flops = complexity(Population.of(each for _, each in found), template).flops
     return [Reached(multiplier, int(count)) for (multiplier, _), count in zip(found, flops, strict=True)]
 
 

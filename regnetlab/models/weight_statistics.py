@@ -91,9 +91,9 @@ def of_layer(found: Sequence[Statistics], layer: str) -> tuple[Statistics, ...]:
 def saved_template(metadata: Mapping[str, Any]) -> Template | None:
     """The template that a file of weights says, or ``None`` where it says none that can be read."""
     saved = metadata.get("template")
-    names = [each.name for each in fields(Template)]
-    if not isinstance(saved, dict) or not set(names) <= set(saved):
+    if not isinstance(saved, dict) or not isinstance(saved.get("strides"), list):
         return None
+    names = [each.name for each in fields(Template) if each.name in saved]
     try:
         return Template(**{name: saved[name] for name in names} | {"strides": tuple(saved["strides"])})
     except TypeError:

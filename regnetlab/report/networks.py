@@ -9,6 +9,7 @@ import pandas as pd
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import Config
+from regnetlab.spaces.population import STAGE_COLUMNS
 from regnetlab.trials.csv_tables import points_of
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import records
@@ -58,11 +59,12 @@ def page_networks(networks: pd.DataFrame, trainings: pd.DataFrame, planned: int)
 
 def model_text(row: Mapping[str, Any]) -> str:
     """The notation that commands take; empty where the config is not known whole."""
-    names = ("depths", "widths", "group_widths", "bottleneck_ratios")
-    if not all(isinstance(row.get(name), tuple) for name in names):
+    if isinstance(text := row.get("model"), str) and text.startswith("anynet:"):
+        return text
+    if not all(isinstance(row.get(name), tuple) for name in STAGE_COLUMNS):
         return ""
     try:
-        return Config(**{name: row[name] for name in names}).text
+        return Config(**{name: row[name] for name in STAGE_COLUMNS}).text
     except InputError:  # a file's widths and groups need not fit each other
         return ""
 

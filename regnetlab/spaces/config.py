@@ -2,18 +2,22 @@
 
 ``anynet:d=1,2,7,12;w=32,64,160,384;g=16;b=1`` is the written form; g and b are one value or one per
 stage (b=0.25 is an inverted bottleneck, four times as wide inside), ``se=0.25`` adds
-squeeze-and-excitation. It is canonical: equal networks have equal text.
+squeeze-and-excitation. ``block=mbconv`` says what the stages are made of where that is not RegNet's X, with
+the block's own parameters behind it, as in ``k=3``. It is canonical: equal networks have equal text.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
 
 from regnetlab.errors import InputError
+from regnetlab.spaces.blocks import block_named
 from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.ratio import bottleneck_ratio, inner_widths, parse_ratio, plain, ratio_text
 
@@ -29,8 +33,9 @@ SE_RATIO = 0.25
 class Config:
     """An AnyNet: one entry per stage in each tuple (DESIGN's d_i, w_i, g_i, b_i).
 
-    Widths and group widths must be compatible; ``Config.compatible`` makes them so.
-    ``se_ratio`` is the width of the squeeze over the block's input width; 0 leaves it out.
+    Widths and group widths must be compatible; ``Config.compatible`` makes them so. What a ``block`` has no
+    use for is 1. ``se_ratio`` is the width of the squeeze over the block's input width; 0 leaves it out.
+    ``own`` are the block's own parameters, each with a value a stage, in the block's order.
     """
 
     depths: tuple[int, ...]
@@ -38,6 +43,8 @@ class Config:
     group_widths: tuple[int, ...]
     bottleneck_ratios: tuple[float, ...]
     se_ratio: float = 0.0
+    block: str = "x"
+    own: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         columns = self.depths, self.widths, self.group_widths, self.bottleneck_ratios
@@ -51,6 +58,18 @@ class Config:
             _check_stage(*stage)
         if not 0 <= self.se_ratio <= 1:
             raise InputError(f"squeeze-and-excitation ratio {self.se_ratio} is not in 0 to 1")
+        if self.block != "x" or self.own:
+            self._check_block()
+
+    def _check_block(self) -> None:
+        block = block_named(self.block)
+        for letter, values in (("g", self.group_widths), ("b", self.bottleneck_ratios)):
+            if letter not in block.uses and set(values) != {1}:
+                raise InputError(f"block {self.block} has no {letter}", f"leave {letter} out")
+        if self.se_ratio and not block.squeezes:
+            raise InputError(f"block {self.block} has no squeeze-and-excitation", "leave se out")
+        if tuple(block.own_values(dict(self.own), self.stages).items()) != self.own:
+            raise InputError(f"block {self.block} needs {', '.join(block.own)}", "give a value a stage each")
 
     @classmethod
     def compatible(
@@ -59,11 +78,14 @@ class Config:
         widths: Sequence[int],
         group_widths: Sequence[int],
         bottleneck_ratios: Sequence[float],
-        se_ratio: float = 0.0,
+        se_ratio: float | None = None,
+        block: str = "x",
+        own: Mapping[str, Sequence[int]] = MappingProxyType({}),
     ) -> "Config":
         """The config nearest to what is asked for (see ``make_compatible``).
 
-        Group widths and bottleneck ratios with one entry hold for every stage.
+        Group widths, bottleneck ratios and own parameters with one entry hold for every stage. Without
+        ``se_ratio`` it is the block's usual one.
         """
         stages = len(depths)
         if len(widths) != stages:
@@ -77,11 +99,19 @@ class Config:
         fitted, capped = make_compatible(
             np.array(widths, np.int64), np.array(groups, np.int64), np.array(ratios, np.float64)
         )
-        return cls(tuple(depths), _ints(fitted), _ints(capped), ratios, se_ratio)
+        made_of = block_named(block)
+        squeeze = made_of.se_ratio if se_ratio is None else se_ratio
+        filled = tuple(made_of.own_values(own, stages).items())
+        return cls(tuple(depths), _ints(fitted), _ints(capped), ratios, squeeze, block, filled)
 
     @property
     def stages(self) -> int:
         return len(self.depths)
+
+    @property
+    def is_x(self) -> bool:
+        """Whether its blocks are the paper's X, so that depths, widths, groups and ratios say all."""
+        return self.block == "x" and not self.se_ratio
 
     @property
     def inner_widths(self) -> tuple[int, ...]:
@@ -98,7 +128,7 @@ class Config:
     def text(self) -> str:
         """The canonical notation, which ``parse_anynet`` reads back."""
         columns = self.depths, self.widths, self.group_widths, self.bottleneck_ratios
-        return notation(*columns, self.se_ratio)
+        return notation(*columns, self.se_ratio, self.block, self.own)
 
     @property
     def id(self) -> str:
@@ -129,16 +159,27 @@ def notation(
     group_widths: Sequence[int],
     bottleneck_ratios: Sequence[float],
     se_ratio: float = 0.0,
+    block: str = "x",
+    own: Iterable[tuple[str, Sequence[int]]] = (),
 ) -> str:
     """The canonical notation of a network, without making a ``Config`` of it."""
-    g = group_widths[:1] if len(set(group_widths)) == 1 else group_widths
-    b = bottleneck_ratios[:1] if len(set(bottleneck_ratios)) == 1 else bottleneck_ratios
-    ratios = ",".join(map(ratio_text, b))
-    text = f"anynet:d={_joined(depths)};w={_joined(widths)};g={_joined(g)};b={ratios}"
-    if not se_ratio:
-        return text
-    short = f"{se_ratio:g}"
-    return f"{text};se={short if float(short) == se_ratio else repr(float(se_ratio))}"
+    made_of = block_named(block)
+    text = f"anynet:d={_joined(depths)};w={_joined(widths)}"
+    if "g" in made_of.uses:
+        text += f";g={_joined(_shortest(group_widths))}"
+    if "b" in made_of.uses:
+        text += f";b={','.join(map(ratio_text, _shortest(bottleneck_ratios)))}"
+    if se_ratio != made_of.se_ratio:
+        short = f"{se_ratio:g}"
+        text += f";se={short if float(short) == se_ratio else repr(float(se_ratio))}"
+    if block != "x":
+        text += f";block={block}"
+    return text + "".join(f";{name}={_joined(_shortest(values))}" for name, values in own)
+
+
+def _shortest(values: Sequence[Number]) -> Sequence[Number]:
+    """One value where all are equal."""
+    return values[:1] if len(set(values)) == 1 else values
 
 
 def network_id(text: str) -> str:
@@ -147,14 +188,22 @@ def network_id(text: str) -> str:
 
 
 def parse_anynet(text: str) -> Config:
-    """The config written as ``anynet:d=…;w=…;g=…;b=…[;se=…]``, made compatible."""
-    fields = parse_fields(text, "anynet", required=("d", "w"), optional=("g", "b", "se"))
+    """The config written as ``anynet:d=…;w=…;g=…;b=…[;se=…][;block=…[;k=…]]``, made compatible."""
+    named = re.search(r"(?:^|[:;,])\s*block\s*=\s*([^;,]*)", text)
+    block = block_named(named[1].strip() if named else "x")
+    optional = (*(letter for letter in "gb" if letter in block.uses), "se", "block", *block.own)
+    try:
+        fields = parse_fields(text, "anynet", required=("d", "w"), optional=optional)
+    except InputError as error:
+        raise error if block.name == "x" else error.at(f"block {block.name}") from None
     return Config.compatible(
         depths=_parse_ints("d", fields["d"]),
         widths=_parse_ints("w", fields["w"]),
         group_widths=_parse_ints("g", fields.get("g", "1")),
         bottleneck_ratios=[parse_ratio(each) for each in fields.get("b", "1").split(",")],
-        se_ratio=parse_number("se", fields.get("se", "0")),
+        se_ratio=parse_number("se", fields["se"]) if "se" in fields else None,
+        block=block.name,
+        own={name: _parse_ints(name, fields[name]) for name in block.own if name in fields},
     )
 
 

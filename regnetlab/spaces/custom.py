@@ -1,7 +1,7 @@
 """Custom spaces: a parent and named constraints, written as expressions or installed by a package."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 
@@ -42,13 +42,17 @@ def custom_space(
         raise InputError(
             f"space {name!r} has no constraints, so it is its parent {parent}", f"add one, or use {parent}"
         )
-    return known[parent].child(name, [named_constraint(text, label) for label, text in texts.items()])
+    own = [each for each, _ in known[parent].own]
+    return known[parent].child(name, [named_constraint(text, label, own) for label, text in texts.items()])
 
 
-def named_constraint(text: str, name: str | None = None) -> Constraint:
-    """The constraint that a text says, or that an installed package offers under this name."""
+def named_constraint(text: str, name: str | None = None, own: Collection[str] = ()) -> Constraint:
+    """The constraint that a text says, or that an installed package offers under this name.
+
+    ``own`` are the names of the own parameters of a space's block.
+    """
     if not _PLUGIN.fullmatch(text.strip()):
-        return parse_constraint(text, name)
+        return parse_constraint(text, name, own)
     offered = {each.name: each for each in entry_points(group=ENTRY_POINTS)}
     if text.strip() not in offered:
         hint = f"they offer {', '.join(offered)}" if offered else "install the one that does"

@@ -9,7 +9,7 @@ All its weights are integers, so a draw is bit for bit the same on every machine
 """
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from itertools import accumulate, pairwise, product
 
@@ -41,6 +41,7 @@ class Draws:
     """
 
     words: int
+    stages: int
     built_in: frozenset[Constraint]
     draw: Callable[[Words], tuple[Population, Ints]]
 
@@ -48,9 +49,29 @@ class Draws:
 def draws_of(space: DesignSpace, stages: int) -> Draws:
     """How networks of ``stages`` stages are drawn from this space."""
     if QUANTIZED_LINEAR in space.constraints:
-        return _law_draws(space.ranges, stages)
+        return _made_of(space, _law_draws(space.ranges, stages), shared=True)
     linked = frozenset(each for each in space.constraints if each.link is not None)
-    return _linked_draws(space.ranges, linked, stages)
+    return _made_of(space, _linked_draws(space.ranges, linked, stages), shared=False)
+
+
+def _made_of(space: DesignSpace, body: Draws, shared: bool) -> Draws:
+    """The same networks of the space's block, with its own parameters drawn for each stage, or ``shared``."""
+    stages = body.stages
+    each = 1 if shared else stages
+    choices = [
+        (name, np.array(values, np.int64), free_chain([1] * len(values), each)) for name, values in space.own
+    ]
+
+    def draw(words: Words) -> tuple[Population, Ints]:
+        population, origin = body.draw(words[: body.words])
+        own: dict[str, Ints] = {}
+        for place, (name, values, chain) in enumerate(choices):
+            start = body.words + place * each
+            column = values[chain.draw(words[start : start + each]).T[origin]]
+            own[name] = np.ascontiguousarray(np.broadcast_to(column, (len(origin), stages)))
+        return replace(population, block=space.block, se_ratio=space.se_ratio, own=own), origin
+
+    return replace(body, words=body.words + each * len(choices), draw=draw)
 
 
 def _linked_draws(ranges: Ranges, linked: frozenset[Constraint], stages: int) -> Draws:
@@ -75,7 +96,7 @@ def _linked_draws(ranges: Ranges, linked: frozenset[Constraint], stages: int) ->
         )
         return population, np.arange(words.shape[1])
 
-    return Draws(2 * stages, linked, draw)
+    return Draws(2 * stages, stages, linked, draw)
 
 
 def _blocks(
@@ -152,7 +173,7 @@ def _law_draws(ranges: Ranges, stages: int) -> Draws:
             inside &= np.all((column >= low) & (column <= high), axis=1)
         return population.take(inside), rows[inside]
 
-    return Draws(len(choices), frozenset({QUANTIZED_LINEAR}), draw)
+    return Draws(len(choices), stages, frozenset({QUANTIZED_LINEAR}), draw)
 
 
 def law_bounds(ranges: Ranges, stages: int) -> tuple[int, int, list[int]]:

@@ -7,7 +7,7 @@ compiled or evaluated by Python. What the words mean is in docs/spaces.md.
 import ast
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -54,8 +54,9 @@ class _Networks:
     last: int = 0
 
 
-def parse_constraint(text: str, name: str | None = None) -> Constraint:
-    """The constraint that this text says; it is its own name unless one is given.
+def parse_constraint(text: str, name: str | None = None, own: Collection[str] = ()) -> Constraint:
+    """The constraint that this text says; it is its own name unless one is given. ``own`` are the names of a
+    block's own parameters, which have stages as d and w do.
 
     Raises ``InputError`` that points at the column of the first thing that is not understood.
     """
@@ -72,7 +73,7 @@ def parse_constraint(text: str, name: str | None = None) -> Constraint:
         raise _wrong(text, error.offset or 1, f"it can't be read ({error.msg})") from None
     except (ValueError, MemoryError, RecursionError):
         raise InputError(f"constraint {text[:40]!r} can't be read", "nest fewer brackets in it") from None
-    _check(tree, text.strip(), truth=True)
+    _check(tree, text.strip(), truth=True, vectors=(*_VECTORS, *own))
     counted = any(isinstance(node, ast.Name) and node.id in COUNTS for node in ast.walk(tree))
 
     def holds(population: Population, counts: Complexity | None = None) -> Mask:
@@ -82,27 +83,27 @@ def parse_constraint(text: str, name: str | None = None) -> Constraint:
     return Constraint(name or text.strip(), text.strip(), holds, counted=counted)
 
 
-def _check(node: ast.expr, text: str, truth: bool, inside: bool = False) -> None:
+def _check(node: ast.expr, text: str, truth: bool, vectors: Sequence[str], inside: bool = False) -> None:
     """Refuse everything that the language does not have; ``inside`` a reduction there are only numbers."""
     match node:
         case ast.BoolOp() if truth:
             for each in node.values:
-                _check(each, text, truth=True)
+                _check(each, text, True, vectors)
         case ast.UnaryOp(op=ast.Not()) if truth:
-            _check(node.operand, text, truth=True)
+            _check(node.operand, text, True, vectors)
         case ast.Compare() if truth:
             for op in node.ops:
                 if type(op) not in _COMPARISONS:
                     raise _at(node, text, "compare with <, <=, >, >=, == or !=")
             for each in (node.left, *node.comparators):
-                _check(each, text, truth=False)
+                _check(each, text, False, vectors)
         case _ if truth:
             raise _at(node, text, "a constraint is a comparison, such as w[i] <= w[i+1]")
         case ast.BinOp() if type(node.op) in _ARITHMETIC:
-            _check(node.left, text, truth=False, inside=inside)
-            _check(node.right, text, truth=False, inside=inside)
+            _check(node.left, text, False, vectors, inside)
+            _check(node.right, text, False, vectors, inside)
         case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
-            _check(node.operand, text, truth=False, inside=inside)
+            _check(node.operand, text, False, vectors, inside)
         case ast.Constant(value=bool()):
             raise _at(node, text, "numbers are written as digits, such as 2 or 800e3")
         case ast.Constant(value=int() | float() as value) if value <= _LARGEST:
@@ -110,21 +111,22 @@ def _check(node: ast.expr, text: str, truth: bool, inside: bool = False) -> None
         case ast.Constant(value=int() | float()):
             raise _at(node, text, "a number is at most 1e18")
         case ast.Subscript(value=ast.Name(id=name)):
-            if name not in _VECTORS:
-                raise _at(node.value, text, f"only d, w, g and b have stages, {name} has none")
+            if name not in vectors:
+                known = f"{', '.join(vectors[:-1])} and {vectors[-1]}"
+                raise _at(node.value, text, f"only {known} have stages, {name} has none")
             _index(node, text)
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if not inside:
             if name not in _REDUCTIONS:
                 raise _at(node, text, str(unknown("function", name, _REDUCTIONS)))
-            _check(argument, text, truth=False, inside=True)
+            _check(argument, text, False, vectors, inside=True)
         case ast.Call(func=ast.Name(id=name)) if name in _REDUCTIONS and not inside:
             raise _at(node, text, f"{name} takes one thing with stages, such as {name}(w)")
-        case ast.Name(id=name) if name in _VECTORS or name in _SCALARS:
+        case ast.Name(id=name) if name in vectors or name in _SCALARS:
             pass
         case ast.Name(id="i"):
             raise _at(node, text, "i stands in brackets only, as in w[i]")
         case ast.Name(id=name):
-            raise _at(node, text, str(unknown("word", name, (*_VECTORS, *_SCALARS, *_REDUCTIONS))))
+            raise _at(node, text, str(unknown("word", name, (*vectors, *_SCALARS, *_REDUCTIONS))))
         case _:
             raise _at(node, text, "this is not part of the language of constraints (docs/spaces.md)")
 
@@ -187,10 +189,10 @@ def _value(node: ast.expr, networks: _Networks) -> Floats:
             if offset is not None:
                 return column[:, networks.first + offset : networks.last + offset]
             return column[:, [_stage(node.slice, networks.population.stages)]]
-        case ast.Name(id=name) if name in _VECTORS:
-            return _column(networks.population, name)[:, networks.first : networks.last]
-        case ast.Name(id=name):
+        case ast.Name(id=name) if name in _SCALARS:
             return _scalar(name, networks)[:, None]
+        case ast.Name(id=name):
+            return _column(networks.population, name)[:, networks.first : networks.last]
     raise AssertionError(ast.dump(node))
 
 
@@ -231,7 +233,9 @@ def _stage(index: ast.expr, stages: int) -> int:
 
 
 def _column(population: Population, name: str) -> Floats:
-    """The column of that letter as numbers of shape (n, stages)."""
+    """The column of that letter, or of a block's own parameter, as numbers of shape (n, stages)."""
+    if name not in _VECTORS:
+        return np.asarray(population.own[name], np.float64)
     columns = (
         population.depths,
         population.widths,

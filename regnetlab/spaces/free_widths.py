@@ -4,6 +4,7 @@ Only such a space can tell how good widths grow: where widths must rise, or foll
 bad networks grow alike.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice, permutations
 
@@ -14,7 +15,7 @@ from regnetlab.spaces.arrays import Ints, Mask
 from regnetlab.spaces.complexity import Complexity, complexity
 from regnetlab.spaces.constraints import Constraint, Link
 from regnetlab.spaces.draws import draws_of
-from regnetlab.spaces.population import Population
+from regnetlab.spaces.population import STAGE_COLUMNS, Population
 from regnetlab.spaces.space import DesignSpace
 from regnetlab.spaces.template import Template
 
@@ -46,19 +47,16 @@ def leaves_widths_free(space: DesignSpace, template: Template) -> bool:
         return True
     population, counts = found
     orders = [np.array(order) for order in islice(permutations(range(population.stages)), 1, _ORDERS)]
-    together = [("widths",), ("widths", "group_widths", "bottleneck_ratios"), _COLUMNS]
+    together = [("widths",), ("widths", "group_widths", "bottleneck_ratios"), STAGE_COLUMNS]
     return all(
         any(_keeps(each, population, counts, orders, columns) for columns in together)
         for each in space.constraints
     )
 
 
-_COLUMNS = ("depths", "widths", "group_widths", "bottleneck_ratios")
-
-
 def _networks(space: DesignSpace, template: Template) -> tuple[Population, Complexity] | None:
     """Some networks of the space and their complexity; ``None`` where none is found."""
-    source = draws_of(space, len(template.strides))
+    source = draws_of(space, space.stages[0] if space.stages else len(template.strides))
     random = np.random.default_rng(_SEED)
     parts: list[Population] = []
     total = 0
@@ -91,9 +89,9 @@ def _keeps(
     for order in orders:
         changed = {
             name: getattr(population, name)[:, order] if name in columns else getattr(population, name)
-            for name in _COLUMNS
+            for name in STAGE_COLUMNS
         }
-        if not _holds(constraint, Population(**changed, law=population.law), counts).all():
+        if not _holds(constraint, replace(population, **changed), counts).all():
             return False
     return True
 

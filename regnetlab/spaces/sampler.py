@@ -8,12 +8,13 @@ the networks of ``--n 64``.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints, Words
+from regnetlab.spaces.blocks import block_named
 from regnetlab.spaces.complexity import Complexity, complexity
 from regnetlab.spaces.draws import Draws, draws_of
 from regnetlab.spaces.population import Population
@@ -24,6 +25,7 @@ from regnetlab.spaces.template import Template
 MAX_N = 10_000_000
 _BLOCK = 4_096  # raw draws that share a counter; changing it changes every sample
 _PATIENCE = 2**21  # raw draws without a new network after which the space counts as exhausted
+_SLOWLY = 64  # drawn at a time where counting a network takes long; never changes the sample either
 _MOST_BLOCKS = 8  # drawn at a time: columns that fit the cache; never changes the sample
 
 
@@ -58,12 +60,19 @@ def sample(
         raise InputError(f"n is {n}", f"it must be between 1 and {MAX_N:,}")
     if not 0 <= seed < 2**63:
         raise InputError(f"seed is {seed}", "it must be between 0 and 2^63 − 1")
-    source = draws_of(space, len(template.strides))
+    if len(space.stages) > 1:
+        return _of_several(space, n, template, regime, seed, told)
+    stages = space.stages[0] if space.stages else len(template.strides)
+    source = draws_of(space, stages)
     key = _key(space, template, seed)
+    at_once = _SLOWLY if block_named(space.block).slow else _BLOCK * _MOST_BLOCKS
     found = _Found(space, source, template, regime)
     block, blocks = 0, 1
     while len(found.first) < n:
-        found.add(_words(key, block, blocks, source.words), block * _BLOCK)
+        words = _words(key, block, blocks, source.words)
+        for start in range(0, words.shape[1], at_once):
+            if len(found.first) < n:
+                found.add(words[:, start : start + at_once], block * _BLOCK + start)
         block += blocks
         told(min(n, len(found.first)))
         if block * _BLOCK - found.last >= _PATIENCE:
@@ -75,6 +84,30 @@ def sample(
     counts = Complexity.joined(found.complexities).slice(0, n)
     latency = None if regime.model is None else regime.model.predicted(counts)
     return Sample(population, counts, block * _BLOCK, latency)
+
+
+def _of_several(
+    space: DesignSpace,
+    n: int,
+    template: Template,
+    regime: Regime,
+    seed: int,
+    told: Callable[[int], None],
+) -> Sample:
+    """Networks of each number of stages in turn."""
+    numbers = space.stages[:n]
+    parts = [
+        sample(replace(space, stages=(stages,)), -(-(n - place) // len(numbers)), template, regime, seed)
+        for place, stages in enumerate(numbers)
+    ]
+    told(n)
+    place_of = np.cumsum([0, *(len(part.population) for part in parts[:-1])])
+    order = np.array([place_of[i % len(numbers)] + i // len(numbers) for i in range(n)], np.int64)
+    most = max(numbers)
+    population = Population.joined(part.population.padded(most) for part in parts).take(order)
+    counts = Complexity.joined([part.complexity for part in parts]).take(order)
+    latency = None if regime.model is None else regime.model.predicted(counts)
+    return Sample(population, counts, sum(part.drawn for part in parts), latency)
 
 
 class _Found:
@@ -155,7 +188,7 @@ class _Found:
 
 def _key(space: DesignSpace, template: Template, seed: int) -> Words:
     """128 bits that differ between spaces, ranges, templates and seeds."""
-    text = f"{space.lineage}|{space.ranges.text}|{template}|{seed}"
+    text = f"{space.lineage}|{space.ranges.text}|{template.text}|{seed}"
     return np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], "<u8").astype(np.uint64)
 
 

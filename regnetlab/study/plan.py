@@ -171,8 +171,15 @@ class Plan:
 
     @property
     def ranges(self) -> Ranges:
-        """The ranges that all spaces of the study share."""
-        return self.draws[0].space.ranges if self.draws else Ranges()
+        """The ranges that all spaces of the study share, as far as their blocks have a use for them."""
+        usual = [draw.space.ranges for draw in self.draws if draw.space.block == "x"]
+        return next(iter([*usual, *(draw.space.ranges for draw in self.draws)]), Ranges())
+
+    @property
+    def plain(self) -> bool:
+        """Whether all networks of its spaces are of the paper's X block and stem (``models.native``)."""
+        shape = self.template.stem == "3x3" and self.template.activation in ("", "relu")
+        return shape and all(draw.space.block_text == "x" for draw in self.draws)
 
 
 def stored_at(plan: Plan, storage: str | None) -> Plan:

@@ -49,6 +49,9 @@ class _Draw(_Section):
     n: Annotated[int, Field(ge=1, le=MAX_N)]
     parent: str | None = None
     constraints: dict[str, str] | tuple[str, ...] = ()
+    block: str = "x"
+    stages: Annotated[tuple[int, ...] | int, Field(union_mode="left_to_right")] = ()
+    parameters: dict[str, tuple[int, ...]] = Field(default_factory=dict)
 
 
 class _Regime(_Section):
@@ -74,6 +77,8 @@ class _Template(_Section):
     stem_width: int | None = None
     stem_stride: int | None = None
     strides: tuple[int, ...] | None = None
+    stem: str | None = None
+    activation: str | None = None
 
 
 class _Derive(_Section):
@@ -217,12 +222,15 @@ def _plan(
 ) -> Plan:
     ranges = Ranges(**values["ranges"])
     seeds, repeated = (values["budget"].pop(key) for key in ("seeds", "repeated"))
-    names = [draw["space"] for draw in values["spaces"]]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"space {name!r} is listed twice", "list it once, with the larger n")
+    draws = _draws(values["spaces"], ranges)
     check_no_server(values["run"]["storage"])
     values["run"]["storage"] = from_environment() or values["run"]["storage"]
+    terms = Terms(**values["compare"])
+    if terms.walk and len({(draw.space.block_text, draw.space.stages) for draw in draws}) > 1:
+        raise InputError(
+            "compare: a walk goes from space to space of one block and one number of stages",
+            "leave walk out, or the other blocks",
+        )
     return Plan(
         name=path.resolve().parent.name,
         folder=path.parent,
@@ -240,9 +248,9 @@ def _plan(
         budget=_budget(values["budget"]),
         seeds=seeds,
         recipe=Recipe(**values["recipe"]),
-        draws=_draws(values["spaces"], ranges),
+        draws=draws,
         derived=values["derive"]["n"],
-        terms=Terms(**values["compare"]),
+        terms=terms,
         derive_forced=values["derive"]["force"],
         running=_running(values["run"]),
         repeated=repeated,
@@ -274,18 +282,33 @@ def _reading(values: Mapping[str, Any]) -> Reading:
 
 
 def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ...]:
-    """The spaces by name, those of the study's own made from their parents and constraints."""
+    """The spaces by name and block, and those of the study's own made from their parents and constraints."""
     known: dict[str, DesignSpace] = dict(SPACES)
-    draws = []
+    draws, names = [], list[str]()
     for each in given:
         name, parent = each["space"], each["parent"]
         if parent is None and each["constraints"]:
             raise InputError(f"space {name!r} has constraints but no parent", 'add parent = "AnyNetA"')
+        base = name if parent is None else parent
+        if base not in known:
+            raise unknown("space" if parent is None else "parent space", base, known)
+        space = known[base]
+        stages = each["stages"]
+        made = each["block"], each["parameters"], (stages,) if isinstance(stages, int) else stages
+        if any(value not in ("x", {}, ()) for value in made):
+            if space.variant:
+                raise InputError(
+                    f"space {name!r} says block, stages or parameters, as its parent {base!r} does",
+                    "say them where the parent is listed",
+                )
+            space = space.made_of(*made)
         if parent is not None:
-            known[name] = custom_space(name, parent, each["constraints"], known)
-        elif name not in known:
-            raise unknown("space", name, known)
-        draws.append(Draw(known[name].within(ranges), each["n"]))
+            space = custom_space(name, space.name, each["constraints"], {space.name: space})
+        if space.name in names:
+            raise InputError(f"space {space.name!r} is listed twice", "list it once, with the larger n")
+        names.append(space.name)
+        known[space.name] = space
+        draws.append(Draw(space.within(ranges), each["n"]))
     return tuple(draws)
 
 
@@ -325,6 +348,8 @@ def _template(given: str | _Template) -> Template:
         stem_width=base.stem_width if given.stem_width is None else given.stem_width,
         stem_stride=base.stem_stride if given.stem_stride is None else given.stem_stride,
         strides=base.strides if given.strides is None else given.strides,
+        stem=base.stem if given.stem is None else given.stem,
+        activation=base.activation if given.activation is None else given.activation,
     )
 
 

@@ -58,7 +58,8 @@ def plan_toml(plan: Plan) -> str:
 def template_table(template: Template) -> dict[str, object]:
     """The keys of a template written as a table."""
     names = ("input", "classes", "stem_width", "stem_stride", "strides")
-    return {name: getattr(template, name) for name in names}
+    later = {name: value for name, value in template.facts().items() if name in ("stem", "activation")}
+    return {name: getattr(template, name) for name in names} | later
 
 
 def space_lines(plan: Plan) -> list[str]:
@@ -66,8 +67,15 @@ def space_lines(plan: Plan) -> list[str]:
     lines: list[str] = []
     for draw in plan.draws:
         space = draw.space
-        parent = {"parent": space.parent} if space.parent else {}
-        lines += ["", "[[spaces]]", *write_pairs({"space": space.name, "n": draw.n} | parent)]
+        keys: dict[str, object] = {"space": space.base, "n": draw.n}
+        if space.parent:
+            keys = {"space": space.name, "n": draw.n, "parent": space.parent}
+        elif space.variant:
+            keys |= {"block": space.block_text} if space.block_text != "x" else {}
+            keys |= {"stages": list(space.stages)} if space.stages else {}
+        lines += ["", "[[spaces]]", *write_pairs(keys)]
+        if space.own and not space.parent:
+            lines += ["[spaces.parameters]", *write_pairs({name: list(v) for name, v in space.own})]
         if space.parent:
             custom = {each.name: each.meaning for each in space.custom}
             lines += ["[spaces.constraints]", *write_pairs(custom)]

@@ -65,6 +65,10 @@ def _template(template: Template) -> list[str]:
         words += ["--stem-stride", str(template.stem_stride)]
     if template.strides != base.strides:
         words += ["--strides", ",".join(map(str, template.strides))]
+    if template.stem != base.stem:
+        words += ["--stem", template.stem]
+    if template.activation:
+        words += ["--activation", template.activation]
     return words
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from itertools import combinations
 from typing import Any
 
 import pandas as pd
@@ -184,17 +185,25 @@ def study_latency(plan: Plan) -> pd.DataFrame:
 
 
 def study_steps(plan: Plan) -> list[tuple[str, str]]:
-    """The steps of a study: every space and the one before it; a custom space and its parent; of a walk its
-    own."""
+    """The steps of a study: every space and the one before it that has its block and stages; a custom space
+    and its parent; of a walk its own. Then the blocks among each other, and the numbers of stages: the last
+    space of each.
+    """
     if plan.terms.walk:
         return walk_steps(plan)
     names = [draw.space.name for draw in plan.draws]
     pairs = []
-    for place, draw in enumerate(plan.draws):
-        if draw.space.parent in names:
-            pairs.append((draw.space.parent, draw.space.name))
-        elif place:
-            pairs.append((names[place - 1], draw.space.name))
+    last: dict[tuple[str, tuple[int, ...]], str] = {}
+    for draw in plan.draws:
+        space, kind = draw.space, (draw.space.block_text, draw.space.stages)
+        if space.parent in names:
+            pairs.append((space.parent, space.name))
+        elif kind in last:
+            pairs.append((last[kind], space.name))
+        last[kind] = space.name
+    for (one, a), (other, b) in combinations(last.items(), 2):
+        if one[0] == other[0] or one[1] == other[1]:
+            pairs.append((a, b))
     return pairs
 
 

@@ -39,7 +39,7 @@ from regnetlab.study.tomlfile import parse_toml, read_text
 from regnetlab.training.batches import check_budget, settled_images
 from regnetlab.training.budget import COMPLETE, Budget, Score
 from regnetlab.training.datasets import DataSet, load_data, no_test_images
-from regnetlab.training.devices import AUTO, check_kernels, default_workers, find_device
+from regnetlab.training.devices import AUTO, NATIVE, TORCH, check_kernels, default_workers, find_device
 from regnetlab.training.folders.decode import folder_of_pack
 from regnetlab.training.folders.listener import Listener
 from regnetlab.training.graphs import EAGER
@@ -122,13 +122,28 @@ def prepare(plan: Plan, options: Options) -> Prepared:
     name = str(device) if here else options.device
     # Workers elsewhere do not have the study's folder.
     checkpoints = own_folder(plan, "checkpoints") if here and not plan.adhoc else None
-    setting = Setting(options.data_dir, name, options.kernels, data.checksum, checkpoints=checkpoints)
+    kernels = _kernels(plan, options.kernels)
+    setting = Setting(options.data_dir, name, kernels, data.checksum, checkpoints=checkpoints)
     majority = data.majority_error(budget.validation)
     guess = f"always answering the commonest class has an error of {majority:.2f}%"
     notes = tuple(filter(None, (*data.lines(), _resized(data, plan), note, guess)))
     return Prepared(
         plan, data, setting, executor, _request(plan, options, executor, workers, name, data), notes
     )
+
+
+def _kernels(plan: Plan, asked: str) -> str:
+    """The kernels of all trainings: torch's where a space has networks that the native ones don't take, so
+    that no comparison mixes the two.
+    """
+    if plan.plain:
+        return asked
+    if asked == NATIVE:
+        raise InputError(
+            "native kernels take the paper's X block and stem alone, and a study has one kind for all",
+            "leave --kernels out",
+        )
+    return TORCH
 
 
 def _resized(data: DataSet, plan: Plan) -> str:

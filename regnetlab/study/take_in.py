@@ -19,6 +19,7 @@ from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.law import parse_config
+from regnetlab.spaces.population import STAGE_COLUMNS
 from regnetlab.spaces.space import REGNET, SPACES
 from regnetlab.study.baselines import (
     UNSETTLED,
@@ -38,7 +39,6 @@ from regnetlab.training.budget import COMPLETE, WORST, CurvePoint, Score
 from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY_BATCHES, TRIALS, Table
 from regnetlab.trials.csv_tables import RETRAINED as RETRAINED_TABLE
 from regnetlab.trials.job import DERIVED, FINAL, MOST_AGAIN, RETRAINED, TUNING, Job, Trial, fresh_seeds
-from regnetlab.trials.networks import STAGE_COLUMNS
 
 if TYPE_CHECKING:
     from regnetlab.training.datasets import DataSet
@@ -386,6 +386,7 @@ def _expected(job: Job) -> dict[str, Any]:
         **config,
         **counts,
         **{name: law.get(name) for name in ("w0", "wa", "wm")},
+        "model": "" if job.config is None or job.config.is_x else job.config.text,
         "seed": job.seed,
         **budget,
     }

@@ -258,9 +258,11 @@ TRIALS = Table(
         **_BUDGET,
         "seconds": TWO_DECIMALS,
         "curve": CURVE,
+        "model": OPTIONAL_TEXT,
     },
 )
-"""One row a training of a population. ``error`` is on the validation split, in all these tables."""
+"""One row a training of a population. ``error`` is on the validation split, in all these tables. ``model`` is
+there where a network's blocks are not the paper's X."""
 
 BASELINES = Table(
     "baselines.csv",

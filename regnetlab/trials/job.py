@@ -7,7 +7,7 @@ identity are the same training, whichever space they came from; it is trained on
 import hashlib
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
 
@@ -103,4 +103,4 @@ def _shared_facts(template: Template, data: str, reading: Reading, budget: Budge
     if is_folder(data):
         usual = reading.splitting == ("random",)  # of which earlier identities say nothing
         images = [data, reading.fit, list(reading.colour), *([] if usual else [reading.splitting])]
-    return json.dumps([asdict(template), images, budget.facts(), recipe.facts()], sort_keys=True)[1:-1]
+    return json.dumps([template.facts(), images, budget.facts(), recipe.facts()], sort_keys=True)[1:-1]

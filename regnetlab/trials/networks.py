@@ -8,15 +8,12 @@ import numpy as np
 
 from regnetlab.spaces.complexity import Complexity
 from regnetlab.spaces.config import Config
-from regnetlab.spaces.population import Population
+from regnetlab.spaces.population import STAGE_COLUMNS, Population
 from regnetlab.spaces.template import Template
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
-
-
-STAGE_COLUMNS = ("depths", "widths", "group_widths", "bottleneck_ratios")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,9 @@ class Network:
     def to_json(self) -> dict[str, Any]:
         """The network as the JSON of commands has one."""
         config = self.config
-        stages = {} if config is None else {name: getattr(config, name) for name in STAGE_COLUMNS}
+        stages: dict[str, Any] = {}
+        if config is not None:
+            stages = {name: getattr(config, name) for name in STAGE_COLUMNS} | dict(config.own)
         known = {} if config is None else {"id": config.id}
         counts = {name: getattr(self, name) for name in ("flops", "params", "acts")}
         return {**known, "model": self.text, **stages, **counts}
@@ -86,6 +85,7 @@ class Networks(Sequence[Network]):
         return pd.DataFrame(
             {"id": [config.id for config in configs], "model": [config.text for config in configs]}
             | {name: [getattr(config, name) for config in configs] for name in STAGE_COLUMNS}
+            | {name: [dict(config.own)[name] for config in configs] for name in self.population.own}
             | counts
             | dict(self.population.law)
         )

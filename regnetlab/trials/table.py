@@ -9,7 +9,8 @@ One row is one training. Columns and their types:
 ``ended`` (str): ``complete``, or the reason why there is no error.
 
 The trainings of a study also have ``replicate``, ``seed`` (int64), ``images``, ``epochs``, ``batch_size``,
-``seconds``, ``w0``, ``wa``, ``wm`` (float64, NaN outside of RegNet) and ``curve`` (see ``tables``).
+``seconds``, ``w0``, ``wa``, ``wm`` (float64, NaN outside of RegNet), ``curve`` (see ``tables``) and
+``model`` (str, empty for networks of X blocks).
 Other columns of a file are let through as texts.
 """
 
@@ -124,11 +125,17 @@ def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
         "seconds": [round(score.seconds, 2) for _, score in done],
         **{name: [law.get(name) for law in laws] for name in ("w0", "wa", "wm")},
         "curve": [score.curve for _, score in done],
+        "model": [_other_block(job) for job, _ in done],
     }
     dtypes = {"name": "str"} | {name: column.dtype for name, column in TRIALS.columns.items()}
     return Trials(
         pd.DataFrame({name: pd.Series(values, dtype=dtypes[name]) for name, values in columns.items()})
     )
+
+
+def _other_block(job: Job) -> str:
+    """The network's notation where its depths, widths, groups and ratios do not say all; else empty."""
+    return "" if job.config is None or job.config.is_x else job.config.text
 
 
 def own_columns(frame: pd.DataFrame) -> pd.DataFrame:

@@ -79,6 +79,11 @@ def network_of(model: "Model", template: Template, format: str) -> Network:
             "AnyNets are anynet:… and regnet:… configs, and regnetx_… and regnety_… by name;"
             " --to onnx takes any network",
         )
+    plain = module.config.block == "x" and template.stem == "3x3" and not template.activation
+    if not plain and format not in ("pytorch", "onnx"):
+        raise InputError(
+            f"{format} has no network of this block, stem or activation", "take --to pytorch or --to onnx"
+        )
     law = model.law if model.law is not None and model.law.config == module.config else None
     return Network(module.config, template, law)
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from regnetlab.errors import InputError
 from regnetlab.models.export.network import Export, Network
+from regnetlab.spaces.blocks import block_named
 
 _HEAD = '''\
 """{network}
@@ -26,14 +28,15 @@ Blocks and initialisation: Radosavovic et al. 2020, Designing Network Design Spa
 import torch
 from torch import nn
 
-Stage = tuple[int, int, int, int, int]
+Stage = tuple[int, int, int, int, int, Mapping[str, int]]
 
 CHANNELS, HEIGHT, WIDTH = {channels}, {height}, {width}
 CLASSES = {classes}
-STEM_WIDTH, STEM_STRIDE = {stem_width}, {stem_stride}
+STEM, STEM_WIDTH, STEM_STRIDE = {stem!r}, {stem_width}, {stem_stride}
+ACTIVATION = {activation!r}
 SE_RATIO = {se_ratio!r}  # channels of the squeeze over the block's input width; 0: no squeeze-and-excitation
 STAGES: tuple[Stage, ...] = (
-    # depth, width, inner width, group width, stride of the first block
+    # depth, width, inner width, group width, stride of the first block, the block's own parameters
 {stages}
 )
 
@@ -42,7 +45,8 @@ class Network(nn.Sequential):
     """Images (n, CHANNELS, height, width) to logits (n, CLASSES)."""
 
     def __init__(self) -> None:
-        super().__init__(assemble(CHANNELS, STEM_WIDTH, STEM_STRIDE, STAGES, SE_RATIO, CLASSES))
+        stem = Stem(CHANNELS, STEM_WIDTH, STEM_STRIDE, STEM, ACTIVATION)
+        super().__init__(assemble(stem, STEM_WIDTH, {block}, STAGES, SE_RATIO, ACTIVATION, CLASSES))
         self.apply(initialise)
 '''
 
@@ -56,7 +60,7 @@ keys as regnetlab's own module of this network, so that weights go both ways:
 _IMPORTS = """\
 import math
 from collections import OrderedDict
-from collections.abc import Iterable"""
+from collections.abc import Callable, Iterable, Mapping"""
 
 _TRAINED_USAGE = """\
 Needs torch only. Images are uint8 (n, CHANNELS, HEIGHT, WIDTH), 0 to 255; they are normalised in here:
@@ -73,7 +77,7 @@ import json
 import math
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path"""
 
 _LOAD = '''\
@@ -130,6 +134,12 @@ def pytorch(network: Network, trained: Preprocessing | None = None) -> Export:
 
     template, config = network.template, network.config
     text, counts = network.description
+    block = anynet.block_class(block_named(config.block))
+    if block.__module__ != blocks.__name__:
+        raise InputError(
+            f"block {config.block} is not regnetlab's own, and --to pytorch copies its own sources only",
+            "take --to onnx, or build it with the package that has the block",
+        )
     head = _HEAD.format(
         network=text,
         counts=counts,
@@ -141,14 +151,21 @@ def pytorch(network: Network, trained: Preprocessing | None = None) -> Export:
         classes=template.classes,
         stem_width=template.stem_width,
         stem_stride=template.stem_stride,
+        stem=template.stem,
+        activation=anynet.activation_of(config, template),
+        block=block.__name__,
         se_ratio=float(config.se_ratio),
         stages="\n".join(f"    {stage}," for stage in anynet.stages_of(config, template)),
     )
     parts: tuple[type | Callable[..., Any], ...] = (
         anynet.assemble,
+        blocks.activation_named,
+        blocks.PatchConv,
         blocks.Stem,
-        blocks.BottleneckBlock,
+        blocks.shortcut,
         blocks.SqueezeExcitation,
+        *((blocks.ChannelNorm,) if block is blocks.ConvNeXtBlock else ()),
+        block,
         blocks.Head,
         blocks.initialise,
     )

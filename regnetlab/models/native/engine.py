@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from regnetlab.models.anynet import AnyNet
+from regnetlab.models.anynet import AnyNet, activation_of
 from regnetlab.models.blocks import BottleneckBlock
 from regnetlab.models.flat import FlatParameters, together
 from regnetlab.models.native.build import LANES, libraries
@@ -27,17 +27,23 @@ def native(
 ) -> "NativeAnyNet | None":
     """This model on the kernels for batches of that size, or ``None`` where they can't take it.
 
-    They take AnyNets on a CPU without squeeze-and-excitation, and batches that are a multiple of 16, also
+    They take AnyNets of the paper's X block and stem on a CPU, and batches that are a multiple of 16, also
     the ``incomplete`` one that ends an epoch.
     """
     lanes = next((each for each in LANES if batch_size % each == incomplete % each == 0), None)
-    if lanes is None or not isinstance(model, AnyNet) or model.config.se_ratio or flat.values.is_cuda:
+    if lanes is None or not isinstance(model, AnyNet) or not _known(model) or flat.values.is_cuda:
         return None
     # Convolutions' outputs, those behind norm and ReLU, and as much again at most for gradients.
     acts = config_complexity(model.config, model.template)["acts"]
     if 4 * 4 * acts * batch_size > _MOST_BYTES or lanes not in libraries():
         return None
     return NativeAnyNet(model, flat, batch_size, lanes)
+
+
+def _known(net: AnyNet) -> bool:
+    """Whether the kernels have all layers of this network."""
+    config, template = net.config, net.template
+    return config.is_x and template.stem == "3x3" and activation_of(config, template) == "relu"
 
 
 class NativeAnyNet(nn.Module):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def protocol(plan: Plan, space: DesignSpace) -> str:
     Space and ranges, regime, template, data, budget, recipe and the seed that training seeds derive from:
     where it is equal, the trainings of both cost and earn the same.
     """
-    where = [space.lineage, space.ranges.text, plan.regime.text, asdict(plan.template)]
+    where = [space.lineage, space.ranges.text, plan.regime.text, plan.template.facts()]
     facts = [*where, plan.data, plan.budget.facts(), plan.recipe.facts(), plan.seed]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
