@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         train,
     )
     from regnetlab.errors import InputError
+    from regnetlab.models.custom_block import custom_block
     from regnetlab.report.figures import plot_edf, plot_errors, plot_property, plot_random_search
+    from regnetlab.spaces.blocks import Own
     from regnetlab.spaces.template import Template
     from regnetlab.trials.networks import Network, Networks
     from regnetlab.trials.table import Trials
@@ -35,10 +37,12 @@ __all__ = [
     "InputError",
     "Network",
     "Networks",
+    "Own",
     "Study",
     "Template",
     "Trials",
     "compare",
+    "custom_block",
     "fit_law",
     "load",
     "load_network",
@@ -58,8 +62,10 @@ _ELSEWHERE = {
     "InputError": "regnetlab.errors",
     "Network": "regnetlab.trials.networks",
     "Networks": "regnetlab.trials.networks",
+    "Own": "regnetlab.spaces.blocks",
     "Template": "regnetlab.spaces.template",
     "Trials": "regnetlab.trials.table",
+    "custom_block": "regnetlab.models.custom_block",
     **dict.fromkeys(
         ("plot_edf", "plot_errors", "plot_property", "plot_random_search"), "regnetlab.report.figures"
     ),

@@ -231,7 +231,7 @@ class WidthLaw(Result):
             "models": [_model(row) for row in records(self.fits)],
             "incomplete": self.incomplete,
             "population": self._population(),
-            "template": None if template is None else asdict(template) | {"input": template.input},
+            "template": None if template is None else template.facts() | {"input": template.input},
             "derived": [each.to_json() | {"forced": self.forced} for each in derived],
             "derived_reason": reason,
             "failed": self.failed,

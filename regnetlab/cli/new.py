@@ -112,7 +112,7 @@ def _document(
     plan: "Plan", path: Path, example: str, tables: list[Path], left_out: tuple[tuple[str, str], ...]
 ) -> dict[str, Any]:
     """What --json prints."""
-    template = asdict(plan.template)
+    template = plan.template.facts()
     return {
         "study": path.parent.name,
         "file": str(path),

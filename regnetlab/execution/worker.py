@@ -5,7 +5,7 @@ import os
 import pickle
 import platform
 import socket
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -58,7 +58,7 @@ class _Kept(Watching):
     def write(self, path: Path, job: Job) -> None:
         assert self.network is not None
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_weights(path, self.network, {"model": job.model, "template": asdict(job.template)})
+        write_weights(path, self.network, {"model": job.model, "template": job.template.facts()})
 
 
 def checkpoint_path(setting: Setting, identity: str) -> Path | None:

@@ -13,9 +13,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from regnetlab.models.model import Model
 from regnetlab.models.parts import part_of
+from regnetlab.spaces.blocks import BLOCKS
 from regnetlab.spaces.template import Template
 
 
@@ -72,11 +74,14 @@ def summarise(model: Model, template: Template) -> Summary:
     with torch.device("meta"):
         module = model.build(template).eval()
         image = torch.empty(1, template.channels, template.height, template.width)
-    return Summary(model.text, template, *count_layers(module, image))
+    custom = model.config is not None and model.config.block not in BLOCKS
+    return Summary(model.text, template, *count_layers(module, image, products=custom))
 
 
 def count_flops(model: Model, template: Template) -> int:
     """The flops of ``summarise`` alone, in a third of its time."""
+    if model.config is not None and model.config.block not in BLOCKS:
+        return summarise(model, template).flops
     flops = 0
 
     def add(layer: nn.Module, _: object, output: torch.Tensor) -> None:
@@ -90,6 +95,35 @@ def count_flops(model: Model, template: Template) -> int:
                 layer.register_forward_hook(add)
         module(torch.empty(1, template.channels, template.height, template.width))
     return flops
+
+
+def multiply_adds(module: nn.Module, image: torch.Tensor) -> int:
+    """Those of convolutions, linear layers and products of activations, as torch counts them on ``meta``."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # which is one operation that is not counted
+    try:
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            module(image)
+        return int(counter.get_total_flops()) // 2
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def acts_of(module: nn.Module, image: torch.Tensor) -> int:
+    """The outputs of its convolutions and linear layers."""
+    acts = 0
+
+    def add(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal acts
+        acts += output.numel()
+
+    counted = [each for each in module.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
+    hooks = [each.register_forward_hook(add) for each in counted]
+    with torch.no_grad():
+        module(image)
+    for hook in hooks:
+        hook.remove()
+    return acts
 
 
 class _ShapesAlone(TorchFunctionMode):
@@ -122,9 +156,12 @@ class _ShapesAlone(TorchFunctionMode):
 
 
 def count_layers(
-    module: nn.Module, image: torch.Tensor
+    module: nn.Module, image: torch.Tensor, products: bool = False
 ) -> tuple[tuple[Layer, ...], Mapping[str, tuple[int, ...]]]:
-    """The layers that run on this image, and what each part returns."""
+    """The layers that run on this image, and what each part returns.
+
+    With ``products`` those of activations, as in attention, are a last layer.
+    """
     layers: list[Layer] = []
     outputs: dict[str, tuple[int, ...]] = {}
     parts = part_of(module)
@@ -150,8 +187,12 @@ def count_layers(
             layer.register_forward_hook(
                 lambda layer, inputs, output, name=name: record(name, layer, inputs[0], output)
             )
-    with torch.no_grad():
-        module(image)
+    if not products:
+        with torch.no_grad():
+            module(image)
+    elif more := multiply_adds(module, image) - sum(layer.flops for layer in layers):
+        layers.append(Layer("", "products of activations", (), 0, more, 0, fields.widest, "products"))
+        outputs["products"] = ()
     return tuple(layers), outputs
 
 
@@ -200,6 +241,11 @@ class _ReceptiveFields:
         self._known: dict[int, tuple[int, int]] = {id(image): (1, 1)}
         self._kept = [image]  # an id stays that of one tensor while it lives
         self._widest = (1, 1)
+
+    @property
+    def widest(self) -> int:
+        """The field of what sees farthest."""
+        return self._widest[0]
 
     def behind(self, layer: nn.Module, input: torch.Tensor, output: torch.Tensor) -> int:
         """The field behind this layer, which has just run, in pixels of the image's height."""

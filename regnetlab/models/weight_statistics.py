@@ -1,7 +1,7 @@
 """What trained weights are like, layer by layer: means and deviations, gamma, beta, running statistics."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import torch
@@ -91,7 +91,8 @@ def of_layer(found: Sequence[Statistics], layer: str) -> tuple[Statistics, ...]:
 def saved_template(metadata: Mapping[str, Any]) -> Template | None:
     """The template that a file of weights says, or ``None`` where it says none that can be read."""
     saved = metadata.get("template")
-    if not isinstance(saved, dict) or not isinstance(saved.get("strides"), list):
+    needed = {each.name for each in fields(Template) if each.default is MISSING}
+    if not isinstance(saved, dict) or not needed <= set(saved):
         return None
     names = [each.name for each in fields(Template) if each.name in saved]
     try:

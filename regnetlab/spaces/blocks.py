@@ -90,14 +90,15 @@ class Own:
     """
 
     values: tuple[int, ...]
-    allowed: range
+    allowed: Sequence[int]
     usual: int
 
     def check(self, name: str, value: int, block: str) -> None:
         """Raise ``InputError`` unless a network may have this value."""
         if value not in self.allowed:
-            step = f"{self.allowed[0]}, {self.allowed[1]}, …, {self.allowed[-1]}"
-            raise InputError(f"{name}={value} is nothing that block {block} can have", f"it may be {step}")
+            some = list(map(str, self.allowed[:8]))
+            some = some if len(self.allowed) <= 8 else [*some[:3], "…", str(self.allowed[-1])]
+            raise InputError(f"block {block} has no {name} of {value}", f"it may be {', '.join(some)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Block:
             It is called as ``Class(w_in, width, inner, group_width, stride, squeezed, activation, **own)``.
         counts: What one block costs, in closed form over arrays.
         uses: Which of ``g`` and ``b`` it has.
+        groups_of: What g divides: the ``inner`` width, or the ``width``, as attention heads do.
         bottleneck_ratio: The values of b that its spaces draw from where a study does not say.
         activation: What stands between its layers unless the template says otherwise.
         squeezes: Whether it can have squeeze-and-excitation.
@@ -123,6 +125,7 @@ class Block:
     module: "str | type[nn.Module]"
     counts: Counts
     uses: frozenset[str] = frozenset("gb")
+    groups_of: str = "inner"
     bottleneck_ratio: tuple[float, ...] = (1, 2, 4)
     activation: str = "relu"
     squeezes: bool = False
@@ -135,6 +138,8 @@ class Block:
             raise InputError(f"block name {self.name[:40]!r} can't be used", "take a-z, 0-9 and _")
         if not set(self.uses) <= set("gb"):
             raise InputError(f"block {self.name} uses {sorted(self.uses)}", "there are g and b")
+        if self.groups_of not in ("inner", "width"):
+            raise unknown(f"block {self.name}: groups_of", self.groups_of, ("inner", "width"))
         for name, own in self.own.items():
             if not _NAME.fullmatch(name) or name in _TAKEN:
                 raise InputError(

@@ -54,8 +54,9 @@ class Config:
                 f"depths, widths, group widths and bottleneck ratios have {counts} entries",
                 f"give each one per stage, for 1 to {MAX_STAGES} stages",
             )
+        of_width = self.block != "x" and block_named(self.block).groups_of == "width"
         for stage in zip(*columns, strict=True):
-            _check_stage(*stage)
+            _check_stage(*stage, of_width)
         if not 0 <= self.se_ratio <= 1:
             raise InputError(f"squeeze-and-excitation ratio {self.se_ratio} is not in 0 to 1")
         if self.block != "x" or self.own:
@@ -96,10 +97,13 @@ class Config:
             for value in values:
                 if not 1 <= value <= MAX_WIDTH:
                     raise InputError(f"{name}={value} is not between 1 and {MAX_WIDTH:,}")
-        fitted, capped = make_compatible(
-            np.array(widths, np.int64), np.array(groups, np.int64), np.array(ratios, np.float64)
-        )
         made_of = block_named(block)
+        fitted, capped = make_compatible(
+            np.array(widths, np.int64),
+            np.array(groups, np.int64),
+            np.array(ratios, np.float64),
+            made_of.groups_of == "width",
+        )
         squeeze = made_of.se_ratio if se_ratio is None else se_ratio
         filled = tuple(made_of.own_values(own, stages).items())
         return cls(tuple(depths), _ints(fitted), _ints(capped), ratios, squeeze, block, filled)
@@ -137,7 +141,7 @@ class Config:
 
 
 @lru_cache(maxsize=2**14)  # populations repeat few stages, and are made of hundreds of thousands
-def _check_stage(depth: int, width: int, group_width: int, ratio: float) -> None:
+def _check_stage(depth: int, width: int, group_width: int, ratio: float, of_width: bool) -> None:
     if not 1 <= depth <= MAX_DEPTH:
         raise InputError(f"depth {depth} is not between 1 and {MAX_DEPTH:,}")
     if not 1 <= width <= MAX_WIDTH:
@@ -145,7 +149,7 @@ def _check_stage(depth: int, width: int, group_width: int, ratio: float) -> None
     if bottleneck_ratio(ratio) != ratio or group_width < 1:
         raise InputError(f"group width {group_width}, bottleneck ratio {ratio}: g is at least 1")
     inner = width / ratio
-    if abs(inner - round(inner)) > 1e-6 or round(inner) % group_width:
+    if abs(inner - round(inner)) > 1e-6 or (width if of_width else round(inner)) % group_width:
         raise InputError(
             f"width {width} over bottleneck ratio {ratio_text(ratio)} does not divide into groups of"
             f" {group_width}",

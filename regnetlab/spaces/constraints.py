@@ -12,6 +12,7 @@ from enum import Enum
 import numpy as np
 
 from regnetlab.spaces.arrays import Mask
+from regnetlab.spaces.blocks import block_named
 from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.law import quantized_stages
 from regnetlab.spaces.population import Population
@@ -70,7 +71,8 @@ def _on_the_law(population: Population) -> Mask:
     widths, depths, whole = quantized_stages(
         law["w0"], law["wa"], law["wm"], population.depths.sum(axis=1), population.stages
     )
-    fitted, _ = make_compatible(widths, population.group_widths, population.bottleneck_ratios)
+    of_width = block_named(population.block).groups_of == "width"
+    fitted, _ = make_compatible(widths, population.group_widths, population.bottleneck_ratios, of_width)
     return whole & _each_row((depths == population.depths) & (fitted == population.widths))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats, Ints, Words
+from regnetlab.spaces.blocks import block_named
 from regnetlab.spaces.compatibility import make_compatible
 from regnetlab.spaces.constraints import QUANTIZED_LINEAR, Constraint, Link
 from regnetlab.spaces.law import quantized_stages
@@ -48,10 +49,11 @@ class Draws:
 
 def draws_of(space: DesignSpace, stages: int) -> Draws:
     """How networks of ``stages`` stages are drawn from this space."""
+    of_width = block_named(space.block).groups_of == "width"
     if QUANTIZED_LINEAR in space.constraints:
-        return _made_of(space, _law_draws(space.ranges, stages), shared=True)
+        return _made_of(space, _law_draws(space.ranges, stages, of_width), shared=True)
     linked = frozenset(each for each in space.constraints if each.link is not None)
-    return _made_of(space, _linked_draws(space.ranges, linked, stages), shared=False)
+    return _made_of(space, _linked_draws(space.ranges, linked, stages, of_width), shared=False)
 
 
 def _made_of(space: DesignSpace, body: Draws, shared: bool) -> Draws:
@@ -74,10 +76,10 @@ def _made_of(space: DesignSpace, body: Draws, shared: bool) -> Draws:
     return replace(body, words=body.words + each * len(choices), draw=draw)
 
 
-def _linked_draws(ranges: Ranges, linked: frozenset[Constraint], stages: int) -> Draws:
+def _linked_draws(ranges: Ranges, linked: frozenset[Constraint], stages: int, of_width: bool) -> Draws:
     """Stages drawn one after another, each given the one before it."""
     links = {each.link for each in linked}
-    blocks, states = _blocks(ranges, links, stages)
+    blocks, states = _blocks(ranges, links, stages, of_width)
     widths, groups = (np.array([state[k] for state in states], np.int64) for k in (0, 1))
     ratios = np.array([state[2] for state in states], np.float64)
 
@@ -100,14 +102,14 @@ def _linked_draws(ranges: Ranges, linked: frozenset[Constraint], stages: int) ->
 
 
 def _blocks(
-    ranges: Ranges, links: Set[Link | None], stages: int
+    ranges: Ranges, links: Set[Link | None], stages: int, of_width: bool
 ) -> tuple["Chain", list[tuple[int, int, float]]]:
     """The chain of compatible blocks, and the (w, g, b) of each of its states."""
     weights: dict[tuple[int, int, float], int] = {}
     raw = multiples(ranges.width)
     drawn = list(product(raw, ranges.group_width, ranges.bottleneck_ratio))
-    asked = [np.array(column) for column in zip(*drawn, strict=True)]
-    fitted, capped = (column.tolist() for column in make_compatible(*asked))
+    asked, groups, ratios = (np.array(column) for column in zip(*drawn, strict=True))
+    fitted, capped = (column.tolist() for column in make_compatible(asked, groups, ratios, of_width))
     share = dict(zip(raw, log_uniform_weights(raw, WIDTH_STEP), strict=True))
     for (width, _, b), w, g in zip(drawn, fitted, capped, strict=True):
         if ranges.width[0] <= w <= ranges.width[1]:
@@ -141,7 +143,7 @@ def _slices(shared: Sequence[tuple[float, ...]], rank: Sequence[int]) -> tuple[I
     return low, high
 
 
-def _law_draws(ranges: Ranges, stages: int) -> Draws:
+def _law_draws(ranges: Ranges, stages: int, of_width: bool) -> Draws:
     """Networks from the parameters of the quantized-linear law."""
     least, most, starts = law_bounds(ranges, stages)
     tenths, thousandths = _grid(ranges.wa, Decimal("0.1")), _grid(ranges.wm, Decimal("0.001"))
@@ -165,7 +167,7 @@ def _law_draws(ranges: Ranges, stages: int) -> Draws:
         rows = np.flatnonzero(whole)
         shape = (len(rows), stages)
         g, ratios = (np.broadcast_to(choice(i, rows)[:, None], shape) for i in (4, 5))
-        widths, groups = make_compatible(law_widths[rows], g.astype(np.int64), ratios)
+        widths, groups = make_compatible(law_widths[rows], g.astype(np.int64), ratios, of_width)
         law = {"w0": w0[rows], "wa": wa[rows], "wm": wm[rows]}
         population = Population(depths[rows], widths, groups, ratios, law)
         inside = np.ones(len(rows), np.bool_)

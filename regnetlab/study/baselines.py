@@ -332,5 +332,5 @@ def _key(plan: Plan) -> str:
     if baselines.get("tuning_seeds") == 1:  # as it was before there were more
         del baselines["tuning_seeds"]
     learning = [plan.budget.facts(), plan.recipe.facts()]
-    facts = [baselines or None, *learning, asdict(plan.template), plan.data, plan.seed]
+    facts = [baselines or None, *learning, plan.template.facts(), plan.data, plan.seed]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

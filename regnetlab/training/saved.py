@@ -36,7 +36,7 @@ def saved_facts(
         read = {"fit": reading.fit, "background": reading.background}
     return {
         "model": model,
-        "template": asdict(template),
+        "template": template.facts(),
         "classes": list(data.classes),
         "normalisation": {"mean": mean, "std": std},
         "data": data.name,

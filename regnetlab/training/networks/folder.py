@@ -73,8 +73,7 @@ def _document(name: str, trained: TrainedNetwork, judged: Judged, facts: Mapping
         "version": VERSION,
         "name": name,
         "model": str(facts["model"]),
-        "template": {each: getattr(template, each) for each in template.__slots__}
-        | {"strides": list(template.strides)},
+        "template": template.facts() | {"strides": list(template.strides)},
         **{each: facts.get(each) for each in ("flops", "params", "acts", "latency")},
         "classes": list(trained.classes),
         "data": f"{kind}:{Path(place).name}" if place else data,
