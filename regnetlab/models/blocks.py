@@ -250,7 +250,8 @@ class ConvNeXtBlock(nn.Module):
     """x + f(x), f = depthwise k×k, layer norm, 1×1 that widens, GELU, 1×1 (Liu et al. 2022, figure 4).
 
     Where width or resolution change, layer norm and a convolution over patches of stride × stride pixels
-    come first (there section 2.2). Without layer scale, which belongs to their recipe.
+    come first (there section 2.2). f is multiplied by a weight a channel that starts at 1e-6 (layer scale;
+    Touvron et al. 2021, CaiT, equation 1), so that the block starts as the identity.
     """
 
     def __init__(
@@ -273,10 +274,11 @@ class ConvNeXtBlock(nn.Module):
         self.conv2 = nn.Conv2d(width, inner, 1)
         self.act = activation_named(activation)
         self.conv3 = nn.Conv2d(inner, width, 1)
+        self.scale = nn.Parameter(torch.full((width, 1, 1), 1e-6))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.smaller(x)
-        return x + self.conv3(self.act(self.conv2(self.norm(self.conv1(x)))))
+        return x + self.scale * self.conv3(self.act(self.conv2(self.norm(self.conv1(x)))))
 
 
 class Head(nn.Module):

@@ -265,7 +265,8 @@ def _convnext(s: Sizes) -> Cost:
     smaller = norm(s.w_in) + convolution(s.w_in, s.width, s.stride, s.area, bias=True)
     cost: Cost = smaller * s.changes + convolution(s.width, s.width, s.own["k"], s.area, 1, bias=True)
     cost += norm(s.width) + convolution(s.width, s.inner, 1, s.area, bias=True)
-    return cost + convolution(s.inner, s.width, 1, s.area, bias=True)
+    layer_scale = Cost(params=s.width)
+    return cost + convolution(s.inner, s.width, 1, s.area, bias=True) + layer_scale
 
 
 NO_SQUEEZE = 0
