@@ -1,0 +1,187 @@
+"""Studies of several blocks and numbers of stages: their files, their kernels, their tables, their steps."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from regnetlab.analysis.compare import compare
+from regnetlab.cli import main
+from regnetlab.errors import InputError
+from regnetlab.spaces.config import parse_anynet
+from regnetlab.study.plan_file import load_plan, parse_plan
+from regnetlab.study.plan_text import plan_toml
+from regnetlab.study.results import study_steps, study_trials
+from regnetlab.study.session import prepare
+from regnetlab.study.stages import planned_jobs
+from regnetlab.trials.csv_tables import TRIALS
+from tests.study.running import Heard, MakeStudy, inline, ran, scores_of
+
+HEAD = """
+seed = 3
+[regime]
+flops = "0.05M:0.6M"
+[ranges]
+depth = [1, 2]
+width = [8, 32]
+[budget]
+images = 128
+batch_size = 32
+validation = 100
+"""
+SPACES = """
+[[spaces]]
+space = "AnyNetA"
+n = 4
+[[spaces]]
+space = "AnyNetA"
+n = 4
+block = "mbconv"
+[spaces.parameters]
+k = [3, 7]
+[[spaces]]
+space = "rising"
+parent = "AnyNetA-mbconv"
+constraints = ["k[i] <= k[i+1]"]
+n = 3
+[[spaces]]
+space = "RegNet"
+n = 3
+block = "mbconv"
+"""
+STAGES = """
+[[spaces]]
+space = "AnyNetA"
+n = 4
+stages = [2, 3]
+"""
+SPACES += STAGES
+NAMES = ["AnyNetA", "AnyNetA-mbconv", "rising", "RegNet-mbconv", "AnyNetA-2-3stages"]
+
+
+def test_a_space_says_its_block_and_stages_in_its_name(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study(HEAD + SPACES))
+    assert [draw.space.name for draw in plan.draws] == NAMES
+    for draw in plan.draws:
+        for job in (job for job in planned_jobs(plan) if job.space == draw.space.name):
+            assert job.config is not None
+            assert parse_anynet(job.model) == job.config
+            assert job.config.block == ("mbconv" if "mbconv" in draw.space.name or draw.space.parent else "x")
+    values = {
+        job.space: {v for _, each in job.config.own for v in each} for job in planned_jobs(plan) if job.config
+    }
+    assert values["AnyNetA-mbconv"] <= {3, 7}
+    assert values["RegNet-mbconv"] <= {3, 5}
+    rising = [dict(job.config.own)["k"] for job in planned_jobs(plan) if job.space == "rising" and job.config]
+    assert all(list(each) == sorted(each) for each in rising)
+    stages = [job.config.stages for job in planned_jobs(plan) if job.space == NAMES[-1] and job.config]
+    assert stages == [2, 3, 2, 3]
+
+
+def test_steps_stay_within_a_block_and_blocks_are_compared_in_pairs(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study(HEAD + SPACES))
+    assert study_steps(plan) == [
+        ("AnyNetA-mbconv", "rising"),
+        ("rising", "RegNet-mbconv"),
+        ("AnyNetA", "RegNet-mbconv"),
+        ("AnyNetA", "AnyNetA-2-3stages"),
+    ]
+
+
+def test_the_file_that_dry_run_prints_is_the_same_study(make_study: MakeStudy, tmp_path: Path) -> None:
+    plan = load_plan(make_study('template = { stem = "patch", activation = "gelu" }\n' + HEAD + SPACES))
+    again = parse_plan(plan_toml(plan), plan.folder / "study.toml")
+    assert [job.identity for job in planned_jobs(again)] == [job.identity for job in planned_jobs(plan)]
+    assert again.template == plan.template
+
+
+def test_a_larger_draw_begins_with_the_smaller_one(make_study: MakeStudy) -> None:
+    few = planned_jobs(load_plan(make_study(HEAD + SPACES)))
+    many = planned_jobs(load_plan(make_study(HEAD + SPACES.replace("n = 4", "n = 9"))))
+    known = {(job.space, job.index): job.model for job in many}
+    assert all(known[job.space, job.index] == job.model for job in few)
+
+
+@pytest.mark.parametrize(
+    ("spaces", "says"),
+    [
+        ('space = "AnyNetA"\nblock = "mbcomv"', "block 'mbcomv' is not known; did you mean 'mbconv'"),
+        (
+            'space = "AnyNetA"\nblock = "mbconv"\n[spaces.parameters]\nk = [4]',
+            "has no k of 4; it may be 1, 3",
+        ),
+        (
+            'space = "AnyNetA"\nblock = "mbconv"\n[spaces.parameters]\nj = [3]',
+            "has no j; its own parameters: k",
+        ),
+        (
+            'space = "AnyNetA"\nblock = "v"\n[spaces.parameters]\nk = [3]',
+            "has no k; its own parameters: none",
+        ),
+        ('space = "AnyNetA"\nstages = [0]', "stages are"),
+        ('space = "AnyNetA"\nstages = [17]', "stages are"),
+        ('space = "AnyNetA"\nstages = [3, 3]', "stages are"),
+        ('space = "own"\nparent = "AnyNetA"\nconstraints = ["k[1] == 3"]', "only d, w, g and b have stages"),
+        ('space = "AnyNetA"\nn = 2\n[[spaces]]\nspace = "AnyNetA"\nblock = "x"', "is listed twice"),
+    ],
+)
+def test_what_can_not_be_is_refused_with_its_line(make_study: MakeStudy, spaces: str, says: str) -> None:
+    head, _, rest = spaces.partition("[spaces.parameters]")
+    tail = f"[spaces.parameters]{rest}" if rest else ""
+    with pytest.raises(InputError, match=says):
+        load_plan(make_study(f"{HEAD}\n[[spaces]]\n{head}\nn = 2\n{tail}"))
+
+
+def test_a_walk_is_of_one_block(make_study: MakeStudy) -> None:
+    with pytest.raises(InputError, match="of one block and one number of stages"):
+        load_plan(make_study(f"{HEAD}\n[compare]\nwalk = true\n{SPACES}"))
+
+
+def test_a_study_of_other_blocks_has_one_kind_of_kernels(make_study: MakeStudy, data_dir: Path) -> None:
+    plan = load_plan(make_study(HEAD + SPACES))
+    assert prepare(plan, inline(data_dir)).setting.kernels == "torch"
+    with pytest.raises(InputError, match="native kernels take the paper's X block"):
+        prepare(plan, inline(data_dir, kernels="native"))
+    plain = load_plan(make_study(HEAD + STAGES))
+    assert [draw.space.block for draw in plain.draws] == ["x"]
+    assert prepare(plain, inline(data_dir)).setting.kernels == "auto"
+
+
+def test_its_table_says_every_network_and_a_clone_takes_it_in(
+    make_study: MakeStudy, data_dir: Path, tmp_path: Path
+) -> None:
+    plan = load_plan(make_study(HEAD + SPACES))
+    ran(plan, data_dir)
+    rows = TRIALS.read(plan.trials)
+    known = {(job.space, job.index): job.model for job in planned_jobs(plan)}
+    for row in rows.itertuples():
+        model = known[row.space, row.index]
+        assert row.model == (model if "block=" in model else "")
+    assert {score.ran for score in scores_of(plan).values()} <= {"torch", None}
+    found = compare(study_trials(plan), plan.terms)
+    assert [step.name for step in found.steps] == [f"{a} → {b}" for a, b in study_steps(plan)]
+
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    for name in ("study.toml", "trials.csv", "provenance.json"):
+        shutil.copy(plan.folder / name, clone / name)
+    again, heard = load_plan(clone / "study.toml"), Heard()
+    ran(again, data_dir, heard)
+    assert heard.trained == []
+    assert (clone / "trials.csv").read_bytes() == plan.trials.read_bytes()
+
+
+def test_sample_says_what_the_block_has(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "sample --space AnyNetC --n 2 --template small --block mbconv --stages 3 --parameter k=3,9"
+    assert main([*words.split(), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["space"] == "AnyNetC-mbconv-3stages"
+    for each in found["models"]:
+        assert set(each["k"]) <= {3, 9}
+        assert len(each["k"]) == len(each["depths"]) == 3
+        assert parse_anynet(each["model"]).id == each["id"]
+    assert main(words.split()) == 0
+    assert capsys.readouterr().out.split("\n")[0].split() == [
+        *("#", "depths", "widths", "b", "k", "flops", "params", "acts")
+    ]
