@@ -22,7 +22,7 @@ from regnetlab.spaces.expression import COUNTS
 from regnetlab.spaces.ranges import WIDTH_STEP
 from regnetlab.spaces.space import REGNET
 from regnetlab.trials.job import DERIVED
-from regnetlab.trials.table import Trials, judged
+from regnetlab.trials.table import Trials, judged, own_parameters
 
 RATIO = "w[-1] / w[1]"
 """The last width over the first, as all properties here in the language of constraints (docs/spaces.md)."""
@@ -233,6 +233,14 @@ def properties(networks: pd.DataFrame) -> pd.DataFrame:
                 found[letter] = [each[0] for each in networks[column]]
             else:
                 found |= {f"{letter}[{i + 1}]": [each[i] for each in networks[column]] for i in stages}
+        for name, own in own_parameters(networks).items():
+            known = [each for each in own if each is not None]
+            if len(known) < len(networks):
+                continue
+            if all(len(set(each)) == 1 for each in known):
+                found[name] = [each[0] for each in known]
+            else:
+                found |= {f"{name}[{i + 1}]": [each[i] for each in known] for i in stages}
     for name in ("params", "acts", "flops"):
         if name in networks:
             found[name] = pd.to_numeric(networks[name], errors="coerce")
@@ -258,12 +266,13 @@ def _band(name: str, values: Floats, narrow: Narrowness, errors: Floats) -> Band
 def _rounded(name: str, value: float, up: bool) -> Decimal:
     """The nearest sensible value that leaves none of the band out."""
     exact = Decimal(repr(value))
+    letter = name.partition("[")[0]
     if name in ("w0", "growth", RATIO):
         step = _digits(exact, 2)
-    elif name in COUNTS or name.startswith("b"):
+    elif name in COUNTS or letter == "b":
         step = _digits(exact, 3)
     else:
-        step = Decimal(WIDTH_STEP if name.startswith("w") else 1)
+        step = Decimal(WIDTH_STEP if letter == "w" else 1)
     steps = (exact / step).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR)
     return (steps * step).normalize()
 

@@ -116,17 +116,20 @@ def _space_growth(space: str, n: int, best: BestQuarter, carries: bool) -> Space
 
 
 def carrying(trials: Trials) -> list[str]:
-    """The spaces whose constraints leave the widths free, in their order.
+    """The spaces whose constraints leave the widths free, in their order; of one block and number of stages.
 
+    These are the template's and X, where some are, else those of the first space.
     They are those of a study's own spaces and of the paper's, by name. Of a space that is known by its name
     alone, the networks decide: it carries the law unless some were drawn from the law, or none of their
     widths fall from one stage to the next, or none rise.
     """
     template = trials.template or PAPER
     carriers = []
+    variants = {name: design.variant for name, design in trials.designs.items()}
+    alike = () if () in variants.values() else next(iter(variants.values()), ())
     for space in spaces_of(trials.frame):
         design = trials.designs.get(space) or SPACES.get(space)
-        if space == DERIVED:
+        if space == DERIVED or variants.get(space, ()) != alike:
             continue
         if design is None:
             rows = networks_of(trials.frame[trials.frame["space"] == space])

@@ -1,7 +1,7 @@
 """What good networks look like: error against each property, and the best tenth beside the worst."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -14,7 +14,7 @@ from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.analysis.statistics.partial_rank import partial_rank_correlation
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.trials.job import DERIVED
-from regnetlab.trials.table import Trials, by_stages, complete
+from regnetlab.trials.table import Trials, by_stages, complete, own_parameters
 
 PROPERTIES: Mapping[str, str] = MappingProxyType(
     {
@@ -58,6 +58,7 @@ class Trends:
     """What goes with a low error.
 
     ``networks`` are those with an error, a space after the other, with a column for each of ``PROPERTIES``.
+    ``properties`` are these with their titles, and of other blocks than X their own parameters.
     ``trends`` are of the drawn ones, a derived RegNet not among them, and of what differs between them;
     ``best`` and ``worst`` are their tenths with the least and the largest errors, as far as their widths are
     known.
@@ -67,6 +68,7 @@ class Trends:
     trends: tuple[Trend, ...]
     best: pd.DataFrame
     worst: pd.DataFrame
+    properties: Mapping[str, str] = field(default_factory=lambda: PROPERTIES)
 
     def __repr__(self) -> str:
         return f"Trends({len(self.networks)} networks: {', '.join(each.name for each in self.trends)})"
@@ -83,7 +85,7 @@ class Trends:
         )
         if not clear:
             return ["No property's rank correlation with the error within spaces is clear of zero."]
-        parts = [f"{PROPERTIES[each.name]} ({rho:+.2f})".replace("-", "−") for each, rho in clear[:4]]
+        parts = [f"{self.properties[each.name]} ({rho:+.2f})".replace("-", "−") for each, rho in clear[:4]]
         equal = ", at equal depth but for depth itself," if any(each.equal_depth for each, _ in clear) else ""
         return [
             f"Clear of zero within spaces{equal} are the rank correlations of the error with"
@@ -117,13 +119,23 @@ def trends(trials: Trials) -> Trends:
     errors = drawn["error"].to_numpy(np.float64)
     strata = np.array([ranks[space] for space in drawn["space"]], np.int64)
     depths = drawn["depth"].to_numpy(np.float64)
-    found = [trend(drawn[name].to_numpy(np.float64), errors, name, strata, depths) for name in PROPERTIES]
+    names_of = {**PROPERTIES, **{name: name for name in map(_mean_of, own_parameters(networks))}}
+    found = [trend(drawn[name].to_numpy(np.float64), errors, name, strata, depths) for name in names_of]
     known = drawn[drawn["widths"].map(lambda widths: isinstance(widths, tuple)).astype(bool)]
-    return Trends(networks, tuple(each for each in found if each is not None), *best_and_worst(known))
+    kept = tuple(each for each in found if each is not None)
+    return Trends(networks, kept, *best_and_worst(known), names_of)
+
+
+def _mean_of(name: str) -> str:
+    """What the mean of a block's own parameter over the stages is called."""
+    return f"mean {name}"
 
 
 def with_properties(networks: pd.DataFrame) -> pd.DataFrame:
-    """These networks with a column for each of ``PROPERTIES``, NaN where a network has none."""
+    """These networks with a column for each of ``PROPERTIES`` and of their blocks' own parameters.
+
+    NaN where a network has none.
+    """
     found = {name: np.full(len(networks), np.nan) for name in PROPERTIES}
     for name in ("flops", "params", "acts"):
         if name in networks:
@@ -135,6 +147,8 @@ def with_properties(networks: pd.DataFrame) -> pd.DataFrame:
         if column in networks:
             for places, (_, values) in by_stages(networks, ("widths", column)):
                 found[name][places] = values.mean(axis=1)
+    for name, own in own_parameters(networks).items():
+        found[_mean_of(name)] = np.array([np.nan if each is None else np.mean(each) for each in own])
     fits = fits_of_all(networks)
     return networks.assign(**found | {"w0": fits.w0, "growth": fits.growth, "e_fit": fits.e_fit})
 

@@ -166,6 +166,12 @@ class WidthLaw(Result):
             raise InputError(f"n is {n}", "derive one RegNet at least")
         if self.population is None:
             raise self.reason or InputError("there is no law of good networks")
+        designs = () if self.drawn is None else self.drawn.designs.values()
+        if designs and all(each.variant for each in designs):
+            raise InputError(
+                "RegNets are derived from spaces of X blocks with as many stages as the template",
+                "add one of these to the study",
+            )
         shape = self.template if template is None else template
         if flops is not None:
             regime = Regime(flops=parse_window("flops", flops))

@@ -80,6 +80,11 @@ def search(
         from regnetlab.spaces.space import space_named
 
         chosen = space_named(space).within(plan.ranges)
+    if chosen.variant:
+        raise InputError(
+            f"space {space} has another block or number of stages, and searches are of X blocks so far",
+            "search a space without these",
+        )
     size = batch if batch is not None else 8 if sampler == NSGA2 else 4
     wanted = Search(plan, chosen, sampler, trials, seed, size)
 

@@ -13,7 +13,7 @@ from regnetlab.analysis.latency import Latency
 from regnetlab.analysis.result import figure_of
 from regnetlab.analysis.search import SearchResult
 from regnetlab.analysis.space_errors import space_errors
-from regnetlab.analysis.trends import PROPERTIES, trends
+from regnetlab.analysis.trends import trends
 from regnetlab.analysis.width_law import WidthLaw
 from regnetlab.arguments import TEXT, takes
 from regnetlab.errors import InputError, unknown
@@ -75,18 +75,17 @@ def plot_property(trials: Trials, name: str) -> go.Figure:
     Args:
         trials: As for ``plot_edf``; the networks' depths and widths are known.
         name: ``flops``, ``params``, ``acts``, ``depth``, ``growth`` or another of
-            ``analysis.trends.PROPERTIES``.
+            ``analysis.trends.PROPERTIES``; of a block's own parameter as in ``mean k``.
 
     Raises:
         InputError: There is no such property, or no network has an error.
     """
-    if name not in PROPERTIES:
-        raise unknown("property", name, PROPERTIES)
     _scored(trials)
     found = trends(trials)
-    return _plain(
-        property_figure(found.networks, name, next((t for t in found.trends if t.name == name), None))
-    )
+    if name not in found.properties:
+        raise unknown("property", name, found.properties)
+    trend = next((each for each in found.trends if each.name == name), None)
+    return _plain(property_figure(found.networks, name, found.properties[name], trend))
 
 
 @figure_of.register

@@ -20,7 +20,6 @@ from plotly.offline import get_plotlyjs
 
 from regnetlab import __version__
 from regnetlab.analysis.compare import EQUAL_DEPTH
-from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.errors import InputError
 from regnetlab.plain import plain
 from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_tables, baselines_figure
@@ -106,9 +105,9 @@ def drawn_figures(content: Content) -> list[Figure]:
             f"property-{name}",
             f"Error against {text}",
             report,
-            property_figure(content.networks.shown, name, trends.get(name)),
+            property_figure(content.networks.shown, name, text, trends.get(name)),
         )
-        for name, text in PROPERTIES.items()
+        for name, text in content.trends.properties.items()
         if content.networks.frame[name].notna().any()
     ]
     if len(content.trends.best) + len(content.trends.worst) >= 6:
@@ -215,7 +214,7 @@ def page(content: Content) -> str:
         caution=caution(content),
         study_file=plan_toml(content.origin.plan) if content.origin.plan is not None else "",
         trend_sentence=" ".join(content.trends.remarks()),
-        trends=[trend_row(each) for each in content.trends.trends],
+        trends=[trend_row(each, content.trends.properties[each.name]) for each in content.trends.trends],
         spaces=[
             {"name": space, "title": title(space), "colour": style(space, i)[0]}
             for i, space in enumerate(content.networks.spaces)

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from regnetlab.analysis.trends import PROPERTIES
 from regnetlab.report.content import Content
 from regnetlab.report.networks import model_text
 from regnetlab.report.style import style, title
@@ -32,7 +31,9 @@ def network_columns(content: Content) -> dict[str, list[Any]]:
             [[point[0], float(f"{point[2]:.4g}")] for point in points] for points in networks["points"]
         ],
     }
-    columns |= {name: [float(f"{value:.6g}") for value in networks[name]] for name in PROPERTIES}
+    columns |= {
+        name: [float(f"{value:.6g}") for value in networks[name]] for name in content.trends.properties
+    }
     if "seed" in networks:
         columns["seed"] = [str(seed) for seed in networks["seed"]]
     return columns

@@ -10,19 +10,20 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from regnetlab.analysis.trends import PROPERTIES, Trend, Trends
+from regnetlab.analysis.trends import Trend, Trends
 from regnetlab.report.style import WIDTH_TICKS, at_most, joined, log_axis, scatter_type, style, title
 from regnetlab.spaces.regime import format_count
 
 LOGARITHMIC = ("flops", "params", "acts", "w0", "growth", "width_ratio", "group_width")
 
 
-def property_figure(networks: pd.DataFrame, name: str, found: Trend | None = None) -> go.Figure:
+def property_figure(networks: pd.DataFrame, name: str, label: str, found: Trend | None = None) -> go.Figure:
     """Error of every network against one of its properties, and where the best ones lie.
 
     Args:
         networks: As in ``Trends.networks``, with their numbers on the page as index.
-        name: One of ``PROPERTIES``.
+        name: One of ``Trends.properties``.
+        label: Its title there.
         found: Its trend.
     """
     figure = go.Figure()
@@ -49,7 +50,7 @@ def property_figure(networks: pd.DataFrame, name: str, found: Trend | None = Non
         figure.add_vline(x=found.best.estimate, line={"color": "#3B8BD4", "width": 2, "dash": "dot"})
     figure.update_layout(
         hovermode="closest",
-        xaxis_title=PROPERTIES[name],
+        xaxis_title=label,
         yaxis_title="validation error (%)",
         showlegend=False,
         height=440,
@@ -57,7 +58,7 @@ def property_figure(networks: pd.DataFrame, name: str, found: Trend | None = Non
     )
     known = networks[name][networks[name] > 0]
     if name in LOGARITHMIC and len(known):
-        log_axis(figure, PROPERTIES[name], float(known.min()), float(known.max()))
+        log_axis(figure, label, float(known.min()), float(known.max()))
     return figure
 
 
@@ -115,12 +116,12 @@ def stages_figure(found: Trends) -> go.Figure:
     return figure
 
 
-def trend_row(found: Trend) -> Mapping[str, str]:
+def trend_row(found: Trend, label: str) -> Mapping[str, str]:
     """One row of the table of trends."""
     rho, best = found.correlation, found.best
     return {
         "name": found.name,
-        "title": PROPERTIES[found.name],
+        "title": label,
         "correlation": "–" if rho is None else f"{rho.estimate:+.2f}".replace("-", "−"),
         "interval": "–" if rho is None else rho.text("+.2f"),
         "best": f"{_number(best.estimate)} ({_number(best.low)} to {_number(best.high)})",

@@ -231,6 +231,11 @@ def _plan(
             "compare: a walk goes from space to space of one block and one number of stages",
             "leave walk out, or the other blocks",
         )
+    if values["derive"]["n"] and all(draw.space.variant for draw in draws):
+        raise InputError(
+            "derive: RegNets are derived from spaces of X blocks with as many stages as the template",
+            "list one of these too, or leave [derive] out",
+        )
     return Plan(
         name=path.resolve().parent.name,
         folder=path.parent,

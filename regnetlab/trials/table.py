@@ -16,6 +16,7 @@ Other columns of a file are let through as texts.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import pandas as pd
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
 from regnetlab.spaces.arrays import Floats, Ints
+from regnetlab.spaces.config import Config, parse_anynet
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace
@@ -136,6 +138,23 @@ def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
 def _other_block(job: Job) -> str:
     """The network's notation where its depths, widths, groups and ratios do not say all; else empty."""
     return "" if job.config is None or job.config.is_x else job.config.text
+
+
+def own_parameters(networks: pd.DataFrame) -> dict[str, list[tuple[int, ...] | None]]:
+    """By name the own parameters of the networks' blocks, a value a stage; ``None`` where one has none."""
+    texts = networks["model"].tolist() if "model" in networks else []
+    known = [dict(_parsed(text).own) if _says_block(text) else {} for text in texts]
+    names = dict.fromkeys(name for own in known for name in own)
+    return {name: [own.get(name) for own in known] for name in names}
+
+
+def _says_block(text: object) -> bool:
+    return isinstance(text, str) and text.startswith("anynet:") and "block=" in text
+
+
+@lru_cache(maxsize=2**14)
+def _parsed(text: str) -> Config:
+    return parse_anynet(text)
 
 
 def own_columns(frame: pd.DataFrame) -> pd.DataFrame:

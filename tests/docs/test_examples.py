@@ -81,6 +81,74 @@ def test_the_constraint_that_is_shown_narrows_a_space() -> None:
     assert (widths == widths[:, ::-1]).all()
 
 
+BLOCK_STUDY = """
+seed = 3
+[regime]
+flops = ":2M"
+[ranges]
+depth = [1, 2]
+width = [8, 32]
+group_width = [4, 8]
+[budget]
+images = 128
+batch_size = 32
+validation = 100
+[[spaces]]
+space = "AnyNetA"
+n = 11
+[[spaces]]
+space = "AnyNetA"
+block = "tokens"
+n = 11
+"""
+
+
+def test_the_block_that_is_shown_is_sampled_trained_and_compared_from_a_package_of_its_own(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    """As an installed package has it: a folder, and beside it what pip writes of its entry points."""
+    package, facts = tmp_path / "their_package", tmp_path / "their_package-0.1.dist-info"
+    package.mkdir()
+    facts.mkdir()
+    (package / "__init__.py").touch()
+    [text] = [each.text for each in EXTENDING if "class Tokens" in each.text]
+    (package / "tokens.py").write_text(text)
+    [shown] = [each.text for each in blocks("toml") if "regnetlab.blocks" in each.text]
+    entries = tomllib.loads(shown)["project"]["entry-points"]["regnetlab.blocks"]
+    lines = [f"{name} = {value}" for name, value in entries.items()]
+    (facts / "entry_points.txt").write_text("\n".join(["[regnetlab.blocks]", *lines, ""]))
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: their-package\nVersion: 0.1\n")
+    (tmp_path / "studies" / "tokens").mkdir(parents=True)
+    (tmp_path / "studies" / "tokens" / "study.toml").write_text(BLOCK_STUDY)
+
+    def said(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "regnetlab", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    asked = ("--space", "AnyNetE", "--n", "3", "--template", "small", "--block", "tokens", "--flops", ":20M")
+    drawn = json.loads(said("sample", *asked, "--json"))["models"]
+    model = drawn[0]["model"]
+    counted = json.loads(said("summary", model, "--template", "small", "--json"))
+    assert [counted[name] for name in ("flops", "params", "acts")] == [
+        drawn[0][name] for name in ("flops", "params", "acts")
+    ]
+    said("run", "tokens", "--device", "cpu", "--executor", "inline", "--data-dir", str(data_dir))
+    compared = json.loads(said("compare", "tokens", "--json"))
+    assert [(each["a"], each["b"]) for each in compared["steps"]] == [("AnyNetA", "AnyNetA-tokens")]
+    rows = pd.read_csv(tmp_path / "studies" / "tokens" / "trials.csv")
+    of_tokens = rows[rows["space"] == "AnyNetA-tokens"]
+    assert of_tokens["error"].notna().all()
+    assert of_tokens["model"].str.endswith("block=tokens").all()
+
+
 def test_the_baseline_that_is_shown_is_found_in_every_form(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

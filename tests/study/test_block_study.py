@@ -4,9 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from regnetlab.analysis.bands import bands
 from regnetlab.analysis.compare import compare
+from regnetlab.analysis.population_law import carrying
+from regnetlab.analysis.trends import trends
 from regnetlab.cli import main
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import parse_anynet
@@ -15,7 +20,9 @@ from regnetlab.study.plan_text import plan_toml
 from regnetlab.study.results import study_steps, study_trials
 from regnetlab.study.session import prepare
 from regnetlab.study.stages import planned_jobs
+from regnetlab.training.budget import Score
 from regnetlab.trials.csv_tables import TRIALS
+from regnetlab.trials.table import Trials, own_parameters, trials_of
 from tests.study.running import Heard, MakeStudy, inline, ran, scores_of
 
 HEAD = """
@@ -185,3 +192,38 @@ def test_sample_says_what_the_block_has(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out.split("\n")[0].split() == [
         *("#", "depths", "widths", "b", "k", "flops", "params", "acts")
     ]
+
+
+def test_regnets_are_derived_and_searched_from_x_alone(
+    make_study: MakeStudy, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    only = '[[spaces]]\nspace = "AnyNetA"\nblock = "vr"\nn = 4\n'
+    with pytest.raises(InputError, match="derive: RegNets are derived from spaces of X blocks"):
+        load_plan(make_study(f"{HEAD}\n[derive]\nn = 2\n{only}"))
+    study = make_study(HEAD + only)
+    assert main(["search", str(study), "--space", "AnyNetA-vr", "--trials", "2"]) == 2
+    assert "searches are of X blocks so far" in capsys.readouterr().err
+
+
+def test_the_law_is_of_networks_of_one_block_and_number_of_stages(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study(HEAD + SPACES))
+    designs = {draw.space.name: draw.space for draw in plan.draws}
+    frame = pd.DataFrame({"space": list(designs)})
+    assert carrying(Trials(frame, template=plan.template, designs=designs)) == ["AnyNetA"]
+    del designs["AnyNetA"]
+    others = Trials(frame[1:], template=plan.template, designs=designs)
+    assert carrying(others) == ["AnyNetA-mbconv", "rising"]
+
+
+def test_own_parameters_have_trends_and_bands(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study(HEAD + SPACES.replace("n = 4", "n = 20")))
+    jobs = [job for job in planned_jobs(plan) if job.space == "AnyNetA-mbconv"]
+    scores = {job.identity: Score(float(job.index), (), 1.0, 64, "complete") for job in jobs}
+    known = trials_of(jobs, scores)
+    own = own_parameters(known.frame)["k"]
+    assert own == [dict(job.config.own)["k"] for job in jobs if job.config]
+    found = trends(known)
+    means = [np.mean(each) for each in own if each is not None]
+    assert found.networks["mean k"].tolist() == pytest.approx(means)
+    assert "mean k" in [each.name for each in found.trends]
+    assert {f"k[{i}]" for i in (1, 2, 3, 4)} <= {each.name for each in bands(known).bands}

@@ -1,6 +1,7 @@
 """ONNX files: valid, for any batch size, with the logits of the module of the same seed."""
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from regnetlab.errors import InputError
 from regnetlab.models.export.onnx import OPSET
 from regnetlab.models.export.onnx import onnx as exported
 from regnetlab.models.registry import find_model
-from regnetlab.spaces.template import Template
+from regnetlab.spaces.template import STEMS, Template
+from tests.models.export.test_pytorch import BLOCKS
 
 needs_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
@@ -38,6 +40,23 @@ def test_logits_are_those_of_the_module_of_that_seed(file: bytes, batch: int) ->
         expected = module(torch.from_numpy(images)).numpy()
     (logits,) = session.run(["logits"], {"images": images})
     assert logits.shape == (batch, 5)
+    assert np.abs(logits - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+@needs_onnx
+@pytest.mark.parametrize("text", BLOCKS)
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_block_and_stem_is_exported(text: str, stem: str) -> None:
+    import onnxruntime
+
+    model, template = find_model(text), replace(TEMPLATE, stem=stem)
+    file = exported(model, template, params=10_000, seed=3)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(2).normal(size=(3, 2, 17, 24)).astype(np.float32)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        expected = model.build(template).eval()(torch.from_numpy(images)).numpy()
+    (logits,) = session.run(["logits"], {"images": images})
     assert np.abs(logits - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
