@@ -107,8 +107,9 @@ def test_the_block_that_is_shown_is_sampled_trained_and_compared_from_a_package_
     tmp_path: Path, data_dir: Path
 ) -> None:
     """As an installed package has it: a folder, and beside it what pip writes of its entry points."""
-    package, facts = tmp_path / "their_package", tmp_path / "their_package-0.1.dist-info"
-    package.mkdir()
+    site = tmp_path / "site"
+    package, facts = site / "their_package", site / "their_package-0.1.dist-info"
+    package.mkdir(parents=True)
     facts.mkdir()
     (package / "__init__.py").touch()
     [text] = [each.text for each in EXTENDING if "class Tokens" in each.text]
@@ -125,7 +126,7 @@ def test_the_block_that_is_shown_is_sampled_trained_and_compared_from_a_package_
         done = subprocess.run(
             [sys.executable, "-m", "regnetlab", *words],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])},
             capture_output=True,
             text=True,
             check=False,
@@ -140,9 +141,9 @@ def test_the_block_that_is_shown_is_sampled_trained_and_compared_from_a_package_
     assert [counted[name] for name in ("flops", "params", "acts")] == [
         drawn[0][name] for name in ("flops", "params", "acts")
     ]
-    said("run", "tokens", "--device", "cpu", "--executor", "inline", "--data-dir", str(data_dir))
+    said("run", "tokens", "--device", "cpu", "--workers", "1", "--data-dir", str(data_dir))
     compared = json.loads(said("compare", "tokens", "--json"))
-    assert [(each["a"], each["b"]) for each in compared["steps"]] == [("AnyNetA", "AnyNetA-tokens")]
+    assert [(each["a"], each["b"]) for each in compared["comparisons"]] == [("AnyNetA", "AnyNetA-tokens")]
     rows = pd.read_csv(tmp_path / "studies" / "tokens" / "trials.csv")
     of_tokens = rows[rows["space"] == "AnyNetA-tokens"]
     assert of_tokens["error"].notna().all()
