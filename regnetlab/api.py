@@ -24,6 +24,7 @@ from regnetlab.arguments import (
     TEXT_OR_PATH,
     VALUES,
     WHOLE,
+    WHOLES,
     WINDOW,
     takes,
 )
@@ -65,6 +66,9 @@ if TYPE_CHECKING:
     width=RANGE,
     group_width=VALUES,
     bottleneck_ratio=VALUES,
+    block=TEXT,
+    stages=WHOLES,
+    parameters=TABLE,
 )
 def sample(
     space: str,
@@ -81,6 +85,9 @@ def sample(
     width: tuple[int, int] | None = None,
     group_width: Sequence[int] | None = None,
     bottleneck_ratio: Sequence[Number] | None = None,
+    block: str = "x",
+    stages: Sequence[int] = (),
+    parameters: Mapping[str, Sequence[int]] | None = None,
 ) -> Networks:
     """Draw the first ``n`` different networks of a space.
 
@@ -98,6 +105,10 @@ def sample(
         width: Least and most channels of a stage, in place of 8 to 1,024.
         group_width: The group widths to draw from.
         bottleneck_ratio: The bottleneck ratios to draw from.
+        block: What the stages are made of: ``x``, ``y``, ``r``, ``v``, ``vr``, ``basic``, ``mbconv``,
+            ``convnext``, or an installed package's (``custom_block``).
+        stages: Numbers of stages, networks of each in turn; by default the template's.
+        parameters: The values to draw the block's own parameters from, as in ``{"k": [3, 5]}``.
 
     Returns:
         The networks and their counts. Nothing of torch is imported until one is built.
@@ -114,8 +125,9 @@ def sample(
     }
     own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     ranges = replace(PAPER_RANGES, **own)
-    drawn = draw(space_named(space).within(ranges), n, shape, _regime(flops, params, acts), seed)
-    return Networks(space, shape, drawn.population, drawn.complexity)
+    made = space_named(space).made_of(block, parameters or {}, stages)
+    drawn = draw(made.within(ranges), n, shape, _regime(flops, params, acts), seed)
+    return Networks(made.name, shape, drawn.population, drawn.complexity)
 
 
 @takes(text=TEXT, input=TEXT, classes=COUNT)

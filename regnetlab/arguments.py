@@ -34,6 +34,10 @@ VALUES: Kind = (
     "a list of numbers, as in [1, 2, 4]",
     lambda value: isinstance(value, tuple | list) and len(value) > 0 and all(map(NUMBER[1], value)),
 )
+WHOLES: Kind = (
+    "a list of whole numbers, as in [3, 4]",
+    lambda value: isinstance(value, tuple | list) and all(map(_whole, value)),
+)
 PAIRS: Kind = (
     'a list of pairs, as in [("AnyNetA", "AnyNetE")]',
     lambda value: (

@@ -14,7 +14,7 @@ from regnetlab.analysis.statistics.intervals import LEVEL, Interval
 from regnetlab.analysis.statistics.partial_rank import partial_rank_correlation
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.trials.job import DERIVED
-from regnetlab.trials.table import Trials, by_stages, complete, own_parameters
+from regnetlab.trials.table import Trials, by_stages, complete, has_letter, own_parameters
 
 PROPERTIES: Mapping[str, str] = MappingProxyType(
     {
@@ -147,6 +147,7 @@ def with_properties(networks: pd.DataFrame) -> pd.DataFrame:
         if column in networks:
             for places, (_, values) in by_stages(networks, ("widths", column)):
                 found[name][places] = values.mean(axis=1)
+            found[name][~has_letter(networks, column[0])] = np.nan
     for name, own in own_parameters(networks).items():
         found[_mean_of(name)] = np.array([np.nan if each is None else np.mean(each) for each in own])
     fits = fits_of_all(networks)

@@ -23,7 +23,7 @@ from regnetlab.analysis.compare import EQUAL_DEPTH
 from regnetlab.errors import InputError
 from regnetlab.plain import plain
 from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_tables, baselines_figure
-from regnetlab.report.compare import step_findings
+from regnetlab.report.compare import block_findings, step_findings
 from regnetlab.report.content import Content
 from regnetlab.report.distributions import (
     beyond,
@@ -200,6 +200,7 @@ def page(content: Content) -> str:
         overview=overview(content),
         equal_depth=EQUAL_DEPTH,
         steps=step_findings(content.comparison, custom),
+        blocks=block_findings(content.comparison, custom),
         law=law_finding(content.law),
         growth_rows=growth_rows(content.law),
         beyond=beyond(content.networks.frame["error"]),

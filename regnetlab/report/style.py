@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from regnetlab.spaces.blocks import BLOCKS
 from regnetlab.spaces.regime import format_count
 from regnetlab.trials.job import DERIVED
 
@@ -27,6 +28,7 @@ _STYLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     }
 )
 _OTHERS = ("#0072B2", "#F0E442", "#999933", "#AA4499", "#44AA99")
+_OF_BLOCKS = ("#AA4499", *_OTHERS[:3], "#882255", "#44AA99", "#E69F00", "#888888", "#009E73", "#CC79A7")
 MOST_LINES = 300
 """Thin lines, one a network, in one panel: more are one grey."""
 WIDTH_TICKS = (2.0 ** np.arange(3, 15)).tolist()
@@ -35,8 +37,18 @@ _WEBGL = 1_000
 
 
 def style(space: str, position: int = 0) -> tuple[str, str, str]:
-    """Colour, dash and marker of a space; spaces of one's own get one by position."""
-    return _STYLES.get(space, (_OTHERS[position % len(_OTHERS)], "solid", "circle"))
+    """Colour, dash and marker of a space; spaces of one's own get one by position.
+
+    Of another block or number of stages, as in AnyNetA-mbconv, dash and marker are those of AnyNetA, and the
+    colour is the block's; AnyNetE is dashed there, as its own colour no longer tells it from RegNet.
+    """
+    base, _, variant = space.partition("-")
+    if not variant or base not in _STYLES:
+        return _STYLES.get(space, (_OTHERS[position % len(_OTHERS)], "solid", "circle"))
+    names = [*BLOCKS, "3stages", "5stages"]
+    place = names.index(variant) if variant in names else position
+    _, dash, marker = _STYLES[base]
+    return _OF_BLOCKS[place % len(_OF_BLOCKS)], "dash" if base == "AnyNetE" else dash, marker
 
 
 def title(space: str) -> str:

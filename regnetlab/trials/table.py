@@ -25,7 +25,8 @@ import pandas as pd
 
 from regnetlab.errors import InputError
 from regnetlab.files import write_atomically
-from regnetlab.spaces.arrays import Floats, Ints
+from regnetlab.spaces.arrays import Floats, Ints, Mask
+from regnetlab.spaces.blocks import block_named
 from regnetlab.spaces.config import Config, parse_anynet
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
@@ -146,6 +147,13 @@ def own_parameters(networks: pd.DataFrame) -> dict[str, list[tuple[int, ...] | N
     known = [dict(_parsed(text).own) if _says_block(text) else {} for text in texts]
     names = dict.fromkeys(name for own in known for name in own)
     return {name: [own.get(name) for own in known] for name in names}
+
+
+def has_letter(networks: pd.DataFrame, letter: str) -> Mask:
+    """Which networks are of a block that has g, or b."""
+    texts = networks["model"].tolist() if "model" in networks else [""] * len(networks)
+    names = [_parsed(text).block if _says_block(text) else "x" for text in texts]
+    return np.array([letter in block_named(name).uses for name in names], np.bool_)
 
 
 def _says_block(text: object) -> bool:

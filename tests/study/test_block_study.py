@@ -225,5 +225,6 @@ def test_own_parameters_have_trends_and_bands(make_study: MakeStudy) -> None:
     found = trends(known)
     means = [np.mean(each) for each in own if each is not None]
     assert found.networks["mean k"].tolist() == pytest.approx(means)
+    assert found.networks["group_width"].isna().all()  # MBConv has no g
     assert "mean k" in [each.name for each in found.trends]
     assert {f"k[{i}]" for i in (1, 2, 3, 4)} <= {each.name for each in bands(known).bands}
