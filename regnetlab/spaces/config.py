@@ -97,15 +97,15 @@ class Config:
             for value in values:
                 if not 1 <= value <= MAX_WIDTH:
                     raise InputError(f"{name}={value} is not between 1 and {MAX_WIDTH:,}")
-        made_of = block_named(block)
+        kind = block_named(block)
         fitted, capped = make_compatible(
             np.array(widths, np.int64),
             np.array(groups, np.int64),
             np.array(ratios, np.float64),
-            made_of.groups_of == "width",
+            kind.groups_of == "width",
         )
-        squeeze = made_of.se_ratio if se_ratio is None else se_ratio
-        filled = tuple(made_of.own_values(own, stages).items())
+        squeeze = kind.se_ratio if se_ratio is None else se_ratio
+        filled = tuple(kind.own_values(own, stages).items())
         return cls(tuple(depths), _ints(fitted), _ints(capped), ratios, squeeze, block, filled)
 
     @property
@@ -167,13 +167,13 @@ def notation(
     own: Iterable[tuple[str, Sequence[int]]] = (),
 ) -> str:
     """The canonical notation of a network, without making a ``Config`` of it."""
-    made_of = block_named(block)
+    kind = block_named(block)
     text = f"anynet:d={_joined(depths)};w={_joined(widths)}"
-    if "g" in made_of.uses:
+    if "g" in kind.uses:
         text += f";g={_joined(_shortest(group_widths))}"
-    if "b" in made_of.uses:
+    if "b" in kind.uses:
         text += f";b={','.join(map(ratio_text, _shortest(bottleneck_ratios)))}"
-    if se_ratio != made_of.se_ratio:
+    if se_ratio != kind.se_ratio:
         short = f"{se_ratio:g}"
         text += f";se={short if float(short) == se_ratio else repr(float(se_ratio))}"
     if block != "x":
@@ -194,7 +194,8 @@ def network_id(text: str) -> str:
 def parse_anynet(text: str) -> Config:
     """The config written as ``anynet:d=…;w=…;g=…;b=…[;se=…][;block=…[;k=…]]``, made compatible."""
     named = re.search(r"(?:^|[:;,])\s*block\s*=\s*([^;,]*)", text)
-    block = block_named(named[1].strip() if named else "x")
+    name, usual = made_of(named[1].strip() if named else "x")
+    block = block_named(name)
     optional = (*(letter for letter in "gb" if letter in block.uses), "se", "block", *block.own)
     try:
         fields = parse_fields(text, "anynet", required=("d", "w"), optional=optional)
@@ -205,10 +206,15 @@ def parse_anynet(text: str) -> Config:
         widths=_parse_ints("w", fields["w"]),
         group_widths=_parse_ints("g", fields.get("g", "1")),
         bottleneck_ratios=[parse_ratio(each) for each in fields.get("b", "1").split(",")],
-        se_ratio=parse_number("se", fields["se"]) if "se" in fields else None,
+        se_ratio=parse_number("se", fields["se"]) if "se" in fields else usual,
         block=block.name,
         own={name: _parse_ints(name, fields[name]) for name in block.own if name in fields},
     )
+
+
+def made_of(block: str) -> tuple[str, float]:
+    """The block that this name means, and its usual squeeze: ``y`` is ``x`` with squeeze-and-excitation."""
+    return ("x", SE_RATIO) if block == "y" else (block, block_named(block).se_ratio)
 
 
 def parse_fields(text: str, kind: str, required: Sequence[str], optional: Sequence[str]) -> Mapping[str, str]:

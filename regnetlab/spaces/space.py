@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from regnetlab.errors import InputError, unknown
 from regnetlab.spaces.blocks import block_named
-from regnetlab.spaces.config import MAX_STAGES, SE_RATIO
+from regnetlab.spaces.config import MAX_STAGES, made_of
 from regnetlab.spaces.constraints import (
     QUANTIZED_LINEAR,
     RISING_DEPTHS,
@@ -66,7 +66,8 @@ class DesignSpace:
         numbers = tuple(stages)
         if len(set(numbers)) < len(numbers) or not all(1 <= each <= MAX_STAGES for each in numbers):
             raise InputError(f"stages are {list(numbers)}", f"give different numbers of 1 to {MAX_STAGES}")
-        made = block_named("x" if block == "y" else block)
+        kind, se_ratio = made_of(block)
+        made = block_named(kind)
         given = {name: tuple(values) for name, values in own.items()}
         for name, values in given.items():
             made.own_values({name: values[:1]}, 1)
@@ -81,7 +82,7 @@ class DesignSpace:
             name="-".join([self.name, *shown]),
             base=self.base,
             block=made.name,
-            se_ratio=SE_RATIO if block == "y" else made.se_ratio,
+            se_ratio=se_ratio,
             own=tuple((name, given.get(name, each.values)) for name, each in made.own.items()),
             stages=numbers,
         )

@@ -80,6 +80,12 @@ def test_the_notation_of_every_block_is_read_back() -> None:
             assert find_model(config.text).text == config.text
 
 
+def test_y_is_x_with_squeeze_and_excitation() -> None:
+    assert parse_anynet("anynet:d=1;w=8;g=8;b=1;block=y").text == "anynet:d=1;w=8;g=8;b=1;se=0.25"
+    assert parse_anynet("anynet:d=1;w=8;g=8;b=1;se=0.5;block=y").text == "anynet:d=1;w=8;g=8;b=1;se=0.5"
+    assert parse_anynet("anynet:d=1;w=8;block=x").text == "anynet:d=1;w=8;g=1;b=1"
+
+
 def _sizes(
     name: str, w_in: int, width: int, inner: int, stride: int, squeezed: int = 0, **own: int
 ) -> nn.Module:
