@@ -126,7 +126,11 @@ def sample(
     own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     ranges = replace(PAPER_RANGES, **own)
     made = space_named(space).made_of(block, parameters or {}, stages)
-    drawn = draw(made.within(ranges), n, shape, _regime(flops, params, acts), seed)
+    made.check_letters(group_width, bottleneck_ratio)
+    usual = made.within(ranges).ranges
+    if bottleneck_ratio is not None:
+        usual = usual.changed(bottleneck_ratio=ranges.bottleneck_ratio)
+    drawn = draw(replace(made, ranges=usual), n, shape, _regime(flops, params, acts), seed)
     return Networks(made.name, shape, drawn.population, drawn.complexity)
 
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -137,7 +138,8 @@ def sample(
     windows = regime.windows | {k: parse_window(k, v) for k, v in texts.items() if v is not None}
     shape = shape.changed(input, classes)
     regime = Regime(**windows, model=regime.model)
-    found = draw(chosen.within(ranges), n, shape, regime, seed or 0, _progress(n))
+    chosen.check_letters(group_width, bottleneck_ratio)
+    found = draw(replace(chosen, ranges=ranges), n, shape, regime, seed or 0, _progress(n))
 
     facts = {
         "space": chosen.name,
@@ -197,6 +199,8 @@ def _own(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
         name, equals, values = text.partition("=")
         if not (name.strip() and equals):
             raise InputError(f"--parameter {text!r} is not NAME=A,B,…", "write it as in k=3,5")
+        if name.strip() in found:
+            raise InputError(f"--parameter {name.strip()} is given twice", "list its values, as in k=3,5")
         found[name.strip()] = _values(f"parameter {name.strip()}", values) or ()
     return found
 

@@ -5,11 +5,10 @@
 something else than it says is refused, with the sizes at which it does.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
-from typing import Any
 
 import numpy as np
 import torch
@@ -76,13 +75,20 @@ def custom_block(
         {each: _own(values) for each, values in (own or {}).items()},
         slow=counts is None,
     )
-    for sizes in _trials(block):
-        _try(block, sizes)
+    trials = _trials(block)
+    for trial in trials[:_COMPUTED]:
+        _try(block, trial)
+    if counts is not None:
+        _try_counts(block, trials)
     return block
 
 
 def _own(values: Own | Sequence[int]) -> Own:
-    return values if isinstance(values, Own) else Own(tuple(values), tuple(sorted(values)), values[0])
+    if isinstance(values, Own):
+        return values
+    if not values:
+        raise InputError("an own parameter has no values", "give whole numbers, as in (3, 5, 7)")
+    return Own(tuple(values), tuple(sorted(values)), values[0])
 
 
 class Counted:
@@ -134,27 +140,37 @@ class _Trial:
     text: str
 
 
-def _trials(block: Block) -> Iterator[_Trial]:
-    """Sizes that show what a block does: width and resolution kept or not, odd sides, every own value."""
+_SHAPES = ((16, 16, 1), (16, 32, 1), (32, 32, 2), (16, 48, 2), (24, 96, 3))
+"""Width before, width, stride."""
+_SIDES = ((8, 8), (7, 5), (1, 1))
+_COUNTED, _COMPUTED = 240, 40
+"""How many sizes are counted, and how many of them computed, at most."""
+
+
+def _trials(block: Block) -> list[_Trial]:
+    """Sizes in random order: width and resolution kept or not, odd sides, every value of every parameter."""
     ratios = block.bottleneck_ratio if "b" in block.uses else (1,)
     groups = (8, 16) if "g" in block.uses else (0,)
     squeezes = sorted({0.0, block.se_ratio or 0.25}) if block.squeezes else [0.0]
     every = [dict(zip(block.own, row, strict=True)) for row in _each_value(block)]
-    shapes = [(16, 16, 1), (16, 32, 1), (32, 32, 2), (16, 48, 2)]
-    sides = [(8, 8), (7, 5), (1, 1)]
-    for number, (own, (w_in, width, stride), (rows, columns)) in enumerate(product(every, shapes, sides)):
-        ratio, group = ratios[number % len(ratios)], groups[number % len(groups)]
+    found = []
+    for own, shape, side, ratio, group, squeeze in product(every, _SHAPES, _SIDES, ratios, groups, squeezes):
+        (w_in, width, stride), (rows, columns) = shape, side
         inner = round(width / ratio)
         if group and block.groups_of == "inner" and inner % group:
             inner = -(-inner // group) * group
-        squeezed = round(w_in * squeezes[number % len(squeezes)])
+        squeezed = round(w_in * squeeze)
         sizes = Sizes(w_in, width, inner, group or inner, stride, rows, columns, squeezed, own)
         words = "".join(f", {name}={value}" for name, value in own.items())
-        yield _Trial(
-            sizes,
-            f"w_in={w_in}, width={width}, inner={inner}, group_width={sizes.group_width}, stride={stride},"
-            f" squeezed={squeezed}{words} on {rows}×{columns} px",
+        found.append(
+            _Trial(
+                sizes,
+                f"w_in={w_in}, width={width}, inner={inner}, group_width={sizes.group_width},"
+                f" stride={stride}, squeezed={squeezed}{words} on {rows}×{columns} px",
+            )
         )
+    order = np.random.default_rng(0).permutation(len(found))
+    return [found[i] for i in order[:_COUNTED]]
 
 
 def _each_value(block: Block) -> list[tuple[int, ...]]:
@@ -190,7 +206,6 @@ def _try(block: Block, trial: _Trial) -> None:
             raise InputError(
                 f"{name} mixes the images of a batch", "an image's output is of that image alone"
             )
-    _try_counts(block, name, s)
 
 
 def _try_gradients(name: str, module: nn.Module, images: torch.Tensor, found: torch.Tensor) -> None:
@@ -204,23 +219,38 @@ def _try_gradients(name: str, module: nn.Module, images: torch.Tensor, found: to
         raise InputError(f"{name} passes no gradient on to what stands before it")
 
 
-def _try_counts(block: Block, name: str, s: Sizes) -> None:
-    """The closed form, over arrays as the sampler calls it, against the module."""
-    names = ("w_in", "width", "inner", "group_width", "squeezed")
-    columns: dict[str, Any] = {each: np.array([getattr(s, each)]) for each in names}
-    sizes = replace(s, **columns, own={each: np.array([value]) for each, value in s.own.items()})
-    real = Counted(block.module, block.activation)(sizes)  # type: ignore[arg-type]
-    try:
-        cost = block.counts(sizes)
-        pairs = {
-            each: (int(np.asarray(getattr(cost, each)).reshape(())), int(getattr(real, each)[0]))
-            for each in ("flops", "params", "acts")
-        }
-    except Exception as error:
-        raise InputError(f"{name} can't be counted: {type(error).__name__}: {error}") from None
-    for each, (said, count) in pairs.items():
-        if said != count:
+def _try_counts(block: Block, trials: Sequence[_Trial]) -> None:
+    """The closed form, over arrays of many networks as the sampler calls it, against the module."""
+    counted = Counted(block.module, block.activation)  # type: ignore[arg-type]
+    places = {(each.sizes.stride, each.sizes.rows, each.sizes.columns) for each in trials}
+    for stride, rows, columns in sorted(places):
+        alike = [
+            each
+            for each in trials
+            if (each.sizes.stride, each.sizes.rows, each.sizes.columns) == (stride, rows, columns)
+        ]
+        w_in, width, inner, group_width, squeezed = (
+            np.array([getattr(each.sizes, name) for each in alike], np.int64)
+            for name in ("w_in", "width", "inner", "group_width", "squeezed")
+        )
+        own = {name: np.array([each.sizes.own[name] for each in alike], np.int64) for name in block.own}
+        sizes = Sizes(w_in, width, inner, group_width, stride, rows, columns, squeezed, own)
+        real = counted(sizes)
+        try:
+            said = block.counts(sizes)
+            pairs = [
+                (each, np.broadcast_to(getattr(said, each), len(alike)), getattr(real, each))
+                for each in ("flops", "params", "acts")
+            ]
+        except Exception as error:
             raise InputError(
-                f"{name} says that it has {said:,} {each}, and torch counts {count:,}",
-                "correct its counts, or leave them out",
-            )
+                f"block {block.name} ({alike[0].text}) can't be counted: {type(error).__name__}: {error}"
+            ) from None
+        for each, given, true in pairs:
+            for trial, a, b in zip(alike, given.tolist(), true.tolist(), strict=True):
+                if a != b:
+                    raise InputError(
+                        f"block {block.name} ({trial.text}) says that it has {a:,} {each}, and torch counts"
+                        f" {b:,}",
+                        "correct its counts, or leave them out",
+                    )

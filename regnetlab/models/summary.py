@@ -167,8 +167,12 @@ def count_layers(
     parts = part_of(module)
     fields = _ReceptiveFields(image)
 
+    met: set[str] = set()
+
     def record(name: str, layer: nn.Module, input: torch.Tensor, output: torch.Tensor) -> None:
-        params = sum(p.numel() for p in layer.parameters() if p.requires_grad)
+        own = layer.parameters() if name not in met else ()
+        met.add(name)
+        params = sum(p.numel() for p in own if p.requires_grad)
         counted = isinstance(layer, nn.Conv2d | nn.Linear)
         acts = output.numel() if counted else 0
         field = fields.behind(layer, input, output)
@@ -176,7 +180,16 @@ def count_layers(
         flops = acts * _fan_in(layer)
         layers.append(Layer(name, _type(layer), shape, params, flops, acts, field, parts[name]))
 
-    def returned(name: str, output: torch.Tensor) -> None:
+    def beside(name: str, layer: nn.Module, output: torch.Tensor) -> None:
+        """Parameters that a module has beside its layers', such as a scale."""
+        own = sum(p.numel() for p in layer.parameters(recurse=False) if p.requires_grad)
+        if own and name not in met:
+            met.add(name)
+            shape, field = tuple(output.shape[1:]), fields.widest
+            layers.append(Layer(name, "parameters", shape, own, 0, 0, field, parts[name]))
+
+    def returned(name: str, output: Any) -> None:
+        output = _first_of(output)
         words = parts[name].split(".")
         for depth in range(1, len(words) + 1):  # what a part returns is what its last member returns
             outputs[".".join(words[:depth])] = tuple(output.shape[1:])
@@ -185,7 +198,11 @@ def count_layers(
         layer.register_forward_hook(lambda layer, inputs, output, name=name: returned(name, output))
         if not list(layer.children()):
             layer.register_forward_hook(
-                lambda layer, inputs, output, name=name: record(name, layer, inputs[0], output)
+                lambda layer, inputs, output, name=name: record(name, layer, inputs[0], _first_of(output))
+            )
+        else:
+            layer.register_forward_hook(
+                lambda layer, inputs, output, name=name: beside(name, layer, _first_of(output))
             )
     if not products:
         with torch.no_grad():
@@ -193,7 +210,18 @@ def count_layers(
     elif more := multiply_adds(module, image) - sum(layer.flops for layer in layers):
         layers.append(Layer("", "products of activations", (), 0, more, 0, fields.widest, "products"))
         outputs["products"] = ()
+    if products:  # of layers that another one computes, as torch's attention does
+        total = sum(p.numel() for p in module.parameters() if p.requires_grad)
+        if rest := total - sum(layer.params for layer in layers):
+            layers.append(Layer("", "parameters", (), rest, 0, 0, fields.widest, "others"))
+            outputs["others"] = ()
     return tuple(layers), outputs
+
+
+def _first_of(output: Any) -> torch.Tensor:
+    """What a layer gives, of several tensors the first."""
+    found: torch.Tensor = output if isinstance(output, torch.Tensor) else output[0]
+    return found
 
 
 def _together(part: str, layers: list[Layer], output: tuple[int, ...]) -> Layer:

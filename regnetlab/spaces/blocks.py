@@ -14,6 +14,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from regnetlab.errors import InputError, unknown
+from regnetlab.spaces.ratio import bottleneck_ratio
+from regnetlab.spaces.template import ACTIVATIONS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,8 +27,12 @@ LARGEST = 2**15 - 1
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,29}")
 _WORDS = "d w g b i n se block depth w0 wa wm growth stages flops params acts latency min max sum mean"
-_TAKEN = frozenset([*_WORDS.split(" "), "space", "parent", "constraints"])
-"""What an own parameter may not be called: words of the notation and of the language of constraints."""
+_COLUMNS = (
+    "id name model space index replicate depths widths group_widths bottleneck_ratios error ended seed images"
+    " epochs batch_size seconds curve parent constraints parameters"
+)
+_TAKEN = frozenset(f"{_WORDS} {_COLUMNS}".split(" "))
+"""What an own parameter may not be called: words of notation and constraints, columns of tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +146,27 @@ class Block:
             raise InputError(f"block {self.name} uses {sorted(self.uses)}", "there are g and b")
         if self.groups_of not in ("inner", "width"):
             raise unknown(f"block {self.name}: groups_of", self.groups_of, ("inner", "width"))
+        if self.activation not in ACTIVATIONS[1:]:
+            raise unknown(f"block {self.name}: activation", self.activation, ACTIVATIONS[1:])
+        if not 0 <= self.se_ratio <= 1 or (self.se_ratio and not self.squeezes):
+            raise InputError(
+                f"block {self.name}: se_ratio is {self.se_ratio:g}", "0 to 1 works, for a block that squeezes"
+            )
+        if not self.bottleneck_ratio:
+            raise InputError(f"block {self.name} has no bottleneck_ratio", "give one value at least")
+        for ratio in self.bottleneck_ratio:
+            bottleneck_ratio(ratio)
         for name, own in self.own.items():
             if not _NAME.fullmatch(name) or name in _TAKEN:
                 raise InputError(
                     f"block {self.name}: a parameter can't be called {name!r}",
                     f"take a-z, 0-9 and _, but none of {', '.join(sorted(_TAKEN))}",
                 )
-            if not own.values or len(set(own.values)) < len(own.values):
-                raise InputError(f"block {self.name}: {name} has {own.values}", "give one value at least")
+            whole = all(type(value) is int for value in (*own.values, *own.allowed, own.usual))
+            if not own.values or not whole or len(set(own.values)) < len(own.values):
+                raise InputError(
+                    f"block {self.name}: {name} has {list(own.values)}", "give different whole numbers"
+                )
             if not own.allowed or not 0 <= own.allowed[0] <= own.allowed[-1] <= LARGEST:
                 raise InputError(f"block {self.name}: {name} is {own.allowed}", f"0 to {LARGEST:,} works")
             for value in (*own.values, own.usual):

@@ -12,7 +12,7 @@ import numpy as np
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Ints, Mask
-from regnetlab.spaces.blocks import NO_SQUEEZE, Block, Cost, Sizes, block_named, convolution, norm
+from regnetlab.spaces.blocks import BLOCKS, NO_SQUEEZE, Block, Cost, Sizes, block_named, convolution, norm
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.population import Population
 from regnetlab.spaces.ratio import MOST_WIDENING, inner_widths
@@ -54,10 +54,10 @@ def complexity(population: Population, template: Template) -> Complexity:
         InputError: A count is above 2⁶³ − 1.
     """
     block = block_named(population.block)
-    if _upper_bound(population, template) >= 2**63:
+    if block.name not in BLOCKS or _upper_bound(population, template) >= 2**63:
         about = _counts(population, template, block, np.float64)
         for name in ("flops", "params", "acts"):
-            most = getattr(about, name).max()
+            most = getattr(about, name).max(initial=0)
             if most >= 2.0**63:
                 raise InputError(
                     f"a network has about {most:.2g} {name}, too many to count",
@@ -69,7 +69,7 @@ def complexity(population: Population, template: Template) -> Complexity:
 def _upper_bound(population: Population, template: Template) -> int:
     """A number that no count and no step towards one exceeds; from a few maxima, so that it costs little."""
     block = block_named(population.block)
-    if not len(population) or block.slow:
+    if not len(population):
         return 0
     depth = population.stages * int(population.depths.max())
     width = max(int(population.widths.max()), template.stem_width)

@@ -196,7 +196,8 @@ def parse_anynet(text: str) -> Config:
     named = re.search(r"(?:^|[:;,])\s*block\s*=\s*([^;,]*)", text)
     name, usual = made_of(named[1].strip() if named else "x")
     block = block_named(name)
-    optional = (*(letter for letter in "gb" if letter in block.uses), "se", "block", *block.own)
+    letters = (letter for letter in "gb" if letter in block.uses)
+    optional = (*letters, *(["se"] if block.squeezes else []), "block", *block.own)
     try:
         fields = parse_fields(text, "anynet", required=("d", "w"), optional=optional)
     except InputError as error:

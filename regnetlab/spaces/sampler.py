@@ -62,9 +62,20 @@ def sample(
         raise InputError(f"seed is {seed}", "it must be between 0 and 2^63 − 1")
     if len(space.stages) > 1:
         return _of_several(space, n, template, regime, seed, told)
+    return _sample(space, n, template, regime, _key(space, template, seed), told)
+
+
+def _sample(
+    space: DesignSpace,
+    n: int,
+    template: Template,
+    regime: Regime,
+    key: Words,
+    told: Callable[[int], None],
+) -> Sample:
+    """A sample of a space of one number of stages, from the words of this key."""
     stages = space.stages[0] if space.stages else len(template.strides)
     source = draws_of(space, stages)
-    key = _key(space, template, seed)
     at_once = _SLOWLY if block_named(space.block).slow else _BLOCK * _MOST_BLOCKS
     found = _Found(space, source, template, regime)
     block, blocks = 0, 1
@@ -97,7 +108,14 @@ def _of_several(
     """Networks of each number of stages in turn."""
     numbers = space.stages[:n]
     parts = [
-        sample(replace(space, stages=(stages,)), -(-(n - place) // len(numbers)), template, regime, seed)
+        _sample(
+            replace(space, stages=(stages,)),
+            -(-(n - place) // len(numbers)),
+            template,
+            regime,
+            _key(space, template, seed, stages),
+            lambda found: None,
+        )
         for place, stages in enumerate(numbers)
     ]
     told(n)
@@ -186,9 +204,10 @@ class _Found:
         return InputError(what, "widen or move the window, change the ranges, or ask for fewer")
 
 
-def _key(space: DesignSpace, template: Template, seed: int) -> Words:
-    """128 bits that differ between spaces, ranges, templates and seeds."""
+def _key(space: DesignSpace, template: Template, seed: int, of: int | None = None) -> Words:
+    """128 bits that differ between spaces, ranges, templates, seeds and, with ``of``, parts of a sample."""
     text = f"{space.lineage}|{space.ranges.text}|{template.text}|{seed}"
+    text += "" if of is None else f"|{of}"
     return np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], "<u8").astype(np.uint64)
 
 

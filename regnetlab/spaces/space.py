@@ -25,7 +25,7 @@ class DesignSpace:
     A custom space has the name of its ``parent`` and the ``custom`` constraints that narrow it. ``block``
     says what its networks are made of, ``own`` the values that the block's own parameters are drawn from;
     ``stages`` how many stages they have, in turn, where it is not as many as the template has strides.
-    ``base`` is its name without these.
+    ``base`` is its name without these; ``stated`` are the ranges that ``within`` was given.
     """
 
     name: str
@@ -38,6 +38,7 @@ class DesignSpace:
     stages: tuple[int, ...] = ()
     se_ratio: float = 0.0
     base: str = field(default="", compare=False)
+    stated: Ranges | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base", self.base or self.name)
@@ -75,17 +76,14 @@ class DesignSpace:
                 made.own[name].check(name, value, made.name)
             if not values or len(set(values)) < len(values):
                 raise InputError(f"{name} is {list(values)}", "it needs at least one value, none twice")
-        shown = [block] if block != "x" else []
-        shown += [f"{'-'.join(map(str, numbers))}stages"] if numbers else []
-        return replace(
+        space = replace(
             self,
-            name="-".join([self.name, *shown]),
-            base=self.base,
             block=made.name,
             se_ratio=se_ratio,
             own=tuple((name, given.get(name, each.values)) for name, each in made.own.items()),
             stages=numbers,
         )
+        return replace(space, name=f"{self.name}{space.suffix}", base=self.base)
 
     @property
     def lineage(self) -> str:
@@ -93,6 +91,12 @@ class DesignSpace:
         if not self.parent and not self.variant:
             return self.name
         return "&".join([*(each.meaning for each in self.constraints), *self.variant])
+
+    @property
+    def suffix(self) -> str:
+        """What its block and stages add to its name."""
+        block = f"-{self.block_text}" if self.block_text != "x" else ""
+        return block + (f"-{'-'.join(map(str, self.stages))}stages" if self.stages else "")
 
     @property
     def block_text(self) -> str:
@@ -108,19 +112,25 @@ class DesignSpace:
         stages = [f"stages {','.join(map(str, self.stages))}"] if self.stages else []
         return (f"block {self.block}{own} se={self.se_ratio:g}", *stages)
 
+    def check_letters(self, group_width: object, bottleneck_ratio: object) -> None:
+        """Raise ``InputError`` where values of g or b are given, not ``None``, and its block has none."""
+        for letter, given in (("g", group_width), ("b", bottleneck_ratio)):
+            if given is not None and letter not in block_named(self.block).uses:
+                raise InputError(f"block {self.block} has no {letter}", "leave its values out")
+
     def within(self, ranges: Ranges) -> "DesignSpace":
         """This space with other ranges, as far as its block has a use for them.
 
         The values of b that its block usually has stand where these ranges leave the paper's.
         """
-        block = block_named(self.block)
+        block, stated = block_named(self.block), ranges
         if "g" not in block.uses:
             ranges = ranges.changed(group_width=(1,))
         if "b" not in block.uses:
             ranges = ranges.changed(bottleneck_ratio=(1,))
         elif ranges.bottleneck_ratio == PAPER_RANGES.bottleneck_ratio:
             ranges = ranges.changed(bottleneck_ratio=block.bottleneck_ratio)
-        return replace(self, ranges=ranges)
+        return replace(self, ranges=ranges, stated=stated)
 
 
 ANYNET_A = DesignSpace("AnyNetA", PAPER_RANGES)

@@ -44,9 +44,10 @@ def facts_of(plan: Plan, checksum: str, device: str | None = None) -> dict[str, 
             draw.space.name: [
                 draw.space.parent,
                 *(f"{each.name}: {each.meaning}" for each in draw.space.custom),
+                *(f"made of: {each}" for each in draw.space.variant),
             ]
             for draw in plan.draws
-            if draw.space.parent
+            if draw.space.parent or draw.space.variant
         },
     }
     facts |= {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}

@@ -172,8 +172,10 @@ class Plan:
     @property
     def ranges(self) -> Ranges:
         """The ranges that all spaces of the study share, as far as their blocks have a use for them."""
-        usual = [draw.space.ranges for draw in self.draws if draw.space.block == "x"]
-        return next(iter([*usual, *(draw.space.ranges for draw in self.draws)]), Ranges())
+        if not self.draws:
+            return Ranges()
+        first = self.draws[0].space
+        return first.ranges if first.stated is None else first.stated
 
     @property
     def plain(self) -> bool:

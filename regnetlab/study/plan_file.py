@@ -301,6 +301,11 @@ def _draws(given: Sequence[Mapping[str, Any]], ranges: Ranges) -> tuple[Draw, ..
         stages = each["stages"]
         made = each["block"], each["parameters"], (stages,) if isinstance(stages, int) else stages
         if any(value not in ("x", {}, ()) for value in made):
+            if space.parent:
+                raise InputError(
+                    f"space {name!r}: a custom space can't have another block or stages than its parent",
+                    "give its constraints, and the paper's space that it narrows as its parent",
+                )
             if space.variant:
                 raise InputError(
                     f"space {name!r} says block, stages or parameters, as its parent {base!r} does",

@@ -65,16 +65,19 @@ def template_table(template: Template) -> dict[str, object]:
 def space_lines(plan: Plan) -> list[str]:
     """The [[spaces]] of a study file."""
     lines: list[str] = []
+    names = [draw.space.name for draw in plan.draws]
     for draw in plan.draws:
         space = draw.space
         keys: dict[str, object] = {"space": space.base, "n": draw.n}
+        made_here = space.parent not in names  # or of what its parent is made of
         if space.parent:
-            keys = {"space": space.name, "n": draw.n, "parent": space.parent}
-        elif space.variant:
+            parent = space.parent.removesuffix(space.suffix) if made_here else space.parent
+            keys = {"space": space.name, "n": draw.n, "parent": parent}
+        if made_here:
             keys |= {"block": space.block_text} if space.block_text != "x" else {}
             keys |= {"stages": list(space.stages)} if space.stages else {}
         lines += ["", "[[spaces]]", *write_pairs(keys)]
-        if space.own and not space.parent:
+        if space.own and made_here:
             lines += ["[spaces.parameters]", *write_pairs({name: list(v) for name, v in space.own})]
         if space.parent:
             custom = {each.name: each.meaning for each in space.custom}

@@ -340,8 +340,8 @@ def test_without_counts_torch_counts_the_same(plain: blocks.Block, monkeypatch: 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ("width", r"gives \(3, 17, 8, 8\); it must give \(3, 16, 8, 8\)"),
-        ("padding", "it must give"),
+        ("width", r"gives \(3, 17, 1, 1\); it must give \(3, 16, 1, 1\)"),
+        ("padding", "(it must give|can't be computed)"),
         ("unused", "has no gradient of unused"),
         ("detached", "passes no gradient on to what stands before it"),
         ("batch", "mixes the images of a batch"),
@@ -361,6 +361,10 @@ def test_a_block_that_does_something_else_than_a_block_is_refused(wrong: str, sa
         (lambda s: _counts(s) + norm(s.width), r"says that it has .* params, and torch counts"),
         (lambda s: convolution(s.w_in, s.width, 3, s.area, bias=True), "flops, and torch counts"),
         (lambda s: s.nothing, "can't be counted: AttributeError"),
+        (lambda s: convolution(np.max(s.w_in), s.width, s.own["k"], s.area, bias=True), "flops, and torch"),
+        (lambda s: _counts(s) + Cost(flops=(s.stride > 2) * 1), "stride=3, .* flops, and torch counts"),
+        (lambda s: _counts(s) + Cost(flops=(s.width > 48) * 1), "width=96, .* flops, and torch counts"),
+        (lambda s: _counts(s) if s.width > 1 else Cost(), "can't be counted: ValueError"),
     ],
 )
 def test_a_block_that_costs_something_else_than_it_says_is_refused(
@@ -389,6 +393,11 @@ def test_products_of_attention_are_counted(monkeypatch: pytest.MonkeyPatch) -> N
     block = custom_block("attention", Attention, paper="nobody", uses="g", groups_of="width")
     monkeypatch.setattr(blocks, "BLOCKS", {**BLOCKS, "attention": block})
     [cost] = [block.counts(Sizes(8, 16, 16, 8, 1, 4, 4))]
+    found = summarise(find_model("anynet:d=1,2;w=16,32;g=8;block=attention"), SMALL)
+    model = find_model("anynet:d=1,2;w=16,32;g=8;block=attention")
+    assert model.config is not None
+    expected = config_complexity(model.config, SMALL)
+    assert {"flops": found.flops, "params": found.params, "acts": found.acts} == expected
     linear = 16 * (8 * 16 + 16 * 48 + 16 * 16)
     assert int(cost.flops) == linear + 2 * 16 * 16 * 16
     config = Config.compatible([1], [24], [16], [1], block="attention")
@@ -438,6 +447,63 @@ def test_a_package_offers_blocks_by_entry_points(monkeypatch: pytest.MonkeyPatch
     ):
         with pytest.raises(InputError, match=says):
             block_named(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_summary_adds_up_to_the_closed_form(name: str) -> None:
+    space = space_named("AnyNetA").made_of(name)
+    space = space.within(replace(space.ranges, width=(8, 32), depth=(1, 2)))
+    for config in sample(space, 5, SMALL).population.configs():
+        found = summarise(model_of(config), SMALL)
+        total = {"flops": found.flops, "params": found.params, "acts": found.acts}
+        assert total == config_complexity(config, SMALL)
+
+
+class Shared(Plain):
+    """Its convolution is used twice, which costs twice and has its weights once."""
+
+    def __init__(self, *sizes: int, k: int) -> None:
+        super().__init__(*sizes, k=k)  # type: ignore[arg-type]
+        self.other = nn.Conv2d(sizes[1], sizes[1], 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.other(self.other(super().forward(x)))
+        return y
+
+
+def test_a_layer_that_is_used_twice_has_its_weights_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCKS", {**BLOCKS, "plain": _made(None, Shared)})
+    model = find_model("anynet:d=1,1;w=8,16;block=plain;k=3")
+    assert model.config is not None
+    found = summarise(model, SMALL)
+    expected = config_complexity(model.config, SMALL)
+    assert {"flops": found.flops, "params": found.params, "acts": found.acts} == expected
+
+
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        ({"own": {"k": ()}}, "no values"),
+        ({"own": {"k": (3.5,)}}, "different whole numbers"),
+        ({"own": {"id": (3,)}}, "can't be called 'id'"),
+        ({"own": {"depths": (3,)}}, "can't be called 'depths'"),
+        ({"bottleneck_ratio": ()}, "has no bottleneck_ratio"),
+        ({"bottleneck_ratio": (0.3,)}, "bottleneck ratio 0.3 can't be used"),
+        ({"activation": "tanh"}, "activation 'tanh' is not known"),
+        ({"se_ratio": 0.25}, "for a block that squeezes"),
+        ({"uses": "x"}, "there are g and b"),
+        ({"groups_of": "input"}, "groups_of 'input' is not known"),
+    ],
+)
+def test_a_block_that_is_described_wrongly_is_refused(what: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        custom_block("plain", Plain, paper="nobody", **what)
+
+
+def test_counts_beyond_what_an_integer_holds_are_an_error(plain: blocks.Block) -> None:
+    config = parse_anynet("anynet:d=1024;w=65536;block=plain;k=9")
+    with pytest.raises(InputError, match="too many to count"):
+        config_complexity(config, SMALL.changed("3x65536x65536"))
 
 
 def test_a_template_of_old_weights_has_the_usual_stem() -> None:

@@ -103,6 +103,62 @@ def test_the_file_that_dry_run_prints_is_the_same_study(make_study: MakeStudy, t
     assert again.template == plan.template
 
 
+NO_X = """
+[[spaces]]
+space = "AnyNetA"
+block = "v"
+n = 3
+[[spaces]]
+space = "AnyNetA"
+block = "mbconv"
+n = 3
+[[spaces]]
+space = "even"
+parent = "AnyNetA"
+block = "convnext"
+stages = [2, 3]
+constraints = ["d[1] == 1"]
+n = 3
+[spaces.parameters]
+k = [9]
+"""
+
+
+def test_so_it_does_where_no_space_is_of_x(make_study: MakeStudy, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = load_plan(make_study(HEAD + NO_X))
+    again = parse_plan(plan_toml(plan), plan.folder / "study.toml")
+    assert [job.identity for job in planned_jobs(again)] == [job.identity for job in planned_jobs(plan)]
+    words = ["sample", "--study", str(plan.folder / "study.toml"), "--space", "AnyNetA-mbconv", "--json"]
+    assert main(words) == 0
+    found = [each["model"] for each in json.loads(capsys.readouterr().out)["models"]]
+    assert found == [job.model for job in planned_jobs(plan) if job.space == "AnyNetA-mbconv"]
+
+
+def test_spaces_of_different_numbers_of_stages_share_no_draw(make_study: MakeStudy) -> None:
+    spaces = "".join(f'[[spaces]]\nspace = "AnyNetA"\nn = 12\nstages = {each}\n' for each in ([3], [3, 4]))
+    jobs = planned_jobs(load_plan(make_study(HEAD + spaces)))
+    one, several = (
+        {job.model for job in jobs if job.space.endswith(end)} for end in ("-3stages", "-4stages")
+    )
+    assert len(one & several) <= 2  # by chance, of few networks
+
+
+def test_other_values_of_a_parameter_are_a_change_of_the_study(make_study: MakeStudy, data_dir: Path) -> None:
+    study = make_study(HEAD + '[[spaces]]\nspace = "AnyNetA"\nblock = "mbconv"\nn = 2\n')
+    ran(load_plan(study), data_dir)
+    study.write_text(study.read_text() + "[spaces.parameters]\nk = [7]\n")
+    with pytest.raises(InputError, match="changed since it began"):
+        ran(load_plan(study), data_dir)
+
+
+def test_a_space_that_is_added_changes_no_ranges(make_study: MakeStudy, data_dir: Path) -> None:
+    head = HEAD + '[[spaces]]\nspace = "AnyNetA"\nblock = "v"\nn = 2\n'
+    study = make_study(head)
+    ran(load_plan(study), data_dir)
+    study.write_text(head + '[[spaces]]\nspace = "AnyNetA"\nblock = "r"\nn = 2\n')
+    assert not ran(load_plan(study), data_dir).missing
+
+
 def test_a_larger_draw_begins_with_the_smaller_one(make_study: MakeStudy) -> None:
     few = planned_jobs(load_plan(make_study(HEAD + SPACES)))
     many = planned_jobs(load_plan(make_study(HEAD + SPACES.replace("n = 4", "n = 9"))))
@@ -130,6 +186,11 @@ def test_a_larger_draw_begins_with_the_smaller_one(make_study: MakeStudy) -> Non
         ('space = "AnyNetA"\nstages = [17]', "stages are"),
         ('space = "AnyNetA"\nstages = [3, 3]', "stages are"),
         ('space = "own"\nparent = "AnyNetA"\nconstraints = ["k[1] == 3"]', "only d, w, g and b have stages"),
+        (
+            'space = "own"\nparent = "AnyNetA"\nconstraints = ["b == 1"]\nn = 2\n'
+            '[[spaces]]\nspace = "own"\nblock = "v"',
+            "a custom space can't have another block",
+        ),
         ('space = "AnyNetA"\nn = 2\n[[spaces]]\nspace = "AnyNetA"\nblock = "x"', "is listed twice"),
     ],
 )
