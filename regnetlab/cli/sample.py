@@ -76,7 +76,7 @@ def sample(
     bottleneck_ratio: Values = None,
     block: Annotated[
         str | None,
-        typer.Option(help="Block: x, y, r, v, vr, basic, mbconv, convnext.", autocompletion=_blocks),
+        typer.Option(help="x, y, r, v, vr, basic, mbconv, convnext, or a package's.", autocompletion=_blocks),
     ] = None,
     stages: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="Numbers of stages; the template's by default.")

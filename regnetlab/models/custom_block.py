@@ -16,7 +16,7 @@ from torch import nn
 
 from regnetlab.errors import InputError
 from regnetlab.models.summary import acts_of, multiply_adds
-from regnetlab.spaces.blocks import Block, Cost, Counts, Own, Sizes
+from regnetlab.spaces.blocks import BLOCKS, Block, Cost, Counts, Own, Sizes
 
 _REMEMBERED = 2**18
 
@@ -61,6 +61,8 @@ def custom_block(
     Raises:
         InputError: What it is can't be, and at which sizes.
     """
+    if name in BLOCKS or name == "y":
+        raise InputError(f"block {name!r} is one of the package's own", "give it another name")
     block = Block(
         name,
         paper,
@@ -72,22 +74,26 @@ def custom_block(
         activation,
         squeezes,
         se_ratio,
-        {each: _own(values) for each, values in (own or {}).items()},
+        {each: _own(each, values) for each, values in (own or {}).items()},
         slow=counts is None,
     )
-    trials = _trials(block)
-    for trial in trials[:_COMPUTED]:
-        _try(block, trial)
-    if counts is not None:
-        _try_counts(block, trials)
+    trials, threads = _trials(block), torch.get_num_threads()
+    torch.set_num_threads(1)  # maps are tiny, and threads that wait for each other take many times as long
+    try:
+        for trial in trials[:_COMPUTED]:
+            _try(block, trial)
+        if counts is not None:
+            _try_counts(block, trials)
+    finally:
+        torch.set_num_threads(threads)
     return block
 
 
-def _own(values: Own | Sequence[int]) -> Own:
+def _own(name: str, values: Own | Sequence[int]) -> Own:
     if isinstance(values, Own):
         return values
-    if not values:
-        raise InputError("an own parameter has no values", "give whole numbers, as in (3, 5, 7)")
+    if not isinstance(values, tuple | list) or not values or not all(type(each) is int for each in values):
+        raise InputError(f"own parameter {name} is {values!r}", "give whole numbers, as in (3, 5, 7)")
     return Own(tuple(values), tuple(sorted(values)), values[0])
 
 
@@ -143,7 +149,7 @@ class _Trial:
 _SHAPES = ((16, 16, 1), (16, 32, 1), (32, 32, 2), (16, 48, 2), (24, 96, 3))
 """Width before, width, stride."""
 _SIDES = ((8, 8), (7, 5), (1, 1))
-_COUNTED, _COMPUTED = 240, 40
+_COUNTED, _COMPUTED = 120, 24
 """How many sizes are counted, and how many of them computed, at most."""
 
 

@@ -198,7 +198,10 @@ def block_named(name: str) -> Block:
         return BLOCKS[name]
     offered = _offered()
     if name not in offered:
-        raise unknown("block", name, [*BLOCKS, *offered])
+        error = unknown("block", name, [*BLOCKS, "y", *offered])
+        if error.hint.startswith("there are"):
+            error = InputError(error.what, f"{error.hint}; others are of packages, which must be installed")
+        raise error
     return _loaded(offered[name])
 
 
@@ -216,11 +219,12 @@ def _loaded(entry: EntryPoint) -> Block:
     except Exception as error:
         raise InputError(
             f"block {entry.name!r} of {entry.value} can't be loaded: {type(error).__name__}: {error}",
-            "update or remove the package that offers it",
+            "correct, update or remove the package that offers it",
         ) from None
     if not isinstance(block, Block) or block.name != entry.name:
+        given = f"block {block.name!r}" if isinstance(block, Block) else f"a {type(block).__name__}"
         raise InputError(
-            f"entry point {entry.name!r} of {entry.value} gives no block of this name",
+            f"entry point {entry.name!r} of {entry.value} gives {given}, and no block of this name",
             "it must be what regnetlab.custom_block returns, or a function that returns that",
         )
     return block

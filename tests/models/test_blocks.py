@@ -439,9 +439,9 @@ def test_a_package_offers_blocks_by_entry_points(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(blocks, "entry_points", lambda group: entries if group == blocks.ENTRY_POINTS else [])
     assert parse_anynet("anynet:d=1;w=8;block=plain;k=5").text == "anynet:d=1;w=8;block=plain;k=5"
     for name, says in (
-        ("other", "gives no block of this name"),
+        ("other", "gives block .plain., and no block of this name"),
         ("broken", "can't be loaded: ImportError: no such thing"),
-        ("number", "gives no block of this name"),
+        ("number", "gives a int, and no block of this name"),
         ("refused", "gives nothing"),
         ("plian", "did you mean 'plain'"),
     ):
@@ -483,8 +483,10 @@ def test_a_layer_that_is_used_twice_has_its_weights_once(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("what", "says"),
     [
-        ({"own": {"k": ()}}, "no values"),
-        ({"own": {"k": (3.5,)}}, "different whole numbers"),
+        ({"own": {"k": ()}}, r"own parameter k is \(\)"),
+        ({"own": {"k": (3.5,)}}, r"own parameter k is \(3.5,\)"),
+        ({"own": {"k": 3}}, "own parameter k is 3"),
+        ({"own": {"k": Own((3, 3), (3,), 3)}}, "different whole numbers"),
         ({"own": {"id": (3,)}}, "can't be called 'id'"),
         ({"own": {"depths": (3,)}}, "can't be called 'depths'"),
         ({"bottleneck_ratio": ()}, "has no bottleneck_ratio"),
@@ -498,6 +500,13 @@ def test_a_layer_that_is_used_twice_has_its_weights_once(monkeypatch: pytest.Mon
 def test_a_block_that_is_described_wrongly_is_refused(what: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         custom_block("plain", Plain, paper="nobody", **what)
+
+
+def test_a_block_may_not_be_called_as_one_of_the_packages_is() -> None:
+    with pytest.raises(InputError, match="block 'mbconv' is one of the package's own"):
+        custom_block("mbconv", Plain, paper="nobody")
+    with pytest.raises(InputError, match="others are of packages, which must be installed"):
+        block_named("qqq")
 
 
 def test_counts_beyond_what_an_integer_holds_are_an_error(plain: blocks.Block) -> None:
