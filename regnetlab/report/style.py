@@ -28,7 +28,7 @@ _STYLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     }
 )
 _OTHERS = ("#0072B2", "#F0E442", "#999933", "#AA4499", "#44AA99")
-_OF_BLOCKS = ("#AA4499", *_OTHERS[:3], "#882255", "#44AA99", "#E69F00", "#888888", "#009E73", "#CC79A7")
+_OF_BLOCKS = ("#AA4499", *_OTHERS[:3], "#882255", "#44AA99", "#CC79A7", "#888888", "#009E73", "#E69F00")
 MOST_LINES = 300
 """Thin lines, one a network, in one panel: more are one grey."""
 WIDTH_TICKS = (2.0 ** np.arange(3, 15)).tolist()
