@@ -17,9 +17,10 @@ from regnetlab.training.guessing import Guessing
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import incomplete, judged, spaces_of
 
-COMPLEXITIES = ("flops", "params", "acts", "depth")
+COMPLEXITIES = ("flops", "params", "acts", "depth", "latency")
 """What spaces are compared at equal values of. Depth is the number of blocks, on which errors depend most
-where budgets are short."""
+where budgets are short; latency the milliseconds for one image, where a study has measured them."""
+LATENCY = COMPLEXITIES[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,9 @@ def _space_errors(space: str, networks: pd.DataFrame, stopped: int) -> SpaceErro
     every = pd.concat([networks[earned], networks[~earned]])
     depths = every["depths"].map(lambda each: sum(each) if isinstance(each, tuple) else np.nan)
     every = every.assign(depth=depths.astype(np.float64))
-    known = [name for name in COMPLEXITIES if earned.any() and every[name].notna().all()]
+    if LATENCY in every:  # which a file may have as texts
+        every[LATENCY] = pd.to_numeric(every[LATENCY], errors="coerce").astype(np.float64)
+    known = [name for name in COMPLEXITIES if name in every and earned.any() and every[name].notna().all()]
     return SpaceErrors(
         space,
         networks.loc[earned, "error"].to_numpy(np.float64),

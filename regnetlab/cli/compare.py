@@ -38,7 +38,7 @@ def compare(
     ] = None,
     matched: Annotated[
         str | None,
-        typer.Option(help="The matching with a verdict: flops, params, acts, depth or none; the study's."),
+        typer.Option(help="The matching with a verdict: flops, params, acts, depth, latency or none."),
     ] = None,
     sequential: Annotated[
         bool, typer.Option("--sequential", help="Looks at every tenth were planned (needs --planned).")
@@ -226,12 +226,12 @@ def _print_matched(found: "SpaceComparison") -> None:
         for sentence in at_equal(found):
             echo(f"\n{filled(sentence)}")
         return
+    at = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     which = "without verdicts" if named == NO_MATCHING else f"verdicts at equal {named} follow below"
     echo(
         "\n"
         + filled(
-            "difference of medians at equal flops, params, acts and depth, and the networks of both spaces"
-            f" that it is of; {which}"
+            f"difference of medians at equal {at}, and the networks of both spaces that it is of; {which}"
         )
         + "\n"
     )

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.baselines import BaselineComparison, baselines
@@ -21,7 +22,7 @@ from regnetlab.study.stages import State, study_state, walk_steps
 from regnetlab.study.take_in import read_tables
 from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY, LATENCY_BATCHES, RETRAINED, SEARCHES
 from regnetlab.trials.job import FINAL, TUNING
-from regnetlab.trials.table import Trials, trials_of
+from regnetlab.trials.table import NETWORK, Trials, trials_of
 from regnetlab.trials.terms import Terms, unchanged
 
 REPLACED = (
@@ -67,7 +68,7 @@ def study_trials(plan: Plan) -> Trials:
     order = {name: place for place, name in enumerate(draw.space.name for draw in plan.draws)}
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))
     planned = {draw.space.name: draw.n for draw in plan.draws}
-    frame = found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True)
+    frame = _with_latencies(plan, found.frame.iloc[ranks.argsort(kind="stable")].reset_index(drop=True))
     return replace(
         found,
         frame=frame,
@@ -82,6 +83,22 @@ def study_trials(plan: Plan) -> Trials:
         began=_began(facts),
         designs={draw.space.name: draw.space for draw in plan.draws},
     )
+
+
+def _with_latencies(plan: Plan, frame: pd.DataFrame) -> pd.DataFrame:
+    """The trainings with a column of their networks' milliseconds for one image, if a machine measured them.
+
+    Of several machines it is the one that measured most networks.
+    """
+    measured = study_latency(plan)
+    measured = measured[measured["batch"] == 1]
+    if not len(measured):
+        return frame
+    machines = measured.groupby(["device", "processor", "threads"], sort=False)
+    rows = max((group for _, group in machines), key=len).drop_duplicates(NETWORK, keep="last")
+    known = rows.set_index(NETWORK)["median_ms"].to_dict()
+    keys = zip(frame["space"], frame["index"], strict=True)
+    return frame.assign(latency=[known.get(key, np.nan) for key in keys])
 
 
 def baselines_frame(state: State, latencies: _Latencies) -> pd.DataFrame:

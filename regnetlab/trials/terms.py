@@ -16,7 +16,7 @@ NO_MATCHING = "none"
 LOOKS = tuple(look / 10 for look in range(1, 11))
 """Planned looks: the share of the planned networks at each."""
 Statistic = Literal["median", "q05", "mean", "area"]
-Matching = Literal["none", "flops", "params", "acts", "depth"]
+Matching = Literal["none", "flops", "params", "acts", "depth", "latency"]
 
 
 @dataclass(frozen=True, slots=True)
