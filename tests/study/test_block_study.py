@@ -21,8 +21,9 @@ from regnetlab.study.results import study_steps, study_trials
 from regnetlab.study.session import prepare
 from regnetlab.study.stages import planned_jobs
 from regnetlab.training.budget import Score
-from regnetlab.trials.csv_tables import TRIALS
+from regnetlab.trials.csv_tables import LATENCY, TRIALS
 from regnetlab.trials.table import Trials, own_parameters, trials_of
+from regnetlab.trials.terms import Terms
 from tests.study.running import Heard, MakeStudy, inline, ran, scores_of
 
 HEAD = """
@@ -238,6 +239,42 @@ def test_its_table_says_every_network_and_a_clone_takes_it_in(
     ran(again, data_dir, heard)
     assert heard.trained == []
     assert (clone / "trials.csv").read_bytes() == plan.trials.read_bytes()
+
+
+def test_spaces_are_compared_at_equal_latency_where_it_was_measured(
+    make_study: MakeStudy, data_dir: Path
+) -> None:
+    plan = load_plan(make_study(HEAD + SPACES.replace("n = 4", "n = 14")))
+    ran(plan, data_dir)
+    assert "latency" not in study_trials(plan).frame
+    jobs = planned_jobs(plan)
+    machine = {
+        "device": "cpu",
+        "processor": "one",
+        "threads": 1,
+        "low_ms": 1.0,
+        "high_ms": 9.0,
+        "runs": 3,
+        "host": "",
+    }
+    rows = [
+        {name: getattr(job, name) for name in ("space", "index", "model", "flops", "params", "acts")}
+        | machine
+        | {"batch": batch, "median_ms": float(job.index + batch)}
+        for job in jobs
+        for batch in (1, 256)
+    ]
+    rows += [row | {"processor": "another", "median_ms": 1000.0} for row in rows[:3]]
+    plan.latencies.write_text(LATENCY.csv(LATENCY.frame(rows)))
+    trials = study_trials(plan)
+    assert trials.frame["latency"].tolist() == [index + 1.0 for index in trials.frame["index"]]
+    found = compare(trials, Terms(matched="latency"))
+    step = next(each for each in found.steps if each.name == "AnyNetA → AnyNetA-2-3stages")
+    assert step.matched["latency"].used == (14, 14)
+    assert step.claim_matched
+    plan.latencies.write_text(LATENCY.csv(LATENCY.frame(rows[4:])))
+    some = compare(study_trials(plan), Terms())
+    assert all("latency" not in step.matched for step in some.steps if step.a.space == "AnyNetA")
 
 
 def test_sample_says_what_the_block_has(capsys: pytest.CaptureFixture[str]) -> None:
