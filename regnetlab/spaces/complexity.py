@@ -78,7 +78,7 @@ def _upper_bound(population: Population, template: Template) -> int:
     kernel = max((int(own.max()) for own in population.own.values()), default=3) ** 2
     weights = width * inner * 4 + max(9, kernel) * inner * group + 20 * width**2
     rows, columns = template.behind_stem
-    stem = 49 * template.channels * template.stem_width
+    stem = template.stem_kernel**2 * template.channels * template.stem_width
     return (stem + depth * weights) * rows * columns * 4 + width * template.classes
 
 
