@@ -45,7 +45,7 @@ def test_logits_are_those_of_the_module_of_that_seed(file: bytes, batch: int) ->
 
 
 @needs_onnx
-@pytest.mark.parametrize(("text", "stem"), zip(BLOCKS, cycle(STEMS), strict=False))
+@pytest.mark.parametrize(("text", "stem"), list(zip(BLOCKS, cycle(STEMS), strict=False)))
 def test_every_block_and_stem_is_exported(text: str, stem: str) -> None:
     import onnxruntime
 
