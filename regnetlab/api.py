@@ -117,20 +117,15 @@ def sample(
         InputError: The space is not known, or has not that many networks in the windows.
     """
     shape = _template(template).changed(input, classes)
-    given = {
-        "depth": depth,
-        "width": width,
-        "group_width": None if group_width is None else tuple(group_width),
-        "bottleneck_ratio": None if bottleneck_ratio is None else tuple(bottleneck_ratio),
-    }
-    own: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    ranges = replace(PAPER_RANGES, **own)
     made = space_named(space).made_of(block, parameters or {}, stages)
     made.check_letters(group_width, bottleneck_ratio)
-    usual = made.within(ranges).ranges
-    if bottleneck_ratio is not None:
-        usual = usual.changed(bottleneck_ratio=ranges.bottleneck_ratio)
-    drawn = draw(replace(made, ranges=usual), n, shape, _regime(flops, params, acts), seed)
+    ranges = made.within(PAPER_RANGES).ranges.changed(
+        depth=depth,
+        width=width,
+        group_width=None if group_width is None else tuple(group_width),
+        bottleneck_ratio=None if bottleneck_ratio is None else tuple(bottleneck_ratio),
+    )
+    drawn = draw(replace(made, ranges=ranges), n, shape, _regime(flops, params, acts), seed)
     return Networks(made.name, shape, drawn.population, drawn.complexity)
 
 

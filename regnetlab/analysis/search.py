@@ -16,6 +16,7 @@ from regnetlab.analysis.statistics.pareto import pareto_front
 from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.config import Config
+from regnetlab.spaces.population import STAGE_COLUMNS
 from regnetlab.spaces.regime import format_count
 from regnetlab.training.budget import WORST, Budget
 from regnetlab.training.guessing import Guessing
@@ -190,7 +191,7 @@ def trajectories(trainings: pd.DataFrame) -> Iterator[Trajectory]:
             tuple(
                 Config(*stages).text
                 for stages in zip(
-                    *(whole[name] for name in ("depths", "widths", "group_widths", "bottleneck_ratios")),
+                    *(whole[name] for name in STAGE_COLUMNS),
                     strict=True,
                 )
             ),

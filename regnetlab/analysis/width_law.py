@@ -35,6 +35,7 @@ from regnetlab.analysis.result import Result
 from regnetlab.arguments import WHOLE, WINDOW, takes
 from regnetlab.errors import InputError
 from regnetlab.spaces.complexity import config_complexity
+from regnetlab.spaces.population import STAGE_COLUMNS
 from regnetlab.spaces.ranges import PAPER_RANGES, Ranges
 from regnetlab.spaces.regime import Regime, parse_window
 from regnetlab.spaces.space import SPACES
@@ -351,9 +352,7 @@ def _fits(notation: Notation, networks: pd.DataFrame) -> pd.DataFrame:
     if notation == LOG_LINEAR:
         fits = fits_of_all(networks)
         return table.assign(w0=fits.w0, growth=fits.growth, r2=fits.r2, e_fit=fits.e_fit)
-    columns = zip(
-        *(networks[name] for name in ("depths", "widths", "group_widths", "bottleneck_ratios")), strict=True
-    )
+    columns = zip(*(networks[name] for name in STAGE_COLUMNS), strict=True)
     found = [asdict(fit_quantized(*stages)) for stages in columns]
     rows = [
         {f"fitted_{name}" if name in ("depths", "widths") else name: row[name] for name in row}

@@ -25,7 +25,7 @@ class DesignSpace:
     A custom space has the name of its ``parent`` and the ``custom`` constraints that narrow it. ``block``
     says what its networks are made of, ``own`` the values that the block's own parameters are drawn from;
     ``stages`` how many stages they have, in turn, where it is not as many as the template has strides.
-    ``base`` is its name without these; ``stated`` are the ranges that ``within`` was given.
+    ``stated`` are the ranges that ``within`` was given.
     """
 
     name: str
@@ -37,21 +37,17 @@ class DesignSpace:
     own: tuple[tuple[str, tuple[int, ...]], ...] = ()
     stages: tuple[int, ...] = ()
     se_ratio: float = 0.0
-    base: str = field(default="", compare=False)
     stated: Ranges | None = field(default=None, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "base", self.base or self.name)
 
     def narrowed(self, name: str, constraint: Constraint) -> "DesignSpace":
         """This space with one more constraint."""
-        return replace(self, name=name, base=name, constraints=(*self.constraints, constraint))
+        return replace(self, name=name, constraints=(*self.constraints, constraint))
 
     def child(self, name: str, custom: Iterable[Constraint]) -> "DesignSpace":
         """A custom space: this one, narrowed by these constraints."""
         more = tuple(custom)
         constraints = (*self.constraints, *more)
-        return replace(self, name=name, base=name, constraints=constraints, parent=self.name, custom=more)
+        return replace(self, name=name, constraints=constraints, parent=self.name, custom=more)
 
     def made_of(
         self,
@@ -83,7 +79,7 @@ class DesignSpace:
             own=tuple((name, given.get(name, each.values)) for name, each in made.own.items()),
             stages=numbers,
         )
-        return replace(space, name=f"{self.name}{space.suffix}", base=self.base)
+        return replace(space, name=f"{self.name}{space.suffix}")
 
     @property
     def lineage(self) -> str:

@@ -68,7 +68,7 @@ def space_lines(plan: Plan) -> list[str]:
     names = [draw.space.name for draw in plan.draws]
     for draw in plan.draws:
         space = draw.space
-        keys: dict[str, object] = {"space": space.base, "n": draw.n}
+        keys: dict[str, object] = {"space": space.name.removesuffix(space.suffix), "n": draw.n}
         made_here = space.parent not in names  # or of what its parent is made of
         if space.parent:
             parent = space.parent.removesuffix(space.suffix) if made_here else space.parent

@@ -39,6 +39,7 @@ from regnetlab.training.budget import COMPLETE, WORST, CurvePoint, Score
 from regnetlab.trials.csv_tables import BASELINES, FIDELITY, LATENCY_BATCHES, TRIALS, Table
 from regnetlab.trials.csv_tables import RETRAINED as RETRAINED_TABLE
 from regnetlab.trials.job import DERIVED, FINAL, MOST_AGAIN, RETRAINED, TUNING, Job, Trial, fresh_seeds
+from regnetlab.trials.table import model_cell
 
 if TYPE_CHECKING:
     from regnetlab.training.datasets import DataSet
@@ -386,7 +387,7 @@ def _expected(job: Job) -> dict[str, Any]:
         **config,
         **counts,
         **{name: law.get(name) for name in ("w0", "wa", "wm")},
-        "model": "" if job.config is None or job.config.is_x else job.config.text,
+        "model": model_cell(job),
         "seed": job.seed,
         **budget,
     }

@@ -10,6 +10,7 @@ import pandas as pd
 
 from regnetlab.errors import InputError
 from regnetlab.spaces.config import MAX_DEPTH, MAX_STAGES, MAX_WIDTH, Config, Number
+from regnetlab.spaces.population import STAGE_COLUMNS
 from regnetlab.spaces.ratio import parse_ratio, ratio_text
 from regnetlab.training.budget import COMPLETE
 from regnetlab.trials.csv_header import COUNTS, column_of
@@ -152,8 +153,7 @@ def spaced(values: Sequence[Any]) -> str:
 
 def config_columns(config: Config) -> dict[str, str]:
     """The columns of a CSV of networks that say what the stages are."""
-    names = ("depths", "widths", "group_widths", "bottleneck_ratios")
-    return {name: spaced(getattr(config, name)) for name in names}
+    return {name: spaced(getattr(config, name)) for name in STAGE_COLUMNS}
 
 
 def with_repeats(networks: pd.DataFrame, names: Sequence[str], source: str) -> tuple[pd.DataFrame, list[str]]:

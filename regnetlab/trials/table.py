@@ -28,6 +28,7 @@ from regnetlab.files import write_atomically
 from regnetlab.spaces.arrays import Floats, Ints, Mask
 from regnetlab.spaces.blocks import block_named
 from regnetlab.spaces.config import Config, parse_anynet
+from regnetlab.spaces.population import STAGE_COLUMNS
 from regnetlab.spaces.ranges import Ranges
 from regnetlab.spaces.regime import Regime
 from regnetlab.spaces.space import DesignSpace
@@ -39,7 +40,6 @@ from regnetlab.trials.foreign import INCOMPLETE
 from regnetlab.trials.job import CHOSEN, Job
 from regnetlab.trials.terms import Terms
 
-_STAGES = ("depths", "widths", "group_widths", "bottleneck_ratios")
 NETWORK = ["space", "index"]
 """The columns that say which network a training is of."""
 
@@ -117,7 +117,7 @@ def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
     columns: dict[str, list[Any]] = {
         "name": [job.model if job.config is None else job.config.id for job, _ in done],
         **{name: [getattr(job, name) for job, _ in done] for name in ("space", "index", "replicate")},
-        **{name: [getattr(job.config, name, None) for job, _ in done] for name in _STAGES},
+        **{name: [getattr(job.config, name, None) for job, _ in done] for name in STAGE_COLUMNS},
         "error": [score.error for _, score in done],
         **{name: [getattr(job, name) for job, _ in done] for name in ("flops", "params", "acts")},
         "ended": [score.ended for _, score in done],
@@ -128,7 +128,7 @@ def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
         "seconds": [round(score.seconds, 2) for _, score in done],
         **{name: [law.get(name) for law in laws] for name in ("w0", "wa", "wm")},
         "curve": [score.curve for _, score in done],
-        "model": [_other_block(job) for job, _ in done],
+        "model": [model_cell(job) for job, _ in done],
     }
     dtypes = {"name": "str"} | {name: column.dtype for name, column in TRIALS.columns.items()}
     return Trials(
@@ -136,7 +136,7 @@ def trials_of(jobs: Iterable[Job], scores: Mapping[str, Score]) -> Trials:
     )
 
 
-def _other_block(job: Job) -> str:
+def model_cell(job: Job) -> str:
     """The network's notation where its depths, widths, groups and ratios do not say all; else empty."""
     return "" if job.config is None or job.config.is_x else job.config.text
 
