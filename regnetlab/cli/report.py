@@ -7,6 +7,7 @@ import typer
 
 from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, plan_of
 from regnetlab.cli.output import Json, echo, print_json, print_notes
+from regnetlab.errors import InputError
 
 
 def report(
@@ -19,11 +20,27 @@ def report(
         Path | None, typer.Option(metavar="DIR", help="Also write each figure there, as SVG and PNG.")
     ] = None,
     margin: Margin = None,
+    all_: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="The pages of all studies in studies/, or of those in studies/across/across.toml, and"
+            " reports/index.html on what they say together.",
+        ),
+    ] = False,
     errors: Errors = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     json: Json = False,
 ) -> None:
     """Write the report of a study: one page that opens without a network."""
+    if all_:
+        if study is not None or from_ or figures is not None or margin is not None or errors is not None:
+            raise InputError(
+                "--all reads the studies of studies/ on their own terms",
+                "leave STUDY, --from, --figures, --margin and --errors out",
+            )
+        _report_all(output, open_, json)
+        return
     plan = plan_of(study, from_, errors)
     from regnetlab.files import check_output, write_atomically
     from regnetlab.report.content import files_content, study_content  # plotly, pandas
@@ -49,5 +66,29 @@ def report(
         echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
         if pictures:
             echo(f"wrote {len(pictures)} pictures to {figures}")
+    if open_:
+        typer.launch(path.resolve().as_uri())
+
+
+def _report_all(output: Path | None, open_: bool, json: bool) -> None:
+    """The page on all studies, and theirs beside it."""
+    from regnetlab.files import check_output, write_atomically
+    from regnetlab.report.across import across_page  # plotly, pandas
+    from regnetlab.report.content import study_content
+    from regnetlab.report.page import page
+    from regnetlab.study.across import studies_across
+
+    path = Path("reports") / "index.html" if output is None else output
+    if output is not None:
+        check_output(output, (".html",))
+    found, plans = studies_across()
+    pages = {path.parent / f"{name}.html": page(study_content(plan)) for name, plan in plans.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for place, text in {**pages, path: across_page(found, plans)}.items():
+        write_atomically(place, text)
+    if json:
+        print_json({"report": str(path), "pages": [str(each) for each in pages], **found.to_json()})
+    else:
+        echo(f"wrote {path} and {len(pages)} pages of studies beside it")
     if open_:
         typer.launch(path.resolve().as_uri())

@@ -1,7 +1,7 @@
 """How often the statistics of ``compare`` and ``fit-regnet`` are right, on simulated truth.
 
     python tests/benchmarks/calibration.py [--rounds 2000] [-o docs/calibration.md]
-    python tests/benchmarks/calibration.py --only law|contests|verdicts|walk --rounds 400
+    python tests/benchmarks/calibration.py --only law|contests|verdicts|walk|pooled --rounds 400
 
 Every cell is a share of the rounds, each a pair of populations drawn anew; its Monte-Carlo standard
 error stands in the page's head. 2,000 rounds take about a quarter of an hour on one core.
@@ -341,13 +341,19 @@ def page(rounds: int) -> str:
 
 def sections(rounds: int, only: str = "") -> Iterator[str]:
     """The lines of the other sections, or of one of them."""
-    from tests.benchmarks import calibration_verdicts, calibration_walk, law  # which import this file
+    from tests.benchmarks import (  # which import this file
+        calibration_pooled,
+        calibration_verdicts,
+        calibration_walk,
+        law,
+    )
 
     found: dict[str, tuple[Callable[[int], Iterable[str]], int]] = {
         "verdicts": (calibration_verdicts.tables, 2),
         "walk": (calibration_walk.tables, 5),
         "contests": (contest_lines, 1),
         "law": (law.section, 5),
+        "pooled": (calibration_pooled.tables, 1),
     }
     for name, (make, dearer) in found.items():
         if only in ("", name):
@@ -367,7 +373,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2_000)
     parser.add_argument("-o", type=Path)
-    parser.add_argument("--only", choices=["law", "contests", "verdicts", "walk"], help="this section alone")
+    parser.add_argument(
+        "--only", choices=["law", "contests", "verdicts", "walk", "pooled"], help="this section alone"
+    )
     arguments = parser.parse_args()
     rounds = arguments.rounds
     text = "\n".join(sections(rounds, arguments.only)) + "\n" if arguments.only else page(rounds)
