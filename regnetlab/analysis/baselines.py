@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from regnetlab.analysis.guessing import majority_error
@@ -17,6 +18,7 @@ from regnetlab.analysis.statistics.error_difference import over_seeds, over_seed
 from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
 from regnetlab.analysis.tuned_networks import HAND_DESIGNED, REGNETS, TunedNetwork, finalists, tuned_networks
+from regnetlab.spaces.arrays import Ints
 from regnetlab.spaces.regime import format_count
 from regnetlab.training.guessing import Guessing
 
@@ -88,11 +90,11 @@ class Cost:
 class Match:
     """The hand-designed network ``a`` and the RegNet ``b`` that are their sides' best by tuning.
 
-    ``difference`` is b − a in test error, 95%: over training seeds and test images, or (not
-    ``over_images``) over training seeds only, where it is not known which images were classified
-    correctly. It takes networks and learning rates as they were chosen; ``tried_once`` where one training a
-    rate chose among several. ``tries`` are those of the two sides at this compute, ``cheaper`` the networks
-    below it with less test error than both.
+    ``difference`` is b − a in test error, 95%: over training seeds and test images, or ``groups`` of them
+    where images belong together, or (not ``over_images``) over training seeds only, where it is not known
+    which images were classified correctly. It takes networks and learning rates as they were chosen;
+    ``tried_once`` where one training a rate chose among several. ``tries`` are those of the two sides at
+    this compute, ``cheaper`` the networks below it with less test error than both.
     """
 
     flops: tuple[int, int]
@@ -102,6 +104,7 @@ class Match:
     over_images: bool
     tries: tuple[Tries, ...]
     cheaper: tuple[TunedNetwork, ...] = ()
+    groups: int | None = None
 
     @property
     def tried_once(self) -> bool:
@@ -122,7 +125,10 @@ class Match:
     @property
     def over(self) -> str:
         """What the interval is over."""
-        return "over training seeds and test images" if self.over_images else "over training seeds only"
+        if not self.over_images:
+            return "over training seeds only"
+        groups = "" if self.groups is None else f"{self.groups:,} groups of "
+        return f"over training seeds and {groups}test images"
 
     @property
     def text(self) -> str:
@@ -281,6 +287,7 @@ def baselines(
     guess_test: Guessing | None = None,
     population: tuple[int, float] = (0, 0.0),
     notes: Sequence[str] = (),
+    groups: Ints | None = None,
 ) -> BaselineComparison:
     """Compare tuned networks.
 
@@ -292,11 +299,12 @@ def baselines(
         guess_test: What it earns on the test images.
         population: Trainings and hours of the population that the RegNets come from.
         notes: What to know of the networks' names.
+        groups: The group of each test image, (images,), where images belong together.
     """
     found = tuned_networks(rows, guess, guess_test)
     ahead = finalists((each.model, each.group, each.name, each.tuning_error) for each in found)
     wanted = max((each.final_trainings for each in found), default=0) if seeds is None else seeds
-    matches, withheld = _matches(found, ahead)
+    matches, withheld = _matches(found, ahead, groups)
     return BaselineComparison(
         networks=tuple(sorted(found, key=_rank)),
         matches=tuple(matches),
@@ -331,7 +339,9 @@ def equal_compute(networks: Sequence[T], flops: Callable[[T], int]) -> list[list
     return classes
 
 
-def _matches(networks: Sequence[TunedNetwork], ahead: set[str]) -> tuple[list[Match], list[str]]:
+def _matches(
+    networks: Sequence[TunedNetwork], ahead: set[str], groups: Ints | None
+) -> tuple[list[Match], list[str]]:
     """A match at every compute where both sides have a network that learned and was tested; else why not."""
     able = [each for each in networks if each.model in ahead and each.learned_in_tuning is not False]
     found, withheld = [], []
@@ -358,7 +368,8 @@ def _matches(networks: Sequence[TunedNetwork], ahead: set[str]) -> tuple[list[Ma
             least = min(a.test.mean, b.test.mean)
             cheaper = (n for n in networks if n.flops < flops[0] and n.test is not None)
             better = tuple(n for n in cheaper if n.test is not None and n.test.mean < least)
-            found.append(Match(flops, a, b, *_difference(a, b), tries, better))
+            count = None if groups is None else len(np.unique(groups))
+            found.append(Match(flops, a, b, *_difference(a, b, groups), tries, better, count))
     return found, withheld
 
 
@@ -372,10 +383,10 @@ def _tries(side: str, networks: Sequence[TunedNetwork], flops: tuple[int, int]) 
     return Tries(side, len(tried), max(len(each.tries) for each in tried), trainings)
 
 
-def _difference(a: TunedNetwork, b: TunedNetwork) -> tuple[Interval, bool]:
+def _difference(a: TunedNetwork, b: TunedNetwork, groups: Ints | None) -> tuple[Interval, bool]:
     """b − a in mean test error, and whether its interval is over test images, too."""
     if a.correct is not None and b.correct is not None and a.correct.shape[1] == b.correct.shape[1]:
-        return over_seeds_and_images(a.correct, b.correct), True
+        return over_seeds_and_images(a.correct, b.correct, groups), True
     errors = (each.test.errors if each.test is not None else () for each in (a, b))
     return over_seeds(*errors), False
 

@@ -100,13 +100,17 @@ def extended_spaces(
 
 
 def data_facts(data: DataSet, budget: Budget) -> dict[str, object]:
-    """How many images train and judge, and what guessing earns on those that judge."""
+    """How many images train and judge, what guessing earns on those that judge, and which test images belong
+    together.
+    """
     guesses = {"validation": data.guessing(budget.validation)}
     if len(data.test):
         guesses["test"] = guessing(data.train.labels, data.test.labels)
     facts: dict[str, object] = {"images": budget.images, "training_images": len(data.train)}
     for split, guess in guesses.items():
         facts |= zip(_GUESSING[split], astuple(guess), strict=True)
+    if data.survey and data.survey.test_groups:
+        facts["test_groups"] = list(data.survey.test_groups)
     return facts
 
 
@@ -181,6 +185,8 @@ def _written(plan: Plan) -> Mapping[str, Any]:
 def readable(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts with one text each."""
     texts = {}
+    if "test_groups" in facts:
+        texts["test_groups"] = f"{len(set(facts['test_groups'])):,}"
     if "survey" in facts:
         texts["survey"] = "; ".join(map(str.strip, facts["survey"]["lines"]))
     if "planned" in facts:

@@ -30,6 +30,11 @@ REPLACED = (
     " the earlier ones: {}."
 )
 """Of a RegNet whose name in the comparison with hand-designed networks means another one elsewhere."""
+UNGROUPED = (
+    "Which test images belong together is not recorded, so intervals take each image for itself and are too"
+    " narrow; regnetlab run {} records it."
+)
+"""Of a contest on images in groups that was held before their numbers were recorded."""
 _Latencies = Mapping[str, Mapping[str, Sequence[float]]]
 """Medians (and quartiles) in milliseconds by model and batch size."""
 
@@ -145,6 +150,7 @@ def baselines_frame(state: State, latencies: _Latencies) -> pd.DataFrame:
 def compared_with_baselines(plan: Plan) -> BaselineComparison:
     """The study's networks beside the baselines; without networks before tuning."""
     facts, stated = recorded(plan), plan.baselines
+    groups = facts.get("test_groups")
     state, latencies = study_so_far(plan)
     others = replaced_regnets(state.baselines, state.jobs)
     names = ", ".join(f"{each.name} is {each.model}" for each in others)
@@ -160,7 +166,11 @@ def compared_with_baselines(plan: Plan) -> BaselineComparison:
         guess=guessing_in(facts),
         guess_test=guessing_in(facts, "test"),
         population=population,
-        notes=[REPLACED.format(names)] if others else [],
+        notes=[
+            *[REPLACED.format(names)] * bool(others),
+            *[UNGROUPED.format(plan.name)] * (bool(plan.reading.group_by) and groups is None),
+        ],
+        groups=None if groups is None else np.array(groups),
     )
 
 

@@ -254,6 +254,20 @@ def test_the_interval_is_over_test_images_where_every_training_says_which_it_got
     assert "over training seeds only." in match.text
 
 
+def test_where_test_images_belong_together_the_interval_is_over_their_groups() -> None:
+    sides = []
+    for name, family, errors in (("a", "VGG", (12, 13, 14)), ("r", "RegNet", (10, 11, 10))):
+        rows = baseline_rows(name, family, 100, list(errors), list(errors))
+        for row, text in zip(rows[3:], bits(1, *errors), strict=True):
+            row["correct"] = text
+        sides.append(rows)
+    masks = [np.array([unpack(row["correct"]) for row in rows[3:]]) for rows in sides]
+    groups = np.arange(masks[0].shape[1]) // 10
+    (match,) = baselines(BASELINES.frame([*sides[0], *sides[1]]), groups=groups).matches
+    assert match.difference == over_seeds_and_images(*masks, groups)
+    assert f"over training seeds and {groups.max() + 1} groups of test images." in match.text
+
+
 def test_what_has_not_learned_in_tuning_stands_for_no_one() -> None:
     guess = {"guess": Guessing(18.0, 18.0, 1_000), "guess_test": Guessing(18.0, 18.0, 1_000)}
     idle = baseline_rows("idle", "NiN", 100, [18] * 3, [18] * 3)  # 19% in tuning

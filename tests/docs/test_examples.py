@@ -20,6 +20,7 @@ from regnetlab.cli import main
 from regnetlab.models import registry
 from regnetlab.spaces.space import ANYNET_A
 from regnetlab.spaces.template import SMALL
+from regnetlab.study.across import LIST, study_list
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training import datasets
 from tests.committed import committed_studies
@@ -35,6 +36,11 @@ def test_a_study_file_on_a_page_loads(block: Block, tmp_path: Path) -> None:
     """A part of one is completed by the sections that it can't be without."""
     values = tomllib.loads(block.text)
     if "project" in values:
+        return
+    if "studies" in values:
+        (tmp_path / LIST).parent.mkdir()
+        (tmp_path / LIST).write_text(block.text)
+        assert study_list(tmp_path).studies == tuple(values["studies"])
         return
     lacking = "\n[derive]\nn = 6\n" * ("derive" not in values)
     lacking += '\n[[spaces]]\nspace = "AnyNetA"\nn = 12\n' * ("spaces" not in values)

@@ -9,13 +9,16 @@ import pytest
 
 from regnetlab.spaces.template import SMALL
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.provenance import guessing_in, recorded, with_data_facts
+from regnetlab.study.provenance import data_facts, guessing_in, readable, recorded, with_data_facts
 from regnetlab.study.session import prepare
 from regnetlab.study.stages import planned_jobs, study_state
+from regnetlab.training.budget import Budget
 from regnetlab.training.datasets import load_data
+from regnetlab.training.folders.decode import Reading
 from regnetlab.trials.store import open_store
 from tests.conftest import STUDY
 from tests.study.running import Heard, MakeStudy, inline, ran
+from tests.training.folders.pictures import plant
 
 DEFAULT_IMAGES = STUDY.replace("images = 128\n", "").replace("n = 6", "n = 2").replace("n = 12", "n = 2")
 
@@ -107,6 +110,18 @@ def test_a_finished_study_of_an_older_version_learns_what_guessing_gives(
     assert guessing_in(recorded(load_plan(study))) is None
     assert heard_of(study, data_dir).trained == []
     assert recorded(load_plan(study)) == facts | {"machine": "that trained it"}
+
+
+def test_which_test_images_belong_together_is_recorded_where_the_data_has_groups(tmp_path: Path) -> None:
+    videos = (f"{kind}/v{video}-{i}.png" for kind in ("owl", "wren") for video in range(30) for i in range(3))
+    plant(tmp_path / "birds", *videos)
+    shape, budget = replace(SMALL, classes=2), Budget(images=64)
+    name = f"folder:{tmp_path / 'birds'}"
+    data = load_data(name, shape, reading=Reading(split="stratified", group_by=r"(v\d+)-"))
+    facts = data_facts(data, budget)
+    assert len(facts["test_groups"]) == len(data.test)
+    assert readable(facts)["test_groups"] == str(data.survey.groups["test"])
+    assert "test_groups" not in data_facts(load_data(name, shape), budget)
 
 
 def test_other_data_under_the_same_name_say_nothing_of_an_old_study(
