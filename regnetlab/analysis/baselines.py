@@ -18,6 +18,7 @@ from regnetlab.analysis.statistics.error_difference import over_seeds, over_seed
 from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
 from regnetlab.analysis.tuned_networks import HAND_DESIGNED, REGNETS, TunedNetwork, finalists, tuned_networks
+from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Ints
 from regnetlab.spaces.regime import format_count
 from regnetlab.training.guessing import Guessing
@@ -386,6 +387,9 @@ def _tries(side: str, networks: Sequence[TunedNetwork], flops: tuple[int, int]) 
 def _difference(a: TunedNetwork, b: TunedNetwork, groups: Ints | None) -> tuple[Interval, bool]:
     """b − a in mean test error, and whether its interval is over test images, too."""
     if a.correct is not None and b.correct is not None and a.correct.shape[1] == b.correct.shape[1]:
+        if groups is not None and len(groups) != a.correct.shape[1]:
+            judged = a.correct.shape[1]
+            raise InputError(f"{judged:,} test images were judged, and {len(groups):,} have a group")
         return over_seeds_and_images(a.correct, b.correct, groups), True
     errors = (each.test.errors if each.test is not None else () for each in (a, b))
     return over_seeds(*errors), False

@@ -110,7 +110,7 @@ def data_facts(data: DataSet, budget: Budget) -> dict[str, object]:
     for split, guess in guesses.items():
         facts |= zip(_GUESSING[split], astuple(guess), strict=True)
     if data.survey and data.survey.test_groups:
-        facts["test_groups"] = list(data.survey.test_groups)
+        facts["test_groups"] = " ".join(map(str, data.survey.test_groups))
     return facts
 
 
@@ -186,7 +186,7 @@ def readable(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts with one text each."""
     texts = {}
     if "test_groups" in facts:
-        texts["test_groups"] = f"{len(set(facts['test_groups'])):,}"
+        texts["test_groups"] = f"{len(set(facts['test_groups'].split())):,}"
     if "survey" in facts:
         texts["survey"] = "; ".join(map(str.strip, facts["survey"]["lines"]))
     if "planned" in facts:

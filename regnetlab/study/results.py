@@ -150,7 +150,7 @@ def baselines_frame(state: State, latencies: _Latencies) -> pd.DataFrame:
 def compared_with_baselines(plan: Plan) -> BaselineComparison:
     """The study's networks beside the baselines; without networks before tuning."""
     facts, stated = recorded(plan), plan.baselines
-    groups = facts.get("test_groups")
+    groups = np.array(facts["test_groups"].split(), np.int64) if "test_groups" in facts else None
     state, latencies = study_so_far(plan)
     others = replaced_regnets(state.baselines, state.jobs)
     names = ", ".join(f"{each.name} is {each.model}" for each in others)
@@ -170,7 +170,7 @@ def compared_with_baselines(plan: Plan) -> BaselineComparison:
             *[REPLACED.format(names)] * bool(others),
             *[UNGROUPED.format(plan.name)] * (bool(plan.reading.group_by) and groups is None),
         ],
-        groups=None if groups is None else np.array(groups),
+        groups=groups,
     )
 
 

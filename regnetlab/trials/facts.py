@@ -69,7 +69,7 @@ class _Provenance(BaseModel):
     __pydantic_extra__: dict[str, str | bool | int | float | None]
     data_checksum: str = ""
     survey: _Survey | None = None
-    test_groups: list[int] = []
+    test_groups: Annotated[str, Field(pattern=r"^\d{1,9}( \d{1,9})*$")] = "0"
     planned: _Counts = {}
     extended: list[_Extended] = []
     walked: _Walked | None = None

@@ -9,6 +9,7 @@ from scipy import stats
 
 from regnetlab.analysis.baselines import EQUAL_COMPUTE, baselines, equal_compute
 from regnetlab.analysis.statistics.error_difference import over_seeds_and_images
+from regnetlab.errors import InputError
 from regnetlab.training.correctness import pack, unpack
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.csv_tables import BASELINES
@@ -266,6 +267,8 @@ def test_where_test_images_belong_together_the_interval_is_over_their_groups() -
     (match,) = baselines(BASELINES.frame([*sides[0], *sides[1]]), groups=groups).matches
     assert match.difference == over_seeds_and_images(*masks, groups)
     assert f"over training seeds and {groups.max() + 1} groups of test images." in match.text
+    with pytest.raises(InputError, match="have a group"):
+        baselines(BASELINES.frame([*sides[0], *sides[1]]), groups=groups[:-1])
 
 
 def test_what_has_not_learned_in_tuning_stands_for_no_one() -> None:
