@@ -28,8 +28,8 @@ def _text(path: Path | str) -> str:
 
 
 def _rows(page: str, below: str) -> list[list[str]]:
-    """The cells of the first table below this heading."""
-    text = (ROOT / page).read_text(encoding="utf-8").split(f"\n{below}\n", 1)[1]
+    """The cells of the first table below the line that begins so."""
+    text = (ROOT / page).read_text(encoding="utf-8").split(f"\n{below}", 1)[1]
     lines = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)[0].splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -55,7 +55,7 @@ def _number(value: float) -> str:
 
 
 def _differences(compared: Any) -> set[tuple[str, ...]]:
-    """Every difference of medians with its interval, of the step alone and held together, of equal latency too."""
+    """Every difference of medians with its interval, of the step alone and held together."""
     found = set()
     for step in compared["comparisons"]:
         for low, high in (step["corrected"]["interval"], step["interval"]):
@@ -65,13 +65,7 @@ def _differences(compared: Any) -> set[tuple[str, ...]]:
 
 @pytest.mark.parametrize(
     ("below", "study"),
-    [
-        (
-            "## 1. Steps: two of the paper's five claims hold, one holds in part, two stay open",
-            "fashion-mnist",
-        ),
-        ("## Three times larger: `studies/fashion-mnist-3mf`", "fashion-mnist-3mf"),
-    ],
+    [("## 1. Steps", "fashion-mnist"), ("## Three times larger", "fashion-mnist-3mf")],
 )
 def test_the_verdicts_of_fashion_mnist(said: Callable[..., Any], below: str, study: str) -> None:
     steps = said("compare", study)["comparisons"]
@@ -82,9 +76,8 @@ def test_the_verdicts_of_fashion_mnist(said: Callable[..., Any], below: str, stu
         difference = f"{_number(step['median_difference'])} ({_number(low)} to {_number(high)})"
         assert difference in row
         assert _number(step["matched"]["depth"]["median_difference"]) in row
-        [verdict] = [
-            each for each in row if each.replace("*", "").removesuffix(", alike") == step["verdict"]
-        ][:1]
+        verdict = row[2 if len(row) == 6 else 1].replace("*", "")
+        assert verdict.removesuffix(", alike") == step["verdict"]
         assert ("alike" in verdict) == step["alike"]
 
 
@@ -104,9 +97,7 @@ def test_every_difference_with_an_interval_is_one_that_compare_finds(
 def test_the_medians_of_the_blocks() -> None:
     trials = pd.read_csv(ROOT / "studies/blocks/trials.csv")
     medians = trials.groupby("space")["error"].median()
-    for row in _rows(
-        "studies/blocks/RESULTS.md", "points. No network failed. Two cores of an AMD EPYC, 27 November 2026."
-    ):
+    for row in _rows("studies/blocks/RESULTS.md", "points. No network failed."):
         name, *quoted = row
         block, _, stages = name.partition(", ")
         end = {"three stages": "-3stages", "five stages": "-5stages"}.get(stages, "")
@@ -129,7 +120,7 @@ def test_the_growth_of_the_widths_wherever_it_is_quoted(said: Callable[..., Any]
 def test_the_contest(said: Callable[..., Any], study: str) -> None:
     text = _text("studies/fashion-mnist/RESULTS.md")
     contest = said("compare-baselines", study)
-    for each in contest["contenders"]:
+    for each in filter(lambda each: each["test"], contest["contenders"]):
         mean, sd = each["test"]["mean"], each["test"]["sd"]
         assert f"{mean:.2f} ± {sd:.2f}" in text, each["name"]
     for match in contest["comparisons"]:
@@ -157,25 +148,21 @@ def test_how_often_the_verdicts_are_right() -> None:
     text = _text("docs/baselines.md")
     least = contests.min(axis=0)
     assert f"in {least[0]:.0f} to {contests[:, 0].max():.0f}% of rounds" in text
-    assert (
-        f"seeds' interval alone is down to {least[1]:.0f}% and a percentile bootstrap to {least[2]:.0f}%"
-        in text
-    )
+    assert f"interval alone is down to {least[1]:.0f}% and a percentile bootstrap to {least[2]:.0f}%" in text
     calibration = (ROOT / "docs/calibration.md").read_text(encoding="utf-8")
-    fewer = [
-        100 * (1 - float(row[-1]) / 200)
-        for row in re.findall(r"planned looks \(alpha spending\).*?\| (\d+) \|$", calibration, re.MULTILINE)
-    ]
+    networks = re.findall(r"planned looks \(alpha spending\).*?\| (\d+) \|$", calibration, re.MULTILINE)
+    fewer = [100 * (1 - float(each) / 200) for each in networks]
     assert "with {:.0f}%, {:.0f}% and {:.0f}% fewer networks".format(*fewer) in calibration
 
 
 @pytest.mark.parametrize("study", ["quick", "fashion-mnist-budget"])
 def test_the_medians_of_the_ladders_of_budgets(study: str) -> None:
-    """Of AnyNetA and RegNet at each budget, the last column of docs/fidelity.md."""
-    rows = pd.read_csv(ROOT / f"studies/{study}/fidelity.csv")
-    first = rows[rows["replicate"] == 0].fillna({"error": 100})
+    """Of AnyNetA and RegNet at each budget, the last column; seeds are averaged."""
+    rows = pd.read_csv(ROOT / f"studies/{study}/fidelity.csv").fillna({"error": 100})
+    networks = rows.groupby(["images", "space", "index"], as_index=False)["error"].mean()
+    medians = networks.groupby(["images", "space"])["error"].median().round(6)
     text = (ROOT / "docs/fidelity.md").read_text(encoding="utf-8")
-    for images in sorted(first["images"].unique()):
-        at = first[first["images"] == images].groupby("space")["error"].median()
-        row = rf"^\| {images:,} \|.*\| {at['AnyNetA']:.1f}, {at['RegNet']:.1f} \|$"
-        assert re.search(row, text, re.MULTILINE), (images, at["AnyNetA"], at["RegNet"])
+    for images in sorted(networks["images"].unique()):
+        quoted = re.findall(rf"^\| {images:,} \|.*\| ([\d.]+), ([\d.]+) \|$", text, re.MULTILINE)
+        found = [medians[images, "AnyNetA"], medians[images, "RegNet"]]
+        assert any(np.allclose([float(a), float(b)], found, atol=0.051) for a, b in quoted), (images, found)
