@@ -141,6 +141,18 @@ def test_how_fast_it_is() -> None:
         assert [float(each.replace(",", "")) for each in (low, high)] == [round(x, -2) for x in sorted(rates)]
 
 
+def test_how_time_and_memory_grow() -> None:
+    """README.md rounds what docs/scale.md has of 100,000 networks."""
+    table = {row[0].strip("`"): row for row in _rows("docs/scale.md", "*Rise* is the exponent")}
+    commands = ("compare", "fit-regnet", "report")
+    seconds = [float(table[each][4].removesuffix(" s")) for each in commands]
+    most = max(float(table[each][6].removesuffix(" MiB")) * 2**20 / 1e9 for each in commands)
+    sentence = r"compared in ([\d.]+) s, fitted in ([\d.]+) and reported in ([\d.]+), within ([\d.]+) GB"
+    for *quoted, memory in re.findall(sentence, _text("README.md")):
+        assert [float(each) for each in quoted] == [round(each) for each in seconds]
+        assert most <= float(memory) <= most + 0.1
+
+
 def test_how_often_the_verdicts_are_right() -> None:
     contests = np.array(
         [[float(row[i]) for i in (3, 5, 6)] for row in _rows("docs/calibration.md", "## Contests")]
