@@ -90,7 +90,8 @@ class Request:
     ``workers`` trainings at once, ``None`` where the executor knows better; ``device`` as for
     ``find_device``. ``scheduler`` is an address (``tcp://…``, ``tls://…``) or the kind of cluster to
     start, ``cluster`` what is passed on to it. ``payload`` is the data set for workers that have none,
-    sent once to each. ``memory`` in bytes is what one training's process may allocate.
+    sent once to each. ``memory`` in bytes is what one training's process may allocate. ``stopped`` tells
+    whether the run was asked to stop, which ends any waiting for a scheduler.
     """
 
     workers: int | None = 1
@@ -100,6 +101,7 @@ class Request:
     payload: bytes | None = None
     memory: int | None = None
     note: Callable[[str], None] = lambda text: None
+    stopped: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)

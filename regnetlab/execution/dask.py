@@ -134,8 +134,8 @@ class DaskExecutor(TrainingExecutor):
                 self._cluster.close()
 
     def _ready(self) -> Any:
-        """A client of a scheduler that answers, tried until the patience ends."""
-        end = time.monotonic() + self._patience
+        """A client of a scheduler that answers, tried until the patience ends or the run is asked to stop."""
+        end, told = time.monotonic() + self._patience, False
         while True:
             try:
                 client = self._connect()
@@ -146,6 +146,12 @@ class DaskExecutor(TrainingExecutor):
                         f"the scheduler does not answer ({_first_line(error)})",
                         "start it, then run again: what was trained is kept",
                     ) from None
+                if self._request.stopped():
+                    raise KeyboardInterrupt from None
+                if not told:
+                    waits = f"waiting for it for up to {self._patience:.0f} s"
+                    self._request.note(f"the scheduler does not answer ({_first_line(error)}); {waits}")
+                told = True
                 time.sleep(_TRY_EVERY)
             except (TypeError, RuntimeError) as error:  # how Dask speaks of encryption
                 raise InputError(f"the scheduler can't be used: {_first_line(error)}") from None

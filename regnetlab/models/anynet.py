@@ -97,7 +97,7 @@ def scaled(config: Config, scale: Scale) -> Config:
 
 
 class AnyNet(nn.Sequential):
-    """Stem, stages of equal blocks, head (Radosavovic et al. 2020, section 3.1).
+    """Stem, stages of equal blocks, head (Radosavovic et al. 2020, section 3.2, figure 3).
 
     Maps (n, channels, height, width) to logits (n, classes); freshly initialised from torch's global random
     state. Convolutions, norms and linear layers start as published; a block that has a method

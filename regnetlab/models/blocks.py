@@ -81,8 +81,8 @@ def shortcut(w_in: int, width: int, stride: int) -> nn.Module | None:
 class BottleneckBlock(nn.Module):
     """relu(shortcut(x) + f(x)), f = 1×1, grouped 3×3 with the stride, [SE,] 1×1, each with batch norm.
 
-    X and, with squeeze-and-excitation, Y of Radosavovic et al. 2020, section 3.1 and figure 3; R without
-    groups.
+    X (Radosavovic et al. 2020, section 3.2 and figure 4) and, with squeeze-and-excitation, Y (section 4); R
+    without groups.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """The published RegNets, by name: the parameters of their law.
 
-Source: Radosavovic et al. 2020, figures 16 and 17 (RegNetX and RegNetY with their w_a, w_0, w_m, g
+Source: Radosavovic et al. 2020, figures 15 and 16 (RegNetX and RegNetY with their w_a, w_0, w_m, g
 and d); bottleneck ratio 1, and squeeze-and-excitation with ratio 1/4 in RegNetY.
 """
 

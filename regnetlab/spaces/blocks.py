@@ -305,7 +305,7 @@ BLOCKS: Mapping[str, Block] = MappingProxyType(
         for each in (
             Block(
                 "x",
-                f"{_REGNET}, section 3.1 and figure 3",
+                f"{_REGNET}, section 3.2 and figure 4",
                 "regnetlab.models.blocks:BottleneckBlock",
                 _bottleneck,
                 squeezes=True,

@@ -2,7 +2,7 @@
 
 What a block costs is in ``blocks``; here are stem, stages and head. The same layers in the same order as
 ``models.anynet``; tests hold the two and fvcore equal. Flops are multiply-adds of convolution and linear
-layers, without biases and norms; acts are the outputs of those layers (Radosavovic et al. 2020, section 3.1).
+layers, without biases and norms; acts are the outputs of those layers (Radosavovic et al. 2020, section 4).
 """
 
 from dataclasses import dataclass

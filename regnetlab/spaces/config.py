@@ -26,7 +26,7 @@ MAX_DEPTH = 1024
 MAX_WIDTH = 65_536
 Number = TypeVar("Number", int, float)
 SE_RATIO = 0.25
-"""The squeeze-and-excitation ratio of RegNetY (Radosavovic et al. 2020, section 5)."""
+"""The squeeze-and-excitation ratio of RegNetY (Radosavovic et al. 2020, section 4)."""
 
 
 @dataclass(frozen=True, slots=True)

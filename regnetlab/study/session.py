@@ -217,7 +217,8 @@ class Session:
 
     @cached_property
     def _dispatch(self) -> Dispatch:
-        request = replace(self._prepared.request, note=self.observer.on_note)
+        asked = self._prepared.request
+        request = replace(asked, note=self.observer.on_note, stopped=self.stop.is_set)
         self._executor = make_executor(self._prepared.executor, request)
         return Dispatch(
             self._executor, self._prepared.setting, self._keep, self.observer, self.stop, self._watch

@@ -3,8 +3,8 @@
     python tests/benchmarks/calibration.py [--rounds 2000] [-o docs/calibration.md]
     python tests/benchmarks/calibration.py --only law|contests|verdicts|walk|pooled --rounds 400
 
-Every cell is a share of the rounds, each a pair of populations drawn anew; its Monte-Carlo standard
-error stands in the page's head. 2,000 rounds take about a quarter of an hour on one core.
+Every cell is a share of the rounds, each a new pair of populations; its Monte-Carlo standard error
+stands in the page's head. 2,000 rounds take about a quarter of an hour on one core.
 """
 
 import argparse
@@ -271,8 +271,9 @@ def page(rounds: int) -> str:
         "# How often the verdicts are right",
         "",
         f"Made by `python tests/benchmarks/calibration.py --rounds {rounds}`: {rounds:,} pairs of simulated",
-        "populations a row (a tenth of them for permutation tests, which are dear). The",
-        f"Monte-Carlo standard error of a 5% share is {error:.1f} points. All numbers are percent.",
+        f"populations a row, {rounds // 10:,} for the permutation tests (*KS*, *MW*), which take longer.",
+        f"The Monte-Carlo standard error of a 5% share is {error:.1f} points, of the permutation tests",
+        f"{error * np.sqrt(10):.1f}. All numbers are percent.",
         "",
         "## Two populations",
         "",

@@ -40,7 +40,7 @@ not evidence for it. Evidence is whether the best of *freely* drawn networks do:
 
 
 def networks() -> list[dict[str, Any]]:
-    """One row a network, from the parameters of the paper's figures 16 and 17."""
+    """One row a network, from the parameters of the paper's figures 15 and 16."""
     rows: list[dict[str, Any]] = []
     for name, config in PUBLISHED.items():
         law = LAWS[name]
@@ -75,7 +75,7 @@ def page(rows: list[dict[str, Any]]) -> str:
     log_linear = {each["name"]: each for each in fit_law(trials).to_json()["models"]}
     quantized = {each["name"]: each for each in fit_law(trials, "quantized").to_json()["models"]}
     intro = (
-        "Networks from the parameters of the paper's figures 16 and 17 (Radosavovic et al. 2020), counted and"
+        "Networks from the parameters of the paper's figures 15 and 16 (Radosavovic et al. 2020), counted and"
         f" fitted by this package; `python tests/benchmarks/published.py` writes this page and `{TABLE}`, and"
         f" `regnetlab fit-regnet --from {TABLE}` (`--law quantized`) prints the fits."
     )

@@ -1,5 +1,6 @@
 """What README.md and docs/ tell to type: every command is one, and shows what the page says it shows."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from tests.committed import committed_studies, copy_committed_studies
 from tests.docs.blocks import Shown, commands
 
 COMMANDS = commands()
+STORED = Path(__file__).parent / "stored"
+"""The studies that the tutorials make, as a run of each left them; ``studies/`` has none of them."""
 _COMMITTED = {str(path) for path in committed_studies()}
+_COMMITTED |= {f"studies/{path.relative_to(STORED)}" for path in STORED.rglob("*.*")}
 _CHEAP = (
     "bands",
     "sample",
@@ -24,6 +28,7 @@ _CHEAP = (
     "fit-regnet",
     "plan",
     "new",
+    "status",
 )
 _DRY = {"run": "--dry-run"}
 
@@ -32,7 +37,8 @@ def _named(shown: Shown) -> list[str]:
     """The studies and files that a command reads."""
     words = shown.words
     read = [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--from" and words[0] != "new"]
-    takes_study = ("bands", "compare", "compare-baselines", "fit-regnet", "plan", "run")
+    takes_study = ("bands", "compare", "compare-baselines", "fit-regnet", "plan", "run", "status")
+    read += [words[i + 1] for i, word in enumerate(words[:-1]) if word == "--study"]
     if words[0] in takes_study and len(words) > 1 and not words[1].startswith("-"):
         read.append(words[1])
     return read
@@ -42,7 +48,7 @@ def _can_run(shown: Shown) -> bool:
     """Whether it is cheap, and all that it reads is committed."""
     there = all({each, f"studies/{each}/study.toml"} & _COMMITTED for each in _named(shown))
     dry = _DRY.get(shown.words[0])
-    dear = {"--study", "--data", "--weights", "onnx"} & set(shown.words)
+    dear = {"--data", "--weights", "--watch", "onnx", "tokens"} & set(shown.words)
     return there and not dear and (shown.words[0] in _CHEAP or dry in shown.words)
 
 
@@ -74,6 +80,7 @@ def test_it_shows_what_the_page_says(
 ) -> None:
     if shown.words[0] != "new":
         copy_committed_studies(tmp_path)
+        shutil.copytree(STORED, tmp_path / "studies", dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     capsys.readouterr()
     status = main(list(shown.words))
@@ -81,10 +88,10 @@ def test_it_shows_what_the_page_says(
     expects_error = any(line.startswith("regnetlab: ") for line in shown.output)
     assert status == (2 if expects_error else 0), captured.err
     if shown.output:
-        _check(shown.output, (captured.out + captured.err).splitlines())
+        check_shown(shown.output, (captured.out + captured.err).splitlines())
 
 
-def _check(expected: tuple[str, ...], real: list[str]) -> None:
+def check_shown(expected: tuple[str, ...], real: list[str]) -> None:
     """Each line of the page stands in the output, in order; … alone stands for any lines, or for the end."""
     lines, gap, at = [line.rstrip() for line in real], False, 0
     while lines and not lines[-1]:

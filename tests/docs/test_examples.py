@@ -24,7 +24,7 @@ from regnetlab.study.across import LIST, study_list
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training import datasets
 from tests.committed import committed_studies
-from tests.docs.blocks import ROOT, Block, blocks
+from tests.docs.blocks import ROOT, Block, blocks, commands
 from tests.training.folders.pictures import plant
 
 EXTENDING = [each for each in blocks("python") if each.page == "docs/extending.md"]
@@ -140,6 +140,8 @@ def test_the_block_that_is_shown_is_sampled_trained_and_compared_from_a_package_
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    [shown_sample] = [each for each in commands() if "tokens" in each.words and each.words[0] == "sample"]
+    assert said(*shown_sample.words).rstrip().splitlines() == list(shown_sample.output)
     asked = ("--space", "AnyNetE", "--n", "3", "--template", "small", "--block", "tokens", "--flops", ":20M")
     drawn = json.loads(said("sample", *asked, "--json"))["models"]
     model = drawn[0]["model"]

@@ -129,3 +129,16 @@ def test_a_scheduler_that_can_not_be_is_refused_in_a_line(scheduler: str, messag
     with pytest.raises(InputError, match=message) as caught:
         make_executor("dask", Request(1, scheduler=scheduler))
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_waits_for_a_scheduler_says_so_and_ends_when_it_is_asked_to_stop() -> None:
+    """What listens speaks another protocol, as a scheduler with TLS does to ``tcp://``."""
+
+    def silent() -> None:
+        raise OSError("no answer\nand more")
+
+    notes: list[str] = []
+    request = Request(note=notes.append, stopped=lambda: bool(notes))
+    with pytest.raises(KeyboardInterrupt):
+        dask.DaskExecutor(silent, None, request)
+    assert notes == ["the scheduler does not answer (no answer); waiting for it for up to 300 s"]
