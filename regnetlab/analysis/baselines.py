@@ -17,6 +17,7 @@ from regnetlab.analysis.statistics.error_difference import over_seeds, over_seed
 from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
 from regnetlab.analysis.tuned_networks import HAND_DESIGNED, REGNETS, TunedNetwork, finalists, tuned_networks
+from regnetlab.plain import duration
 from regnetlab.spaces.regime import format_count
 from regnetlab.training.guessing import Guessing
 
@@ -72,12 +73,14 @@ class Cost:
         if self.population_trainings:
             before = (
                 f"; the study's population before that: {self.population_trainings:,}"
-                f" training{'s' * (self.population_trainings != 1)} in {_duration(self.population_hours)}"
+                f" training{'s' * (self.population_trainings != 1)}"
+                f" in {duration(3600 * self.population_hours)}"
             )
         return (
             f"{self.side}: {self.architectures} architecture{'s' * (self.architectures != 1)},"
-            f" {self.tuning_trainings} tuning trainings in {_duration(self.tuning_hours)} and"
-            f" {self.final_trainings} final ones in {_duration(self.hours - self.tuning_hours)}{before}."
+            f" {self.tuning_trainings} tuning trainings in {duration(3600 * self.tuning_hours)} and"
+            f" {self.final_trainings} final ones in"
+            f" {duration(3600 * (self.hours - self.tuning_hours))}{before}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -401,10 +404,6 @@ def _rank(network: TunedNetwork) -> tuple[bool, float]:
     if network.test is not None:
         return False, network.test.mean
     return True, math.inf if network.tuning_error is None else network.tuning_error
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:.2f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
 
 
 def _range(flops: tuple[int, int]) -> str:

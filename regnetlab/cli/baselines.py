@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from regnetlab.analysis.tuned_networks import Spread, TunedNetwork
 
 
-_HEADERS = ("network", "test error %", "tuning", "lr", "flops", "params", "1 ms", "256 ms")
+_BATCHES = (1, 256)
+_TIMES = tuple(f"ms, batch {batch}" for batch in _BATCHES)
+_HEADERS = ("network", "test error %", "tuning error %", "lr", "flops", "params", *_TIMES)
 
 
 def compare_baselines(study: StudyText, json: Json = False) -> None:
@@ -45,7 +47,7 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
     if not found.final:
         echo(f"\nnot all final trainings are done; go on with: regnetlab run {study}")
     for remark in found.remarks():
-        echo(f"\n{filled(remark)}")
+        echo(f"\n{filled(remark)}", verdicts=True)
     echo("\nWhat each side cost")
     for cost in found.costs:
         echo(filled(cost.text))
@@ -59,7 +61,7 @@ def _row(each: "TunedNetwork") -> tuple[str, ...]:
         "–" if each.best_rate is None else f"{each.best_rate:g}{'*' if each.at_edge else ''}",
         count(each.flops),
         count(each.params),
-        *(number(each.latencies.get(batch)) for batch in (1, 256)),
+        *(number(each.latencies.get(batch)) for batch in _BATCHES),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from regnetlab.cli.completion import among
 from regnetlab.cli.data import Background, Fit, GroupBy, Held, SkipUnreadable, TestSplit, listener
 from regnetlab.cli.options import Log
 from regnetlab.cli.output import Json, Seed, echo, filled, number, print_guessing, print_json
@@ -37,6 +38,7 @@ def train(
         str | None,
         typer.Option(
             metavar="textbook",
+            autocompletion=among("textbook"),
             help="Train as the textbook chapter trains this network; any other option still counts.",
         ),
     ] = None,
