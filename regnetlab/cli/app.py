@@ -39,7 +39,7 @@ from regnetlab.cli import (
     worker,
 )
 from regnetlab.cli.help import Command, Group, ending
-from regnetlab.cli.output import OutputError, echo
+from regnetlab.cli.output import OutputError, echo, tell
 from regnetlab.errors import InputError
 
 app = typer.Typer(
@@ -92,7 +92,7 @@ _COMMANDS: tuple[tuple[str, tuple[tuple[str, Callable[..., None], str, str], ...
             ("explore", explore.explore, "photos/pets --minutes 60", "explore.md"),
             ("finish", finish.finish, "pets --minutes 30 -o family", "explore.md"),
             ("predict", predict.predict, "family new-photos/ --csv out.csv", "using.md"),
-            ("train", train.train, "resnet18@1MF --data fashion-mnist --save net.safetensors", "recipe.md"),
+            ("train", train.train, "resnet18@1MF --epochs 4 -o net.safetensors", "recipe.md"),
             ("export", export.export, "regnetx_400mf --to timm -o net.py", "export.md"),
         ),
     ),
@@ -206,6 +206,6 @@ def _discard_stdout() -> None:
 
 
 def _complain(message: str, hint: str = "") -> None:
-    echo(f"regnetlab: {message}", err=True)
+    tell(f"regnetlab: {message}")
     if hint:
-        echo(f"hint: {hint}", err=True)
+        tell(f"hint: {hint}")

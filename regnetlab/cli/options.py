@@ -65,9 +65,9 @@ Cluster = Annotated[
 Log = Annotated[
     str | None,
     typer.Option(
-        metavar="tensorboard[:DIR]",
+        metavar="KIND[:DIR]",
         autocompletion=among("tensorboard"),
-        help="Write learning curves as TensorBoard's event files, into tensorboard/ by default.",
+        help="tensorboard writes learning curves as TensorBoard's event files, into tensorboard/ by default.",
     ),
 ]
 

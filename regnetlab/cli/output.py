@@ -72,7 +72,12 @@ def print_json(document: Any) -> None:
 def print_notes(notes: Iterable[str]) -> None:
     """Notes on how files were read, on stderr."""
     for note in notes:
-        echo(f"note: {note}", err=True)
+        tell(f"note: {note}")
+
+
+def tell(text: str) -> None:
+    """A line on stderr; on a terminal as many lines as it takes."""
+    echo(_filled(text, shutil.get_terminal_size().columns) if sys.stderr.isatty() else text, err=True)
 
 
 def print_next(commands: Iterable[str]) -> None:
@@ -236,7 +241,11 @@ def print_guessing(
 
 def filled(text: str) -> str:
     """Lines that fit, without a break inside a name or number."""
-    return fill(text, min(columns(), _TEXT), break_long_words=False, break_on_hyphens=False)
+    return _filled(text, columns())
+
+
+def _filled(text: str, room: int) -> str:
+    return fill(text, max(min(room, _TEXT), _LEAST), break_long_words=False, break_on_hyphens=False)
 
 
 def column_widths(cells: Iterable[Sequence[str]]) -> list[int]:

@@ -280,8 +280,8 @@ def overheard(say: Callable[[str], None]) -> Iterator[None]:
         try:
             yield
         finally:
+            os.dup2(own.fileno(), descriptor)  # first, for what the thread is just about to print
             sys.stderr = before
-            os.dup2(own.fileno(), descriptor)
             thread.join(_ENDS_WITHIN)
 
 

@@ -88,14 +88,17 @@ def worker(name: str, device: str = "cpu with native kernels", **training: float
     return {"worker": name, "device": device, "training": trains, "done": 345, "last_seen": ago(30)}
 
 
-def test_workers_are_a_row_each_that_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_workers_are_a_row_each_that_fits_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = "tls://node-1234.cluster.example.org:43521"
     workers = [
         worker(address, "cuda GPU-8c5d4f2e-3f0e", AnyNetE=4_000, a_space_with_a_long_name=9_000),
         worker("desk/4242"),
     ]
     for columns in (80, 100):
-        print_workers(workers, NOW, columns)
+        monkeypatch.setattr("regnetlab.cli.watch.columns", lambda width=columns: width)
+        print_workers(workers, NOW)
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= columns
         assert len(lines) == 4
