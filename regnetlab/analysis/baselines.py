@@ -30,8 +30,8 @@ EQUAL_TRIES = 1.1
 """Sides had equal chances where one has at most this factor of the other's tuning trainings."""
 
 TRIED_ONCE = (
-    "each learning rate was tried once: the interval does not hold what another choice of rates would change"
-    " (tuning_seeds in [baselines] makes it surer)"
+    "each learning rate was tried once, and the interval leaves out how uncertain that choice is"
+    " (tuning_seeds in [baselines] makes it more certain)"
 )
 """What is said of a match between networks that were tuned with one training a rate."""
 
@@ -145,7 +145,7 @@ class Match:
             f"At {_range(self.flops)} flops, the best of each side by tuning: {what} on the test split,"
             f" {errors}; RegNet − hand-designed"
             f" {f'{self.difference.points} {self.over}' if known else 'has too few seeds for an interval'}."
-            f" Networks × learning rates tried near that compute, also in vain: {by_hand} by hand, {regnets}"
+            f" Networks × learning rates tried near that compute, all of them: {by_hand} by hand, {regnets}"
             " RegNets."
         )
 
@@ -155,8 +155,8 @@ class Match:
         if self.tried_more:
             numbers = {side.side: side.trainings for side in self.tries}
             found.append(
-                f"near {_range(self.flops)} flops the {self.tried_more} side had more trainings to choose by,"
-                f" {max(numbers.values())} against {min(numbers.values())}: more tries favour that side"
+                f"near {_range(self.flops)} flops the {self.tried_more} side chose from more trainings,"
+                f" {max(numbers.values())} against {min(numbers.values())}, which favours it"
             )
         found += [
             f"{each.short_name}, with only {_flops(each.flops)} flops, has less test error than both:"

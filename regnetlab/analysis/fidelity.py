@@ -135,7 +135,7 @@ class Fidelity(Result):
         """What the recommended budget is chosen by, and what a verdict there takes."""
         largest = self.largest
         if not chosen.steps:
-            text = f"An hour there says the most on how {largest.name} ranks networks"
+            text = f"An hour there says most about how {largest.name} ranks networks"
         elif others:
             text = f"It gives the verdicts of {largest.name} for the fewest hours"
         else:

@@ -33,7 +33,7 @@ def explore(
             autocompletion=data_sets,
         ),
     ],
-    minutes: Annotated[float, typer.Option(min=0.5, max=100_000, help="The time that there is, in all.")],
+    minutes: Annotated[float, typer.Option(min=0.5, max=100_000, help="Minutes to spend in all.")],
     flops: Annotated[
         str | None, typer.Option(metavar="2M", help="Multiply-adds that the medium network may have.")
     ] = None,
@@ -45,7 +45,7 @@ def explore(
     group_by: GroupBy = None,
     input: Input = None,
     plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="Write the study file, to be looked at and changed, and stop.")
+        bool, typer.Option("--plan-only", help="Write the study file for you to check and change, and stop.")
     ] = False,
     final_epochs: FinalEpochs = None,
     workers: Workers = None,

@@ -51,7 +51,7 @@ def fidelity(
             " @ batch size / validation images); 1600,3200,6400 by default.",
         ),
     ] = None,
-    networks: Annotated[int | None, typer.Option(help="Of each space, its first; 10 by default.")] = None,
+    networks: Annotated[int | None, typer.Option(help="Networks of each space, the first ones; 10 by default.")] = None,
     margin: Margin = None,
     executor: LocalExecutor = "local",
     workers: Workers = None,
@@ -64,7 +64,7 @@ def fidelity(
 ) -> None:
     """Find the smallest budget that is enough: train some networks at several, and compare."""
     if (study is None) == (from_ is None):
-        raise InputError("give a study or --from FILE, one of the two")
+        raise InputError("give either a study or --from FILE")
     from regnetlab.analysis.fidelity import fidelity as judge  # SciPy
     from regnetlab.trials.csv_tables import FIDELITY
     from regnetlab.trials.terms import MARGIN, check_margin
@@ -175,9 +175,9 @@ def _show(found: "Fidelity", name: str, json: bool) -> None:
     )
     echo(f"\n{filled(legend)}")
     if any(each.within.capped for each in rungs):
-        echo("† above 1, shown as 1: seeds agree by too little for the correction")
+        echo("† above 1, shown as 1: the seeds agree too little for the correction")
     if any(not each.may_be_best for each in rungs):
-        echo("× has less evidence an hour than the best for sure (95%, all budgets together)")
+        echo("× certainly has less evidence an hour than the best (95%, all budgets together)")
     _show_margin(found)
     _show_spaces(found)
     echo(f"\n{filled(' '.join(found.remarks()))}")

@@ -30,7 +30,7 @@ def finish(
         ),
     ] = None,
     output: Folder = Path("family"),
-    minutes: Annotated[float, typer.Option(min=0.1, help="The time that there is.")] = 15.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Minutes to spend.")] = 15.0,
     final_epochs: FinalEpochs = None,
     workers: Workers = None,
     executor: LocalExecutor = "local",

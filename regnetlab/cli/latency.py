@@ -36,7 +36,7 @@ def latency(
     device: Device = "auto",
     seconds: Annotated[float, typer.Option(help="Time for each measurement.")] = 0.5,
     n: Annotated[
-        int | None, typer.Option(min=1, help="Of a study the first so many networks of each space.")
+        int | None, typer.Option(min=1, help="Of a study, only the first N networks of each space.")
     ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="Also fit the section latency of a study file.")] = False,
     template: TemplateName = None,
@@ -52,7 +52,7 @@ def latency(
     plan = None if study is not None else _study_meant(targets)
     if plan is None:
         if fit or n is not None:
-            raise InputError("--fit and --n are for a study, whose networks are many", "give one study")
+            raise InputError("--fit and --n need a study, which has many networks", "give one study")
         from regnetlab.study.members import models_on
 
         _show_models(models_on(targets, study, template, input, classes), device, batches, seconds, json)

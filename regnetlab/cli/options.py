@@ -58,7 +58,7 @@ Cluster = Annotated[
     typer.Option(
         metavar="FILE",
         envvar="REGNETLAB_CLUSTER",
-        help="A TOML file of your own with what Dask's class for the cluster gets.",
+        help="A TOML file of yours with arguments for Dask's cluster class.",
     ),
 ]
 

@@ -35,7 +35,7 @@ class OutputError(InputError):
 
     def __init__(self, error: OSError) -> None:
         super().__init__(
-            f"the output can't be written: {error.strerror or error}", "what was kept before stays kept"
+            f"the output can't be written: {error.strerror or error}", "what was saved before is still there"
         )
 
 

@@ -30,7 +30,7 @@ FORMS = ("auto", "plain", "json")
 """Ways to show a run."""
 
 _LINE_EVERY = 15.0  # seconds between plain lines
-_ENDS_WITHIN = 1.0  # seconds in which the last lines of workers arrive
+_ENDS_WITHIN = 1.0  # seconds within which the last lines of workers arrive
 
 
 class Tally:

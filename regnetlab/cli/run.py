@@ -219,6 +219,6 @@ def _print_status(document: dict[str, Any], json: bool) -> None:
         text = "the study changed since its RegNets were derived: the next run derives them again"
         echo(f"\n{filled(text)}")
     if any(each["space"] == FINAL and each["complete"] for each in document["spaces"]):
-        text = "errors are those on the validation split, also of tuning and final trainings"
+        text = "all errors are on the validation split, those of tuning and final trainings too"
         echo(f"\n{filled(text)}")
     print_guessing(document["majority_error"], document["not_learned"])

@@ -55,10 +55,10 @@ def search(
             autocompletion=among("random", "tpe", "nsga2"),
         ),
     ] = "tpe",
-    trials: Annotated[int, typer.Option(help="Trainings, those of earlier calls among them.")] = 40,
+    trials: Annotated[int, typer.Option(help="Trainings in all, those of earlier calls included.")] = 40,
     seed: Seed = 0,
     batch: Annotated[
-        int | None, typer.Option(help="Networks proposed before their errors are told; 4, nsga2 8.")
+        int | None, typer.Option(help="Networks proposed at a time; 4, or 8 with nsga2.")
     ] = None,
     template: Annotated[
         str | None,
