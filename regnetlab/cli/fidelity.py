@@ -51,7 +51,9 @@ def fidelity(
             " @ batch size / validation images); 1600,3200,6400 by default.",
         ),
     ] = None,
-    networks: Annotated[int | None, typer.Option(help="Networks of each space, the first ones; 10 by default.")] = None,
+    networks: Annotated[
+        int | None, typer.Option(help="Networks of each space, the first ones; 10 by default.")
+    ] = None,
     margin: Margin = None,
     executor: LocalExecutor = "local",
     workers: Workers = None,

@@ -75,7 +75,9 @@ def train(
     ] = False,
     time_limit: Annotated[
         float | None,
-        _option("Seconds after which it is stopped without an error; else the study's limit, or none.", "Budget"),
+        _option(
+            "Seconds after which it is stopped without an error; else the study's limit, or none.", "Budget"
+        ),
     ] = None,
     lr: Annotated[float, _option("Highest learning rate.", "Recipe")] = _RECIPE.lr,
     momentum: Annotated[float, _option("Momentum of SGD.", "Recipe")] = _RECIPE.momentum,
