@@ -81,10 +81,10 @@ def test_a_table_that_is_too_wide_takes_several_lines_a_row_and_breaks_no_word(
     terminal = _terminal(monkeypatch)
     print_table(("step", "95% interval", "verdict"), STEPS, "lrl")
     assert terminal.getvalue().splitlines() == [
-        "step        95% interval  verdict",
-        "AnyNetA →  −0.68 … +0.73  no worse,",
-        "AnyNetB                   alike",
-        "B → C            −1 … +2  undecided *",
+        "step          95% interval  verdict",
+        "AnyNetA →    −0.68 … +0.73  no worse,",
+        "AnyNetB                     alike",
+        "B → C              −1 … +2  undecided *",
     ]
 
 

@@ -97,14 +97,15 @@ def test_workers_are_a_row_each_that_fits_the_terminal(
         worker("desk/4242"),
     ]
     for columns in (80, 100):
-        monkeypatch.setattr("regnetlab.cli.watch.columns", lambda width=columns: width)
+        for module in ("output", "watch"):
+            monkeypatch.setattr(f"regnetlab.cli.{module}.columns", lambda width=columns: width)
         print_workers(workers, NOW)
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= columns
         assert len(lines) == 4
         assert lines[1].split() == ["worker", "device", "trains", "for", "done", "last", "seen"]
         assert "a_long_name 12 +1" in lines[2]
-        assert " 2 h " in lines[2]
+        assert " 2.5 h " in lines[2]
         assert "43521" in lines[2]
         assert lines[3].split() == ["desk/4242", "cpu", "345", "30", "s", "ago"]
     print_workers([worker(f"w/{i}") for i in range(MOST_ROWS + 5)], NOW)
