@@ -1,4 +1,4 @@
-"""Values as JSON knows them."""
+"""Values as JSON knows them, and durations as people say them."""
 
 import math
 from typing import Any
@@ -16,3 +16,15 @@ def plain(value: Any, digits: int = 17) -> Any:
     if isinstance(value, list | tuple):
         return [plain(each, digits) for each in value]
     return plain(value.tolist(), digits) if hasattr(value, "tolist") else value
+
+
+def duration(seconds: float) -> str:
+    """How long something takes, in the unit that suits: 0.4 s, 45 s, 11 min, 2.5 h, 3 days."""
+    if seconds < 99.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 and round(seconds, 1) % 1 else f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    if hours < 47.5:
+        return f"{hours:.1f} h" if hours < 9.95 and round(hours, 1) % 1 else f"{hours:.0f} h"
+    return f"{hours / 24:,.0f} days"

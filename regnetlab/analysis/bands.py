@@ -196,7 +196,7 @@ def bands(trials: Trials, space: str | None = None) -> Bands:
     values = properties(networks)
     if values.empty:
         raise InputError(
-            f"the networks of {name} differ in nothing that is known of them",
+            f"the networks of {name} are alike in everything that is known of them",
             "bands are of depths, widths, flops, params and acts",
         )
     errors, columns = networks["error"].to_numpy(np.float64), values.to_numpy(np.float64)

@@ -19,6 +19,7 @@ from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
 from regnetlab.analysis.tuned_networks import HAND_DESIGNED, REGNETS, TunedNetwork, finalists, tuned_networks
 from regnetlab.errors import InputError
+from regnetlab.plain import duration
 from regnetlab.spaces.arrays import Ints
 from regnetlab.spaces.regime import format_count
 from regnetlab.training.guessing import Guessing
@@ -32,8 +33,8 @@ EQUAL_TRIES = 1.1
 """Sides had equal chances where one has at most this factor of the other's tuning trainings."""
 
 TRIED_ONCE = (
-    "each learning rate was tried once: the interval does not hold what another choice of rates would change"
-    " (tuning_seeds in [baselines] makes it surer)"
+    "each learning rate was tried once, and the interval leaves out how uncertain that choice is"
+    " (tuning_seeds in [baselines] makes it more certain)"
 )
 """What is said of a match between networks that were tuned with one training a rate."""
 
@@ -75,12 +76,14 @@ class Cost:
         if self.population_trainings:
             before = (
                 f"; the study's population before that: {self.population_trainings:,}"
-                f" training{'s' * (self.population_trainings != 1)} in {_duration(self.population_hours)}"
+                f" training{'s' * (self.population_trainings != 1)}"
+                f" in {duration(3600 * self.population_hours)}"
             )
         return (
             f"{self.side}: {self.architectures} architecture{'s' * (self.architectures != 1)},"
-            f" {self.tuning_trainings} tuning trainings in {_duration(self.tuning_hours)} and"
-            f" {self.final_trainings} final ones in {_duration(self.hours - self.tuning_hours)}{before}."
+            f" {self.tuning_trainings} tuning trainings in {duration(3600 * self.tuning_hours)} and"
+            f" {self.final_trainings} final ones in"
+            f" {duration(3600 * (self.hours - self.tuning_hours))}{before}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -149,7 +152,7 @@ class Match:
             f"At {_range(self.flops)} flops, the best of each side by tuning: {what} on the test split,"
             f" {errors}; RegNet − hand-designed"
             f" {f'{self.difference.points} {self.over}' if known else 'has too few seeds for an interval'}."
-            f" Networks × learning rates tried near that compute, also in vain: {by_hand} by hand, {regnets}"
+            f" Networks × learning rates tried near that compute, all of them: {by_hand} by hand, {regnets}"
             " RegNets."
         )
 
@@ -159,8 +162,8 @@ class Match:
         if self.tried_more:
             numbers = {side.side: side.trainings for side in self.tries}
             found.append(
-                f"near {_range(self.flops)} flops the {self.tried_more} side had more trainings to choose by,"
-                f" {max(numbers.values())} against {min(numbers.values())}: more tries favour that side"
+                f"near {_range(self.flops)} flops the {self.tried_more} side chose from more trainings,"
+                f" {max(numbers.values())} against {min(numbers.values())}, which favours it"
             )
         found += [
             f"{each.short_name}, with only {_flops(each.flops)} flops, has less test error than both:"
@@ -416,10 +419,6 @@ def _rank(network: TunedNetwork) -> tuple[bool, float]:
     if network.test is not None:
         return False, network.test.mean
     return True, math.inf if network.tuning_error is None else network.tuning_error
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:.2f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
 
 
 def _range(flops: tuple[int, int]) -> str:

@@ -49,7 +49,7 @@ EQUAL_DEPTH = (
 
 STATISTICS = MappingProxyType({MEDIAN: "median", Q05: "5% quantile", MEAN: "mean", AREA: "signed area"})
 """What verdicts may be on, in words."""
-_UNRECORDED = "nothing records on what terms the study began: provenance.json does not say its margin"
+_UNRECORDED = "nothing records the terms on which the study began: provenance.json does not say its margin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +252,8 @@ class StepComparison:
             return [f"would be {' or '.join(numbers)}"]
         if self.verdict == UNDECIDED and not math.isfinite(self.corrected.low):
             if self.course.kind == SEQUENTIAL and not self.course.looks:
-                return ["no planned look has come yet, at which a verdict would be made"]
-            return [f"too few networks for an interval: {self.fewest} of each space are the least"]
+                return ["no planned look has been reached yet, so there is no verdict"]
+            return [f"too few networks for an interval: it takes {self.fewest} of each space"]
         return []
 
 
@@ -292,7 +292,7 @@ class SpaceComparison(Result):
             return ""
         pairs = [(name, now, getattr(self.stated, name)) for name, now in asdict(self.terms).items()]
         changed = [f"{name} {now} (the study states {then})" for name, now, then in pairs if now != then]
-        return f"chosen now, when the errors are known: {', '.join(changed)}" if changed else ""
+        return f"chosen after the errors were known: {', '.join(changed)}" if changed else ""
 
     @property
     def compared(self) -> str:

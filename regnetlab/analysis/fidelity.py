@@ -20,6 +20,7 @@ from regnetlab.analysis.statistics.budgets import BudgetStep, Rung, judged
 from regnetlab.analysis.statistics.intervals import LEVEL
 from regnetlab.analysis.statistics.ladder import Measured, measured
 from regnetlab.analysis.statistics.verdicts import points
+from regnetlab.plain import duration
 from regnetlab.spaces.arrays import Floats
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.terms import MARGIN
@@ -134,21 +135,22 @@ class Fidelity(Result):
         """What the recommended budget is chosen by, and what a verdict there takes."""
         largest = self.largest
         if not chosen.steps:
-            text = f"An hour there says the most on how {largest.name} ranks networks"
+            text = f"An hour there says most about how {largest.name} ranks networks"
         elif others:
             text = f"It gives the verdicts of {largest.name} for the fewest hours"
         else:
             text = f"At no smaller budget do the differences between spaces match those at {largest.name}"
         if self.cheapest is None:
             return text
+        took = duration(3600 * chosen.hours)
         text += (
-            f": about {chosen.needed:,.0f} networks a space, {_time(chosen.hours)} of one worker for both"
-            f" spaces of a step, at a margin of {points(float(f'{chosen.margin:.2g}'))}"
+            f": about {chosen.needed:,.0f} networks a space, {took} of one worker for both spaces of a step,"
+            f" at a margin of {points(float(f'{chosen.margin:.2g}'))}"
         )
         if chosen is not largest:
             text += (
                 f" (as many standard deviations as {points(self.margin)} at {largest.name}, where it takes"
-                f" {_time(largest.hours)})"
+                f" {duration(3600 * largest.hours)})"
             )
         return text
 
@@ -206,10 +208,6 @@ def judge(
 def _listed(names: Sequence[str], word: str = "or") -> str:
     """a, b or c."""
     return f" {word} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-
-
-def _time(hours: float) -> str:
-    return f"{hours:,.1f} hours" if hours >= 1 else f"{max(60 * hours, 1):.0f} minutes"
 
 
 def _rung(rung: Rung, spaces: Sequence[str]) -> dict[str, Any]:

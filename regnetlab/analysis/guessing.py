@@ -20,7 +20,7 @@ from regnetlab.spaces.arrays import Floats, Mask
 from regnetlab.training.guessing import Guessing
 
 LEARNED, UNCLEAR, NOT_LEARNED = "has learned", "has not clearly learned", "has not learned"
-NEITHER = "neither space has clearly learned, so this verdict says nothing of the constraint"
+NEITHER = "neither space has clearly learned, so this verdict says nothing about the constraint"
 """What is said of a step between two spaces that are not clearly better than guessing."""
 
 _CHANCE = 0.05
@@ -68,7 +68,7 @@ def not_learned(name: str, errors: Sequence[float] | Floats, guess: Guessing | N
     what = "median" if len(errors) > 1 else "error"
     text = f"{name} {found}: {what} {np.median(errors):.1f}% where guessing gives {guess_text(guess)}"
     if found == UNCLEAR and not clearly_better(0.0, guess, tries):
-        return f"{text}; no error could tell on {guess.images:,} images, they are too few"
+        return f"{text}; {guess.images:,} images are too few to tell"
     if found == UNCLEAR and len(errors) > 1:
         better = int(clearly_better(errors, guess, tries).sum())
         text += f"; {better} of {len(errors)} networks are clearly better"

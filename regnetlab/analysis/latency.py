@@ -245,7 +245,8 @@ def check_enough(networks: int) -> None:
     """Raise ``InputError`` where so many networks are too few for ``fit``."""
     if networks < FEWEST_TO_FIT:
         raise InputError(
-            f"--fit needs {FEWEST_TO_FIT} networks, these are {networks}", "raise --n, or n in the study file"
+            f"--fit needs {FEWEST_TO_FIT} networks, and there are {networks}",
+            "raise --n, or n in the study file",
         )
 
 

@@ -96,10 +96,7 @@ class Retraining:
             changed = "worse" if more.estimate >= 0 else "better"
             why = "these can't tell how much of their low errors was luck"
             if more.low > 0:
-                why = (
-                    "part of the least errors of many is luck, which does not come again (regression to the"
-                    " mean)"
-                )
+                why = "part of their low errors was luck, which does not repeat (regression to the mean)"
             elif more.high < 0:
                 why = "their low errors were no luck"
             remarks.append(

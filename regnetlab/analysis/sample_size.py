@@ -71,13 +71,13 @@ class SampleSize:
         ]
         if any(each.n_range for each in self.steps):
             found.append(
-                "a pilot tells such a number only roughly: the one truly needed lies in the range with"
-                f" {RANGE:.0%} confidence, so the upper end is planned"
+                "a pilot gives such a number only roughly: the true one lies in the range with"
+                f" {RANGE:.0%} confidence, so the table plans its upper end"
             )
         if self.seconds is not None:
             found.append(
-                f"{self.seconds:.1f} s a training, as measured; {self.seeds:g} a network,"
-                f" trainings at once {self.workers}"
+                f"{self.seconds:.1f} s a training, as measured; {self.seeds:g} trainings a network,"
+                f" {self.workers} at once"
             )
         return found
 

@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -37,42 +38,71 @@ from regnetlab.cli import (
     width_law,
     worker,
 )
-from regnetlab.cli.output import OutputError, echo
+from regnetlab.cli.help import Command, Group, ending
+from regnetlab.cli.output import OutputError, echo, tell
 from regnetlab.errors import InputError
 
 app = typer.Typer(
     name="regnetlab",
+    cls=Group,
     help="Explore spaces of convolutional networks: sample, train, fit the width law, report.",
-    epilog="--json prints one JSON document, --debug shows tracebacks; both work anywhere but with worker.",
+    epilog="--json prints one JSON document, --debug shows tracebacks; both work anywhere but with worker.\n"
+    "Documentation: docs/index.md in the repository.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(sample.sample)
-app.command()(summary.summary)
-app.command(name="models")(summary.list_models)
-app.command()(count.count)
-app.command()(export.export)
-app.command()(train.train)
-app.command()(predict.predict)
-app.command()(explore.explore)
-app.command()(finish.finish)
-app.command()(new.new)
-app.command()(run.run)
-app.command()(run.status)
-app.command()(retrain.retrain)
-app.command()(search.search)
-app.command()(worker.worker)
-app.add_typer(store.app, name="store")
-app.add_typer(data.app, name="data")
-app.command()(compare.plan)
-app.command()(compare.compare)
-app.command(name="compare-baselines")(baselines.compare_baselines)
-app.command()(fidelity.fidelity)
-app.command()(latency.latency)
-app.command(name="fit-regnet")(width_law.fit_regnet)
-app.command()(bands.bands)
-app.command()(report.report)
+_COMMANDS: tuple[tuple[str, tuple[tuple[str, Callable[..., None], str, str], ...]], ...] = (
+    (
+        "Design",
+        (
+            ("sample", sample.sample, "--space AnyNetC --n 64 --flops 360M:400M -o c.csv", "spaces.md"),
+            ("summary", summary.summary, "resnet18 --input 3x64x64 --depth 1", "models.md"),
+            ("models", summary.list_models, "--input 3x64x64", "models.md"),
+            ("count", count.count, '"conv 5x5 c->c" "conv 3x3 c->c + conv 3x3 c->c"', "textbook.md"),
+        ),
+    ),
+    (
+        "Study",
+        (
+            ("new", new.new, "pets --data folder:photos/pets", "studies.md"),
+            ("run", run.run, "pets --workers 4", "studies.md"),
+            ("status", run.status, "pets --watch", "cluster.md"),
+            ("plan", compare.plan, "pets --margin 0.5", "studies.md"),
+            ("fidelity", fidelity.fidelity, "pets --ladder 1600,6400 --dry-run", "fidelity.md"),
+            ("search", search.search, "pets --space AnyNetE --trials 40", "search.md"),
+            ("retrain", retrain.retrain, "pets --top 3 --seeds 5", "studies.md"),
+            ("worker", worker.worker, "tcp://desk:8786", "cluster.md"),
+        ),
+    ),
+    (
+        "Answers",
+        (
+            ("compare", compare.compare, "pets --margin 0.5", "studies.md"),
+            ("fit-regnet", width_law.fit_regnet, "pets --n 6", "studies.md"),
+            ("bands", bands.bands, "pets --space AnyNetE --as-space narrow", "spaces.md"),
+            ("compare-baselines", baselines.compare_baselines, "pets", "baselines.md"),
+            ("latency", latency.latency, "resnet18 regnetx_400mf --batch 1,64", "latency.md"),
+            ("report", report.report, "pets --open", "studies.md"),
+        ),
+    ),
+    (
+        "Networks",
+        (
+            ("explore", explore.explore, "photos/pets --minutes 60", "explore.md"),
+            ("finish", finish.finish, "pets --minutes 30 -o family", "explore.md"),
+            ("predict", predict.predict, "family new-photos/ --csv out.csv", "using.md"),
+            ("train", train.train, "resnet18@1MF --epochs 4 -o net.safetensors", "recipe.md"),
+            ("export", export.export, "regnetx_400mf --to timm -o net.py", "export.md"),
+        ),
+    ),
+)
+for _panel, _commands in _COMMANDS:
+    for _name, _function, _words, _page in _commands:
+        _epilog = ending(f"{_name} {_words}", f"docs/{_page}")
+        app.command(name=_name, cls=Command, epilog=_epilog, rich_help_panel=_panel)(_function)
+app.add_typer(data.app, name="data", rich_help_panel="Data")
+app.add_typer(store.app, name="store", rich_help_panel="Store")
 
 
 def _version(wanted: bool) -> None:
@@ -84,7 +114,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _top(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     pass
@@ -176,6 +206,6 @@ def _discard_stdout() -> None:
 
 
 def _complain(message: str, hint: str = "") -> None:
-    echo(f"regnetlab: {message}", err=True)
+    tell(f"regnetlab: {message}")
     if hint:
-        echo(f"hint: {hint}", err=True)
+        tell(f"hint: {hint}")

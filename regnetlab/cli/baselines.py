@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from regnetlab.analysis.tuned_networks import Spread, TunedNetwork
 
 
-_HEADERS = ("network", "test error %", "tuning", "lr", "flops", "params", "1 ms", "256 ms")
+_BATCHES = (1, 256)
+_TIMES = tuple(f"ms, batch {batch}" for batch in _BATCHES)
+_HEADERS = ("network", "test error %", "tuning %", "lr", "flops", "params", *_TIMES)
 
 
 def compare_baselines(study: StudyText, json: Json = False) -> None:
@@ -40,12 +42,14 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
         echo("\nnot clearly better than guessing, and so in no comparison:")
         print_table(_HEADERS, [_row(each) for each in apart], "lrrrrrrr")
     print_guessing(majority_error(found.guess), found.not_learned, majority_error(found.guess_test))
+    if any(each.latencies for each in found.networks):
+        echo("\nms: latency of a batch of so many images")
     if any(each.at_edge for each in found.networks):
         echo("\n* the least or largest rate tried: a wider sweep may find a better one")
     if not found.final:
         echo(f"\nnot all final trainings are done; go on with: regnetlab run {study}")
     for remark in found.remarks():
-        echo(f"\n{filled(remark)}")
+        echo(f"\n{filled(remark)}", verdicts=True)
     echo("\nWhat each side cost")
     for cost in found.costs:
         echo(filled(cost.text))
@@ -59,7 +63,7 @@ def _row(each: "TunedNetwork") -> tuple[str, ...]:
         "–" if each.best_rate is None else f"{each.best_rate:g}{'*' if each.at_edge else ''}",
         count(each.flops),
         count(each.params),
-        *(number(each.latencies.get(batch)) for batch in (1, 256)),
+        *(number(each.latencies.get(batch)) for batch in _BATCHES),
     )
 
 

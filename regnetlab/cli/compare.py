@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.completion import among
 from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, trials_of
 from regnetlab.cli.output import (
     Json,
     echo,
     filled,
+    fits,
+    lasting,
     number,
     print_guessing,
     print_json,
@@ -34,11 +37,17 @@ def compare(
     margin: Margin = None,
     statistic: Annotated[
         str | None,
-        typer.Option(help="What verdicts are on: median, q05, mean or area; the study's by default."),
+        typer.Option(
+            help="What verdicts are on: median, q05, mean or area; the study's by default.",
+            autocompletion=among("median", "q05", "mean", "area"),
+        ),
     ] = None,
     matched: Annotated[
         str | None,
-        typer.Option(help="The matching with a verdict: flops, params, acts, depth, latency or none."),
+        typer.Option(
+            help="The matching with a verdict: flops, params, acts, depth, latency or none.",
+            autocompletion=among("flops", "params", "acts", "depth", "latency", "none"),
+        ),
     ] = None,
     sequential: Annotated[
         bool, typer.Option("--sequential", help="Looks at every tenth were planned (needs --planned).")
@@ -134,11 +143,11 @@ def plan(
             str(each.pilot) if each.pilot else "–",
             f"{each.n:,}",
             "–" if each.n_range is None else f"{each.n_range[0]:,} to {each.n_range[1]:,}",
-            "–" if each.hours is None else f"{each.hours:,.1f}",
+            lasting(None if each.hours is None else 3600 * each.hours),
         )
         for each in found.steps
     ]
-    print_table(("step", "pilot", "networks a space", "80% range", "hours for both"), rows, "lrrrr")
+    print_table(("step", "pilot", "networks a space", "80% range", "time for both"), rows, "lrrrr")
     echo()
     for remark in found.remarks():
         echo(filled(remark))
@@ -154,7 +163,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _print_spaces(found: "SpaceComparison") -> None:
     from regnetlab.analysis.guessing import majority_error
 
-    rows = (
+    rows = [
         (
             each.space,
             str(each.n),
@@ -165,9 +174,12 @@ def _print_spaces(found: "SpaceComparison") -> None:
             _estimate(each.mean),
         )
         for each in found.summaries
-    )
+    ]
     headers = ("space", "n", "failed", "min %", "5% quantile", "median %", "mean %")
-    print_table(headers, rows, "lrrrrrr")
+    table: list[tuple[str, ...]] = [headers, *rows]
+    if not fits(table) and not any(each.failed for each in found.summaries):
+        table = [(*row[:2], *row[3:]) for row in table]
+    print_table(table[0], table[1:], "l" + "r" * (len(table[0]) - 1))
     for each in found.summaries:
         if each.incomplete:
             echo(f"\n{each.space}: {each.incomplete} incomplete, stopped before the last epoch; left out")
@@ -196,7 +208,7 @@ def _print_steps(found: "SpaceComparison") -> None:
         for each in found.steps
     ]
     echo(f"\nmargin {points(found.terms.margin)} of error; failed networks count as 100%\n")
-    print_table(("step", found.compared, "interval", "P(b<a)", "verdict"), rows, "lrrrl")
+    print_table(("step", found.compared, "interval", "P(b<a)", "verdict"), rows, "lrrrl", verdicts=True)
     together = f"for all {found.verdicts} together" if found.verdicts > 1 else "for this one step"
     note = (
         f"Intervals and verdicts hold {together} with 95%. P(b<a) is the chance that a"
@@ -216,7 +228,7 @@ def _print_steps(found: "SpaceComparison") -> None:
 
 
 def _print_matched(found: "SpaceComparison") -> None:
-    """The differences at equal complexity beside each other, one step a row."""
+    """The differences at equal complexity: beside each other where these fit, else one a row."""
     from regnetlab.analysis.compare import EQUAL_DEPTH, at_equal
     from regnetlab.trials.terms import NO_MATCHING
 
@@ -224,7 +236,7 @@ def _print_matched(found: "SpaceComparison") -> None:
     named = found.terms.matched
     if not names:
         for sentence in at_equal(found):
-            echo(f"\n{filled(sentence)}")
+            echo(f"\n{filled(sentence)}", verdicts=True)
         return
     at = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
     which = "without verdicts" if named == NO_MATCHING else f"verdicts at equal {named} follow below"
@@ -235,16 +247,27 @@ def _print_matched(found: "SpaceComparison") -> None:
         )
         + "\n"
     )
-    rows = [
-        (each.name, *(_matched(each.matched[name]) if name in each.matched else "–" for name in names))
-        for each in found.steps
+    table = [
+        ("step", *names),
+        *(
+            (each.name, *(_matched(each.matched[name]) if name in each.matched else "–" for name in names))
+            for each in found.steps
+        ),
     ]
-    print_table(("step", *names), rows, "l" + "r" * len(names))
+    if fits(table):
+        print_table(table[0], table[1:], "l" + "r" * len(names))
+    else:
+        rows = [
+            (step.name if name == next(iter(step.matched)) else "", name, *_matched(each).split(" "))
+            for step in found.steps
+            for name, each in step.matched.items()
+        ]
+        print_table(("step", "at equal", "median", "networks"), rows, "llrr")
     if any(each.little_overlap for step in found.steps for each in step.matched.values()):
         echo("\n° little overlap: less than half of a space is compared")
     echo("\n" + filled(EQUAL_DEPTH) if "depth" in names else "")
     for sentence in at_equal(found):
-        echo(filled(sentence))
+        echo(filled(sentence), verdicts=True)
 
 
 def _matched(found: "Matched") -> str:

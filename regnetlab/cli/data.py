@@ -1,5 +1,6 @@
 """``regnetlab data``, and the options and notes of every command that reads images."""
 
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -8,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from regnetlab.cli.completion import among, data_sets, study_names
+from regnetlab.cli.help import Command, Group, ending
 from regnetlab.cli.output import Json, echo, filled, print_json, print_next, print_table
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir
@@ -18,14 +21,20 @@ if TYPE_CHECKING:
     from regnetlab.training.folders.decode import Reading
     from regnetlab.training.folders.listener import Listener
 
-app = typer.Typer(help="Look at a data set before training, or pack it.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group,
+    help="Look at a data set before training, or pack it.",
+    epilog=ending("data show photos/pets --grid pets.png", "docs/data.md"),
+    no_args_is_help=True,
+)
 
 _LISTED, _CLASSES = 20, 100
 Fit = Annotated[
     str | None,
     typer.Option(
-        metavar="crop|pad|squash",
-        help="How a folder's images are brought to the input's size; crop by default.",
+        metavar="HOW",
+        autocompletion=among("crop", "pad", "squash"),
+        help="How a folder's images are brought to the input's size: crop (the default), pad or squash.",
     ),
 ]
 Background = Annotated[
@@ -38,8 +47,10 @@ Held = Annotated[
     str | None,
     typer.Option(
         "--split",
-        metavar="random|stratified",
-        help="How a folder's images are held out: over all images (the default) or of each class.",
+        metavar="HOW",
+        autocompletion=among("random", "stratified"),
+        help="How a folder's images are held out: random, over all images (the default), or stratified, of"
+        " each class.",
     ),
 ]
 GroupBy = Annotated[
@@ -95,12 +106,20 @@ def _progress(what: str, done: int, of: int) -> None:
         sys.stderr.flush()
 
 
-@app.command()
+@app.command(cls=Command, epilog=ending("data show photos/pets --grid pets.png", "docs/data.md"))
 def show(
     what: Annotated[
-        str | None, typer.Argument(metavar="[FOLDER|NAME]", help="A folder of images, or a data set's name.")
+        str | None,
+        typer.Argument(
+            metavar="[FOLDER|NAME]",
+            help="A folder of images, or a data set's name.",
+            autocompletion=data_sets,
+        ),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="Show the data of this study, as it reads them.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(help="Show the data of this study, as it reads them.", autocompletion=study_names),
+    ] = None,
     data_dir: DataDir = None,
     input: Input = None,
     fit: Fit = None,
@@ -157,14 +176,21 @@ def show(
         print_json(_document(data))
     else:
         _print(data)
+        echo()
         if grid is not None:
-            echo(f"\nwrote {grid}")
+            echo(f"wrote {grid}")
+        print_next(_following(name, study))
 
 
-@app.command()
+@app.command(cls=Command, epilog=ending("data pack photos/pets -o packs/pets", "docs/data.md"))
 def pack(
     what: Annotated[
-        str, typer.Argument(metavar="FOLDER|NAME", help="A folder of images, or a published data set's name.")
+        str,
+        typer.Argument(
+            metavar="FOLDER|NAME",
+            help="A folder of images, or a published data set's name.",
+            autocompletion=data_sets,
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder of the pack; packs/NAME.")
@@ -248,6 +274,14 @@ def _named(what: str) -> str:
     if known or not (path.exists() or "/" in what):
         return what
     return f"folder:{what}"
+
+
+def _following(data: str, study: str | None) -> list[str]:
+    """The commands that go on from data that were looked at."""
+    if study is not None:
+        return [f"run {study}"]
+    shown = shlex.quote(data.removeprefix("folder:") or data)
+    return [f"explore {shown} --minutes 60", f"new NAME --data {shlex.quote(data)}"]
 
 
 def _document(data: "DataSet") -> dict[str, Any]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.completion import data_sets
 from regnetlab.cli.data import GroupBy, SkipUnreadable, listener, reading
 from regnetlab.cli.finish import FinalEpochs, Folder, print_finished
-from regnetlab.cli.options import LocalExecutor, Log, Workers
+from regnetlab.cli.options import LocalExecutor, Log, Progress, Workers
 from regnetlab.cli.output import Json, echo, filled, print_json, print_next
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir, Device, Kernels
@@ -25,9 +26,14 @@ if TYPE_CHECKING:
 
 def explore(
     data: Annotated[
-        str, typer.Argument(metavar="FOLDER|NAME", help="A folder of images, or a data set's name.")
+        str,
+        typer.Argument(
+            metavar="FOLDER|NAME",
+            help="A folder of images, or a data set's name.",
+            autocompletion=data_sets,
+        ),
     ],
-    minutes: Annotated[float, typer.Option(min=0.5, max=100_000, help="The time that there is, in all.")],
+    minutes: Annotated[float, typer.Option(min=0.5, max=100_000, help="Minutes to spend in all.")],
     flops: Annotated[
         str | None, typer.Option(metavar="2M", help="Multiply-adds that the medium network may have.")
     ] = None,
@@ -39,7 +45,7 @@ def explore(
     group_by: GroupBy = None,
     input: Input = None,
     plan_only: Annotated[
-        bool, typer.Option("--plan-only", help="Write the study file, to be looked at and changed, and stop.")
+        bool, typer.Option("--plan-only", help="Write the study file for you to check and change, and stop.")
     ] = False,
     final_epochs: FinalEpochs = None,
     workers: Workers = None,
@@ -48,7 +54,7 @@ def explore(
     kernels: Kernels = "auto",
     data_dir: DataDir = None,
     skip_unreadable: SkipUnreadable = False,
-    progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
+    progress: Progress = "auto",
     log: Log = None,
     json: Json = False,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.completion import formats
 from regnetlab.cli.output import Json, echo, print_json
 from regnetlab.cli.sample import Classes, Input, OfStudy, TemplateName
 from regnetlab.cli.summary import ModelText
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 def export(
     model: ModelText,
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="torchvision, timm, pytorch, pycls or onnx.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="torchvision, timm, pytorch, pycls or onnx.",
+            autocompletion=formats,
+        ),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write; stdout by default, but for onnx.")

@@ -2,21 +2,22 @@
 
 import math
 from pathlib import Path
-from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regnetlab.cli.completion import study_names
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.options import LocalExecutor, Margin, Workers
 from regnetlab.cli.output import (
-    COLUMNS,
     Json,
     echo,
     filled,
+    lasting,
     number,
     print_guessing,
     print_json,
+    print_next,
     print_table,
     signed,
 )
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 
 def fidelity(
     study: Annotated[
-        str | None, typer.Argument(metavar="[STUDY]", help="A name under studies/, a file or a folder.")
+        str | None,
+        typer.Argument(
+            metavar="[STUDY]",
+            help="A name under studies/, a file or a folder.",
+            autocompletion=study_names,
+        ),
     ] = None,
     from_: Annotated[
         Path | None, typer.Option("--from", help="Judge this fidelity.csv instead; trains nothing.")
@@ -45,7 +51,9 @@ def fidelity(
             " @ batch size / validation images); 1600,3200,6400 by default.",
         ),
     ] = None,
-    networks: Annotated[int | None, typer.Option(help="Of each space, its first; 10 by default.")] = None,
+    networks: Annotated[
+        int | None, typer.Option(help="Networks of each space, the first ones; 10 by default.")
+    ] = None,
     margin: Margin = None,
     executor: LocalExecutor = "local",
     workers: Workers = None,
@@ -58,7 +66,7 @@ def fidelity(
 ) -> None:
     """Find the smallest budget that is enough: train some networks at several, and compare."""
     if (study is None) == (from_ is None):
-        raise InputError("give a study or --from FILE, one of the two")
+        raise InputError("give either a study or --from FILE")
     from regnetlab.analysis.fidelity import fidelity as judge  # SciPy
     from regnetlab.trials.csv_tables import FIDELITY
     from regnetlab.trials.terms import MARGIN, check_margin
@@ -114,7 +122,8 @@ def fidelity(
     found = judge(study_fidelity(plan), stated, study_steps(plan), guessing_in(recorded(plan)))
     _show(found, plan.name, json)
     if not json:
-        echo(f"\nwrote {plan.fidelity}; `regnetlab report {study}` draws it")
+        echo(f"\nwrote {plan.fidelity}")
+        print_next([f"report {study}"])
 
 
 def _show_plan(state: "Ladder", json: bool) -> None:
@@ -160,18 +169,20 @@ def _show(found: "Fidelity", name: str, json: bool) -> None:
     ]
     headers = ("images", "s", "all", "in a space", "seeds", "corr.", "evidence an hour", "of best")
     print_table(headers, rows, "rrrrrrrr")
-    echo(
-        f"\nall, in a space: rank correlation of one training with one at {largest} images, over all"
-        "\nnetworks and within spaces (95% interval); seeds: of two seeds at this budget; corr.: within"
-        "\nspaces, without the noise of both seeds; evidence: networks of a worker's hour · validity²"
+    legend = (
+        f"s: seconds a training; all, in a space: rank correlation of one training with one at {largest}"
+        " images, over all networks and within spaces (95% interval); seeds: of two seeds at this budget;"
+        " corr.: within spaces, without the noise of both seeds; evidence: networks of a worker's hour ·"
+        " validity²"
     )
+    echo(f"\n{filled(legend)}")
     if any(each.within.capped for each in rungs):
-        echo("† above 1, shown as 1: seeds agree by too little for the correction")
+        echo("† above 1, shown as 1: the seeds agree too little for the correction")
     if any(not each.may_be_best for each in rungs):
-        echo("× has less evidence an hour than the best for sure (95%, all budgets together)")
+        echo("× certainly has less evidence an hour than the best (95%, all budgets together)")
     _show_margin(found)
     _show_spaces(found)
-    echo(f"\n{fill(' '.join(found.remarks()), COLUMNS)}")
+    echo(f"\n{filled(' '.join(found.remarks()))}")
 
 
 def _show_margin(found: "Fidelity") -> None:
@@ -183,7 +194,7 @@ def _show_margin(found: "Fidelity") -> None:
     note = (
         f"margin: as many standard deviations within spaces (sd) as {points(found.margin)} at {largest};"
         f" networks a space for 80% power of the verdict at {largest} on the step with the widest spread, and"
-        " hours of one worker for its two spaces: rough, as any figure of so few; p: test of the spaces"
+        " the time of one worker for its two spaces: rough, as any figure of so few; p: test of the spaces"
         f" differing as they do at {largest}; no: rejected, so the budget is ruled out"
     )
     echo(f"\n{filled(note)}\n")
@@ -193,12 +204,12 @@ def _show_margin(found: "Fidelity") -> None:
             number(each.sd),
             number(each.margin),
             number(each.needed, 0),
-            number(each.hours),
+            lasting(3600 * each.hours),
             number(each.p) + (" no" if each.differ else ""),
         )
         for each in found.rungs
     )
-    print_table(("images", "sd", "margin", "networks", "hours", "p"), rows, "rrrrrl")
+    print_table(("images", "sd", "margin", "networks", "time", "p"), rows, "rrrrrl")
 
 
 def _show_spaces(found: "Fidelity") -> None:
@@ -208,18 +219,21 @@ def _show_spaces(found: "Fidelity") -> None:
     print_guessing(**found.guessing)
     if not found.largest.steps:
         return
-    echo(
-        "\ndifference of medians and verdict at each budget's margin (‡ the effect is not that at the"
-        "\nlargest budget, ! the verdict contradicts it)\n"
+    legend = (
+        "difference of medians in points, and verdict at each budget's margin (‡ the effect is not that at"
+        " the largest budget, ! the verdict contradicts the one there)"
     )
+    echo(f"\n{filled(legend)}\n")
     steps = [f"{each.a} → {each.b}" for each in found.largest.steps]
     columns = [[_verdict(each) for each in rung.steps] for rung in found.rungs]
     print_table(
         ("step", *(rung.name for rung in found.rungs)),
         zip(steps, *columns, strict=True),
         "l" * (1 + len(found.rungs)),
+        verdicts=True,
     )
-    echo("\neffect: difference of means over the sd within both spaces; in brackets, effect per √hour\n")
+    legend = "effect: difference of means over the sd within both spaces; in brackets, effect per √hour"
+    echo(f"\n{filled(legend)}\n")
     columns = [[_effect(each) for each in rung.steps] for rung in found.rungs]
     print_table(
         ("step", *(rung.name for rung in found.rungs)),

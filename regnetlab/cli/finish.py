@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.options import LocalExecutor, Log, Workers
+from regnetlab.cli.options import LocalExecutor, Log, Progress, Workers
 from regnetlab.cli.output import Json, echo, filled, print_json, print_next, print_table
 from regnetlab.cli.run import StudyText
 from regnetlab.cli.summary import DataDir, Device, Kernels
@@ -30,7 +30,7 @@ def finish(
         ),
     ] = None,
     output: Folder = Path("family"),
-    minutes: Annotated[float, typer.Option(min=0.1, help="The time that there is.")] = 15.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Minutes to spend.")] = 15.0,
     final_epochs: FinalEpochs = None,
     workers: Workers = None,
     executor: LocalExecutor = "local",
@@ -38,7 +38,7 @@ def finish(
     kernels: Kernels = "auto",
     data_dir: DataDir = None,
     skip_unreadable: SkipUnreadable = False,
-    progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
+    progress: Progress = "auto",
     log: Log = None,
     json: Json = False,
 ) -> None:
@@ -108,7 +108,7 @@ def print_finished(found: "Finished") -> None:
                 "–" if took is None else f"{took.ms[0]:.2f}",
             )
         )
-    print_table(("network", "test error %", "flops", "params", "ms an image"), rows, "lrrrr")
+    print_table(("network", "test error %", "flops", "params", "latency, ms, batch 1"), rows, "lrrrr")
     used = found.used
     echo(
         "\n"
@@ -121,5 +121,5 @@ def print_finished(found: "Finished") -> None:
         hardly = ": it has hardly learned; give more minutes, or more flops" * found.has_hardly_learned
         echo(filled(f"guessing has {found.guess:.2f}%{hardly}"))
     if found.beside_hand_designed:
-        echo(filled(found.beside_hand_designed))
+        echo(filled(found.beside_hand_designed), verdicts=True)
     echo(f"\nwrote {found.folder}/")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.output import Json, count, echo, filled, number, print_json, print_table
+from regnetlab.cli.completion import study_names
+from regnetlab.cli.output import Json, count, echo, filled, number, print_json, print_next, print_table
 from regnetlab.cli.sample import Classes, Input, OfStudy, TemplateName
 from regnetlab.cli.summary import Device
 from regnetlab.errors import InputError
@@ -24,13 +25,18 @@ _MOST_BATCH = 65_536
 
 def latency(
     targets: Annotated[
-        list[str], typer.Argument(metavar="MODEL…|STUDY", help="Models, as for summary, or one study.")
+        list[str],
+        typer.Argument(
+            metavar="MODEL…|STUDY",
+            help="Models, as for summary, or one study.",
+            autocompletion=study_names,
+        ),
     ],
     batch: Annotated[str, typer.Option(metavar="A,B,…", help="Batch sizes.")] = "1,256",
     device: Device = "auto",
     seconds: Annotated[float, typer.Option(help="Time for each measurement.")] = 0.5,
     n: Annotated[
-        int | None, typer.Option(min=1, help="Of a study the first so many networks of each space.")
+        int | None, typer.Option(min=1, help="Of a study, only the first N networks of each space.")
     ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="Also fit the section latency of a study file.")] = False,
     template: TemplateName = None,
@@ -46,7 +52,7 @@ def latency(
     plan = None if study is not None else _study_meant(targets)
     if plan is None:
         if fit or n is not None:
-            raise InputError("--fit and --n are for a study, whose networks are many", "give one study")
+            raise InputError("--fit and --n need a study, which has many networks", "give one study")
         from regnetlab.study.members import models_on
 
         _show_models(models_on(targets, study, template, input, classes), device, batches, seconds, json)
@@ -139,9 +145,9 @@ def _show_models(
         )
         for each in rows
     )
-    headers = ("model", "input", "flops", "acts", "batch", "median ms", "quartiles", "images/s")
+    headers = ("model", "input", "flops", "acts", "batch", "median, ms", "quartiles, ms", "images/s")
     print_table(headers, cells, "llrrrrrr")
-    echo(f"\n{machine}")
+    echo(f"\n{filled(str(machine))}")
 
 
 def _time_study(
@@ -177,13 +183,18 @@ def _time_study(
         )
         for each in found.asked
     )
-    print_table(("batch", "networks", "median ms", "with flops", "with params", "with acts"), cells, "rrrrrr")
-    echo(f"\nSpearman's correlation of latency with each count, 95% interval; {found.here}\n")
+    print_table(
+        ("batch", "networks", "median, ms", "with flops", "with params", "with acts"), cells, "rrrrrr"
+    )
+    echo(
+        "\n" + filled(f"Spearman's correlation of latency with each count, 95% interval; {found.here}") + "\n"
+    )
     for sentence in found.remarks():
         echo(filled(sentence))
     for text in texts:
         echo(f"\n{text}")
-    echo(f"\nwrote {plan.latencies}; `regnetlab report {plan.name}` draws it")
+    echo(f"\nwrote {plan.latencies}")
+    print_next([f"report {plan.name}"])
 
 
 def _toml(model: "LatencyModel") -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.completion import data_sets, examples
 from regnetlab.cli.data import GroupBy, Held, SkipUnreadable, TestSplit, listener, reading
 from regnetlab.cli.output import Json, echo, print_json, print_next
 from regnetlab.cli.sample import Input
@@ -16,22 +17,19 @@ if TYPE_CHECKING:
     from regnetlab.study.plan import Plan
 
 
-def _examples() -> list[str]:
-    from regnetlab.study.examples import examples
-
-    return list(examples())
-
-
 def new(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Name of the study: a new folder under studies/.")
     ],
     from_: Annotated[
         str,
-        typer.Option("--from", metavar="EXAMPLE", help="Example to start from.", autocompletion=_examples),
+        typer.Option("--from", metavar="EXAMPLE", help="Example to start from.", autocompletion=examples),
     ] = "quick",
     data: Annotated[
-        str | None, typer.Option(help="Other data: a data set's name, folder, folder:PATH or pack:DIR.")
+        str | None,
+        typer.Option(
+            help="Other data: a data set's name, folder, folder:PATH or pack:DIR.", autocompletion=data_sets
+        ),
     ] = None,
     data_dir: DataDir = None,
     input: Input = None,

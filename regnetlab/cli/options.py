@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regnetlab.cli.completion import among, study_names
 from regnetlab.cli.output import echo
 from regnetlab.errors import InputError
 from regnetlab.trials.error_units import ErrorUnit
@@ -13,7 +14,10 @@ if TYPE_CHECKING:  # pandas, pydantic
     from regnetlab.study.plan import Plan
     from regnetlab.trials.table import Trials
 
-StudyOrNewest = Annotated[str | None, typer.Argument(metavar="[STUDY]", help="The newest study by default.")]
+StudyOrNewest = Annotated[
+    str | None,
+    typer.Argument(metavar="[STUDY]", help="The newest study by default.", autocompletion=study_names),
+]
 From = Annotated[
     list[Path] | None,
     typer.Option("--from", help="A file of networks (docs/exchange.md) instead of a study; repeatable."),
@@ -27,9 +31,21 @@ Margin = Annotated[
 ]
 
 Executor = Annotated[
-    str | None, typer.Option(help="local (processes), inline or dask; else the study's, or local.")
+    str | None,
+    typer.Option(
+        help="local (processes), inline or dask; else the study's, or local.",
+        autocompletion=among("local", "inline", "dask"),
+    ),
 ]
-LocalExecutor = Annotated[str, typer.Option(help="local (processes) or inline.")]
+LocalExecutor = Annotated[
+    str, typer.Option(help="local (processes) or inline.", autocompletion=among("local", "inline"))
+]
+Progress = Annotated[
+    str,
+    typer.Option(
+        help="auto, plain, or json: an object a line.", autocompletion=among("auto", "plain", "json")
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option(min=1, max=1_024, help="Trainings at once; one per core or GPU.")
 ]
@@ -42,15 +58,16 @@ Cluster = Annotated[
     typer.Option(
         metavar="FILE",
         envvar="REGNETLAB_CLUSTER",
-        help="A TOML file of your own with what Dask's class for the cluster gets.",
+        help="A TOML file of yours with arguments for Dask's cluster class.",
     ),
 ]
 
 Log = Annotated[
     str | None,
     typer.Option(
-        metavar="tensorboard[:DIR]",
-        help="Write learning curves as TensorBoard's event files, into tensorboard/ by default.",
+        metavar="KIND[:DIR]",
+        autocompletion=among("tensorboard"),
+        help="tensorboard writes learning curves as TensorBoard's event files, into tensorboard/ by default.",
     ),
 ]
 

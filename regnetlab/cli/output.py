@@ -1,20 +1,30 @@
-"""How results are printed: one JSON document, or a table of plain text."""
+"""How results are printed: one JSON document, or text and tables that fit, with verdicts in colour.
+
+A terminal gets lines as wide as it is, and colours where it has any. Everything else gets 80 characters and
+no colours, so that scripts and pages can rely on it.
+"""
 
 import json
 import math
+import os
+import re
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import Annotated, Any, TextIO
 
 import typer
 
 from regnetlab.errors import InputError, printable
-from regnetlab.plain import plain
+from regnetlab.plain import duration, plain
 
-COLUMNS = 80
-"""What tables fit into."""
+_ELSEWHERE, _LEAST, _TEXT = 80, 40, 100  # columns: without a terminal; at least; of text at most
+_HEADING = 3  # lines that a heading may take in a table that is too wide otherwise
+COLOURS = {"better": (28, 32), "no worse": (30, 36), "worse": (161, 31), "undecided": (130, 33)}
+"""Each verdict's colour among 256, readable on black and on white, and among 8."""
+_VERDICT = re.compile(r"\b(no\s+worse|better|worse|undecided)\b")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of everything random.")]
@@ -25,16 +35,24 @@ class OutputError(InputError):
 
     def __init__(self, error: OSError) -> None:
         super().__init__(
-            f"the output can't be written: {error.strerror or error}", "what was kept before stays kept"
+            f"the output can't be written: {error.strerror or error}", "what was saved before is still there"
         )
 
 
-def echo(text: str = "", *, err: bool = False, file: TextIO | None = None, end: str = "\n") -> None:
+def echo(
+    text: str = "",
+    *,
+    err: bool = False,
+    file: TextIO | None = None,
+    end: str = "\n",
+    verdicts: bool = False,
+) -> None:
     """Print a text as ``printable`` has it: on stdout, on stderr, or to a file. All output comes through
-    here, but for control codes of our own.
+    here, but for control codes of our own. The ``verdicts`` in a text get their colours on stdout.
     """
+    shown = _coloured(printable(text)) if verdicts else printable(text)
     try:
-        print(printable(text), file=file or (sys.stderr if err else sys.stdout), end=end, flush=err)
+        print(shown, file=file or (sys.stderr if err else sys.stdout), end=end, flush=err)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -54,7 +72,12 @@ def print_json(document: Any) -> None:
 def print_notes(notes: Iterable[str]) -> None:
     """Notes on how files were read, on stderr."""
     for note in notes:
-        echo(f"note: {note}", err=True)
+        tell(f"note: {note}")
+
+
+def tell(text: str) -> None:
+    """A line on stderr; on a terminal as many lines as it takes."""
+    echo(_filled(text, shutil.get_terminal_size().columns) if sys.stderr.isatty() else text, err=True)
 
 
 def print_next(commands: Iterable[str]) -> None:
@@ -63,28 +86,146 @@ def print_next(commands: Iterable[str]) -> None:
         echo(f"{'      ' if number else 'next: '}regnetlab {command}")
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "") -> None:
+def columns() -> int:
+    """How wide lines may be: as the terminal is, or 80 where stdout is none."""
+    return max(shutil.get_terminal_size().columns, _LEAST) if sys.stdout.isatty() else _ELSEWHERE
+
+
+def _coloured(text: str) -> str:
+    """The text with its verdicts in colour, if stdout is a terminal that has any and ``NO_COLOR`` is not set.
+
+    The words stay: a colour says nothing that its word doesn't.
+    """
+    terminal = os.environ.get("TERM", "dumb")
+    if os.environ.get("NO_COLOR") or terminal in ("", "dumb") or not sys.stdout.isatty():
+        return text
+    many = "256" in terminal or bool(os.environ.get("COLORTERM"))
+
+    def painted(match: re.Match[str]) -> str:
+        of_256, of_8 = COLOURS[" ".join(match[0].split())]
+        return f"\x1b[{f'38;5;{of_256}' if many else of_8}m{match[0]}\x1b[0m"
+
+    return _VERDICT.sub(painted, text)
+
+
+def print_table(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], right: str = "", verdicts: bool = False
+) -> None:
     """Print columns as wide as they need to be.
+
+    Where they don't fit, gaps become narrower, then headings and texts take several lines, then the table is
+    printed in parts, which all have the first column.
 
     Args:
         headers: The titles of the columns.
         rows: The cells; rows that can be read twice are not kept in memory.
         right: A letter for each column: r aligns it right, l left.
+        verdicts: Whether there are verdicts in the cells, which get their colours.
     """
     rows = list(rows) if isinstance(rows, Iterator) else rows
 
     def clean() -> Iterator[list[str]]:
         return ([printable(cell, kept="") for cell in row] for row in chain([headers], rows))
 
-    sides = right.ljust(len(headers), "l")
-    widths = column_widths(clean())
-    gap = "  " if sum(widths) + 2 * len(widths) - 2 <= COLUMNS else " "
-    for row in clean():
-        padded = (
-            cell.rjust(width) if side == "r" else cell.ljust(width)
-            for cell, width, side in zip(row, widths, sides, strict=True)
+    parts = [(range(len(headers)), layout)] if (layout := _one_line(clean(), columns())) else []
+    for number, (part, (gap, widths)) in enumerate(parts or _folded(list(clean()), right)):
+        if number:
+            echo()
+        sides = [right[i : i + 1] for i in part]
+        for row_number, row in enumerate(clean()):
+            cells = [_wrapped(row[i], width) for i, width in zip(part, widths, strict=True)]
+            for line in _levelled(cells, bottom=row_number == 0):
+                padded = (
+                    text.rjust(width) if side == "r" else text.ljust(width)
+                    for text, width, side in zip(line, widths, sides, strict=True)
+                )
+                echo(gap.join(padded).rstrip(), verdicts=verdicts and row_number > 0)
+
+
+def fits(cells: Iterable[Sequence[str]]) -> bool:
+    """Whether a table of these cells has room for each of its rows on one line."""
+    return _one_line(cells, columns()) is not None
+
+
+_Layout = tuple[str, list[int]]
+"""What stands between two columns, and the columns' widths."""
+
+
+def _one_line(cells: Iterable[Sequence[str]], room: int) -> _Layout | None:
+    """Columns as wide as their longest cells, if they fit."""
+    widths = column_widths(cells)
+    return next(((gap, widths) for gap in ("  ", " ") if _fits(gap, widths, room)), None)
+
+
+def _folded(cells: list[list[str]], right: str) -> list[tuple[Sequence[int], _Layout]]:
+    """The parts of a table that does not fit on one line a row, each with its columns and their layout."""
+    parts: list[tuple[Sequence[int], _Layout]] = []
+    last, start, room = len(cells[0]), 1, columns()
+    while start < last:
+        end = last
+        while (layout := _narrow(cells, right, [0, *range(start, end)], room)) is None and end > start + 1:
+            end -= 1
+        part = [0, *range(start, end)]
+        parts.append((part, layout or (" ", column_widths([[row[i] for i in part] for row in cells]))))
+        start = end
+    return parts or [([0], ("", column_widths(cells)))]
+
+
+def _narrow(cells: list[list[str]], right: str, part: Sequence[int], room: int) -> _Layout | None:
+    """A layout in which headings, and if need be texts, take several lines; ``None`` if nothing fits."""
+    heads, rows = [cells[0][i] for i in part], [[row[i] for i in part] for row in cells[1:]]
+    whole = column_widths(rows) or [0] * len(part)
+    for lines in range(1, _HEADING + 1):
+        widths = [max(width, _narrowest(head, lines)) for head, width in zip(heads, whole, strict=True)]
+        for gap in ("  ", " "):
+            if _fits(gap, widths, room):
+                return gap, widths
+    least = [
+        max(
+            _narrowest(head, _HEADING),
+            width if right[i : i + 1] == "r" else max(_narrowest(row[at], len(row[at])) for row in rows),
         )
-        echo(gap.join(padded).rstrip())
+        for at, (i, head, width) in enumerate(zip(part, heads, whole, strict=True))
+    ]
+    while not _fits("  ", widths, room):
+        widest = max(range(len(part)), key=lambda at: (widths[at] > least[at]) * widths[at])
+        if widths[widest] <= least[widest]:
+            return None
+        widths[widest] -= 1
+    return "  ", widths
+
+
+def _fits(gap: str, widths: Sequence[int], room: int) -> bool:
+    return sum(widths) + len(gap) * (len(widths) - 1) <= room
+
+
+def _narrowest(text: str, lines: int) -> int:
+    """The least width at which a text takes no more lines than these, with no word broken."""
+    width = max(map(len, _held(text).split(" ")))
+    while len(_wrapped(text, width)) > max(lines, 1):
+        width += 1
+    return width
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The lines of a cell."""
+    if len(text) <= width:
+        return [text]
+    lines = wrap(_held(text), width, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\xa0", " ") for line in lines]
+
+
+def _held(text: str) -> str:
+    """The text with a verdict of two words held together."""
+    return text.replace("no worse", "no\xa0worse")
+
+
+def _levelled(cells: list[list[str]], bottom: bool) -> Iterator[tuple[str, ...]]:
+    """The lines of a row whose cells have several, those of short ones at the top or at the bottom."""
+    most = max(map(len, cells))
+    empty = [[""] * (most - len(each)) for each in cells]
+    pairs = zip(cells, empty, strict=True)
+    return zip(*(rest + cell if bottom else cell + rest for cell, rest in pairs), strict=True)
 
 
 def print_guessing(
@@ -100,7 +241,11 @@ def print_guessing(
 
 def filled(text: str) -> str:
     """Lines that fit, without a break inside a name or number."""
-    return fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
+    return _filled(text, columns())
+
+
+def _filled(text: str, room: int) -> str:
+    return fill(text, max(min(room, _TEXT), _LEAST), break_long_words=False, break_on_hyphens=False)
 
 
 def column_widths(cells: Iterable[Sequence[str]]) -> list[int]:
@@ -130,6 +275,11 @@ def bar(share: float, width: int) -> str:
 def number(value: float | None, decimals: int = 2) -> str:
     """A number, or a dash where there is none."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{decimals}f}"
+
+
+def lasting(seconds: float | None) -> str:
+    """A duration, or a dash where none is known."""
+    return "–" if seconds is None or not math.isfinite(seconds) else duration(seconds)
 
 
 def signed(value: float, decimals: int = 2) -> str:

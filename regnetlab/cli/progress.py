@@ -1,9 +1,13 @@
 """How a run is watched: a live table on a terminal, plain lines elsewhere, both on stderr."""
 
 import json
+import os
+import re
 import statistics
+import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +19,7 @@ from rich.text import Text
 
 from regnetlab.cli.output import echo
 from regnetlab.errors import printable, unknown
+from regnetlab.plain import duration
 from regnetlab.study.observer import Observer, finished_facts
 from regnetlab.study.replay import failure_line
 from regnetlab.study.search.definition import Search
@@ -25,6 +30,7 @@ FORMS = ("auto", "plain", "json")
 """Ways to show a run."""
 
 _LINE_EVERY = 15.0  # seconds between plain lines
+_ENDS_WITHIN = 1.0  # seconds within which the last lines of workers arrive
 
 
 class Tally:
@@ -42,9 +48,10 @@ class Tally:
     def begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int) -> None:
         self.later = later
         self.scores = dict(scores)
-        self.jobs = {}
+        found: dict[str, list[Job]] = {}
         for job in jobs:
-            self.jobs.setdefault(job.space, []).append(job)
+            found.setdefault(job.space, []).append(job)
+        self.jobs = found  # at once: another thread may count them
 
     def finished(self, trial: Trial) -> None:
         self.scores[trial.job.identity] = trial.score
@@ -73,8 +80,8 @@ class Tally:
         every = [job for jobs in self.jobs.values() for job in jobs]
         pending = sum(_work(job) for job in every if job.identity not in self.scores)
         pending += self.later * statistics.fmean(map(_work, every)) if every else 0.0
-        left = 60 * hours * pending / self.work
-        return f"{rate:,.0f} models/h, {f'{left:.0f} min' if left >= 1.5 else f'{left * 60:.0f} s'} left"
+        left = duration(3600 * hours * pending / self.work)
+        return f"{rate:,.0f} models/h, {left} left"
 
     def spaces(self) -> Iterator[tuple[str, int, int, int, list[float]]]:
         """Name, planned, done, failed and errors of each space."""
@@ -225,14 +232,59 @@ def make_progress(study: str, form: str = "auto") -> Iterator[Observer]:
     if form not in FORMS:
         raise unknown("progress", form, FORMS)
     if form == "json":
-        yield JsonLines(study)
+        lines = JsonLines(study)
+        with overheard(lines.on_note):
+            yield lines
         return
     console = Console(stderr=True)
     if not console.is_terminal or form == "plain":
         yield Lines(study)
         return
     display = LiveTable(study, console)
+    with overheard(display.on_note):
+        try:
+            yield display
+        finally:
+            display.live.stop()
+
+
+@contextmanager
+def overheard(say: Callable[[str], None]) -> Iterator[None]:
+    """What workers and libraries write to this process's stderr goes to ``say``, a line each.
+
+    Workers are processes that inherit the file, so a warning of one would stand in the middle of a live table
+    or of a line of JSON. This process writes to ``sys.stderr`` as before.
+    """
+    before = sys.stderr
     try:
-        yield display
-    finally:
-        display.live.stop()
+        descriptor = before.fileno()
+    except (OSError, ValueError):  # a stream that is no file, which no worker inherits
+        yield
+        return
+    real = os.dup(descriptor)
+    reader, writer = os.pipe()
+
+    def relay() -> None:
+        with os.fdopen(reader, encoding="utf-8", errors="replace", newline="\n") as lines:
+            for line in lines:
+                if text := _last_shown(line):
+                    say(text)
+
+    thread = threading.Thread(target=relay, name="stderr", daemon=True)
+    before.flush()
+    with os.fdopen(real, "w", encoding=before.encoding, errors="replace", buffering=1) as own:
+        os.dup2(writer, descriptor)
+        os.close(writer)
+        thread.start()
+        sys.stderr = own
+        try:
+            yield
+        finally:
+            os.dup2(own.fileno(), descriptor)  # first, for what the thread is just about to print
+            sys.stderr = before
+            thread.join(_ENDS_WITHIN)
+
+
+def _last_shown(line: str) -> str:
+    """What a terminal would show of a line in the end, without its colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line.rstrip("\r\n")).rpartition("\r")[2].rstrip()

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from regnetlab.cli.completion import study_names
 from regnetlab.cli.data import SkipUnreadable, listener
-from regnetlab.cli.options import Cluster, Executor, Log, Scheduler, Workers
+from regnetlab.cli.options import Cluster, Executor, Log, Progress, Scheduler, Workers
 from regnetlab.cli.output import (
     Json,
     echo,
@@ -17,7 +18,6 @@ from regnetlab.cli.output import (
     print_next,
     print_table,
 )
-from regnetlab.cli.sample import study_names
 from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.cli.watch import keep_watching, print_workers
 from regnetlab.errors import unknown
@@ -60,7 +60,7 @@ def run(
         typer.Option(metavar="URL", help="Also copy trainings to an Optuna storage, for its dashboard."),
     ] = None,
     log: Log = None,
-    progress: Annotated[str, typer.Option(help="auto, plain, or json: an object a line.")] = "auto",
+    progress: Progress = "auto",
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Show the whole plan with its defaults; train nothing."),
@@ -126,10 +126,15 @@ def run(
         echo(f"{left} trainings left; run again to go on", err=True)
         raise typer.Exit(130)
     if not json:
-        compared = ["compare"] if len(plan.draws) > 1 else []
-        commands = [*compared, "fit-regnet", *(["compare-baselines"] if plan.baselines else []), "report"]
+        commands = {
+            "compare": len(plan.draws) > 1,
+            "fit-regnet": True,
+            "compare-baselines": plan.baselines is not None,
+            "report": True,
+            "finish": bool(recorded(plan).get("test_images")),
+        }
         echo(f"\nwrote {plan.trials}")
-        print_next(f"{each} {study}" for each in commands)
+        print_next(f"{each} {study}" for each, applies in commands.items() if applies)
 
 
 def status(
@@ -178,7 +183,7 @@ def status(
             console.clear()
         _print_status(document | ({"lines": lines} if json else {}), json)
         if not json:
-            print_workers(document["workers"], datetime.now(UTC), console.width)
+            print_workers(document["workers"], datetime.now(UTC))
             echo("\n" + "\n".join(lines))
 
     if watch:
@@ -214,6 +219,6 @@ def _print_status(document: dict[str, Any], json: bool) -> None:
         text = "the study changed since its RegNets were derived: the next run derives them again"
         echo(f"\n{filled(text)}")
     if any(each["space"] == FINAL and each["complete"] for each in document["spaces"]):
-        text = "errors are those on the validation split, also of tuning and final trainings"
+        text = "all errors are on the validation split, those of tuning and final trainings too"
         echo(f"\n{filled(text)}")
     print_guessing(document["majority_error"], document["not_learned"])

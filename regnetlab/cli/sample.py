@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from regnetlab.cli.completion import among, blocks, spaces, study_names
 from regnetlab.cli.output import Json, echo
 from regnetlab.errors import InputError
 from regnetlab.files import check_output
@@ -17,17 +18,17 @@ from regnetlab.spaces.template import template_named
 Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Range; the paper's by default.")]
 Values = Annotated[str | None, typer.Option(metavar="A,B,…", help="Values; the paper's by default.")]
 WindowText = Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Window, as in 300M:400M.")]
-TemplateName = Annotated[str | None, typer.Option(help="paper (224 px, the default) or small (28 px).")]
+TemplateName = Annotated[
+    str | None,
+    typer.Option(
+        help="paper (224 px, the default) or small (28 px).", autocompletion=among("paper", "small")
+    ),
+]
 Input = Annotated[str | None, typer.Option(metavar="CxHxW", help="Another input than the template's.")]
 Classes = Annotated[int | None, typer.Option(help="Another number of classes.")]
 
 
 _SAID_EVERY = 5.0  # seconds between lines on how far a sample is
-
-
-def study_names() -> list[str]:
-    """The studies under studies/, for the shell to complete."""
-    return sorted(each.parent.name for each in Path("studies").glob("*/study.toml"))
 
 
 OfStudy = Annotated[
@@ -41,21 +42,9 @@ OfStudy = Annotated[
 ]
 
 
-def _spaces() -> list[str]:
-    from regnetlab.spaces.space import SPACES
-
-    return list(SPACES)
-
-
-def _blocks() -> list[str]:
-    from regnetlab.spaces.blocks import block_names
-
-    return ["x", "y", *(name for name in block_names() if name != "x")]
-
-
 def sample(
     space: Annotated[
-        str, typer.Option(help="AnyNetA, B, C, D, E or RegNet, or one of --study.", autocompletion=_spaces)
+        str, typer.Option(help="AnyNetA, B, C, D, E or RegNet, or one of --study.", autocompletion=spaces)
     ],
     n: Annotated[int | None, typer.Option(help="How many different networks.")] = None,
     seed: Annotated[
@@ -76,7 +65,7 @@ def sample(
     bottleneck_ratio: Values = None,
     block: Annotated[
         str | None,
-        typer.Option(help="x, y, r, v, vr, basic, mbconv, convnext, or a package's.", autocompletion=_blocks),
+        typer.Option(help="x, y, r, v, vr, basic, mbconv, convnext, or a package's.", autocompletion=blocks),
     ] = None,
     stages: Annotated[
         str | None, typer.Option(metavar="A,B,…", help="Numbers of stages; the template's by default.")
@@ -89,7 +78,10 @@ def sample(
         list[str] | None,
         typer.Option(metavar="CONSTRAINT", help=r'Narrow it, as in "w\[i] <= w\[i+1]"; repeatable.'),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="Take what is not given here from this study.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(help="Take what is not given here from this study.", autocompletion=study_names),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Write .csv, .parquet or .json instead.")
     ] = None,

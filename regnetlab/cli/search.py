@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.completion import among, data_sets, spaces, study_names
 from regnetlab.cli.data import SkipUnreadable, listener
 from regnetlab.cli.options import LocalExecutor, Workers
 from regnetlab.cli.output import (
@@ -18,6 +19,7 @@ from regnetlab.cli.output import (
     number,
     print_guessing,
     print_json,
+    print_next,
     print_table,
 )
 from regnetlab.cli.sample import WindowText
@@ -32,19 +34,40 @@ if TYPE_CHECKING:
 
 
 def search(
-    space: Annotated[str, typer.Option(help="The space to search in: AnyNetA, …, RegNet, or a study's own.")],
+    space: Annotated[
+        str,
+        typer.Option(
+            help="The space to search in: AnyNetA, …, RegNet, or a study's own.", autocompletion=spaces
+        ),
+    ],
     study: Annotated[
         str | None,
-        typer.Argument(metavar="[STUDY]", help="A study whose protocol and folder are used."),
+        typer.Argument(
+            metavar="[STUDY]",
+            help="A study whose protocol and folder are used.",
+            autocompletion=study_names,
+        ),
     ] = None,
-    sampler: Annotated[str, typer.Option(help="random, tpe, or nsga2 (error and flops at once).")] = "tpe",
-    trials: Annotated[int, typer.Option(help="Trainings, those of earlier calls among them.")] = 40,
+    sampler: Annotated[
+        str,
+        typer.Option(
+            help="random, tpe, or nsga2 (error and flops at once).",
+            autocompletion=among("random", "tpe", "nsga2"),
+        ),
+    ] = "tpe",
+    trials: Annotated[int, typer.Option(help="Trainings in all, those of earlier calls included.")] = 40,
     seed: Seed = 0,
     batch: Annotated[
-        int | None, typer.Option(help="Networks proposed before their errors are told; 4, nsga2 8.")
+        int | None, typer.Option(help="Networks proposed at a time; 4, or 8 with nsga2.")
     ] = None,
-    template: Annotated[str | None, typer.Option(help="small (28 px, the default) or paper.")] = None,
-    data: Annotated[str | None, typer.Option(help="fashion-mnist (the default) or folder:PATH.")] = None,
+    template: Annotated[
+        str | None,
+        typer.Option(help="small (28 px, the default) or paper.", autocompletion=among("small", "paper")),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="fashion-mnist (the default) or folder:PATH.", autocompletion=data_sets),
+    ] = None,
     images: Annotated[int | None, typer.Option(help="Training images; 6,400 or all by default.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Times that each is seen; 1 by default.")] = None,
     flops: WindowText = None,
@@ -113,8 +136,9 @@ def search(
         echo(f"{trials - len(steps)} trainings left; run again to go on", err=True)
         raise typer.Exit(130)
     if not json:
-        report = f"; next: regnetlab report {study}" if study is not None else ""
-        echo(f"\nwrote {plan.searches}{report}")
+        echo(f"\nwrote {plan.searches}")
+        if study is not None:
+            print_next([f"retrain {study}", f"report {study}"])
 
 
 def _plan(study: str | None, space: str, alone: dict[str, Any]) -> "Plan":

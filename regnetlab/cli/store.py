@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regnetlab.cli.completion import study_names
+from regnetlab.cli.help import Command, Group, ending
 from regnetlab.cli.output import Json, echo, print_json
 from regnetlab.errors import InputError
 
@@ -15,16 +17,29 @@ if TYPE_CHECKING:
     from regnetlab.trials.location import Location
     from regnetlab.trials.store import Store
 
-app = typer.Typer(help="Copy or check the store of a study.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group,
+    help="Copy, check or repair the store of a study.",
+    epilog=ending("store check pets", "docs/reliability.md"),
+    no_args_is_help=True,
+)
 
 _WHERE = "A study, a file or postgresql://…/DATABASE#STUDY"
-StoreText = Annotated[str, typer.Argument(metavar="STORE", help=f"{_WHERE}.")]
+StoreText = Annotated[str, typer.Argument(metavar="STORE", help=f"{_WHERE}.", autocompletion=study_names)]
 
 
-@app.command()
+@app.command(cls=Command, epilog=ending("store copy pets postgresql://me@db/lab#pets", "docs/cluster.md"))
 def copy(
-    source: Annotated[str, typer.Argument(metavar="FROM", help=f"{_WHERE}, or journal:FILE.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The same, or optuna:URL for its dashboard.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="FROM", help=f"{_WHERE}, or journal:FILE.", autocompletion=study_names),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TO", help="The same, or optuna:URL for its dashboard.", autocompletion=study_names
+        ),
+    ],
     json: Json = False,
 ) -> None:
     """Copy a store to a place that is empty, or show its trainings in an Optuna storage."""
@@ -57,7 +72,7 @@ def copy(
         echo(f"copied {len(content.rows)} trials with hash {content.hash[:16]} from {start} to {end}")
 
 
-@app.command()
+@app.command(cls=Command, epilog=ending("store check pets", "docs/reliability.md"))
 def check(store: StoreText, json: Json = False) -> None:
     """Look for damage, and for trainings that the study does not ask for; writes nothing."""
     from regnetlab.trials.copy import check_store
@@ -76,7 +91,7 @@ def check(store: StoreText, json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Command, epilog=ending("store repair pets", "docs/reliability.md"))
 def repair(store: StoreText, json: Json = False) -> None:
     """Take out trainings that can't be read, with a backup beside; the next run trains them again."""
     from regnetlab.trials.copy import repair_store

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from regnetlab.cli.completion import among, data_sets
 from regnetlab.cli.output import (
-    COLUMNS,
     Json,
     bar,
     column_widths,
+    columns,
     count,
     echo,
     filled,
@@ -37,14 +38,21 @@ DataDir = Annotated[
 DataName = Annotated[
     str | None,
     typer.Option(
+        autocompletion=data_sets,
         help="fashion-mnist, mnist, kmnist, emnist, emnist-letters (-digits, -mnist, -byclass, -bymerge),"
         " cifar-10, cifar-100, svhn, folder, folder:PATH or pack:DIR; else the images in --data-dir, if there"
-        " are any, or fashion-mnist."
+        " are any, or fashion-mnist.",
     ),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda or cuda:N.", autocompletion=among("auto", "cpu", "cuda"))
+]
 Kernels = Annotated[
-    str, typer.Option(help="On a CPU: auto, native (this package's own, which need a C compiler) or torch.")
+    str,
+    typer.Option(
+        help="On a CPU: auto, native (this package's own, which need a C compiler) or torch.",
+        autocompletion=among("auto", "native", "torch"),
+    ),
 ]
 
 
@@ -119,7 +127,7 @@ def summary(
         return
     echo(f"{found.model} at {shape.input}, {shape.classes:,} classes\n")
     cells = _layer_rows(found, rows, "{:,}".format)
-    if sum(column_widths(cells)) + len(cells[0]) - 1 > COLUMNS:
+    if sum(column_widths(cells)) + len(cells[0]) - 1 > columns():
         cells = _layer_rows(found, rows, count)
     print_table(cells[0], cells[1:], "lllrrrrl")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from regnetlab.cli.completion import among
 from regnetlab.cli.data import Background, Fit, GroupBy, Held, SkipUnreadable, TestSplit, listener
 from regnetlab.cli.options import Log
 from regnetlab.cli.output import Json, Seed, echo, filled, number, print_guessing, print_json
@@ -37,6 +38,7 @@ def train(
         str | None,
         typer.Option(
             metavar="textbook",
+            autocompletion=among("textbook"),
             help="Train as the textbook chapter trains this network; any other option still counts.",
         ),
     ] = None,
@@ -66,14 +68,16 @@ def train(
     test: Annotated[
         bool,
         _option(
-            "Judge on the test images and hold no training images out, as textbooks do and studies never.",
+            "Judge on the test images and hold out no training images, as textbooks do and studies never do.",
             "Budget",
             "--test/--no-test",
         ),
     ] = False,
     time_limit: Annotated[
         float | None,
-        _option("Seconds after which it ends without an error; else the study's or none.", "Budget"),
+        _option(
+            "Seconds after which it is stopped without an error; else the study's limit, or none.", "Budget"
+        ),
     ] = None,
     lr: Annotated[float, _option("Highest learning rate.", "Recipe")] = _RECIPE.lr,
     momentum: Annotated[float, _option("Momentum of SGD.", "Recipe")] = _RECIPE.momentum,
@@ -94,7 +98,7 @@ def train(
     ] = _RECIPE.label_smoothing,
     augment: Annotated[Augment, _option("Changes to the training images.", "Recipe")] = _RECIPE.augment,
     precise_bn: Annotated[
-        int, _option("Batches to recompute the batch norms' statistics on.", "Recipe")
+        int, _option("Batches from which the batch norms' statistics are computed again.", "Recipe")
     ] = _RECIPE.precise_bn,
     init: Annotated[
         Literal["paper", "xavier", "he"], _option("Initial weights; paper is what the family does.", "Recipe")
@@ -110,7 +114,7 @@ def train(
     ] = _RECIPE.lr_batch,
     lighting: Annotated[float, _option("Deviation of random shifts of colour.", "Recipe")] = _RECIPE.lighting,
     ema: Annotated[
-        float, _option("What a moving average of the parameters keeps at each step; 0: none.", "Recipe")
+        float, _option("Share that a moving average of the parameters keeps at each step; 0: none.", "Recipe")
     ] = _RECIPE.ema,
     erasing: Annotated[
         float, _option("Share of the images with a random part erased.", "Recipe")
@@ -145,7 +149,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Keep there every two minutes, and on Ctrl-C, how far it came; the same command goes on.",
+            help="Save progress there every two minutes and on Ctrl-C; the same command resumes.",
         ),
     ] = None,
     log: Log = None,

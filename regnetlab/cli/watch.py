@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from regnetlab.cli.output import COLUMNS, column_widths, echo, print_table
+from regnetlab.cli.output import column_widths, columns, echo, print_table
+from regnetlab.plain import duration
 
 MOST_ROWS = 20  # workers in the table
 _HEADERS = ("worker", "device", "trains", "for", "done", "last seen")
@@ -50,9 +51,7 @@ def pace_line(seen: deque[tuple[float, int]], left: int) -> str:
     if after == before or last <= first:
         return f"{left} left; no rate yet"
     rate = (after - before) / (last - first)
-    minutes = left / rate / 60
-    ends = f"{minutes:.0f} min" if minutes >= 1.5 else f"{minutes * 60:.0f} s"
-    return f"{left} left; {rate * 3600:,.0f} models/h, {ends} left"
+    return f"{left} left; {rate * 3600:,.0f} models/h, {duration(left / rate)} left"
 
 
 def failure_lines(endings: list[str]) -> list[str]:
@@ -70,13 +69,13 @@ def _kind(ending: str) -> str:
     return ending.split(" by step ", maxsplit=1)[0]
 
 
-def print_workers(workers: Sequence[dict[str, Any]], now: datetime, columns: int = COLUMNS) -> None:
+def print_workers(workers: Sequence[dict[str, Any]], now: datetime) -> None:
     """Print where each worker is, what it trains and for how long; long names are shortened to fit."""
     if not workers:
         return
     rows = [_row(each, now) for each in workers[:MOST_ROWS]]
     widths = column_widths([_HEADERS, *rows])
-    room = max(12, columns - sum(widths[1:]) - 2 * len(_HEADERS) + 2)
+    room = max(12, columns() - sum(widths[1:]) - 2 * len(_HEADERS) + 2)
     echo()
     print_table(_HEADERS, [(_shortened(row[0], room), *row[1:]) for row in rows], "lllrrr")
     if len(workers) > MOST_ROWS:
@@ -89,9 +88,7 @@ def lasted(since: str, now: datetime) -> str:
         seconds = max(0.0, (now - datetime.fromisoformat(since)).total_seconds())
     except (ValueError, TypeError):
         return "–"
-    if seconds < 99.5:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.0f} h"
+    return duration(round(seconds))
 
 
 def _row(worker: dict[str, Any], now: datetime) -> tuple[str, ...]:

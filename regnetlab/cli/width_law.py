@@ -133,7 +133,8 @@ def _print_spaces(found: "WidthLaw") -> None:
         )
         for each in found.spaces
     )
-    echo("\ngrowth of widths a stage, of the best quarter (three at least) and of all networks:\n")
+    text = "growth of widths a stage, of the best quarter (three at least) and of all networks:"
+    echo(f"\n{filled(text)}\n")
     print_table(("space", "n", "best", "all", "difference", "95% interval", "p", "widths"), rows, "lrrrrrrl")
 
 

@@ -50,7 +50,7 @@ def medium_trainings(session: Session) -> list[Job]:
 
 def begin_hint(plan: Plan) -> str:
     """What to do where a study has no trainings."""
-    return f"begin with: regnetlab run {plan.name}"
+    return f"start with: regnetlab run {plan.name}"
 
 
 def _drawn(session: Session, factor: float, count: int) -> list[Job]:

@@ -229,7 +229,7 @@ class Dispatch:
         needed = training_bytes(job.acts, step.images_per_step)
         task = Task(replace(job, budget=step), self._pace.limit(job, 1), needed, alone=True)
         if not self._stop.is_set():
-            self._observer.on_note(f"trainings fail ({reason}); looking whether another network trains here")
+            self._observer.on_note(f"trainings fail ({reason}); trying another network here")
         for _ in range(TRIES):
             if self._stop.is_set():
                 return None

@@ -159,7 +159,7 @@ def find_study(study: str, root: Path = Path("studies")) -> Path:
     if not names:
         raise InputError(
             f"study {study!r} is not known: there is no {root}/{study}/study.toml here",
-            f"go to the folder that has {root}/, give the path of a study.toml, or begin with: regnetlab new"
+            f"go to the folder that has {root}/, give the path of a study.toml, or start with: regnetlab new"
             f" {study}",
         )
     raise unknown("study", study, names)
@@ -169,7 +169,7 @@ def newest_study(root: Path = Path("studies")) -> str:
     """The study under ``studies/`` whose trials were written last."""
     written = [path for path in root.glob("*/trials.csv") if (path.parent / "study.toml").is_file()]
     if not written:
-        raise InputError(f"no study under {root}/ has trials yet", "begin with: regnetlab run STUDY")
+        raise InputError(f"no study under {root}/ has trials yet", "start with: regnetlab run STUDY")
     return max(written, key=lambda path: path.stat().st_mtime).parent.name
 
 

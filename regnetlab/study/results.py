@@ -68,7 +68,7 @@ def study_trials(plan: Plan) -> Trials:
     state, _ = study_so_far(plan)
     found = trials_of(state.jobs, state.scores)
     if not found:
-        raise InputError(f"study {plan.name} has no trainings yet", f"begin with: regnetlab run {plan.name}")
+        raise InputError(f"study {plan.name} has no trainings yet", f"start with: regnetlab run {plan.name}")
     facts = recorded(plan)
     order = {name: place for place, name in enumerate(draw.space.name for draw in plan.draws)}
     ranks = found.frame["space"].map(lambda name: order.get(name, len(order)))

@@ -112,7 +112,7 @@ def parse_trials(text: str, source: str, errors: ErrorUnit | None = None) -> Tri
         names = reader.fieldnames or []
         if names and names[0].casefold().startswith("sep="):
             raise InputError(
-                f"{source} begins with the line sep=, which Excel alone reads", "remove that line"
+                f"{source} begins with the line sep=, which only Excel understands", "remove that line"
             )
         if set(names) >= SEARCH_COLUMNS:
             raise InputError(NO_SAMPLE.format(source=source))

@@ -86,7 +86,7 @@ def locked(path: Path) -> Iterator[StudyLock]:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.EINVAL, errno.ENXIO):
             raise InputError(
-                f"{path} is no lock of ours: {error.strerror}", "look what it is, and move it away"
+                f"{path} is not a lock of regnetlab's: {error.strerror}", "check what it is, and move it away"
             ) from None
         raise InputError(
             f"{path.parent} can't be written to: {error.strerror}", "make that folder, or name another one"
@@ -97,7 +97,7 @@ def locked(path: Path) -> Iterator[StudyLock]:
         except BlockingIOError:
             raise _held(_read(file)) from None
         if not _ours(file):
-            raise InputError(f"{path} is no lock of ours", "look what it is, and move it away")
+            raise InputError(f"{path} is not a lock of regnetlab's", "check what it is, and move it away")
         yield StudyLock(file, path)
 
 

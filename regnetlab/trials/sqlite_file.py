@@ -43,7 +43,7 @@ def check_file(path: Path) -> None:
         except OSError as error:
             raise InputError(f"{each} can't be read: {error.strerror}") from None
         if not regular:
-            raise InputError(f"{each} is no regular file", "look what it is, and move it away")
+            raise InputError(f"{each} is no regular file", "check what it is, and move it away")
         if named:
             raise InputError(
                 f"{each} would have SQLite delete another file", "it is none of ours: move it away"

@@ -375,7 +375,7 @@ def _refused(location: Location, error: Exception) -> InputError:
     if isinstance(location, Database):
         hint = "is it running, and does the user exist?"
         return InputError(f"store {location} does not answer ({why(error)})", hint)
-    hint = _DAMAGED if _is_damaged(error) else "look whether its disk is full, and whether it may be written"
+    hint = _DAMAGED if _is_damaged(error) else "check that its disk is not full and that it may be written"
     return InputError(f"store {location} can't be opened ({why(error)})", hint)
 
 

@@ -207,7 +207,7 @@ def test_an_undecided_step_says_how_many_networks_would_decide_it() -> None:
     few = step_of(0.5, A=normal(0, 30, 4), B=normal(1, 29, 12))
     assert few.verdict == "undecided"
     assert not few.to_decide
-    assert "too few networks for an interval: 6 of each space are the least" in few.remarks()
+    assert "too few networks for an interval: it takes 6 of each space" in few.remarks()
 
 
 def test_complexity_is_matched_where_both_spaces_have_it_without_a_verdict() -> None:
@@ -284,7 +284,7 @@ def test_a_sequential_study_of_which_the_first_network_is_still_trained_has_no_v
     (step,) = compare(trials, Terms(sequential=True)).steps
     assert (step.verdict, step.provisional) == ("undecided", True)
     assert step.single.estimate < 0
-    assert "no planned look has come yet, at which a verdict would be made" in step.remarks()
+    assert "no planned look has been reached yet, so there is no verdict" in step.remarks()
 
 
 def test_no_number_is_promised_where_most_networks_have_one_error() -> None:
@@ -332,7 +332,7 @@ def test_terms_that_are_not_the_studys_are_said_to_be_chosen_now() -> None:
     trials = trials_of(A=normal(0, 30), B=normal(1, 25))
     found = compare(trials, Terms(2.0, "mean"), stated=Terms())
     assert found.chosen_now == (
-        "chosen now, when the errors are known: margin 2.0 (the study states 1.0), statistic mean (the study"
+        "chosen after the errors were known: margin 2.0 (the study states 1.0), statistic mean (the study"
         " states median)"
     )
     assert found.to_json()["stated"]["statistic"] == "median"

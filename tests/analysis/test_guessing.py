@@ -114,7 +114,7 @@ def test_two_images_can_show_nothing() -> None:
 def test_too_few_images_are_said_to_be_too_few_instead_of_blaming_the_networks() -> None:
     assert not_learned("AnyNetE", [0.0] * 6, Guessing(50.0, 50.0, 4)) == (
         "AnyNetE has not clearly learned: median 0.0% where guessing gives 50.0%;"
-        " no error could tell on 4 images, they are too few"
+        " 4 images are too few to tell"
     )
 
 

@@ -47,7 +47,7 @@ def test_a_step_is_planned_at_the_upper_end_of_what_its_pilot_leaves_open() -> N
     found = sample_size(trials_of(A=normal(0, 30), B=normal(1, 25)), 1.0)
     (step,) = found.to_json()["steps"]
     assert step["n_range"][0] < step["n_estimate"] < step["n_range"][1] == step["n"]
-    assert "the upper end is planned" in " ".join(found.remarks())
+    assert "the table plans its upper end" in " ".join(found.remarks())
     assert "upper end" not in " ".join(sample_size(4.0, 1.0).remarks())
 
 

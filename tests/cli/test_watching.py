@@ -88,20 +88,24 @@ def worker(name: str, device: str = "cpu with native kernels", **training: float
     return {"worker": name, "device": device, "training": trains, "done": 345, "last_seen": ago(30)}
 
 
-def test_workers_are_a_row_each_that_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_workers_are_a_row_each_that_fits_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = "tls://node-1234.cluster.example.org:43521"
     workers = [
         worker(address, "cuda GPU-8c5d4f2e-3f0e", AnyNetE=4_000, a_space_with_a_long_name=9_000),
         worker("desk/4242"),
     ]
     for columns in (80, 100):
-        print_workers(workers, NOW, columns)
+        for module in ("output", "watch"):
+            monkeypatch.setattr(f"regnetlab.cli.{module}.columns", lambda width=columns: width)
+        print_workers(workers, NOW)
         lines = capsys.readouterr().out.splitlines()
         assert max(map(len, lines)) <= columns
         assert len(lines) == 4
         assert lines[1].split() == ["worker", "device", "trains", "for", "done", "last", "seen"]
         assert "a_long_name 12 +1" in lines[2]
-        assert " 2 h " in lines[2]
+        assert " 2.5 h " in lines[2]
         assert "43521" in lines[2]
         assert lines[3].split() == ["desk/4242", "cpu", "345", "30", "s", "ago"]
     print_workers([worker(f"w/{i}") for i in range(MOST_ROWS + 5)], NOW)

@@ -254,7 +254,7 @@ def test_a_file_that_is_no_lock_of_ours_stays_as_it_is(
     capsys.readouterr()
     assert (tmp_path / "uv.lock").read_text() == "version = 1"
     (study.parent / "study.lock").write_text("precious")
-    assert "is no lock of ours" in complaint(capsys, words)
+    assert "is not a lock of regnetlab's" in complaint(capsys, words)
     assert (study.parent / "study.lock").read_text() == "precious"
 
 

@@ -202,7 +202,7 @@ def test_numbers_that_can_not_be_are_refused(
 def test_a_study_without_errors_has_no_best(tmp_path: Path, copied: Copy, data_dir: Path) -> None:
     (tmp_path / "study.toml").write_text(STUDY)
     empty, failed = load_plan(tmp_path / "study.toml"), copied()
-    with pytest.raises(InputError, match="has no trainings yet; begin with: regnetlab run"):
+    with pytest.raises(InputError, match="has no trainings yet; start with: regnetlab run"):
         again(empty, data_dir)
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["study.toml"]
     frame = study_trials(failed).frame

@@ -85,7 +85,7 @@ def test_a_header_with_a_unit_needs_no_option() -> None:
         ("depths,widths,val_top1", "'val_top1' may be meant"),
         ("depths,widths,valAcc", "'valAcc' may be meant"),
         ("space,testError", "'testError' may be meant"),
-        ("sep=,", "begins with the line sep=, which Excel alone reads; remove"),
+        ("sep=,", "begins with the line sep=, which only Excel understands; remove"),
         (
             "Depth s,widths",
             "column depths missing from 'Depth s', 'widths'; a CSV of networks has depths and widths",

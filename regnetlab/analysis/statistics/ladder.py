@@ -77,7 +77,7 @@ def measured(trainings: pd.DataFrame) -> Measured:
         raise InputError(f"a training has the budget {numbers[place].tolist()}", "write whole numbers")
     for place in np.flatnonzero((trainings["ended"] == COMPLETE) & np.isnan(errors)):
         raise InputError(
-            f"training {place + 1} is complete and has no error", "one that failed says how it ended"
+            f"training {place + 1} is complete and has no error", "a failed training must say how it ended"
         )
     for place in np.flatnonzero((errors < 0) | (errors > WORST) | ~((seconds >= 0) & (seconds < math.inf))):
         raise InputError(
