@@ -1,31 +1,40 @@
 # Needs Python 3.11 or newer, pip, git and make; everything else is installed into .venv.
-#   make run    the quick study on Fashion-MNIST, from sampling to the report
+#   make run    a first study on Fashion-MNIST, from sampling to the report: studies/first, which git ignores
 #   make test-gpu, bench-gpu   what needs a GPU; without .venv by $(PYTHON), which needs no more than torch, torchvision,
 #               pandas, SciPy, safetensors, typer and pytest
 #   make bench  networks an hour against a plain loop; ARGS="--seed 7" for other networks
 #   make test   lint, types, import contracts and all tests
+#   make test-fast   the tests of what is computed, without trainings, browsers and processes of their own: under two minutes
 #   make docs   the pages of docs/ and the Python reference as a site, in site/
 #   make dist   wheel and sdist in dist/, checked, installed into a clean environment and used there
+#   make versions   the wheel with the lowest and with the newest versions of all that it needs; how large and how long
+#   make release   check version, CITATION.cff and CHANGELOG.md, then tag the commit
 #   make test-cluster, test-faults, fuzz, audit   the long ones: real clusters, injected faults, odd input
 #   make coverage, mutants   how well the tests hold: lines they never run, changes they don't notice (hours)
-.PHONY: run test lint bench bench-data bench-sampling bench-scale lock clean data browser test-cluster test-faults fuzz audit \
-        coverage mutants docs dist test-gpu bench-gpu
+.PHONY: run test test-fast lint bench bench-data bench-sampling bench-scale lock clean data browser test-cluster test-faults fuzz audit \
+        coverage mutants docs dist versions release test-gpu bench-gpu
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ALL := -e '.[cluster,export,figures,log,postgres]' --group dev
 
-# The committed tables are put aside at first: their rows would count as finished, and nothing would be trained.
+# Begun from the example quick, whose committed tables stay as they are. Again: goes on, or only reports.
 run: $(STAMP) data
-	@cd studies/quick && test -e study.db || for table in trials baselines; do \
-		test ! -e $$table.csv || mv $$table.csv $$table.backup-committed.csv; done
-	$(BIN)/regnetlab run quick
-	$(BIN)/regnetlab fit-regnet quick
-	$(BIN)/regnetlab compare-baselines quick
-	$(BIN)/regnetlab report quick
+	@test -e studies/first/study.toml || $(BIN)/regnetlab new first
+	$(BIN)/regnetlab run first
+	$(BIN)/regnetlab compare first
+	$(BIN)/regnetlab fit-regnet first
+	$(BIN)/regnetlab compare-baselines first
+	$(BIN)/regnetlab report first
+	@$(BIN)/python .ci/answer first
 
 test: $(STAMP) lint browser
 	$(BIN)/pytest -n 2
+
+test-fast: $(STAMP)
+	$(BIN)/pytest -n 2 FAST
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -88,14 +97,16 @@ data:
 browser:
 	@.ci/apt-install /usr/bin/chromium chromium
 
+# Groups of dependencies need pip 25.1; a new environment has the one that came with Python.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "regnetlab needs Python 3.11 or newer; name one with: make PYTHON=python3.12 run" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(PIP) -c constraints.txt pip
+	$(PIP) -c constraints.txt $(ALL)
 	@touch $@
 
-# Opens from the folder; its search works behind a server: .venv/bin/mkdocs serve
+# Opens from the folder, its search too.
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 
@@ -103,10 +114,18 @@ docs: $(STAMP)
 dist: $(STAMP) data
 	.ci/dist $(ARGS)
 
+# Removes each environment again unless something fails; ARGS="--python python3.13" for another Python, newest alone.
+versions: $(STAMP)
+	$(if $(ARGS),,$(BIN)/python .ci/versions lowest)
+	$(BIN)/python .ci/versions newest $(ARGS)
+
+release: $(STAMP)
+	$(BIN)/python .ci/release
+
 lock: $(STAMP)
-	$(BIN)/pip install --quiet --upgrade --upgrade-strategy eager -e '.[dev]'
+	$(PIP) --upgrade --upgrade-strategy eager pip $(ALL)
 	{ echo '# Every version that `make` installs: two installs are the same. Renew with `make lock`.'; \
-	  $(BIN)/pip freeze --exclude-editable | sort -f; } > constraints.txt
+	  $(BIN)/pip freeze --all --exclude-editable --exclude setuptools | sort -f; } > constraints.txt
 	$(BIN)/python .ci/audit --lock
 
 clean:

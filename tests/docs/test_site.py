@@ -4,13 +4,13 @@ import os
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.docs.blocks import PAGES, ROOT
+from tests.report.test_page import CHROMIUM, FLAGS
 
 _LOADED = re.compile(
     r"""<(?:script|img|iframe)[^>]+src=["']?(https?:[^"'> ]+)|<link[^>]+href=["']?(https?:[^"'> ]+)"""
@@ -45,15 +45,43 @@ def test_every_page_has_its_place_in_the_navigation() -> None:
     assert listed == {str(each.relative_to(ROOT / "docs")) for each in (ROOT / "docs").rglob("*.md")}
 
 
-@pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed")
-def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site as `make docs` builds it."""
+    pytest.importorskip("mkdocs")
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(words, cwd=ROOT, env=quiet, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    pages = list((tmp_path / "site").rglob("*.html"))
+    return folder
+
+
+def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
     assert len(pages) > 20
     for page in pages:
         found = _LOADED.findall(page.read_text(encoding="utf-8"))
         loaded = [each for pair in found for each in pair if each and "canonical" not in each]
         assert loaded == [], page.name
+
+
+def test_the_search_finds_pages_that_are_opened_as_files_and_asks_no_server(site: Path) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        tab = browser.new_page()
+        tab.set_default_timeout(120_000)
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto((site / "api" / "index.html").as_uri())
+        tab.keyboard.press("s")
+        tab.locator(".md-search__input").wait_for()
+        tab.keyboard.type("group width")
+        tab.locator(".md-search-result__link").first.wait_for(state="attached")
+        found = [each.get_attribute("href") for each in tab.locator(".md-search-result__link").all()]
+        browser.close()
+    assert any("spaces.html" in each for each in found)
+    assert [each for each in asked if not each.startswith("file:")] == []
