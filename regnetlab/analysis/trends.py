@@ -88,12 +88,13 @@ class Trends:
         first, *others = [
             f"{self.properties[each.name]} ({rho:+.2f})".replace("-", "−") for each, rho in clear[:4]
         ]
-        equal = ", at equal depth except for depth itself" if any(each.equal_depth for each, _ in clear) else ""
+        depth = any(each.equal_depth for each, _ in clear)
+        equal = ", at equal depth except for depth itself" if depth else ""
         rest = f", then with {', '.join(others)}" if others else ""
         return [
-            f"Error correlates most with {first}{rest}: rank correlations within spaces{equal}. Below zero, more"
-            " goes with a lower error. Correlation is not cause: properties depend on each other, above all"
-            " within a regime."
+            f"Error correlates most with {first}{rest}: rank correlations within spaces{equal}. Below zero,"
+            " more goes with a lower error. Correlation is not cause: properties depend on each other, above"
+            " all within a regime."
         ]
 
     def to_pandas(self) -> pd.DataFrame:

@@ -104,7 +104,8 @@ def beyond(errors: "pd.Series[float]") -> str:
     if shown is None:
         return ""
     far = int((errors > shown[1]).sum())
-    return f"{far} of {len(errors):,} networks {'lies' if far == 1 else 'lie'} further right; a double click shows all."
+    lie = "lies" if far == 1 else "lie"
+    return f"{far} of {len(errors):,} networks {lie} further right; a double click shows all."
 
 
 def strip_figure(networks: pd.DataFrame) -> go.Figure:
@@ -160,7 +161,9 @@ def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]
             visible=False,
             meta={"space": population.space, "band": True},
         )
-        hours = [f", {duration(3600 * each)} of training" if np.isfinite(each) else "" for each in found.hours]
+        hours = [
+            f", {duration(3600 * each)} of training" if np.isfinite(each) else "" for each in found.hours
+        ]
         figure.add_scatter(
             x=found.k.tolist(),
             y=found.expected.tolist(),

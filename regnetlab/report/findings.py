@@ -104,8 +104,8 @@ def caution(content: Content) -> str:
     seeds = "Each network was trained once, with one seed, unless the page says otherwise."
     if noise is not None:
         seeds = (
-            f"Trainings of one network with several seeds have a standard deviation of {noise.seed.estimate:.1f}"
-            f" points, networks of one space one of {noise.between.estimate:.1f}."
+            f"Trainings of one network with several seeds have a standard deviation of"
+            f" {noise.seed.estimate:.1f} points, networks of one space one of {noise.between.estimate:.1f}."
         )
     hold = f"all {compared.verdicts} hold together" if compared.verdicts > 1 else "they hold"
     return (

@@ -276,7 +276,7 @@ def _packed_plotly() -> Markup:
 
 
 def _figure_json(figure: go.Figure) -> dict[str, Any]:
-    """A figure without what the page has: the table of networks, and buttons for spaces instead of a legend."""
+    """A figure without what the page has: its table of networks, and buttons instead of a legend."""
     plain = as_json(figure)
     if all(trace.meta and "space" in trace.meta for trace in figure.data):
         plain["layout"]["showlegend"] = False

@@ -13,7 +13,7 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 40, 8, 352, 178
 
 
 def edf_sketch(figure: go.Figure, spaces: Iterable[str]) -> Markup:
-    """The curves of ``distributions.edf_figure`` as drawn, without bands; ``spaces`` give them their order."""
+    """The curves of ``distributions.edf_figure`` without bands; styles follow the order of ``spaces``."""
     places = {space: i for i, space in enumerate(spaces)}
     curves = {
         trace.meta["space"]: (np.array(trace.x, np.float64), np.array(trace.y, np.float64))
@@ -36,9 +36,7 @@ def edf_sketch(figure: go.Figure, spaces: Iterable[str]) -> Markup:
         marks.append(f'<text x="{_LEFT - 5}" y="{up(share) + 4:g}" text-anchor="end">{share:.0%}</text>')
     for tick in _ticks(low, high):
         marks.append(f'<path class="grid" d="M{across(tick):.1f} {_TOP}V{_BOTTOM}"/>')
-        marks.append(
-            f'<text x="{across(tick):.1f}" y="{_BOTTOM + 14}" text-anchor="middle">{tick:g}</text>'
-        )
+        marks.append(f'<text x="{across(tick):.1f}" y="{_BOTTOM + 14}" text-anchor="middle">{tick:g}</text>')
     middle = (_LEFT + _RIGHT) / 2
     marks.append(f'<text x="{middle:g}" y="{HEIGHT - 5}" text-anchor="middle">validation error (%)</text>')
     for space, (x, y) in curves.items():
@@ -48,8 +46,7 @@ def edf_sketch(figure: go.Figure, spaces: Iterable[str]) -> Markup:
         marks.append(f'<path stroke="{colour}"{lengths} d="{steps}"/>')
     title = f"Error distributions of {len(curves)} space{'s' * (len(curves) != 1)}: {', '.join(curves)}"
     return Markup(  # numbers and constants of our own; names are escaped
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f"{''.join(marks)}</svg>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(marks)}</svg>'
     )
 
 

@@ -1,9 +1,9 @@
 """Colours, names and axes that all figures share.
 
-The paper's spaces have colours of Okabe & Ito (2008). Those of blocks, numbers of stages
-and a study's own spaces were found by a search for colours that lie far apart in CIELAB with full colour vision,
-deuteranopia and protanopia (19 and more; Machado et al. 2009) and stand out on white and on black. Dashes and
-marker shapes say the same again. What follows the page's theme (text, grid) is left to the page.
+The paper's spaces have colours of Okabe & Ito (2008). Those of blocks, numbers of stages and a study's own
+spaces were found by a search for colours that lie far apart in CIELAB with full colour vision, deuteranopia
+and protanopia (19 and more; Machado et al. 2009) and stand out on white and on black. Dashes and marker
+shapes say the same again. What follows the page's theme (text, grid) is left to the page.
 """
 
 from collections.abc import Mapping, Sequence

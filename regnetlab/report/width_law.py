@@ -138,7 +138,10 @@ def _widths(growth: SpaceGrowth, found: WidthLaw) -> str:
     if growth.carries:
         return "free"
     designs = {**SPACES, **(found.drawn.designs if found.drawn is not None else {})}
-    carrier = next((designs[each.space] for each in found.spaces if each.carries and each.space in designs), SPACES["AnyNetA"])
+    carrier = next(
+        (designs[each.space] for each in found.spaces if each.carries and each.space in designs),
+        SPACES["AnyNetA"],
+    )
     own = designs.get(growth.space, carrier)
     if own.block_text != carrier.block_text:
         return "another block"

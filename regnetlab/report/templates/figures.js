@@ -24,6 +24,8 @@ function themed(layout) {
   }
   copy.margin = { ...copy.margin, t: copy.margin.t - (coarse.matches ? 22 : 0) };
   if (narrow.matches) Object.assign(copy.margin, { l: 44, r: 6 });
+  copy.hoverlabel.font.family = copy.font.family;
+  copy.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("--quiet"), activecolor: colour("--accent") };
   copy.legend = { ...copy.legend, itemclick: false, itemdoubleclick: false };
   copy.dragmode = coarse.matches ? false : "zoom"; // a swipe scrolls the page
   if (document.documentElement.classList.contains("printing")) copy.width = PRINTED;
@@ -184,10 +186,16 @@ function showPanel() {
   panel.querySelector(".numbers").textContent = `${at("label")} · flops ${short(at("flops"))} · params ${short(at("params"))} · acts ${short(at("acts"))}`;
   const command = trainingOf(selected), known = page.command.length > 0;
   panel.querySelector(".command").hidden = !command;
-  panel.querySelector(".command code").textContent = command;
+  setCommand(panel.querySelector(".command code"), command);
   panel.querySelector(".about").textContent = !command ? "" : !known ? "Its layers:"
     : page.trainings > 1 ? `The error is the mean of ${page.trainings} trainings. This repeats the one with ${at("first").toFixed(2)}%:`
     : "This repeats the training, with the same error on the same kind of machine:";
+}
+
+// A command whose words stay whole where it is wrapped.
+function setCommand(code, text) {
+  const parts = text.split(/(\s+)/).map((part) => (part.trim() ? Object.assign(document.createElement("span"), { textContent: part }) : part));
+  code.replaceChildren(...parts);
 }
 
 // Where a page from disk may not use the clipboard, the text is selected and copied the old way.

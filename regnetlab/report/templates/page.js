@@ -56,6 +56,7 @@ document.getElementById("query").addEventListener("input", (event) => {
 });
 document.getElementById("property")?.addEventListener("change", (event) => chooseProperty(event.target.value));
 
+for (const code of document.querySelectorAll("#use .command code")) setCommand(code, code.textContent);
 for (const place of document.querySelectorAll("[data-drawing]")) {
   const number = Number(place.dataset.drawing);
   drawNetwork(place, networks.depths[number], networks.widths[number]);
