@@ -84,13 +84,17 @@ class Trends:
             key=lambda pair: -abs(pair[1]),
         )
         if not clear:
-            return ["No property's rank correlation with the error within spaces is clear of zero."]
-        parts = [f"{self.properties[each.name]} ({rho:+.2f})".replace("-", "−") for each, rho in clear[:4]]
-        equal = ", at equal depth but for depth itself," if any(each.equal_depth for each, _ in clear) else ""
+            return ["No property clearly correlates with the error: every interval contains zero."]
+        first, *others = [
+            f"{self.properties[each.name]} ({rho:+.2f})".replace("-", "−") for each, rho in clear[:4]
+        ]
+        depth = any(each.equal_depth for each, _ in clear)
+        equal = ", at equal depth except for depth itself" if depth else ""
+        rest = f", then with {', '.join(others)}" if others else ""
         return [
-            f"Clear of zero within spaces{equal} are the rank correlations of the error with"
-            f" {', '.join(parts)}; below zero means that more goes with a lower error. Correlation is not"
-            " cause: properties hang together, within a regime most of all."
+            f"Error correlates most with {first}{rest}: rank correlations within spaces{equal}. Below zero,"
+            " more goes with a lower error. Correlation is not cause: properties depend on each other, above"
+            " all within a regime."
         ]
 
     def to_pandas(self) -> pd.DataFrame:

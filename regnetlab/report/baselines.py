@@ -20,7 +20,6 @@ from regnetlab.trials.job import DERIVED
 
 BASELINE_COLUMNS = (
     ("network", False),
-    ("family", False),
     ("test error %", True),
     ("validation %", True),
     ("tuning %", True),
@@ -31,6 +30,7 @@ BASELINE_COLUMNS = (
     ("train s", True),
     ("ms, 1", True),
     ("ms, 256", True),
+    ("family", False),
 )
 """Columns of the table and whether each holds numbers."""
 
@@ -160,6 +160,7 @@ def _add_networks(
         text=[_label(each) for each in side],
         textposition="bottom center" if side[0].is_regnet else "top center",
         textfont={"size": 11},
+        meta={"labels": True},
         marker={"color": colour, "symbol": symbol, "size": 11},
         hovertext=[
             f"<b>{each.name}</b> {spread.text}%<br>{_count(each.flops)} flops"

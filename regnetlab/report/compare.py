@@ -34,8 +34,10 @@ def _finding(step: StepComparison, constraint: str) -> Finding:
     what = STATISTICS[step.terms.statistic]
     provisional = "; provisional, for planned networks are missing" if step.provisional else ""
     alike = "; equal within the margin on both sides" if step.alike else ""
-    text = f"{step.name}{adds}: {what} {step.points}{alike}{provisional}{doubt}"
-    return Finding(step.verdict, text, (step.ranks, *step.remarks(), *_at_equal(step)))
+    points = step.points.replace(", for all steps together", "")  # the heading says so once
+    text = f"{step.name}{adds}: {what} {points}{alike}{provisional}{doubt}"
+    gist = f"{step.name}: {points.replace(' points', '')}"
+    return Finding(step.verdict, text, (step.ranks, *step.remarks(), *_at_equal(step)), gist)
 
 
 def _at_equal(step: StepComparison) -> list[str]:

@@ -20,6 +20,7 @@ from regnetlab.analysis.statistics.ladder import UnfinishedError
 from regnetlab.analysis.trends import Trends, trends
 from regnetlab.analysis.width_law import WidthLaw, fit_law
 from regnetlab.errors import InputError
+from regnetlab.plain import duration
 from regnetlab.report.networks import PageNetworks, page_networks
 from regnetlab.study.finish_file import Finished, read_finished
 from regnetlab.study.plan import Plan
@@ -157,15 +158,14 @@ def _fidelity(plan: Plan, margin: float) -> Fidelity | None:
 def _lead(plan: Plan, every: pd.DataFrame) -> str:
     budget = plan.budget
     windows = ", ".join(
-        f"{name} {w.shown(w.low)} to {w.shown(w.high) if math.isfinite(w.high) else 'any'}"
+        f"{w.shown(w.low)} to {w.shown(w.high) if math.isfinite(w.high) else 'any number of'} {name}"
         for name, w in plan.regime.windows.items()
     )
     seconds = pd.to_numeric(every["seconds"], errors="coerce").sum() if "seconds" in every else 0.0
     return (
-        f"{len(plan.draws)} design space{'s' * (len(plan.draws) != 1)} on {plan.data},"
-        f" {budget.images:,} images × {budget.epochs}"
-        f" {'epoch' if budget.epochs == 1 else 'epochs'} a network"
-        + (f", with {windows}" if windows else "")
-        + (f"; {seconds / 3600:.2f} hours of training" if seconds else "")
+        f"{len(plan.draws)} design space{'s' * (len(plan.draws) != 1)} on {plan.data}"
+        + (f", networks with {windows}" if windows else "")
+        + f", each trained on {budget.images:,} images for {budget.epochs} epoch{'s' * (budget.epochs != 1)}"
+        + (f"; {duration(seconds)} of training in all" if seconds else "")
         + "."
     )

@@ -18,6 +18,7 @@ from regnetlab.analysis.space_errors import COMPLEXITIES, SpaceErrors
 from regnetlab.analysis.statistics.edf import edf, weighted_edf
 from regnetlab.analysis.statistics.matching import matched_weights
 from regnetlab.analysis.statistics.random_search import random_search
+from regnetlab.plain import duration
 from regnetlab.report.style import faint, log_axis, style, title
 from regnetlab.spaces.arrays import Floats
 from regnetlab.training.guessing import Guessing
@@ -103,7 +104,8 @@ def beyond(errors: "pd.Series[float]") -> str:
     if shown is None:
         return ""
     far = int((errors > shown[1]).sum())
-    return f"{far} of {len(errors):,} networks lie further right; a double click shows all."
+    lie = "lies" if far == 1 else "lie"
+    return f"{far} of {len(errors):,} networks {lie} further right; a double click shows all."
 
 
 def strip_figure(networks: pd.DataFrame) -> go.Figure:
@@ -159,7 +161,9 @@ def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]
             visible=False,
             meta={"space": population.space, "band": True},
         )
-        hours = [f", {hour:.2g} h of training" if np.isfinite(hour) else "" for hour in found.hours]
+        hours = [
+            f", {duration(3600 * each)} of training" if np.isfinite(each) else "" for each in found.hours
+        ]
         figure.add_scatter(
             x=found.k.tolist(),
             y=found.expected.tolist(),
@@ -181,7 +185,7 @@ def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]
 
 
 def curves_figure(networks: pd.DataFrame) -> go.Figure:
-    """Training error over the images seen: each space's median, and its middle four fifths.
+    """Training error over the images seen: each space's median, and its middle four fifths (a band).
 
     The column ``points`` of ``networks`` holds learning curves (``trials.csv_tables.points_of``).
     """
@@ -201,7 +205,8 @@ def curves_figure(networks: pd.DataFrame) -> go.Figure:
             mode="lines",
             hoverinfo="skip",
             showlegend=False,
-            meta={"space": space},
+            visible=False,
+            meta={"space": space, "band": True},
         )
         figure.add_scatter(
             x=images,

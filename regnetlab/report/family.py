@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from regnetlab.errors import printable
+from regnetlab.plain import duration
 from regnetlab.report.family_figures import MOST_CLASSES, class_rows, percent
 from regnetlab.spaces.regime import format_count
 from regnetlab.study.finish_file import Baseline, Finished, Member, Tested
@@ -33,6 +34,7 @@ def family_view(finished: Finished) -> dict[str, Any]:
         "shell": shell,
         "python": python,
         "rows": family_rows(finished),
+        "took": duration(60 * finished.minutes),
         "classes": class_rows(tested),
         "shown": MOST_CLASSES,
         "pairs": confused_pairs(tested),

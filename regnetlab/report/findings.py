@@ -30,11 +30,14 @@ KINDS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence, its chip (a verdict, *measured* or *guessing*), and what to add in small print."""
+    """One sentence, its chip (a verdict, *measured* or *guessing*), what to add in small print, and the gist
+    of the sentence for a place where many stand together.
+    """
 
     chip: str
     text: str
     remarks: tuple[str, ...] = ()
+    gist: str = ""
 
     @property
     def kind(self) -> str:
@@ -68,13 +71,15 @@ def overview(content: Content) -> str:
     failed = _without_error(content) - stopped
     notes = [
         f"; {failed} failed" if failed else "",
-        f"; {stopped} were stopped before their end" if stopped else "",
-        f"; {missing} are missing" if missing > 0 else "",
+        f"; {stopped} {_were(stopped)} stopped before the end" if stopped else "",
+        f"; {missing} {'is' if missing == 1 else 'are'} missing" if missing > 0 else "",
     ]
     best = networks.iloc[int(networks["error"].argmin())]
+    space = str(best["space"])
+    kind = "a derived RegNet" if space == DERIVED else f"from {space}"
     return (
-        f"{len(networks):,} networks earned an error; the best has {best['error']:.2f}% and is of"
-        f" {title(str(best['space']))}{''.join(notes)}."
+        f"{len(networks):,} network{'s' * (len(networks) != 1)} trained{''.join(notes)};"
+        f" the best, {kind}, has {best['error']:.2f}%."
     )
 
 
@@ -83,9 +88,9 @@ def selection(content: Content) -> str:
     if len(content.networks.shown) == len(content.networks.frame):
         return ""
     return (
-        f"Single networks, in figures and table, are {len(content.networks.shown):,} of these: of each space"
+        f"Figures and table show {len(content.networks.shown):,} of these networks one by one: of each space"
         " those at equal distances in the order of their errors. Distributions, verdicts, trends and laws are"
-        " of all."
+        " of all networks."
     )
 
 
@@ -96,20 +101,24 @@ def caution(content: Content) -> str:
     fewest = min(errors, key=len)
     n, margin = len(fewest), edf(fewest).margin
     margin_text, noise = points(compared.terms.margin), compared.noise
-    seeds = "one training seed per network where not said otherwise"
+    seeds = "Each network was trained once, with one seed, unless the page says otherwise."
     if noise is not None:
         seeds = (
-            f"seeds of one network differ by a standard deviation of {noise.seed.estimate:.1f} points,"
-            f" networks of one space by {noise.between.estimate:.1f}"
+            f"Trainings of one network with several seeds have a standard deviation of"
+            f" {noise.seed.estimate:.1f} points, networks of one space one of {noise.between.estimate:.1f}."
         )
     hold = f"all {compared.verdicts} hold together" if compared.verdicts > 1 else "they hold"
     return (
-        f"Verdicts are on the {compared.compared}, with a margin of {margin_text} of error;"
-        f" {hold} with 95%. Failed networks count as 100%. With {n}"
-        f" network{'s' * (n != 1)}, a whole error distribution is known to"
-        f" ± {min(100, 100 * margin):.0f} points of share"
-        f" (Dvoretzky–Kiefer–Wolfowitz); {seeds}; a longer budget may order the spaces differently."
+        f"Verdicts compare the {compared.compared}, with a margin of {margin_text} of error;"
+        f" {hold} with 95% confidence. Failed networks count as 100%. With {n}"
+        f" network{'s' * (n != 1)} in a space, its error distribution is known to"
+        f" ± {min(100, 100 * margin):.0f} points of share (Dvoretzky–Kiefer–Wolfowitz)."
+        f" {seeds} A longer budget may order the spaces differently."
     )
+
+
+def _were(n: int) -> str:
+    return "was" if n == 1 else "were"
 
 
 def _without_error(content: Content) -> int:

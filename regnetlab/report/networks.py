@@ -12,7 +12,7 @@ from regnetlab.spaces.config import Config
 from regnetlab.spaces.population import STAGE_COLUMNS
 from regnetlab.trials.csv_tables import points_of
 from regnetlab.trials.job import DERIVED
-from regnetlab.trials.table import records
+from regnetlab.trials.table import NETWORK, counted, records
 
 MOST_SHOWN = 4_000
 """Networks that a page shows one by one: what stays smooth in a browser, and below 6 MB."""
@@ -25,14 +25,16 @@ class PageNetworks:
     ``frame`` has those with an error, several seeds averaged, numbered from 0 in the order of their
     spaces, with every property. The first of them, ``shown``, are on the page one by one (all, unless
     they are very many) and have a ``label`` (the config, or a name), a ``model`` (what commands take, or
-    empty) and ``points`` (the learning curve). ``failed`` are the trainings without an error, of ``planned``
-    networks.
+    empty) and ``points`` (the learning curve). An error is the mean of ``trainings`` trainings, of which
+    ``first`` is the one whose seed and curve are here. ``failed`` are the trainings without an error, of
+    ``planned`` networks.
     """
 
     frame: pd.DataFrame
     shown: pd.DataFrame
     failed: pd.DataFrame
     planned: int
+    trainings: int = 1
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -54,7 +56,11 @@ class PageNetworks:
 def page_networks(networks: pd.DataFrame, trainings: pd.DataFrame, planned: int) -> PageNetworks:
     """From the networks with their properties (``Trends.networks``), and all trainings."""
     frame, shown = _shown_first(networks)
-    return PageNetworks(frame, _labelled(frame.head(shown)), trainings[trainings["error"].isna()], planned)
+    each = counted(trainings).groupby(NETWORK, sort=False)["error"]
+    first = each.first().rename("first").reset_index()
+    frame = frame.drop(columns="first", errors="ignore").merge(first, "left", on=NETWORK)
+    failed = trainings[trainings["error"].isna()]
+    return PageNetworks(frame, _labelled(frame.head(shown)), failed, planned, int(each.size().max()))
 
 
 def model_text(row: Mapping[str, Any]) -> str:

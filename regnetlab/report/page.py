@@ -45,14 +45,17 @@ from regnetlab.report.findings import caution, guessing_findings, guessing_sente
 from regnetlab.report.latency import latency_figure, latency_rows
 from regnetlab.report.retrain import retrain_findings, retrained_rows
 from regnetlab.report.search import search_findings, searches_figure
-from regnetlab.report.style import MOST_LINES, as_json, style, title
+from regnetlab.report.sketch import edf_sketch
+from regnetlab.report.style import MOST_LINES, as_json, swatch, title
 from regnetlab.report.tables import (
     best_derived,
+    best_network,
     derived_rows,
     failure_rows,
     machine,
     network_columns,
     space_rows,
+    training_parts,
 )
 from regnetlab.report.trends import property_figure, stages_figure, trend_row
 from regnetlab.report.width_law import FORCED, derived_findings, growth_rows, law_figure, law_finding
@@ -61,6 +64,8 @@ from regnetlab.study.plan import Plan
 from regnetlab.study.plan_text import plan_toml
 
 FIRST_PROPERTY = "growth"
+MANY_STEPS = 8
+"""More steps than that are lines with the gist of each, in two columns."""
 _DIGITS = 8
 """Significant ones of the numbers in figures; more would differ between processors."""
 
@@ -181,7 +186,10 @@ def page(content: Content) -> str:
     first = first or next((each for each in drawn if each.id.startswith("property-")), None)
     custom = [draw.space for draw in content.origin.plan.draws] if content.origin.plan is not None else []
     derived = derived_rows(content)  # the first has the least error
+    found = best_derived(content, derived)
     data = {
+        "command": training_parts(content),
+        "trainings": content.networks.trainings,
         "networks": network_columns(content),
         "figures": {each.id: _figure_json(each.figure) for each in shown.values()}
         | ({"property": _figure_json(first.figure)} if first is not None else {}),
@@ -217,11 +225,14 @@ def page(content: Content) -> str:
         trend_sentence=" ".join(content.trends.remarks()),
         trends=[trend_row(each, content.trends.properties[each.name]) for each in content.trends.trends],
         spaces=[
-            {"name": space, "title": title(space), "colour": style(space, i)[0]}
+            {"name": space, "title": title(space), "swatch": swatch(space, i)}
             for i, space in enumerate(content.networks.spaces)
         ],
         space_rows=space_rows(content),
-        best_derived=best_derived(content, derived),
+        sketch=edf_sketch(shown["edf"].figure, content.networks.spaces),
+        best_derived=found,
+        best=found or best_network(content),
+        many=MANY_STEPS,
         forced=FORCED,
         variants=variants(shown["edf"].figure),
         derived_rows=derived,
@@ -265,8 +276,10 @@ def _packed_plotly() -> Markup:
 
 
 def _figure_json(figure: go.Figure) -> dict[str, Any]:
-    """A figure without what the page has in its table of networks."""
+    """A figure without what the page has: its table of networks, and buttons instead of a legend."""
     plain = as_json(figure)
+    if all(trace.meta and "space" in trace.meta for trace in figure.data):
+        plain["layout"]["showlegend"] = False
     for trace in plain["data"]:
         if "columns" in trace.get("meta", {}):
             del trace["x"], trace["y"]

@@ -1,8 +1,9 @@
 """Colours, names and axes that all figures share.
 
-Colours are those of Okabe & Ito (2008), which colour-blind readers can tell apart and which stand out
-on white and on black; dashes and marker shapes say the same again. What follows the page's theme
-(text, grid) is left to the page.
+The paper's spaces have colours of Okabe & Ito (2008). Those of blocks, numbers of stages and a study's own
+spaces were found by a search for colours that lie far apart in CIELAB with full colour vision, deuteranopia
+and protanopia (19 and more; Machado et al. 2009) and stand out on white and on black. Dashes and marker
+shapes say the same again. What follows the page's theme (text, grid) is left to the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from regnetlab.spaces.blocks import BLOCKS
 from regnetlab.spaces.regime import format_count
@@ -24,13 +26,32 @@ _STYLES: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "AnyNetD": ("#CC79A7", "longdash", "triangle-up"),
         "AnyNetE": ("#3B8BD4", "solid", "triangle-down"),
         "RegNet": ("#D55E00", "solid", "x"),
-        DERIVED: ("#888888", "solid", "star"),
+        DERIVED: ("#6E6E6E", "solid", "star"),
     }
 )
-_OTHERS = ("#0072B2", "#F0E442", "#999933", "#AA4499", "#44AA99")
-_OF_BLOCKS = ("#AA4499", *_OTHERS[:3], "#882255", "#44AA99", "#CC79A7", "#888888", "#009E73", "#E69F00")
+_OTHERS = (
+    *("#BB0099", "#55BBDD", "#008844", "#BBAA55", "#6633FF"),
+    *("#BB2222", "#22BBAA", "#6677FF", "#88BB88"),
+)
+_VARIANTS = (*BLOCKS, "3stages", "5stages")
+_TURNS = ("solid", "dash", "dot", "dashdot")
 MOST_LINES = 300
 """Thin lines, one a network, in one panel: more are one grey."""
+DASHES: Mapping[str, str] = MappingProxyType(
+    {"dot": "2 2", "dash": "6 3", "longdash": "10 4", "dashdot": "7 2.5 2 2.5"}
+)
+"""The lengths of Plotly's dashes in a small picture; a solid line has none."""
+_MARKERS: Mapping[str, str] = MappingProxyType(
+    {
+        "circle": "M11 6a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z",
+        "square": "M11 2h8v8h-8z",
+        "diamond": "M15 1l5 5l-5 5l-5 -5z",
+        "triangle-up": "M15 1l5 9h-10z",
+        "triangle-down": "M15 11l5 -9h-10z",
+        "x": "M11 2l8 8M19 2l-8 8",
+        "star": "M15 .5l1.6 3.6l3.9 .4l-2.9 2.6l.8 3.9l-3.4 -2l-3.4 2l.8 -3.9l-2.9 -2.6l3.9 -.4z",
+    }
+)
 WIDTH_TICKS = (2.0 ** np.arange(3, 15)).tolist()
 _WEBGL = 1_000
 """Points of a figure from which on it is drawn by WebGL, which stays smooth."""
@@ -44,11 +65,22 @@ def style(space: str, position: int = 0) -> tuple[str, str, str]:
     """
     base, _, variant = space.partition("-")
     if not variant or base not in _STYLES:
-        return _STYLES.get(space, (_OTHERS[position % len(_OTHERS)], "solid", "circle"))
-    names = [*BLOCKS, "3stages", "5stages"]
-    place = names.index(variant) if variant in names else position
+        again, place = divmod(position, len(_OTHERS))
+        return _STYLES.get(space, (_OTHERS[place], _TURNS[again % len(_TURNS)], "circle"))
+    place = _VARIANTS.index(variant) if variant in _VARIANTS else position
     _, dash, marker = _STYLES[base]
-    return _OF_BLOCKS[place % len(_OF_BLOCKS)], "dash" if base == "AnyNetE" else dash, marker
+    return _OTHERS[place % len(_OTHERS)], "dash" if base == "AnyNetE" else dash, marker
+
+
+def swatch(space: str, position: int = 0) -> Markup:
+    """A space's line and marker as a small picture, for chips, keys and tables."""
+    colour, dash, marker = style(space, position)
+    lengths = f' stroke-dasharray="{DASHES[dash]}"' if dash in DASHES else ""
+    return Markup(  # of our own constants
+        f'<svg class="swatch" viewBox="0 0 30 12" width="30" height="12" aria-hidden="true" fill="{colour}"'
+        f' stroke="{colour}" stroke-width="2"><path d="M0 6H30"{lengths}/>'
+        f'<path d="{_MARKERS[marker]}" stroke-width="{2.2 if marker == "x" else 0}"/></svg>'
+    )
 
 
 def title(space: str) -> str:
@@ -98,8 +130,7 @@ def faint(colour: str, opacity: float = 0.16) -> str:
 
 def as_json(figure: go.Figure) -> dict[str, Any]:
     """A figure as plain lists and numbers, without Plotly's default template."""
-    figure.update_layout(
-        template="none", margin={"l": 60, "r": 16, "t": 32 if figure.layout.annotations else 16, "b": 56}
-    )
+    top = 62 if figure.layout.annotations else 38  # the tool bar stands there, and the titles of panels
+    figure.update_layout(template="none", margin={"l": 60, "r": 16, "t": top, "b": 56})
     plain: dict[str, Any] = figure.to_plotly_json()
     return plain

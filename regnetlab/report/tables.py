@@ -1,12 +1,15 @@
 """The page's tables: networks by column, spaces, derived RegNets and failures by row."""
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from regnetlab.errors import printable
 from regnetlab.report.content import Content
 from regnetlab.report.networks import model_text
-from regnetlab.report.style import style, title
+from regnetlab.report.style import swatch, title
+from regnetlab.study.replay import training_command
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import records
 
@@ -34,8 +37,10 @@ def network_columns(content: Content) -> dict[str, list[Any]]:
     columns |= {
         name: [float(f"{value:.6g}") for value in networks[name]] for name in content.trends.properties
     }
-    if "seed" in networks:
+    if content.origin.plan is not None:
         columns["seed"] = [str(seed) for seed in networks["seed"]]
+        if content.networks.trainings > 1:
+            columns["first"] = networks["first"].tolist()
     return columns
 
 
@@ -48,7 +53,7 @@ def space_rows(content: Content) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": found.space,
-                "colour": style(found.space, i)[0],
+                "swatch": swatch(found.space, i),
                 "n": found.n,
                 "failed": found.failed,
                 "min": f"{found.least:.2f}",
@@ -90,28 +95,76 @@ def best_derived(content: Content, rows: Sequence[Mapping[str, Any]]) -> dict[st
     """
     if not rows:
         return None
-    least, numbers = rows[0], {row["model"]: row["number"] for row in rows}
-    again = next((each for each in content.retrained.networks if each.model == least["model"]), None)
-    luck = "" if again is None else f", {again.spread}% again with {len(again.errors)} fresh seeds"
+    least, numbers = rows[0], {row["model"]: row for row in rows}
     tuned = [match.b for match in content.baselines.matches if match.b.model in numbers]
     if not tuned:
-        name = f"RegNet derived {least['index']}"
-        sentences = [
-            f"{name}: its {least['error']}% are the least of {len(rows)} errors, and so a little lucky{luck}."
-        ]
+        luck = _lucky(content, least["model"], least["error"], f"{len(rows)} derived RegNets")
+        sentences = [f"Its error of {luck}"]
         if content.baselines.notes:
             sentences.append("Those that competed with hand-designed networks were derived before this one.")
-        return {"number": least["number"], "model": least["model"], "sentences": sentences}
+        return _network(content, least["number"], sentences)
     chosen = min(tuned, key=lambda each: each.tuning_error or 0.0)
-    sentences = [f"{chosen.name}, which tuning chose to compete with hand-designed networks."]
+    sentences = ["Tuning chose it to compete with hand-designed networks."]
     if chosen.test is not None:
         sentences.append(f"Test error {chosen.test.text}%, with {chosen.final_trainings} seeds.")
     if chosen.model != least["model"]:
-        sentences.append(
-            f"The least of {len(rows)} single validation errors, {least['error']}%, is another's:"
-            f" RegNet derived {least['index']}{luck}."
-        )
-    return {"number": numbers[chosen.model], "model": chosen.model, "sentences": sentences}
+        of = f"{len(rows)} single trainings"
+        luck = _lucky(content, least["model"], least["error"], of, ", which is")
+        sentences.append(f"Derived {least['index']} has {luck}")
+    return _network(content, numbers[chosen.model]["number"], sentences)
+
+
+def best_network(content: Content) -> dict[str, Any]:
+    """The network with the least error of all."""
+    shown = content.networks.shown
+    row = shown.iloc[int(shown["error"].argmin())]
+    of = f"{len(content.networks.frame):,} networks"
+    luck = _lucky(content, row["model"], f"{row['error']:.2f}", of)
+    return _network(content, int(row.name), [f"Its error of {luck}"])
+
+
+def _lucky(content: Content, model: str, error: str, of: str, which: str = " is") -> str:
+    """What an error that is the lowest of many is worth."""
+    again = next((each for each in content.retrained.networks if each.model == model), None)
+    known = "" if again is None else f": {again.spread}% with {len(again.errors)} new seeds"
+    return f"{error}%{which} the lowest of {of} and so partly luck{known}."
+
+
+def _network(content: Content, number: int, sentences: Sequence[str]) -> dict[str, Any]:
+    """A network to use: its number on the page, its names, and the commands that make something of it."""
+    row = content.networks.shown.loc[number]
+    space, index, model = str(row["space"]), int(row["index"]), str(row["model"])
+    source, member = content.origin.source, f"{space}{'' if space == DERIVED else ':'}{index}"
+    if content.origin.plan is not None:
+        commands = [
+            ("Train it to the end", f"regnetlab finish {source} {member} -o family"),
+            ("Its PyTorch code", f"regnetlab export {member} --study {source} --to pytorch -o net.py"),
+        ]
+    else:
+        code = f"regnetlab export {shlex.quote(model)} --to pytorch -o net.py"
+        commands = [("Its PyTorch code", code)] if model else []
+    return {
+        "number": number,
+        "name": f"{'RegNet derived' if space == DERIVED else space} {index}" if model else str(row["label"]),
+        "model": model or str(row["label"]),
+        "sentences": list(sentences),
+        "commands": [(label, printable(command)) for label, command in commands],
+    }
+
+
+def training_parts(content: Content) -> list[str]:
+    """What stands before, between and after a network's model and seed in the command that trains it as the
+    study did (``study.replay.training_command``); empty where that is not known.
+    """
+    plan = content.origin.plan
+    if plan is None:
+        return []
+    facts = content.origin.provenance
+    device = str(facts.get("device", "")).partition(":")[0] or "auto"
+    kernels = str(facts.get("kernels", "auto")) if device == "cpu" else "auto"
+    command = training_command(plan.job("MODEL", 0), device, kernels)
+    before, _, rest = command.partition("MODEL")
+    return [before, " --seed ", rest.removeprefix(" --seed 0")]
 
 
 def machine(content: Content) -> str:

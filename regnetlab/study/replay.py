@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from regnetlab.execution.base import Setting
@@ -13,18 +13,26 @@ from regnetlab.trials.job import Job, Trial
 
 
 def replay_command(setting: Setting, job: Job) -> str:
+    """``training_command`` on this machine, with folders named from the root: a line that works anywhere."""
+    folder = setting.data_dir or os.environ.get("REGNETLAB_DATA")
+    here = replace(job, data=_absolute(job.data))
+    return training_command(
+        here, setting.device, setting.kernels, str(Path(folder).absolute()) if folder else ""
+    )
+
+
+def training_command(job: Job, device: str = "auto", kernels: str = "auto", data_dir: str = "") -> str:
     """``regnetlab train`` with everything that decides this training's error; a line for a shell.
 
-    Template, data and budget are always named, of the recipe what differs from the default one.
+    Template, data and budget are always named, of the recipe what differs from the default one. The model and
+    the seed come first, what all trainings of a protocol share after them.
     """
     budget = job.budget
     words = ["regnetlab", "train", job.model, "--seed", str(job.seed), *_template(job.template)]
     if folder_of_pack(job.data) is not None and "--input" not in words:
         words += ["--input", job.template.input]
-    words += ["--data", _absolute(job.data)]
-    folder = setting.data_dir or os.environ.get("REGNETLAB_DATA")
-    if folder:
-        words += ["--data-dir", str(Path(folder).absolute())]
+    words += ["--data", job.data]
+    words += ["--data-dir", data_dir] * bool(data_dir)
     if is_folder(job.data):
         words += ["--fit", job.reading.fit, "--background", job.reading.background]
         words += ["--skip-unreadable"] * job.reading.skip_unreadable
@@ -36,10 +44,8 @@ def replay_command(setting: Setting, job: Job) -> str:
     words += ["--time-limit", repr(budget.time_limit)]
     words += ["--keep-last"] * (not budget.drop_last)
     words += _recipe(job.recipe)
-    if setting.device != "auto":
-        words += ["--device", setting.device]
-    if setting.kernels != "auto":
-        words += ["--kernels", setting.kernels]
+    words += ["--device", device] * (device != "auto")
+    words += ["--kernels", kernels] * (kernels != "auto")
     return shlex.join(words)
 
 

@@ -107,9 +107,9 @@ def test_remarks_say_within_spaces_and_at_equal_depth() -> None:
     found = trends(made)
     clear = [each for each in found.trends if each.correlation and each.correlation.excludes_zero]
     assert [each.name for each in clear] == ["depth"]
-    assert found.remarks()[0].startswith("Clear of zero within spaces are the rank correlations of the error")
+    assert found.remarks()[0].startswith("Error correlates most with depth (blocks) (+")
     made.frame["error"] += made.frame["flops"] / 2
-    assert "within spaces, at equal depth but for depth itself, are" in trends(made).remarks()[0]
+    assert "within spaces, at equal depth except for depth itself. Below" in trends(made).remarks()[0]
 
 
 def test_the_quick_bootstrap_of_the_best_is_the_one_that_resamples() -> None:

@@ -8,6 +8,9 @@ let variant = "plain";
 let selected = null;
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
 const narrow = window.matchMedia("(max-width: 40rem)");
+const coarse = window.matchMedia("(pointer: coarse)");
+const PRINTED = 680; // pixels: the width of A4 between its margins
+let pinned = false;
 
 function themed(layout) {
   const style = getComputedStyle(document.documentElement);
@@ -19,7 +22,13 @@ function themed(layout) {
   for (const axis of new Set(["xaxis", "yaxis", ...Object.keys(copy).filter((key) => /^[xy]axis\d/.test(key))])) {
     copy[axis] = { automargin: true, ...copy[axis], gridcolor: colour("--line"), linecolor: colour("--line"), zerolinecolor: colour("--line") };
   }
-  if (narrow.matches) copy.margin = { ...copy.margin, l: 44, r: 6 };
+  copy.margin = { ...copy.margin, t: copy.margin.t - (coarse.matches ? 22 : 0) };
+  if (narrow.matches) Object.assign(copy.margin, { l: 44, r: 6 });
+  copy.hoverlabel.font.family = copy.font.family;
+  copy.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("--quiet"), activecolor: colour("--accent") };
+  copy.legend = { ...copy.legend, itemclick: false, itemdoubleclick: false };
+  copy.dragmode = coarse.matches ? false : "zoom"; // a swipe scrolls the page
+  if (document.documentElement.classList.contains("printing")) copy.width = PRINTED;
   return copy;
 }
 
@@ -40,23 +49,58 @@ function shows(trace, few) {
 
 function visible(traces) {
   const spaces = new Set(traces.map((trace) => trace.meta?.space).filter((space) => space !== undefined && !hidden.has(space)));
-  return traces.map((trace) => {
-    const shown = shows(trace, spaces.size <= 2);
-    const inLegend = trace.showlegend !== false && !trace.meta?.band && [undefined, variant].includes(trace.meta?.variant);
-    return shown || !inLegend ? shown : "legendonly";
-  });
+  return traces.map((trace) => shows(trace, spaces.size <= 2));
 }
 
 function drawFigure(place) {
   const figure = page.figures[place.dataset.figure];
   const shown = visible(figure.data);
   const data = figure.data.map((trace, i) => ({ ...filled(trace), visible: shown[i] }));
-  return Plotly.react(place, data, themed(figure.layout), { responsive: true, displaylogo: false });
+  return Plotly.react(place, data, themed(figure.layout), {
+    responsive: true, displaylogo: false, displayModeBar: coarse.matches ? false : "hover", doubleClickDelay: 400,
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+  });
 }
 
 async function drawAll() {
   for (const place of plots()) await drawFigure(place);
   mark();
+}
+
+// Names of points where they have room: each takes the first place beside its point that is free, or none.
+const BESIDE = [["top center", 0, -1], ["bottom center", 0, 1], ["middle right", 1, 0], ["middle left", -1, 0],
+  ["top right", 1, -1], ["top left", -1, -1], ["bottom right", 1, 1], ["bottom left", -1, 1]];
+const ruler = document.createElement("canvas").getContext("2d");
+
+function nameWhereFree(plot) {
+  const full = plot._fullLayout;
+  const named = (plot.data ?? []).map((trace, i) => [trace, i]).filter(([trace]) => trace.meta?.labels);
+  if (!named.length || !full?.xaxis?._length) return;
+  const { xaxis, yaxis } = full, size = named[0][0].textfont.size, room = 8;
+  ruler.font = `${size}px ${full.font.family}`;
+  const points = named.flatMap(([trace, i]) => trace.x.map((x, j) => ({
+    trace: i, j, text: page.figures[plot.dataset.figure].data[i].text[j], x: xaxis.d2p(x), y: yaxis.d2p(trace.y[j]),
+  })));
+  const taken = points.map(({ x, y }) => [x - room, y - room, x + room, y + room]);
+  const free = (box) => box[0] >= 0 && box[2] <= xaxis._length && box[1] >= 0 && box[3] <= yaxis._length
+    && taken.every((other) => box[2] < other[0] || other[2] < box[0] || box[3] < other[1] || other[3] < box[1]);
+  const text = named.map(([trace]) => trace.x.map(() => "")), position = named.map(([trace]) => trace.x.map(() => "top center"));
+  for (const point of points) {
+    const width = ruler.measureText(point.text).width + 4, height = size + 4;
+    for (const [name, across, down] of BESIDE) {
+      const x = point.x + across * room + (across - 1) * width / 2, y = point.y + down * (room + 2) + (down - 1) * height / 2;
+      const box = [x, y, x + width, y + height];
+      if (!free(box)) continue;
+      taken.push(box);
+      const at = named.findIndex(([, i]) => i === point.trace);
+      text[at][point.j] = point.text;
+      position[at][point.j] = name;
+      break;
+    }
+  }
+  const now = named.map(([trace]) => [trace.text, trace.textposition]);
+  if (JSON.stringify(now) === JSON.stringify(text.map((each, i) => [each, position[i]]))) return;
+  Plotly.restyle(plot, { text, textposition: position }, named.map(([, i]) => i));
 }
 
 function showSpaces() {
@@ -98,13 +142,35 @@ function mark() {
   }
 }
 
-function select(number) {
-  if (number === selected) return;
-  selected = number;
-  mark();
-  showPanel();
-  for (const row of document.querySelectorAll("#table tr[aria-selected]")) row.removeAttribute("aria-selected");
-  if (number !== null) document.querySelector(`#table tr[data-number="${number}"]`)?.setAttribute("aria-selected", "true");
+// Marks a network everywhere and shows it beside what was pointed at, which stays where it is on the screen.
+function select(number, near = null) {
+  const before = near?.getBoundingClientRect().top;
+  if (near) dock(near);
+  if (number !== selected) {
+    selected = number;
+    mark();
+    showPanel();
+    for (const row of document.querySelectorAll("#table tr[aria-selected]")) row.removeAttribute("aria-selected");
+    if (number !== null) document.querySelector(`#table tr[data-number="${number}"]`)?.setAttribute("aria-selected", "true");
+  }
+  const moved = near ? near.getBoundingClientRect().top - before : 0;
+  if (moved) window.scrollBy({ top: moved, behavior: "instant" });
+}
+
+function dock(near) {
+  const panel = document.getElementById("panel"), host = near.closest("figure, .scroll, .card, .use");
+  if (!host || panel.dataset.host === near.id && near.id || panel.previousElementSibling === host) return;
+  if (host.matches("figure")) host.querySelector(":scope > .plot, :scope > .matrix").after(panel);
+  else if (host.matches(".scroll")) host.after(panel);
+  else host.append(panel);
+  panel.dataset.host = near.id;
+}
+
+function trainingOf(number) {
+  const model = networks.model[number];
+  if (!model) return "";
+  const [before, between, after] = page.command;
+  return page.command.length ? `${before}'${model}'${between}${networks.seed[number]}${after}` : `regnetlab summary '${model}'`;
 }
 
 function showPanel() {
@@ -118,31 +184,76 @@ function showPanel() {
   drawNetwork(drawing, at("depths"), at("widths"));
   drawCurve(drawing, at("curve"));
   panel.querySelector(".numbers").textContent = `${at("label")} · flops ${short(at("flops"))} · params ${short(at("params"))} · acts ${short(at("acts"))}`;
-  const command = panel.querySelector(".command");
-  command.replaceChildren();
-  if (at("model")) {
-    const code = document.createElement("code");
-    code.textContent = `regnetlab train "${at("model")}"${at("seed") ? ` --seed ${at("seed")}` : ""}`;
-    command.append(code);
+  const command = trainingOf(selected), known = page.command.length > 0;
+  panel.querySelector(".command").hidden = !command;
+  setCommand(panel.querySelector(".command code"), command);
+  panel.querySelector(".about").textContent = !command ? "" : !known ? "Its layers:"
+    : page.trainings > 1 ? `The error is the mean of ${page.trainings} trainings. This repeats the one with ${at("first").toFixed(2)}%:`
+    : "This repeats the training, with the same error on the same kind of machine:";
+}
+
+// A command whose words stay whole where it is wrapped.
+function setCommand(code, text) {
+  const parts = text.split(/(\s+)/).map((part) => (part.trim() ? Object.assign(document.createElement("span"), { textContent: part }) : part));
+  code.replaceChildren(...parts);
+}
+
+// Where a page from disk may not use the clipboard, the text is selected and copied the old way.
+async function copy(button) {
+  const code = button.parentElement.querySelector("code");
+  let copied = true;
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+  } catch {
+    const area = Object.assign(document.createElement("textarea"), { value: code.textContent, readOnly: true });
+    area.style.cssText = "position:fixed;top:0;opacity:0";
+    document.body.append(area);
+    area.select();
+    copied = document.execCommand("copy");
+    area.remove();
+    button.focus();
+  }
+  if (!copied) getSelection().selectAllChildren(code);
+  button.textContent = copied ? "copied" : "press Ctrl+C";
+  setTimeout(() => { button.textContent = "copy"; }, 2000);
+}
+
+// Pointing shows a network; a click keeps it until another click, so that its command can be reached.
+function listen() {
+  for (const plot of plots()) {
+    const found = ({ points }) => points.find((point) => Number.isInteger(point.customdata))?.customdata;
+    plot.on("plotly_hover", (event) => {
+      if (!pinned && found(event) !== undefined) select(found(event), plot);
+    });
+    plot.on("plotly_click", (event) => {
+      if (found(event) === undefined) return;
+      pinned = true;
+      select(found(event), plot);
+    });
+    plot.on("plotly_afterplot", () => { mark(); nameWhereFree(plot); });
+    nameWhereFree(plot);
   }
 }
 
-function listen() {
+// On paper: light, as wide as the sheet, everything unfolded, and a key at each figure instead of the buttons.
+let unfolded = [];
+function print(on) {
+  document.documentElement.classList.toggle("printing", on);
+  for (const old of document.querySelectorAll(".key.printed")) old.remove();
+  if (on) unfolded = [...document.querySelectorAll("details:not([open])")];
+  for (const each of unfolded) each.open = on;
   for (const plot of plots()) {
-    plot.on("plotly_hover", ({ points }) => {
-      const number = points.find((point) => Number.isInteger(point.customdata))?.customdata;
-      if (number !== undefined) select(number);
-    });
-    plot.on("plotly_afterplot", mark);
-    // A legend switches its space in every figure, as the buttons do.
-    const clicked = (alone) => ({ curveNumber, data }) => {
-      const space = data[curveNumber].meta?.space;
-      if (space === undefined) return true;
-      toggleSpace(space, alone);
-      return false;
-    };
-    plot.on("plotly_legendclick", clicked(false));
-    plot.on("plotly_legenddoubleclick", clicked(true));
+    const drawn = drawFigure(plot);
+    if (!on) drawn.then(() => Plotly.relayout(plot, { autosize: true }));
+    const spaces = new Set(page.figures[plot.dataset.figure].data.map((trace) => trace.meta?.space));
+    const key = Object.assign(document.createElement("p"), { className: "key printed" });
+    for (const button of on ? document.querySelectorAll("[data-space][aria-pressed=true]") : []) {
+      if (!spaces.has(button.dataset.space)) continue;
+      const entry = document.createElement("span");
+      entry.append(...[...button.childNodes].map((node) => node.cloneNode(true)));
+      key.append(entry);
+    }
+    if (key.children.length) plot.after(key);
   }
 }
 

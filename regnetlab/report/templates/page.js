@@ -20,20 +20,26 @@ function toggleSpace(name, alone) {
   showSpaces();
 }
 
+function unselect() {
+  pinned = false;
+  select(null);
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   const { space, variant: wanted, network, property, csv } = button.dataset;
+  if (button.dataset.copy !== undefined) copy(button);
   if (space !== undefined) toggleSpace(space, event.shiftKey);
   if (wanted !== undefined) {
     variant = wanted;
     for (const other of document.querySelectorAll("[data-variant]")) other.setAttribute("aria-pressed", String(other === button));
     showSpaces();
   }
-  if (network !== undefined) select(Number(network));
+  if (network !== undefined) { pinned = true; select(Number(network), button); }
   if (property !== undefined) chooseProperty(property);
   if (csv !== undefined) download(csv, csv === "networks" ? networksCsv() : figureCsv(csv));
-  if (button.id === "close") select(null);
+  if (button.id === "close") unselect();
   if (button.id === "more") { view.rows += 100; fillTable(); }
   const header = button.closest(".sortable:not(#table) th[scope=col]");
   if (header) sortTable(header);
@@ -42,7 +48,7 @@ document.addEventListener("dblclick", (event) => {
   const space = event.target.closest("[data-space]")?.dataset.space;
   if (space !== undefined) toggleSpace(space, true);
 });
-document.addEventListener("keydown", (event) => { if (event.key === "Escape") select(null); });
+document.addEventListener("keydown", (event) => { if (event.key === "Escape") unselect(); });
 document.getElementById("query").addEventListener("input", (event) => {
   view.query = event.target.value;
   view.rows = PAGE;
@@ -50,6 +56,7 @@ document.getElementById("query").addEventListener("input", (event) => {
 });
 document.getElementById("property")?.addEventListener("change", (event) => chooseProperty(event.target.value));
 
+for (const code of document.querySelectorAll("#use .command code")) setCommand(code, code.textContent);
 for (const place of document.querySelectorAll("[data-drawing]")) {
   const number = Number(place.dataset.drawing);
   drawNetwork(place, networks.depths[number], networks.widths[number]);
@@ -60,6 +67,10 @@ loadPlotly().then(drawAll).then(() => {
   document.body.dataset.drawn = "yes";
   dark.addEventListener("change", drawAll);
   narrow.addEventListener("change", drawAll);
+  coarse.addEventListener("change", drawAll);
+  window.addEventListener("beforeprint", () => print(true));
+  window.addEventListener("afterprint", () => print(false));
   window.addEventListener("resize", () => requestAnimationFrame(mark));
 });
-window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));
+const nav = document.querySelector("nav");
+new ResizeObserver(() => document.documentElement.style.setProperty("--nav", `${nav.offsetHeight}px`)).observe(nav);

@@ -2,7 +2,7 @@
 
 const PAGE = 25;
 const COLUMNS = [
-  ["space", "space"], ["network", "label"], ["error %", "error"], ["flops", "flops"], ["params", "params"],
+  ["space", "space"], ["error %", "error"], ["network", "label"], ["flops", "flops"], ["params", "params"],
   ["acts", "acts"], ["depth", "depth"], ["growth", "growth"], ["g", "group_width"], ["b", "bottleneck_ratio"],
 ];
 const view = { key: "error", sign: 1, query: "", rows: PAGE };
@@ -49,7 +49,7 @@ function cell(key, number) {
   } else if (typeof value === "string") {
     element.textContent = networks.title[number];
   } else {
-    element.className = "n";
+    element.className = key === "error" ? "n error" : "n";
     element.textContent = value === null ? "–" : key === "error" ? value.toFixed(2) : value.toLocaleString("en", { maximumSignificantDigits: 4 });
   }
   return element;
@@ -63,8 +63,9 @@ function fillTable() {
     row.dataset.number = number;
     if (number === selected) row.setAttribute("aria-selected", "true");
     row.append(...COLUMNS.map(([, key]) => cell(key, number)));
-    row.addEventListener("mouseenter", () => select(number));
-    row.addEventListener("focusin", () => select(number));
+    row.addEventListener("mouseenter", () => { if (!pinned) select(number, row); });
+    row.addEventListener("focusin", () => select(number, row));
+    row.addEventListener("click", () => { pinned = true; select(number, row); });
     return row;
   }));
   document.getElementById("count").textContent = `${numbers.length.toLocaleString("en")} of ${networks.error.length.toLocaleString("en")}`;
@@ -75,7 +76,7 @@ function makeTable() {
   const heads = COLUMNS.map(([title, key], i) => {
     const head = document.createElement("th");
     head.scope = "col";
-    if (i > 1) head.className = "n";
+    head.className = key === "error" ? "n error" : i > 2 ? "n" : "";
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: title });
     button.addEventListener("click", () => {
       view.sign = view.key === key ? -view.sign : 1;
