@@ -25,7 +25,7 @@ def edf_sketch(figure: go.Figure, spaces: Iterable[str]) -> Markup:
     reach = (high - low) or 1.0
 
     def across(error: float) -> float:
-        return _LEFT + (_RIGHT - _LEFT) * (error - low) / reach
+        return float(_LEFT + (_RIGHT - _LEFT) * (error - low) / reach)
 
     def up(share: float) -> float:
         return _BOTTOM - (_BOTTOM - _TOP) * share
