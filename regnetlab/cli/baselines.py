@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 _BATCHES = (1, 256)
-_TIMES = tuple(f"ms, batch {batch}" for batch in _BATCHES)
+_TIMES = tuple(f"ms ({batch})" for batch in _BATCHES)
 _HEADERS = ("network", "test error %", "tuning %", "lr", "flops", "params", *_TIMES)
 
 
@@ -43,7 +43,7 @@ def compare_baselines(study: StudyText, json: Json = False) -> None:
         print_table(_HEADERS, [_row(each) for each in apart], "lrrrrrrr")
     print_guessing(majority_error(found.guess), found.not_learned, majority_error(found.guess_test))
     if any(each.latencies for each in found.networks):
-        echo("\nms: latency of a batch of so many images")
+        echo("\nms (n): latency of a batch of n images")
     if any(each.at_edge for each in found.networks):
         echo("\n* the least or largest rate tried: a wider sweep may find a better one")
     if not found.final:

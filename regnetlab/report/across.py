@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from regnetlab import __version__
 from regnetlab.analysis.across import (
@@ -23,8 +24,13 @@ from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.meta_analysis import Pooled
 from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, UNDECIDED, WORSE, points
 from regnetlab.analysis.tuned_networks import TunedNetwork
+from regnetlab.report.distributions import edf_figure
 from regnetlab.report.findings import KINDS, Finding
+from regnetlab.report.sketch import edf_sketch
+from regnetlab.report.style import swatch
 from regnetlab.study.plan import Plan
+from regnetlab.trials.job import DERIVED
+from regnetlab.trials.table import complete
 
 _DEMANDS = {
     ("AnyNetA", "AnyNetB"): "one bottleneck ratio for all stages",
@@ -91,6 +97,8 @@ def across_page(found: Across, plans: Mapping[str, Plan]) -> str:
         networks=sum(_networks(each) for each in found.studies),
         findings=findings,
         summary=_summary(found.steps),
+        sketches=[(each.name, _sketch(each)) for each in found.studies],
+        key=[(space, swatch(space)) for space in _spaces(found.studies)],
         studies=[_study(each, plans[each.name]) for each in found.studies],
         steps=[_step_table(each) for each in found.steps],
         growth=_growth_table(found.growth),
@@ -156,7 +164,7 @@ def _counted(verdicts: Iterable[str], order: Sequence[str] = (BETTER, NO_WORSE, 
 def _growth_findings(found: PooledGrowth) -> list[Finding]:
     claims = [each.law.claim for each, _ in found.laws]
     more: tuple[str, ...] = ()
-    text = f"Widths of good networks: {_counted(claims, (GROWS, DOES_NOT_GROW, NO_EVIDENCE))}"
+    text = f"Do the widths of good networks grow? {_counted(claims, (GROWS, DOES_NOT_GROW, NO_EVIDENCE))}"
     if found.pooled is not None:
         mean, further = as_factor(found.pooled.mean), as_factor(found.pooled.further)
         text += f". Where it shows, error is least at a growth of {mean.estimate:.2f} a stage ({mean.text()})"
@@ -191,6 +199,17 @@ def _study(result: StudyResult, plan: Plan) -> dict[str, str]:
         "medians": f"{least:.1f} to {most:.1f}",
         "margin": points(result.comparison.terms.margin),
     }
+
+
+def _sketch(result: StudyResult) -> Markup:
+    """The error distributions of the study's spaces."""
+    drawn = complete(result.trials.frame[result.trials.frame["space"] != DERIVED])
+    figure = edf_figure(drawn, result.comparison.spaces, result.comparison.guess)
+    return edf_sketch(figure, [each.space for each in result.comparison.spaces])
+
+
+def _spaces(studies: Iterable[StudyResult]) -> list[str]:
+    return list(dict.fromkeys(space.space for each in studies for space in each.comparison.spaces))
 
 
 def _networks(result: StudyResult) -> int:
