@@ -86,7 +86,7 @@ class Trends:
         if not clear:
             return ["No property clearly correlates with the error: every interval contains zero."]
         first, *others = [
-            f"{self.properties[each.name]} ({rho:+.2f})".replace("-", "−") for each, rho in clear[:4]
+            f"{self.properties[each.name]} ({f'{rho:+.2f}'.replace('-', '−')})" for each, rho in clear[:4]
         ]
         depth = any(each.equal_depth for each, _ in clear)
         equal = ", at equal depth except for depth itself" if depth else ""
