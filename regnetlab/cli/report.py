@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, plan_of
-from regnetlab.cli.output import Json, echo, print_json, print_notes
+from regnetlab.cli.output import Json, echo, print_json, print_next, print_notes
 from regnetlab.errors import InputError
 
 
@@ -24,8 +24,8 @@ def report(
         bool,
         typer.Option(
             "--all",
-            help="The pages of all studies in studies/, or of those in studies/across/across.toml, and"
-            " reports/index.html on what they say together.",
+            help="What all studies say together, as reports/index.html: those that studies/across/across.toml"
+            " names, or all in studies/.",
         ),
     ] = False,
     errors: Errors = None,
@@ -71,24 +71,22 @@ def report(
 
 
 def _report_all(output: Path | None, open_: bool, json: bool) -> None:
-    """The page on all studies, and theirs beside it."""
+    """The page on all studies."""
     from regnetlab.files import check_output, write_atomically
     from regnetlab.report.across import across_page  # plotly, pandas
-    from regnetlab.report.content import study_content
-    from regnetlab.report.page import page
     from regnetlab.study.across import studies_across
 
     path = Path("reports") / "index.html" if output is None else output
     if output is not None:
         check_output(output, (".html",))
     found, plans = studies_across()
-    pages = {path.parent / f"{name}.html": page(study_content(plan)) for name, plan in plans.items()}
+    pages = [name for name in plans if (path.parent / f"{name}.html").is_file()]
     path.parent.mkdir(parents=True, exist_ok=True)
-    for place, text in {**pages, path: across_page(found, plans)}.items():
-        write_atomically(place, text)
+    write_atomically(path, across_page(found, plans, pages))
     if json:
-        print_json({"report": str(path), "pages": [str(each) for each in pages], **found.to_json()})
+        print_json({"report": str(path), **found.to_json()})
     else:
-        echo(f"wrote {path} and {len(pages)} pages of studies beside it")
+        echo(f"wrote {path} ({len(found.studies)} studies, {len(found.data_sets)} data sets)")
+        print_next(f"report {each.name}" for each in found.studies if each.name not in pages)
     if open_:
         typer.launch(path.resolve().as_uri())

@@ -1,7 +1,7 @@
 """The page on several studies together, reports/index.html: tables, bars made of CSS, and no script."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -80,8 +80,8 @@ class Table:
     ends: tuple[str, str, str]
 
 
-def across_page(found: Across, plans: Mapping[str, Plan]) -> str:
-    """The whole page; ``plans`` are the studies' own."""
+def across_page(found: Across, plans: Mapping[str, Plan], pages: Container[str] = ()) -> str:
+    """The whole page; ``plans`` are the studies' own, ``pages`` the studies whose page lies beside it."""
     environment = Environment(
         loader=PackageLoader("regnetlab.report"),
         autoescape=True,
@@ -94,6 +94,7 @@ def across_page(found: Across, plans: Mapping[str, Plan]) -> str:
     return environment.get_template("across.html").render(
         version=__version__,
         found=found,
+        pages=pages,
         networks=sum(_networks(each) for each in found.studies),
         findings=findings,
         summary=_summary(found.steps),
