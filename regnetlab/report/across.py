@@ -115,17 +115,16 @@ def _summary(steps: Sequence[PooledStep]) -> str:
     if not claimed:
         return ""
     as_good = {BETTER: (BETTER,), NO_WORSE: (NO_WORSE, BETTER)}
-    hold = sum(each.verdict in as_good[each.claim] for each in claimed)
-    against = sum(each.verdict == WORSE for each in claimed)
-    partly = sum(each.claim == BETTER and each.verdict == NO_WORSE for each in claimed)
-    words = [f"{hold} of the paper's {len(claimed)} claims about constraints hold over these data sets"]
-    words += [f"{partly} hold{'s' * (partly == 1)} in part (no worse, but not shown to be better)"] * bool(
-        partly
-    )
-    words += [f"{against} {'is' if against == 1 else 'are'} contradicted"] * bool(against)
-    still = len(claimed) - hold - against - partly
-    words += [f"{still} {'stays' if still == 1 else 'stay'} open"] * bool(still)
-    return f"{', '.join(words)}."
+    counts = {
+        "hold over these data sets": sum(each.verdict in as_good[each.claim] for each in claimed),
+        "hold in part (no worse, but not shown to be better)": sum(
+            each.claim == BETTER and each.verdict == NO_WORSE for each in claimed
+        ),
+        "contradicted": sum(each.verdict == WORSE for each in claimed),
+        "open": sum(each.verdict == UNDECIDED for each in claimed),
+    }
+    found = ", ".join(f"{n} {words}" for words, n in counts.items() if n)
+    return f"Of the paper's {len(claimed)} claims about constraints: {found}."
 
 
 def _step_finding(step: PooledStep) -> Finding:
@@ -165,7 +164,8 @@ def _counted(verdicts: Iterable[str], order: Sequence[str] = (BETTER, NO_WORSE, 
 def _growth_findings(found: PooledGrowth) -> list[Finding]:
     claims = [each.law.claim for each, _ in found.laws]
     more: tuple[str, ...] = ()
-    text = f"Do the widths of good networks grow? {_counted(claims, (GROWS, DOES_NOT_GROW, NO_EVIDENCE))}"
+    words = {GROWS: "growth shown", DOES_NOT_GROW: "no growth shown", NO_EVIDENCE: NO_EVIDENCE}
+    text = f"Widths of good networks: {_counted([words[each] for each in claims], tuple(words.values()))}"
     if found.pooled is not None:
         mean, further = as_factor(found.pooled.mean), as_factor(found.pooled.further)
         text += f". Where it shows, error is least at a growth of {mean.estimate:.2f} a stage ({mean.text()})"
