@@ -191,8 +191,8 @@ def test_a_line_is_fitted_pasted_drawn_from_and_confirmed(
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ("fidelity", "give a study or --from FILE"),
-        ("fidelity STUDY --from x.csv", "one of the two"),
+        ("fidelity", "give either a study or --from FILE"),
+        ("fidelity STUDY --from x.csv", "give either a study or --from FILE"),
         ("fidelity nope", "not known"),
         ("fidelity --from nowhere.csv", "can't be read"),
         ("fidelity STUDY --ladder 1600,x", "'x' is no budget"),
@@ -233,7 +233,7 @@ def test_bad_input_is_refused_and_writes_nothing(
 
 def test_a_fit_of_too_few_networks_is_refused(capsys: Capture, study: Path) -> None:
     words = ["latency", str(study), "--batch", "1", "--seconds", "0.001", "--device", "cpu", "--fit"]
-    assert "needs 10 networks, these are 8" in complaint(capsys, words)
+    assert "needs 10 networks, and there are 8" in complaint(capsys, words)
     assert not (study.parent / "latency.csv").exists()
 
 

@@ -178,3 +178,32 @@ def test_the_medians_of_the_ladders_of_budgets(study: str) -> None:
         quoted = re.findall(rf"^\| {images:,} \|.*\| ([\d.]+), ([\d.]+) \|$", text, re.MULTILINE)
         found = [medians[images, "AnyNetA"], medians[images, "RegNet"]]
         assert any(np.allclose([float(a), float(b)], found, atol=0.051) for a, b in quoted), (images, found)
+
+
+@pytest.fixture(scope="module")
+def together(said: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What all studies say together."""
+    return said("report", "--all", "-o", str(tmp_path_factory.mktemp("all") / "index.html"))
+
+
+def _percent(interval: Any) -> str:
+    text = "{estimate:+.1f}% ({low:+.1f} to {high:+.1f})".format(**interval)
+    return text.replace("-", "−")
+
+
+@pytest.mark.parametrize(
+    ("page", "below"), [("README.md", "## What came out"), ("studies/across/RESULTS.md", "## 1. Steps")]
+)
+def test_what_several_studies_say_together(together: Any, page: str, below: str) -> None:
+    for row, step in zip(_rows(page, below), together["steps"], strict=True):
+        assert row[-1].replace("*", "") == f"{step['verdict']}: {_percent(step['pooled']['change_percent'])}"
+        assert row[1] == step["claim"]
+        alone = [each["verdict"] for each in step["studies"]]
+        counted = ", ".join(
+            f"{verdict} on {alone.count(verdict)}"
+            for verdict in ("better", "no worse", "worse", "undecided")
+            if verdict in alone
+        )
+        assert row[2].replace("*", "") == counted
+    growth = together["growth"]["pooled"]["growth"]
+    assert "{estimate:.2f} a stage ({low:.2f} to {high:.2f})".format(**growth) in _text(page)
