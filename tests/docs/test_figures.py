@@ -207,3 +207,8 @@ def test_what_several_studies_say_together(together: Any, page: str, below: str)
         assert row[2].replace("*", "") == counted
     growth = together["growth"]["pooled"]["growth"]
     assert "{estimate:.2f} a stage ({low:.2f} to {high:.2f})".format(**growth) in _text(page)
+
+
+def test_what_longer_training_changes(together: Any) -> None:
+    for row, step in zip(_rows("studies/across/RESULTS.md", "## 4. Eight"), together["longer"], strict=True):
+        assert row[1:] == [_percent(step[key]) for key in ("short_percent", "long_percent", "change_percent")]
