@@ -91,6 +91,7 @@ def across_page(found: Across, plans: Mapping[str, Plan], pages: Container[str] 
     )
     findings = [_step_finding(each) for each in found.steps if each.pooled is not None]
     findings += _growth_findings(found.growth) + _contest_findings(found.contest)
+    findings += _longer_findings(found.longer)
     return environment.get_template("across.html").render(
         version=__version__,
         found=found,
@@ -184,6 +185,18 @@ def _contest_findings(found: PooledContest) -> list[Finding]:
         text = f"RegNets against networks designed by hand, tuned alike: test error {change}."
         text += " The paper says better."
     return [Finding(found.verdict or "measured", text, (f"By themselves, {alone}.",))]
+
+
+def _longer_findings(steps: Sequence[LongerStep]) -> list[Finding]:
+    """What training longer changes, a sentence for each study."""
+    found = []
+    for longer in dict.fromkeys(each.longer for each in steps):
+        here = [each for each in steps if each.longer == longer]
+        moved = [f"{each.name} by {_shown(each.change)}" for each in here if each.change.excludes_zero]
+        what = "; ".join(moved) if moved else "none moved by more than chance"
+        text = f"{longer}, the networks of {here[0].study} trained longer: of {len(here)} steps {what}."
+        found.append(Finding("measured", text))
+    return found
 
 
 def _study(result: StudyResult, plan: Plan) -> dict[str, str]:
