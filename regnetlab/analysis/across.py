@@ -85,7 +85,8 @@ class PooledStep:
     """A step in every study that has it; ``steps`` are the studies' own comparisons, in points.
 
     ``pooled`` is over data sets, ``None`` with fewer than two; its mean's interval holds together with
-    those of all other steps. ``margin`` is a logarithm of a ratio.
+    those of all other steps. ``margin`` is a logarithm of a ratio. ``left_out`` are studies in which a median
+    may be 0, of which there is no ratio.
     """
 
     a: str
@@ -94,6 +95,7 @@ class PooledStep:
     steps: tuple[StepComparison, ...]
     pooled: Pooled | None
     margin: float
+    left_out: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -125,6 +127,7 @@ class PooledStep:
                 }
                 for each, step in zip(self.effects, self.steps, strict=True)
             ],
+            "left_out": list(self.left_out),
             "pooled": _pooled_json(self.pooled),
         }
 
@@ -278,8 +281,8 @@ def across(
     )
 
 
-def log_ratio(a: Floats, b: Floats) -> Effect:
-    """ln(median of b / median of a) with its bootstrap standard error.
+def log_ratio(a: Floats, b: Floats) -> Effect | None:
+    """ln(median of b / median of a) with its bootstrap standard error; ``None`` where a median may be 0.
 
     Args:
         a: Errors of the first space's networks, failed ones at the worst.
@@ -287,21 +290,30 @@ def log_ratio(a: Floats, b: Floats) -> Effect:
     """
     random = np.random.default_rng(_SEED)
     first, second = np.sort(a), np.sort(b)
-    draws = np.log(quantile_draws(second, 0.5, random)) - np.log(quantile_draws(first, 0.5, random))
+    medians = [quantile_draws(each, 0.5, random) for each in (second, first)]
+    if min(float(each.min()) for each in medians) <= 0:
+        return None
+    draws = np.log(medians[0]) - np.log(medians[1])
     return Effect(math.log(quantile(second, 0.5) / quantile(first, 0.5)), float(np.std(draws)))
 
 
 def _pooled_step(
     pair: tuple[str, str], studies: Sequence[StudyResult], level: float, margin: float
 ) -> PooledStep:
-    effects, steps = [], []
+    effects, steps, left_out = [], [], []
     for each in studies:
         for step in each.comparison.steps:
             errors = step.a.with_failures, step.b.with_failures
-            if (step.a.space, step.b.space) == pair and min(map(len, errors)) >= fewest_for(LEVEL):
-                effects.append(StudyEffect(each.name, each.data, log_ratio(*errors)))
+            if (step.a.space, step.b.space) != pair or min(map(len, errors)) < fewest_for(LEVEL):
+                continue
+            effect = log_ratio(*errors)
+            if effect is None:
+                left_out.append(each.name)
+            else:
+                effects.append(StudyEffect(each.name, each.data, effect))
                 steps.append(step)
-    return PooledStep(*pair, tuple(effects), tuple(steps), _over_data(effects, level), margin)
+    pooled = _over_data(effects, level)
+    return PooledStep(*pair, tuple(effects), tuple(steps), pooled, margin, tuple(left_out))
 
 
 def _pooled_growth(studies: Sequence[StudyResult]) -> PooledGrowth:
@@ -355,7 +367,8 @@ def _longer(short: StudyResult, long: StudyResult) -> list[LongerStep]:
             _same_networks(_errors(short, space), _errors(long, space))
             for space in (step.a.space, step.b.space)
         ]
-        if min(len(each) for each in sides) >= fewest_for(LEVEL):
+        errors = [error for side in sides for pair in side for error in pair]
+        if min(len(each) for each in sides) >= fewest_for(LEVEL) and min(errors) > 0:
             found.append(_longer_step(short.name, long.name, step, *(np.array(each) for each in sides)))
     return found
 
@@ -399,6 +412,6 @@ def _pooled_json(
     return {
         "data_sets": pooled.studies,
         name: shown(pooled.mean).to_json(),
-        "further": shown(pooled.further).to_json(),
+        "further": shown(pooled.further).to_json() if math.isfinite(pooled.further.low) else None,
         "between": pooled.between,
     }

@@ -102,7 +102,8 @@ def across_page(found: Across, plans: Mapping[str, Plan], pages: Container[str] 
         sketches=[(each.name, _sketch(each)) for each in found.studies],
         key=[(space, swatch(space)) for space in _spaces(found.studies)],
         studies=[_study(each, plans[each.name]) for each in found.studies],
-        steps=[_step_table(each) for each in found.steps],
+        steps=[_step_table(each, _reach(_intervals(found.steps))) for each in found.steps],
+        contests_alone=sorted({e.study for e, _ in found.contest.matches} - {e.name for e in found.studies}),
         growth=_growth_table(found.growth),
         contest=_contest_table(found.contest),
         longer=[_longer_table(found.longer, name) for name in dict.fromkeys(e.longer for e in found.longer)],
@@ -134,10 +135,16 @@ def _step_finding(step: PooledStep) -> Finding:
     assert pooled is not None
     demand = _DEMANDS.get((step.a, step.b))
     text = f"{step.name}{f', {demand}' if demand else ''}: median error {_shown(in_percent(pooled.mean))}."
-    alone = f"By themselves, {_counted([each.verdict for each in step.steps])}."
-    more = f"On one more data set expect {_range(in_percent(pooled.further))}."
-    known = math.isfinite(pooled.further.low)
-    return Finding(step.verdict, f"{text} {_beside_the_paper(step)}".strip(), (alone, *[more] * known))
+    alone = f"By themselves: {_counted([each.verdict for each in step.steps])}."
+    if pooled.between > 0 and step.verdict == UNDECIDED:
+        alone += " How much it changes differs between them, which makes the interval wide."
+    further = _further(pooled, _range(in_percent(pooled.further)))
+    return Finding(step.verdict, f"{text} {_beside_the_paper(step)}".strip(), (alone, *further))
+
+
+def _further(pooled: Pooled, expected: str) -> tuple[str, ...]:
+    """What to expect of one more data set, where that is known."""
+    return (f"One more data set: {expected}.",) if math.isfinite(pooled.further.low) else ()
 
 
 def _beside_the_paper(step: PooledStep) -> str:
@@ -150,7 +157,7 @@ def _beside_the_paper(step: PooledStep) -> str:
         (BETTER, WORSE): "The paper says better: this contradicts it.",
         (NO_WORSE, WORSE): "The paper says no worse: this contradicts it.",
     }
-    unknown = f"The paper says {step.claim}; these data sets can't tell." if step.claim else ""
+    unknown = f"The paper says {step.claim}; these data sets together can't tell." if step.claim else ""
     return agrees.get((step.claim, step.verdict), unknown)
 
 
@@ -170,8 +177,7 @@ def _growth_findings(found: PooledGrowth) -> list[Finding]:
     if found.pooled is not None:
         mean, further = as_factor(found.pooled.mean), as_factor(found.pooled.further)
         text += f". Where it shows, error is least at a growth of {mean.estimate:.2f} a stage ({mean.text()})"
-        if math.isfinite(further.high):
-            more = (f"On one more data set expect {further.text()}.",)
+        more = _further(found.pooled, further.text())
     return [Finding("measured", f"{text}.", more)] if claims else []
 
 
@@ -180,11 +186,13 @@ def _contest_findings(found: PooledContest) -> list[Finding]:
         return []
     alone = _counted([match.verdict for _, match in found.matches])
     text = f"RegNets against networks designed by hand, tuned alike: {alone}."
+    more = [f"By themselves: {alone}."]
     if found.pooled is not None:
         change = _shown(in_percent(found.pooled.mean))
         text = f"RegNets against networks designed by hand, tuned alike: test error {change}."
         text += " The paper says better."
-    return [Finding(found.verdict or "measured", text, (f"By themselves, {alone}.",))]
+        more += _further(found.pooled, _range(in_percent(found.pooled.further)))
+    return [Finding(found.verdict or "measured", text, tuple(more))]
 
 
 def _longer_findings(steps: Sequence[LongerStep]) -> list[Finding]:
@@ -230,10 +238,14 @@ def _networks(result: StudyResult) -> int:
     return sum(each.n + each.failed for each in result.comparison.summaries)
 
 
-def _step_table(step: PooledStep) -> Table:
+def _intervals(steps: Iterable[PooledStep]) -> list[Interval]:
+    """All that one axis has room for: of every study and of the means."""
+    found = [effect.effect.interval() for each in steps for effect in each.effects]
+    return [*found, *(each.pooled.mean for each in steps if each.pooled is not None)]
+
+
+def _step_table(step: PooledStep, reach: float) -> Table:
     logs = [each.effect.interval() for each in step.effects]
-    pooled = [] if step.pooled is None else [step.pooled.mean, step.pooled.further]
-    reach = _reach([*logs, *pooled[:1]])
     rows = [
         Row(
             "study",
@@ -248,6 +260,8 @@ def _step_table(step: PooledStep) -> Table:
     rows += _pooled_rows(step.pooled, reach, step.verdict)
     demand = _DEMANDS.get((step.a, step.b), "")
     note = f"{demand[:1].upper()}{demand[1:]}. The paper: {step.claim}." if step.claim else ""
+    if step.left_out:
+        note += f" Left out, because a median error may be 0: {', '.join(step.left_out)}."
     return Table(step.name, note, tuple(rows), _ends(reach))
 
 

@@ -15,6 +15,8 @@ from regnetlab.report.style import WIDTH_TICKS, at_most, joined, log_axis, scatt
 from regnetlab.spaces.regime import format_count
 
 LOGARITHMIC = ("flops", "params", "acts", "w0", "growth", "width_ratio", "group_width")
+_ZERO = 1e-9
+"""Below it a value is 0 but for rounding."""
 
 
 def property_figure(networks: pd.DataFrame, name: str, label: str, found: Trend | None = None) -> go.Figure:
@@ -129,4 +131,6 @@ def trend_row(found: Trend, label: str) -> Mapping[str, str]:
 
 
 def _number(value: float) -> str:
-    return format_count(float(f"{value:.3g}")) if abs(value) >= 1_000 else f"{value:.3g}"
+    if abs(value) >= 1_000:
+        return format_count(float(f"{value:.3g}"))
+    return f"{0.0 if abs(value) < _ZERO else value:.3g}"

@@ -64,7 +64,7 @@ def studies_across(root: Path = Path("studies")) -> tuple[Across, Mapping[str, P
         InputError: None is finished, or one of them can't be read.
     """
     listed = study_list(root)
-    plans = {name: load_plan(find_study(name, root)) for name in listed.names}
+    plans = {name: _plan_of(name, root) for name in listed.names}
     results: dict[str, StudyResult] = {}
     missing: dict[str, str] = {}
     for name, plan in plans.items():
@@ -77,6 +77,13 @@ def studies_across(root: Path = Path("studies")) -> tuple[Across, Mapping[str, P
             missing[name] = f"{lacking:,} networks are still to be trained"
         else:
             results[name] = _result(plan, trials, contest=name in listed.contests or not listed.contests)
+    if not any(name in results for name in listed.studies):
+        why = "; ".join(f"{name} is {text}" for name, text in missing.items() if name in listed.studies)
+        raise InputError(
+            f"none of these studies is finished: {why}", f"begin with: regnetlab run {listed.studies[0]}"
+        )
+    for short, long in listed.longer:
+        _check_longer(plans[short], plans[long], root / LIST)
     found = across(
         [results[name] for name in listed.studies if name in results],
         [results[name] for name in listed.contests if name in results],
@@ -84,6 +91,30 @@ def studies_across(root: Path = Path("studies")) -> tuple[Across, Mapping[str, P
         tuple(missing.items()),
     )
     return found, {name: plan for name, plan in plans.items() if name in results}
+
+
+def _plan_of(name: str, root: Path) -> Plan:
+    """The plan of the study of this name."""
+    try:
+        if Path(name).name != name:
+            raise InputError(f"{name!r} is no name of a study", f"name folders of {root}/, without a path")
+        return load_plan(find_study(name, root))
+    except InputError as error:
+        raise error.at(root / LIST) if (root / LIST).is_file() else error from None
+
+
+def _check_longer(short: Plan, long: Plan, path: Path) -> None:
+    """Raise ``InputError`` unless the second study trains longer, on the same data."""
+    seen = [plan.budget.images * plan.budget.epochs for plan in (short, long)]
+    if short.data != long.data:
+        wrong = f"is on {long.data}, and {short.name} on {short.data}"
+    elif seen[1] <= seen[0]:
+        wrong = f"trains with {seen[1]:,} images, and {short.name} with {seen[0]:,}"
+    else:
+        return
+    raise InputError(
+        f"{path}: longer: {long.name} {wrong}", "name a study of the same draw and data at a longer budget"
+    )
 
 
 def _parsed(values: Mapping[str, Any], path: Path) -> StudyList:
@@ -94,6 +125,8 @@ def _parsed(values: Mapping[str, Any], path: Path) -> StudyList:
         names = values.get(key, [])
         if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
             raise InputError(f"{path}: {key} is not a list of names of studies", f'write {key} = ["mine"]')
+        if twice := [each for each in dict.fromkeys(names) if names.count(each) > 1]:
+            raise InputError(f"{path}: {key} names {twice[0]!r} twice", "name each study once")
     longer = values.get("longer", {})
     if not isinstance(longer, dict) or not all(isinstance(each, str) for each in longer.values()):
         raise InputError(f"{path}: longer is not a table of studies", 'write longer = { mine = "mine-long" }')

@@ -29,6 +29,7 @@ def halved(name: str, data: str, level: float, seed: int = 0) -> StudyResult:
 
 def test_an_effect_is_the_logarithm_of_a_ratio_of_medians() -> None:
     found = log_ratio(np.array([10.0, 20.0, 30.0]), np.array([5.0, 10.0, 15.0]))
+    assert found is not None
     assert found.estimate == pytest.approx(math.log(0.5))
     assert in_percent(found.interval()).estimate == pytest.approx(-50)
 
@@ -39,7 +40,9 @@ def test_its_standard_error_is_how_far_resampled_medians_spread() -> None:
     draws = [
         np.log(np.median(random.choice(b, 101)) / np.median(random.choice(a, 101))) for _ in range(4_000)
     ]
-    assert log_ratio(a, b).error == pytest.approx(np.std(draws), rel=0.1)
+    found = log_ratio(a, b)
+    assert found is not None
+    assert found.error == pytest.approx(np.std(draws), rel=0.1)
 
 
 def test_a_failed_network_counts_as_the_worst_error() -> None:
@@ -132,6 +135,13 @@ def test_a_longer_budget_is_compared_on_the_networks_that_both_studies_have() ->
     assert step.short.estimate == pytest.approx(100 * (medians[1] / medians[0] - 1), abs=0.01)
     assert step.change.estimate == pytest.approx(-100 / 3, abs=0.01)
     assert step.change.high - step.change.low < 1e-2  # every network changed by the same factor
+
+
+def test_a_study_in_which_a_median_is_zero_has_no_ratio_and_is_left_out_by_name() -> None:
+    easy = study("easy", "z", AnyNetE=normal(0, 20), RegNet=np.where(np.arange(40) < 25, 0.0, 20.0))
+    (step,) = across([halved("s", "x", 20.0), easy, halved("t", "y", 30.0, 1)]).steps
+    assert step.left_out == ("easy",)
+    assert [each.study for each in step.effects] == ["s", "t"]
 
 
 def test_without_a_study_there_is_nothing_to_say() -> None:

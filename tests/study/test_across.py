@@ -62,6 +62,11 @@ def test_a_study_that_is_not_begun_is_left_out(root: Path) -> None:
         ('studies = ["fashion-mnist"]\nlonger = ["a"]\n', "not a table"),
         ('studies = ["fashion-mnits"]\n', "fashion-mnits"),
         ("studies = [\n", "no TOML"),
+        ('studies = ["fashion-mnist", "fashion-mnist"]\n', "twice"),
+        ('studies = ["../studies/fashion-mnist"]\n', "no name of a study"),
+        ('studies = ["falling-widths"]\n', "falling-widths is not begun"),
+        ('studies = ["quick"]\nlonger = { quick = "quick" }\n', "trains with"),
+        ('studies = ["quick"]\nlonger = { quick = "letters-1mf" }\n', "is on folder:letters"),
     ],
 )
 def test_a_wrong_list_is_refused(root: Path, text: str, message: str) -> None:
