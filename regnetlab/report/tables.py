@@ -117,10 +117,11 @@ def best_derived(content: Content, rows: Sequence[Mapping[str, Any]]) -> dict[st
 def best_network(content: Content) -> dict[str, Any]:
     """The network with the least error of all."""
     shown = content.networks.shown
-    row = shown.iloc[int(shown["error"].argmin())]
+    number = int(shown["error"].argmin())  # networks are numbered by their place
+    row = records(shown.iloc[[number]])[0]
     of = f"{len(content.networks.frame):,} networks"
     luck = _lucky(content, row["model"], f"{row['error']:.2f}", of)
-    return _network(content, int(row.name), [f"Its error of {luck}"])
+    return _network(content, number, [f"Its error of {luck}"])
 
 
 def _lucky(content: Content, model: str, error: str, of: str, which: str = " is") -> str:
@@ -132,7 +133,7 @@ def _lucky(content: Content, model: str, error: str, of: str, which: str = " is"
 
 def _network(content: Content, number: int, sentences: Sequence[str]) -> dict[str, Any]:
     """A network to use: its number on the page, its names, and the commands that make something of it."""
-    row = content.networks.shown.loc[number]
+    row = records(content.networks.shown.iloc[[number]])[0]
     space, index, model = str(row["space"]), int(row["index"]), str(row["model"])
     source, member = content.origin.source, f"{space}{'' if space == DERIVED else ':'}{index}"
     if content.origin.plan is not None:
