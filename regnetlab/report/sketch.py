@@ -21,7 +21,7 @@ def edf_sketch(figure: go.Figure, spaces: Iterable[str]) -> Markup:
         if trace.meta["variant"] == "plain" and "band" not in trace.meta
     }
     errors = np.concatenate([x for x, _ in curves.values()])
-    low, high = figure.layout.xaxis.range or (errors.min(), errors.max())
+    low, high = map(float, figure.layout.xaxis.range or (errors.min(), errors.max()))
     reach = (high - low) or 1.0
 
     def across(error: float) -> float:

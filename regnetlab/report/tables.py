@@ -117,8 +117,8 @@ def best_derived(content: Content, rows: Sequence[Mapping[str, Any]]) -> dict[st
 def best_network(content: Content) -> dict[str, Any]:
     """The network with the least error of all."""
     shown = content.networks.shown
-    place = int(shown["error"].argmin())
-    row, number = shown.iloc[place], int(shown.index.to_numpy()[place])
+    number = int(shown["error"].argmin())  # networks are numbered by their place
+    row = records(shown.iloc[[number]])[0]
     of = f"{len(content.networks.frame):,} networks"
     luck = _lucky(content, row["model"], f"{row['error']:.2f}", of)
     return _network(content, number, [f"Its error of {luck}"])
@@ -133,8 +133,8 @@ def _lucky(content: Content, model: str, error: str, of: str, which: str = " is"
 
 def _network(content: Content, number: int, sentences: Sequence[str]) -> dict[str, Any]:
     """A network to use: its number on the page, its names, and the commands that make something of it."""
-    row = content.networks.shown.loc[number]
-    space, index, model = (str(row[key]) for key in ("space", "index", "model"))
+    row = records(content.networks.shown.iloc[[number]])[0]
+    space, index, model = str(row["space"]), int(row["index"]), str(row["model"])
     source, member = content.origin.source, f"{space}{'' if space == DERIVED else ':'}{index}"
     if content.origin.plan is not None:
         commands = [

@@ -1,10 +1,11 @@
-"""No two spaces look alike: colours as colour-blind readers see them, dashes, markers."""
+"""No two spaces look alike, as colour-blind readers see them too; and times as people say them."""
 
 from itertools import combinations
 
 import numpy as np
 import pytest
 
+from regnetlab.plain import duration
 from regnetlab.report.style import DASHES, style, swatch
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.blocks import BLOCKS
@@ -76,3 +77,11 @@ def test_a_swatch_shows_colour_dash_and_marker() -> None:
     for space, drawn in seen.items():
         colour, dash, _ = style(space)
         assert colour in drawn and ("stroke-dasharray" in drawn) == (dash in DASHES)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(2.34, "2.3 s"), (35, "35 s"), (216, "4 min"), (3_599, "1 h"), (6_444, "1 h 47 min"), (45_000, "12 h")],
+)
+def test_a_time_is_told_as_people_say_it(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
