@@ -34,7 +34,7 @@ test: $(STAMP) lint browser
 	$(BIN)/pytest -n 2
 
 test-fast: $(STAMP)
-	$(BIN)/pytest -n 2 FAST
+	$(BIN)/pytest -n 2 tests/spaces tests/trials/test_*.py tests/analysis/test_*.py tests/test_files.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

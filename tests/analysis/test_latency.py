@@ -72,7 +72,7 @@ def test_no_coefficient_is_ever_negative() -> None:
 def test_latency_that_follows_nothing_has_no_line() -> None:
     with pytest.raises(InputError, match="neither flops nor acts"):
         fit(groups(rows(5 - 1e-6 * FLOPS - 2e-5 * ACTS))[0])
-    with pytest.raises(InputError, match="needs 10 networks, these are 9"):
+    with pytest.raises(InputError, match="needs 10 networks, and there are 9"):
         fit(groups(rows(exact()[:9]))[0])
 
 

@@ -106,13 +106,15 @@ def test_the_medians_of_the_blocks() -> None:
         assert quoted == found, name
 
 
-def test_the_growth_of_the_widths_wherever_it_is_quoted(said: Callable[..., Any]) -> None:
+def test_the_growth_of_the_widths_wherever_it_is_quoted(said: Callable[..., Any], together: Any) -> None:
     known = set()
     for study in ("fashion-mnist", "fashion-mnist-3mf"):
         law = said("fit-regnet", study)["population"]
         known.add(tuple(f"{each:.2f}" for each in (law["growth"], *law["growth_interval"])))
+    over = together["growth"]["pooled"]["growth"]
+    pooled = tuple(f"{over[key]:.2f}" for key in ("estimate", "low", "high"))
     for page in (*PAGES, *RESULTS):
-        assert set(re.findall(_STAGE, _text(page))) <= known, page.name
+        assert set(re.findall(_STAGE, _text(page))) <= known | {pooled}, page.name
     assert set(re.findall(_STAGE, _text(RESULTS[-1]))) == known
 
 

@@ -101,7 +101,7 @@ def test_jobs_that_stopped_early_have_no_error_and_are_counted(tmp_path: Path) -
     assert (first["n"], first["failed"], first["incomplete"]) == (12, 0, 2)
     assert (second["n"], second["incomplete"]) == (9, 1)
     assert fit_law(read_trials([SWEEP])).incomplete == 2
-    assert "2 were stopped before their end" in page(files_content([SWEEP]))
+    assert "2 were stopped before the end" in page(files_content([SWEEP]))
 
 
 def test_the_configs_epochs_count_where_a_job_was_to_go_on(tmp_path: Path) -> None:
