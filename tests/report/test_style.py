@@ -81,7 +81,7 @@ def test_a_swatch_shows_colour_dash_and_marker() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(2.34, "2.3 s"), (35, "35 s"), (216, "4 min"), (3_599, "1 h"), (6_444, "1 h 47 min"), (45_000, "12 h")],
+    [(2.34, "2.3 s"), (35, "35 s"), (216, "4 min"), (3_599, "60 min"), (6_444, "1.8 h"), (45_000, "12 h")],
 )
 def test_a_time_is_told_as_people_say_it(seconds: float, said: str) -> None:
     assert duration(seconds) == said
