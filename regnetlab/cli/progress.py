@@ -136,10 +136,13 @@ class LiveTable(Observer):
     def __init__(self, study: str, console: Console) -> None:
         self.tally = Tally(study)
         self.live = Live(console=console, get_renderable=self._draw, refresh_per_second=2)
+        self.printing = threading.RLock()  # a note while the table ends would draw it twice
 
     def on_begin(self, jobs: Sequence[Job], scores: Mapping[str, Score], later: int = 0) -> None:
         self.tally.begin(jobs, scores, later)
-        self.live.start()  # what is said before, of the data, stands above it
+        # What is said before, of the data, stands above the table. Its first frame comes at once: two notes
+        # at the same time, before it, would each draw one.
+        self.live.start(refresh=True)
 
     def on_finish(self, trial: Trial, replay: str) -> None:
         self.tally.finished(trial)
@@ -148,7 +151,12 @@ class LiveTable(Observer):
 
     def on_note(self, text: str) -> None:
         """As one line, however wide the terminal is, so that a command in it can be copied."""
-        self.live.console.print(Text(printable(text), style="yellow"), soft_wrap=True)
+        with self.printing:
+            self.live.console.print(Text(printable(text), style="yellow"), soft_wrap=True)
+
+    def stop(self) -> None:
+        with self.printing:
+            self.live.stop()
 
     def _draw(self) -> RenderableType:
         table = Table(box=None, padding=(0, 2, 0, 0))
@@ -245,7 +253,7 @@ def make_progress(study: str, form: str = "auto") -> Iterator[Observer]:
         try:
             yield display
         finally:
-            display.live.stop()
+            display.stop()
 
 
 @contextmanager

@@ -4,10 +4,8 @@ import math
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from regnetlab import __version__
 from regnetlab.analysis.across import (
     MARGIN,
     Across,
@@ -28,6 +26,7 @@ from regnetlab.report.distributions import edf_figure
 from regnetlab.report.findings import KINDS, Finding
 from regnetlab.report.sketch import edf_sketch
 from regnetlab.report.style import swatch
+from regnetlab.report.templates import filled_in
 from regnetlab.study.plan import Plan
 from regnetlab.trials.job import DERIVED
 from regnetlab.trials.table import complete
@@ -40,6 +39,8 @@ _DEMANDS = {
     ("AnyNetE", "RegNet"): "widths and depths on the paper's line",
 }
 """What each of the paper's spaces demands beyond the one before it."""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+"""What a browser may do for the page (Content Security Policy): no script, and fetch nothing."""
 _WIDEST = 0.5
 """Half an axis of ratios, as a logarithm: an interval that ends further out is cut off there."""
 
@@ -82,18 +83,14 @@ class Table:
 
 def across_page(found: Across, plans: Mapping[str, Plan], pages: Container[str] = ()) -> str:
     """The whole page; ``plans`` are the studies' own, ``pages`` the studies whose page lies beside it."""
-    environment = Environment(
-        loader=PackageLoader("regnetlab.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     findings = [_step_finding(each) for each in found.steps if each.pooled is not None]
     findings += _growth_findings(found.growth) + _contest_findings(found.contest)
     findings += _longer_findings(found.longer)
-    return environment.get_template("across.html").render(
-        version=__version__,
+    return filled_in(
+        "across.html",
+        sheets=("page.css", "across.css"),
+        title="All studies",
+        policy=_POLICY,
         found=found,
         pages=pages,
         networks=sum(_networks(each) for each in found.studies),
@@ -186,8 +183,9 @@ def _contest_findings(found: PooledContest) -> list[Finding]:
         return []
     alone = _counted([match.verdict for _, match in found.matches])
     text = f"RegNets against networks designed by hand, tuned alike: {alone}."
-    more = [f"By themselves: {alone}."]
+    more: list[str] = []
     if found.pooled is not None:
+        more.append(f"By themselves: {alone}.")
         change = _shown(in_percent(found.pooled.mean))
         text = f"RegNets against networks designed by hand, tuned alike: test error {change}."
         text += " The paper says better."

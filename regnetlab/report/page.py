@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from regnetlab import __version__
 from regnetlab.analysis.compare import EQUAL_DEPTH
 from regnetlab.errors import InputError
 from regnetlab.plain import plain
@@ -57,6 +55,7 @@ from regnetlab.report.tables import (
     space_rows,
     training_parts,
 )
+from regnetlab.report.templates import filled_in
 from regnetlab.report.trends import property_figure, stages_figure, trend_row
 from regnetlab.report.width_law import FORCED, derived_findings, growth_rows, law_figure, law_finding
 from regnetlab.study.finish_file import Tested
@@ -173,13 +172,6 @@ def _family_figures(tested: Tested, command: str) -> list[Figure]:
 
 def page(content: Content) -> str:
     """The whole page."""
-    environment = Environment(
-        loader=PackageLoader("regnetlab.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     drawn = drawn_figures(content)
     shown = {each.id: each for each in drawn if not each.id.startswith("property-")}
     first = next((each for each in drawn if each.id == f"property-{FIRST_PROPERTY}"), None)
@@ -199,12 +191,14 @@ def page(content: Content) -> str:
             if each.id.startswith("property-")
         },
     }
-    script = environment.get_template("scripts.js").render()
-    return environment.get_template("page.html").render(
+    script = filled_in("scripts.js")
+    return filled_in(
+        "page.html",
+        sheets=("page.css", *["family.css"] * (content.finished is not None)),
+        title=content.origin.name,
         script=Markup(script),  # our own
         policy=_policy((script, get_plotlyjs()), any(_draws_by_webgl(each.figure) for each in drawn)),
         content=content,
-        version=__version__,
         overview=overview(content),
         equal_depth=EQUAL_DEPTH,
         steps=step_findings(content.comparison, custom),
