@@ -80,6 +80,7 @@ def test_on_one_data_set_nothing_is_pooled() -> None:
     assert (step.pooled, step.verdict) == (None, "")
 
 
+@pytest.mark.simulation
 def test_spaces_without_a_difference_are_not_called_better_or_worse() -> None:
     claims = set()
     for seed in range(20):

@@ -69,6 +69,7 @@ def test_failed_networks_count_as_the_worst_error() -> None:
     assert remark.endswith("by itself better")
 
 
+@pytest.mark.simulation
 def test_a_space_whose_worst_networks_fail_is_not_better_for_it() -> None:
     random = np.random.default_rng(3)
     claims = []
@@ -118,6 +119,7 @@ def test_verdicts_are_corrected_for_the_studys_steps_also_where_one_pair_is_aske
     assert found.level == pytest.approx(1 - 0.05 / 3)
 
 
+@pytest.mark.simulation
 def test_five_equal_steps_claim_a_difference_in_one_study_of_twenty() -> None:
     random = np.random.default_rng(8)
     wrong = 0

@@ -113,17 +113,20 @@ def chosen(effects: list[float], networks: int, rounds: int = 25) -> list[float]
     return [float(np.mean([each.recommended is each.rungs[r] for each in found])) for r in range(3)]
 
 
+@pytest.mark.simulation
 def test_a_budget_that_only_stretches_the_errors_is_not_paid_for() -> None:
     """A margin in points is reached soonest where errors are least spread, at the dearest budget."""
     assert chosen([1.0, 1.0, 1.0], 20)[2] < 0.2
     assert chosen([0.0, 0.0, 0.0], 20)[2] < 0.2
 
 
+@pytest.mark.simulation
 def test_a_cheap_budget_that_does_not_show_what_the_largest_shows_is_not_recommended() -> None:
     for effects in ([0.0, 0.0, 1.0], [1.0, 1.0, 0.0]):
         assert chosen(effects, 10)[2] > 0.8
 
 
+@pytest.mark.simulation
 def test_without_any_effect_the_cheapest_budget_has_no_advantage_but_its_rankings() -> None:
     """Where it ranks networks by noise it is not chosen, however little an hour of it costs."""
     random = np.random.default_rng(3)

@@ -92,6 +92,7 @@ def test_the_last_look_ends_a_step_in_any_case() -> None:
     assert all(step.ended for step in steps)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("shifts", [[0.0] * 4, [6.0, 0.0, 6.0, 0.0]])
 def test_better_is_seldom_claimed_of_a_constraint_that_changes_nothing(shifts: list[float]) -> None:
     """At most 5% of walks; the benchmark of the same name has thousands (docs/calibration.md)."""

@@ -30,6 +30,7 @@ def test_the_ends_of_a_band_are_networks_of_its_own() -> None:
     assert (found.low, found.estimate, found.high) == (2, 2, 2)
 
 
+@pytest.mark.simulation
 def test_errors_that_say_nothing_make_no_band_informative() -> None:
     """Properties that depend on each other, as those of networks do; 5% of rounds may be wrong."""
     random = np.random.default_rng(2)

@@ -57,6 +57,7 @@ def test_a_best_twentieth_needs_many_networks() -> None:
     assert math.isfinite(found.high)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("kind", [SEQUENTIAL, ANYTIME])
 def test_who_looks_ten_times_at_equal_spaces_is_seldom_wrong(kind: str) -> None:
     random = np.random.default_rng(6)

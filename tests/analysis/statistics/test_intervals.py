@@ -65,6 +65,7 @@ def test_the_medians_quick_bootstrap_is_the_one_that_resamples() -> None:
         assert quick.high == pytest.approx(slow.high, abs=0.05 * width)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 @pytest.mark.parametrize("sizes", [(8, 8), (40, 40), (20, 90)])
 def test_the_interval_of_a_median_difference_covers_the_truth(shift: float, sizes: tuple[int, int]) -> None:

@@ -22,6 +22,7 @@ def test_a_space_of_larger_networks_is_not_better_at_equal_flops() -> None:
     assert not found.difference.excludes_zero
 
 
+@pytest.mark.simulation
 def test_the_interval_covers_the_difference_at_equal_flops() -> None:
     random = np.random.default_rng(1)
     covered, rounds = 0, 300

@@ -32,6 +32,7 @@ def test_the_distance_and_superiority_are_scipys_with_ties_too(a: np.ndarray, b:
     assert 0 <= tests.superiority.low <= tests.superiority.estimate <= tests.superiority.high <= 1
 
 
+@pytest.mark.simulation
 def test_p_values_of_equal_populations_are_uniform() -> None:
     random = np.random.default_rng(4)
     found = [rank_tests(random.normal(size=15), random.normal(size=20)) for _ in range(200)]

@@ -31,6 +31,7 @@ def test_both_spreads_are_found_whatever_the_spaces_means_are() -> None:
     assert (found.networks, found.trainings) == (400, 1_200)
 
 
+@pytest.mark.simulation
 def test_the_intervals_cover_both() -> None:
     random = np.random.default_rng(1)
     found = [seed_noise(_repeated(random, 60, 2, between=2.0, noise=1.0)) for _ in range(200)]

@@ -39,6 +39,7 @@ def test_without_a_margin_nothing_is_no_worse() -> None:
     assert verdict(Interval(0, -0.5, 0.0), margin=0.0) == "undecided"
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("shift", "false"),
     [(0.0, ("better", "worse")), (1.0, ("better", "no worse"))],
@@ -54,6 +55,7 @@ def test_false_claims_are_rarer_than_one_in_twenty(shift: float, false: tuple[st
         assert claims.count(claim) / 1_000 <= 0.05
 
 
+@pytest.mark.simulation
 def test_as_many_networks_as_planned_reach_the_planned_power() -> None:
     random = np.random.default_rng(2)
     scale = 4 * math.sqrt(math.pi / 2)
