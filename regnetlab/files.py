@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -115,7 +116,12 @@ def check_output(path: Path, endings: tuple[str, ...]) -> None:
     if path.is_dir():
         raise InputError(f"output {path} is a folder", "name a file in it, or another")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(f"output {path} can't be written: {path.parent} must be a folder to write in")
+        raise InputError(
+            f"output {path} can't be written: {path.parent} must be a folder to write in",
+            "name one that you may write in"
+            if path.parent.exists()
+            else f"make it first: mkdir -p {shlex.quote(str(path.parent))}",
+        )
 
 
 def sqlite_uri(path: Path) -> str:

@@ -44,7 +44,8 @@ def study_list(root: Path = Path("studies")) -> StudyList:
     """
     path = root / LIST
     if path.is_file():
-        return _parsed(parse_toml(read_text(path), path), path)
+        example = 'write it as in docs/studies.md: studies = ["mine", "other"]'
+        return _parsed(parse_toml(read_text(path), path, example), path)
     plans = (load_plan(each.parent / "study.toml") for each in sorted(root.glob("*/trials.csv")))
     found = [plan.name for plan in plans if len(plan.draws) > 1 and not plan.terms.walk]
     if not found:

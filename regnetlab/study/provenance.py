@@ -176,9 +176,14 @@ def _written(plan: Plan) -> Mapping[str, Any]:
     try:
         facts = json.loads(read_foreign(plan.provenance, _MOST_BYTES))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{plan.provenance} can't be read: {str(error)[:200]}") from None
-    if wrong := mistake(PROVENANCE, facts):
-        raise InputError(f"{plan.provenance} is not as `run` writes it: {wrong}")
+        wrong = str(error)[:200]
+    else:
+        wrong = mistake(PROVENANCE, facts)
+    if wrong:
+        raise InputError(
+            f"study {plan.name}: {plan.provenance} is not as `regnetlab run` writes it: {wrong}",
+            f"restore it from a copy, or with: git checkout {plan.provenance}",
+        )
     return dict(facts)
 
 

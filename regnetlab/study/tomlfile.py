@@ -23,22 +23,21 @@ def read_text(path: Path) -> str:
     try:
         return read_foreign_text(path, _MOST_BYTES)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} can't be read: {error}") from error
+        hint = "save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise InputError(f"{path} can't be read: {error}", hint) from error
 
 
-def parse_toml(text: str, path: Path) -> dict[str, Any]:
-    """What this text of the file at ``path`` says; raises ``InputError`` that names the line of a mistake."""
+def parse_toml(text: str, path: Path, example: str = "see the example in the README") -> dict[str, Any]:
+    """What this text of the file at ``path`` says; raises ``InputError`` that names the line of a mistake,
+    with a hint at an ``example``.
+    """
     if _LONG_KEY.search(text):
         raise InputError(f"{path} has a key of 50 parts or more", "write it with three parts at most")
     try:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         single = re.search(r"^[ \t]*\[[ \t]*spaces[ \t]*\]", text, re.MULTILINE)
-        hint = (
-            "write [[spaces]], with two brackets, once for each space"
-            if single
-            else "see the example in the README"
-        )
+        hint = "write [[spaces]], with two brackets, once for each space" if single else example
         raise InputError(f"{path} is no TOML: {error}", hint) from error
     except ValueError as error:  # a number of thousands of digits, a date that is none
         raise InputError(f"{path} has a value that can't be: {str(error).splitlines()[0]}") from error

@@ -6,12 +6,17 @@ read, and need not be looked at again. Most may have further keys.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from regnetlab.trials.terms import Matching, Statistic
 
 _ANY = ConfigDict(strict=True, extra="allow")
 _Counts = dict[str, int]  # networks by space
+_Percent = Annotated[float | None, Field(ge=0, le=100)]
+_Images = Annotated[int | None, Field(ge=1)]
 
 
 class _Version(BaseModel):
@@ -69,11 +74,38 @@ class _Provenance(BaseModel):
     __pydantic_extra__: dict[str, str | bool | int | float | None]
     data_checksum: str = ""
     survey: _Survey | None = None
-    test_groups: Annotated[str, Field(pattern=r"^\d{1,9}( \d{1,9})*$")] = "0"
+    test_groups: str | None = None
+    images: _Images = None
+    majority_error: _Percent = None
+    best_constant_error: _Percent = None
+    validation_images: _Images = None
+    majority_error_test: _Percent = None
+    best_constant_error_test: _Percent = None
+    test_images: _Images = None
+    margin: Annotated[float, Field(gt=0, le=100)] = 1.0
+    statistic: Statistic = "median"
+    matched: Matching = "none"
+    sequential: bool = False
+    walk: bool = False
     planned: _Counts = {}
     extended: list[_Extended] = []
     walked: _Walked | None = None
     derived: _Regnets | None = None
+
+    @model_validator(mode="after")
+    def _one_group_an_image(self) -> Self:
+        groups = (self.test_groups or "0").split(" ")
+        if not all(each.isascii() and each.isdigit() and len(each) < 10 for each in groups):
+            raise PydanticCustomError(
+                "groups", "test_groups: it has a number for each test image, as in '0 0 1'"
+            )
+        if self.test_groups and self.test_images not in (None, len(groups)):
+            raise PydanticCustomError(
+                "groups",
+                "test_groups: there are {images} test images, and {groups} have a group",
+                {"images": self.test_images, "groups": len(groups)},
+            )
+        return self
 
 
 class _Derived(BaseModel):
@@ -169,5 +201,5 @@ def mistake(name: str, value: object) -> str:
         _FORMS[name].model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]
+        return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))[:200]
     return ""

@@ -53,6 +53,33 @@ def test_names_of_studies_are_escaped(root: Path) -> None:
     assert evil not in Path("reports/index.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "what", "hint"),
+    [
+        ("across/across.toml", b'studies = ["\xff"]', "can't be read: 'utf-8' codec", "UTF-8"),
+        ("across/across.toml", b"studies = [", "is no TOML", "studies.md: studies = ["),
+        ("across/across.toml", b'studies = ["quik"]', "study 'quik' is not known", "did you mean 'quick'?"),
+        ("fashion-mnist/provenance.json", b"{", "Expecting property name", "git checkout studies/fashion"),
+        ("fashion-mnist/provenance.json", b'{"margin": "x"}', "margin: ", "restore it"),
+        ("fashion-mnist/provenance.json", b'{"test_groups": "0 x"}', "test_groups: it has", "restore it"),
+        ("", b"", "output nowhere/a.html can't be written", "mkdir -p nowhere"),
+    ],
+)
+def test_a_file_of_all_that_is_wrong_is_named_with_a_remedy_and_nothing_is_written(
+    root: Path, file: str, content: bytes, what: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if file:
+        (Path("studies") / file).write_bytes(content)
+    before = sorted(root.rglob("*"))
+    assert main(["report", "--all", *([] if file else ["-o", "nowhere/a.html"])]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert file in first
+    assert what in first
+    assert second.startswith("hint: ")
+    assert hint in second
+    assert sorted(root.rglob("*")) == before
+
+
 @pytest.mark.parametrize("more", [["quick"], ["--margin", "2"], ["--from", "x.csv"], ["--figures", "there"]])
 def test_all_takes_no_single_study_and_no_terms(
     root: Path, more: list[str], capsys: pytest.CaptureFixture[str]

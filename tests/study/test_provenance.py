@@ -1,15 +1,17 @@
 """What a run records of its data: the images that there are, and what guessing earns on them."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from regnetlab.errors import InputError
 from regnetlab.spaces.template import SMALL
 from regnetlab.study.plan_file import load_plan
-from regnetlab.study.provenance import data_facts, guessing_in, readable, recorded, with_data_facts
+from regnetlab.study.provenance import data_facts, guessing_in, readable, recorded, with_data_facts, written
 from regnetlab.study.session import prepare
 from regnetlab.study.stages import planned_jobs, study_state
 from regnetlab.training.budget import Budget
@@ -138,3 +140,36 @@ def test_other_data_under_the_same_name_say_nothing_of_an_old_study(
 def test_facts_that_are_no_numbers_are_not_known(wrong: object) -> None:
     facts = {"majority_error": 90.0, "best_constant_error": wrong, "validation_images": 100}
     assert guessing_in(facts) is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "part"),
+    [
+        (
+            {"test_groups": "0 1", "test_images": 3},
+            "test_groups: there are 3 test images, and 2 have a group",
+        ),
+        ({"test_groups": "0 ²"}, "test_groups: it has a number for each test image"),
+        ({"test_groups": "0  1"}, "test_groups: it has a number for each test image"),
+        ({"majority_error": "90"}, "majority_error: "),
+        ({"test_images": 0}, "test_images: "),
+        ({"margin": -1}, "margin: "),
+        ({"statistic": "mode"}, "statistic: "),
+        ([], "it is no table"),
+    ],
+)
+def test_facts_that_are_not_as_a_run_writes_them_are_named_with_study_and_file(
+    make_study: MakeStudy, facts: object, part: str
+) -> None:
+    plan = load_plan(make_study())
+    plan.provenance.write_text(json.dumps(facts))
+    with pytest.raises(InputError, match=re.escape(part)) as caught:
+        written(plan)
+    assert caught.value.what.startswith(f"study {plan.name}: {plan.provenance} is not as")
+    assert caught.value.hint.endswith(f"git checkout {plan.provenance}")
+
+
+def test_facts_of_an_older_version_need_not_say_what_it_did_not_know(make_study: MakeStudy) -> None:
+    plan = load_plan(make_study())
+    plan.provenance.write_text(json.dumps({"test_groups": "0 0 1", "majority_error": None}))
+    assert written(plan)["test_groups"] == "0 0 1"
