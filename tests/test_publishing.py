@@ -1,6 +1,8 @@
 """What a release and a fresh environment rely on: versions, addresses, bounds and settings agree."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -44,6 +46,27 @@ def test_a_tag_names_a_release_only_where_all_say_its_version(tmp_path: Path) ->
     changes.write_text("# Changelog\n\n## Unreleased\n\n## 1.2.0, 2026-11-27\n")
     (problem,) = release.problems("v1.2.0", release.versions(tmp_path))
     assert problem == "CHANGELOG.md says 'Unreleased', the tag v1.2.0"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "part"),
+    [
+        ("answer --help", 0, "what came out"),
+        ("answer nope", 2, "study 'nope' is not known"),
+        ("answer first second", 2, "unrecognized arguments: second"),
+        ("release --help", 0, "can be released as its version"),
+        ("release v0 v1", 2, "unrecognized arguments: v1"),
+    ],
+)
+def test_programs_of_make_say_what_they_take_and_what_is_wrong(
+    tmp_path: Path, words: str, status: int, part: str
+) -> None:
+    name, *more = words.split()
+    command = [sys.executable, str(ROOT / ".ci" / name), *more]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert part in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_requirement_has_a_lowest_version_that_can_be_installed_alone() -> None:
