@@ -1,4 +1,4 @@
-"""Values as JSON knows them, and durations as people say them."""
+"""Values as JSON knows them, and counts and durations as people say them."""
 
 import math
 from typing import Any
@@ -16,6 +16,11 @@ def plain(value: Any, digits: int = 17) -> Any:
     if isinstance(value, list | tuple):
         return [plain(each, digits) for each in value]
     return plain(value.tolist(), digits) if hasattr(value, "tolist") else value
+
+
+def plural(n: int, one: str, more: str = "") -> str:
+    """How many there are of something: 1 training, 1,200 trainings."""
+    return f"{n:,} {one if n == 1 else more or one + 's'}"
 
 
 def duration(seconds: float) -> str:

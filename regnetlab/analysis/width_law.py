@@ -57,6 +57,10 @@ LOG_LINEAR: Notation = "log-linear"
 NOTATIONS = get_args(Notation)
 DERIVED_NETWORKS = 8
 """RegNets that are derived where nothing else is said."""
+FORCED = (
+    "These RegNets are forced: they were derived although these networks do not show that good widths grow."
+)
+"""Of RegNets whose law claims no growth."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -186,6 +190,20 @@ class WidthLaw(Result):
             Network(config.text, shape, **config_complexity(config, shape), config=config)
             for config in configs
         ]
+
+    def widths_in(self, growth: SpaceGrowth) -> str:
+        """Whether the widths of one of ``spaces`` may count for the law, or why not."""
+        if growth.carries:
+            return "free"
+        designs = {**SPACES, **(self.drawn.designs if self.drawn is not None else {})}
+        carrier = next(
+            (designs[each.space] for each in self.spaces if each.carries and each.space in designs),
+            SPACES["AnyNetA"],
+        )
+        own = designs.get(growth.space, carrier)
+        if own.block_text != carrier.block_text:
+            return "another block"
+        return "constrained" if own.stages == carrier.stages else "other stages"
 
     def remarks(self) -> list[str]:
         """The claim in sentences, what it rests on, and whether a line describes the best widths."""

@@ -18,6 +18,7 @@ from regnetlab.cli.output import (
     print_table,
 )
 from regnetlab.errors import InputError
+from regnetlab.plain import plural
 
 if TYPE_CHECKING:
     from regnetlab.analysis.bands import Band, Bands
@@ -67,7 +68,7 @@ def bands(
         return
     _print_bands(found, space is None)
     if child is not None:
-        echo(f"\nwrote space {as_space} into the study's file: {child.n} networks of {found.space}")
+        echo(f"\nwrote space {as_space} into the study's file: {plural(child.n, 'network')} of {found.space}")
         if child.shared:
             echo(filled(_shared(child)))
         print_next(f"{each} {shlex.quote(study or plan.name)}" for each in ("run", "compare") if plan)

@@ -21,6 +21,7 @@ from regnetlab.cli.output import (
     signed,
 )
 from regnetlab.errors import InputError
+from regnetlab.plain import plural
 
 if TYPE_CHECKING:
     from regnetlab.analysis.compare import SpaceComparison
@@ -188,7 +189,7 @@ def _print_spaces(found: "SpaceComparison") -> None:
         text = (
             f"seeds: between networks sd {number(noise.between.estimate)},"
             f" between seeds of one {number(noise.seed.estimate)} points"
-            f" ({noise.networks} networks trained more than once)"
+            f" ({plural(noise.networks, 'network')} trained more than once)"
         )
         echo(f"\n{filled(text)}")
 

@@ -15,6 +15,7 @@ from regnetlab.cli.output import Json, echo, filled, print_json, print_next, pri
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir
 from regnetlab.errors import InputError
+from regnetlab.plain import plural
 
 if TYPE_CHECKING:
     from regnetlab.training.datasets import DataSet
@@ -257,8 +258,8 @@ def pack(
     side = input_side(found.side)
     echo(
         filled(
-            f"wrote {found.images:,} images ({total / 1e9:,.2f} GB) to {target} in {took:,.0f} s; as data"
-            f" pack:{target}, best for an input of {found.channels}x{side}x{side}"
+            f"wrote {plural(found.images, 'image')} ({total / 1e9:,.2f} GB) to {target} in {took:,.0f} s;"
+            f" as data pack:{target}, best for an input of {found.channels}x{side}x{side}"
         )
     )
     print_next([f"data show pack:{target}"])

@@ -23,6 +23,7 @@ from regnetlab.cli.output import (
 )
 from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.errors import InputError
+from regnetlab.plain import plural
 
 if TYPE_CHECKING:
     from regnetlab.analysis.fidelity import Fidelity
@@ -116,7 +117,7 @@ def fidelity(
     with make_progress(plan.name) as observer:
         state = run_fidelity(plan, options, observer, budgets, count, prepared)
     if state.missing:
-        echo(f"{len(state.missing)} trainings left; run again to go on", err=True)
+        echo(f"{plural(len(state.missing), 'training')} left; run again to go on", err=True)
         raise typer.Exit(130)
     stated = stated_terms(plan).margin if margin is None else margin
     found = judge(study_fidelity(plan), stated, study_steps(plan), guessing_in(recorded(plan)))
@@ -151,7 +152,7 @@ def _show(found: "Fidelity", name: str, json: bool) -> None:
         return
     rungs, largest = found.rungs, found.largest.name
     echo(
-        f"{found.networks} networks of {len(found.spaces)} spaces, {found.seeds} seeds at each of"
+        f"{found.networks} networks of {plural(len(found.spaces), 'space')}, {found.seeds} seeds at each of"
         f" {len(rungs)} budgets\n"
     )
     rows = [

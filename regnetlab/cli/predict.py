@@ -11,6 +11,7 @@ import typer
 
 from regnetlab.cli.output import Json, echo, filled, print_json
 from regnetlab.errors import InputError
+from regnetlab.plain import plural
 
 if TYPE_CHECKING:
     from regnetlab.training.predicting import Prediction
@@ -58,7 +59,7 @@ def predict(
         found.append(prediction)
     if table is not None:
         write_atomically(table, _csv(found, top))
-        echo(filled(f"wrote {len(found):,} images to {table}"), err=True)
+        echo(filled(f"wrote {plural(len(found), 'image')} to {table}"), err=True)
     if json:
         print_json(
             {

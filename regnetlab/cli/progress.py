@@ -19,7 +19,7 @@ from rich.text import Text
 
 from regnetlab.cli.output import echo
 from regnetlab.errors import printable, unknown
-from regnetlab.plain import duration
+from regnetlab.plain import duration, plural
 from regnetlab.study.observer import Observer, finished_facts
 from regnetlab.study.replay import failure_line
 from regnetlab.study.search.definition import Search
@@ -214,7 +214,8 @@ class SearchLines(Observer):
         budget = f"{plan.budget.images:,} images × {plan.budget.epochs}"
         regime = f", {plan.regime.text}" if plan.regime.windows else ""
         self.on_note(
-            f"{s.sampler} in {s.space.name}: {s.trials} trainings of {budget} on {plan.data}{regime}"
+            f"{s.sampler} in {s.space.name}: {plural(s.trials, 'training')} of {budget}"
+            f" on {plan.data}{regime}"
         )
 
     def on_finish(self, trial: Trial, replay: str) -> None:

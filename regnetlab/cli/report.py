@@ -8,6 +8,7 @@ import typer
 from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, plan_of
 from regnetlab.cli.output import Json, echo, print_json, print_next, print_notes
 from regnetlab.errors import InputError
+from regnetlab.plain import plural
 
 
 def report(
@@ -65,7 +66,7 @@ def report(
     else:
         echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
         if pictures:
-            echo(f"wrote {len(pictures)} pictures to {figures}")
+            echo(f"wrote {plural(len(pictures), 'picture')} to {figures}")
     if open_:
         typer.launch(path.resolve().as_uri())
 
@@ -86,7 +87,10 @@ def _report_all(output: Path | None, open_: bool, json: bool) -> None:
     if json:
         print_json({"report": str(path), **found.to_json()})
     else:
-        echo(f"wrote {path} ({len(found.studies)} studies, {len(found.data_sets)} data sets)")
+        counts = (
+            f"{plural(len(found.studies), 'study', 'studies')}, {plural(len(found.data_sets), 'data set')}"
+        )
+        echo(f"wrote {path} ({counts})")
         print_next(f"report {each.name}" for each in found.studies if each.name not in pages)
     if open_:
         typer.launch(path.resolve().as_uri())

@@ -9,6 +9,7 @@ from regnetlab.cli.options import Cluster, Executor, Scheduler, Workers
 from regnetlab.cli.output import Json, echo, filled, print_json, print_next, print_table
 from regnetlab.cli.run import Storage, StudyText
 from regnetlab.cli.summary import DataDir, Device, Kernels
+from regnetlab.plain import plural
 
 if TYPE_CHECKING:
     from regnetlab.analysis.retrain import RetrainedNetwork
@@ -58,7 +59,7 @@ def retrain(
         for remark in found.remarks():
             echo(f"\n{filled(remark)}")
     if left:
-        echo(f"{left} trainings left; run again to go on", err=True)
+        echo(f"{plural(left, 'training')} left; run again to go on", err=True)
         raise typer.Exit(130)
     if not json:
         echo(f"\nwrote {plan.retrained}")

@@ -21,6 +21,7 @@ from regnetlab.cli.output import (
 from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.cli.watch import keep_watching, print_workers
 from regnetlab.errors import unknown
+from regnetlab.plain import plural
 
 StudyText = Annotated[
     str,
@@ -86,7 +87,7 @@ def run(
             print_json(planned | {"plan": plan_toml(plan)})
         else:
             echo(plan_toml(plan), end="")
-            echo(f"\n# {planned['planned']} trainings", err=True)
+            echo(f"\n# {plural(planned['planned'], 'training')}", err=True)
             if not plan.images_stated:
                 echo("# images is the default; where the data have fewer, all are used", err=True)
             if few := plan.budget.few_steps():
@@ -123,7 +124,7 @@ def run(
     end = status_of(plan, state, 0, workers_seen, guessing_in(recorded(plan)))
     _print_status(end, json)
     if left := end["planned"] - end["complete"] - end["failed"]:
-        echo(f"{left} trainings left; run again to go on", err=True)
+        echo(f"{plural(left, 'training')} left; run again to go on", err=True)
         raise typer.Exit(130)
     if not json:
         commands = {

@@ -13,6 +13,7 @@ from regnetlab.cli.completion import among, blocks, spaces, study_names
 from regnetlab.cli.output import Json, echo
 from regnetlab.errors import InputError
 from regnetlab.files import check_output
+from regnetlab.plain import plural
 from regnetlab.spaces.template import template_named
 
 Range = Annotated[str | None, typer.Option(metavar="LOW:HIGH", help="Range; the paper's by default.")]
@@ -144,7 +145,7 @@ def sample(
     }
     if output is not None:
         write_sample(output, facts, found)
-        echo(f"wrote {n:,} networks of {space} to {output}", err=True)
+        echo(f"wrote {plural(n, 'network')} of {space} to {output}", err=True)
     if json:
         sys.stdout.writelines(json_pieces(facts, found))
     elif output is None:

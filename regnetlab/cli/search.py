@@ -25,6 +25,7 @@ from regnetlab.cli.output import (
 from regnetlab.cli.sample import WindowText
 from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.errors import InputError
+from regnetlab.plain import plural
 
 if TYPE_CHECKING:
     from regnetlab.analysis.search import SearchResult
@@ -133,7 +134,7 @@ def search(
     else:
         _print(found)
     if len(steps) < trials:
-        echo(f"{trials - len(steps)} trainings left; run again to go on", err=True)
+        echo(f"{plural(trials - len(steps), 'training')} left; run again to go on", err=True)
         raise typer.Exit(130)
     if not json:
         echo(f"\nwrote {plan.searches}")
@@ -177,7 +178,8 @@ def _print(found: "SearchResult") -> None:
     document = found.to_json()
     echo(
         f"{document['sampler']} in {document['space']}, seed {document['seed']}:"
-        f" {document['complete']} of {document['trials']} trainings complete, {document['failed']} failed\n"
+        f" {document['complete']} of {plural(document['trials'], 'training')} complete,"
+        f" {document['failed']} failed\n"
     )
     best, front = document["best"], document.get("front")
     if best is None:

@@ -129,7 +129,7 @@ def _print_spaces(found: "WidthLaw") -> None:
             signed(each.difference.estimate),
             each.difference.text("+.2f"),
             number(each.p, 4),
-            "free" if each.carries else "constrained",
+            found.widths_in(each),
         )
         for each in found.spaces
     )
@@ -151,11 +151,12 @@ def _trained(trials: "Trials") -> dict[str, str]:
 def _print_derived(
     shape: "Template", networks: "Sequence[Network]", forced: bool, trained: Mapping[str, str]
 ) -> None:
-    whence = "forced, although no growth is claimed," if forced else "derived from the law"
+    from regnetlab.analysis.width_law import FORCED
+
     text = (
-        f"RegNets {whence} at {shape.input}, {shape.classes:,} classes, stem"
+        f"RegNets derived from the law at {shape.input}, {shape.classes:,} classes, stem"
         f" {shape.stem_width}/{shape.stem_stride}, strides {', '.join(map(str, shape.strides))}; the one with"
-        " the growth of least error comes first:"
+        f" the growth of least error comes first.{f' {FORCED}' * forced}"
     )
     echo(f"\n{filled(text)}\n")
     rows = (

@@ -14,6 +14,7 @@ from typing import Any
 
 from regnetlab.errors import InputError
 from regnetlab.execution.dask import REFUSED, announced, check_address
+from regnetlab.plain import plural
 
 _TRY_EVERY = 2.0
 
@@ -52,7 +53,7 @@ async def _join(
             waiting = True
             await _either(stop.wait(), asyncio.sleep(_TRY_EVERY))
             continue
-        note(f"joined {address} with room for {trainings} trainings")
+        note(f"joined {address} with room for {plural(trainings, 'training')}")
         waiting = False
         await _either(stop.wait(), worker.finished())
         await worker.close(timeout=5)  # the scheduler hands what was in flight to others

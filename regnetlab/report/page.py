@@ -18,6 +18,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from regnetlab.analysis.compare import EQUAL_DEPTH
+from regnetlab.analysis.width_law import FORCED
 from regnetlab.errors import InputError
 from regnetlab.plain import plain
 from regnetlab.report.baselines import BASELINE_COLUMNS, baseline_findings, baseline_tables, baselines_figure
@@ -57,7 +58,7 @@ from regnetlab.report.tables import (
 )
 from regnetlab.report.templates import filled_in
 from regnetlab.report.trends import property_figure, stages_figure, trend_row
-from regnetlab.report.width_law import FORCED, derived_findings, growth_rows, law_figure, law_finding
+from regnetlab.report.width_law import derived_findings, growth_rows, law_figure, law_finding
 from regnetlab.study.finish_file import Tested
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_text import plan_toml

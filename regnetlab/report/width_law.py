@@ -8,17 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from regnetlab.analysis.derive import DerivedErrors
-from regnetlab.analysis.population_law import NO_EVIDENCE, SpaceGrowth
+from regnetlab.analysis.population_law import NO_EVIDENCE
 from regnetlab.analysis.statistics.verdicts import UNDECIDED
 from regnetlab.analysis.width_law import WidthLaw
 from regnetlab.report.findings import Finding
 from regnetlab.report.style import WIDTH_TICKS, at_most, joined, style, title
-from regnetlab.spaces.space import SPACES
-
-FORCED = (
-    "These RegNets are forced: they were derived although these networks do not show that good widths grow."
-)
-"""Of RegNets whose law claims no growth."""
 
 _LAW = "#d6006c"
 """Of the law and of the means that it goes through: no space has this colour."""
@@ -103,7 +97,7 @@ def growth_rows(found: WidthLaw) -> list[dict[str, Any]]:
             "difference": _signed(each.difference.estimate),
             "interval": each.difference.text("+.2f"),
             "p": f"{each.p:.4f}" if math.isfinite(each.p) else "–",
-            "widths": _widths(each, found),
+            "widths": found.widths_in(each),
         }
         for each in found.spaces
     ]
@@ -131,18 +125,3 @@ def derived_findings(found: DerivedErrors | None) -> list[Finding]:
 
 def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
-
-
-def _widths(growth: SpaceGrowth, found: WidthLaw) -> str:
-    """Whether its widths may count for the law, or why not."""
-    if growth.carries:
-        return "free"
-    designs = {**SPACES, **(found.drawn.designs if found.drawn is not None else {})}
-    carrier = next(
-        (designs[each.space] for each in found.spaces if each.carries and each.space in designs),
-        SPACES["AnyNetA"],
-    )
-    own = designs.get(growth.space, carrier)
-    if own.block_text != carrier.block_text:
-        return "another block"
-    return "constrained" if own.stages == carrier.stages else "other stages"

@@ -9,6 +9,7 @@ from regnetlab.analysis.across import Across, StudyResult, across
 from regnetlab.analysis.compare import compare
 from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError, unknown
+from regnetlab.plain import plural
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import find_study, load_plan
 from regnetlab.study.results import compared_with_baselines, stated_terms, study_trials
@@ -75,7 +76,7 @@ def studies_across(root: Path = Path("studies")) -> tuple[Across, Mapping[str, P
         trials = study_trials(plan)
         lacking = _lacking(trials)
         if lacking:
-            missing[name] = f"{lacking:,} networks are still to be trained"
+            missing[name] = f"{plural(lacking, 'network')} still to be trained"
         else:
             results[name] = _result(plan, trials, contest=name in listed.contests or not listed.contests)
     if not any(name in results for name in listed.studies):

@@ -27,6 +27,7 @@ from regnetlab.execution.base import (
     WorkerLostError,
     WorkerRefusedError,
 )
+from regnetlab.plain import plural
 from regnetlab.spaces.law import parse_config
 from regnetlab.study.observer import Observer
 from regnetlab.study.replay import replay_command
@@ -128,9 +129,8 @@ class Dispatch:
                 self._submit(queue.popleft())
             self._watch(len(self._flying))
             if self._stop.out_of_time():
-                self._observer.on_note(
-                    f"handed back {len(self._flying)} trainings that were in flight; the next run trains them"
-                )
+                in_flight = plural(len(self._flying), "training")
+                self._observer.on_note(f"handed back {in_flight} in flight, for the next run to train")
                 return
             if not self._flying:
                 time.sleep(_LOOK_EVERY)

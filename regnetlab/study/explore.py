@@ -14,7 +14,7 @@ import numpy as np
 
 from regnetlab.analysis.guessing import has_learned
 from regnetlab.analysis.statistics.intervals import median_scale_draws
-from regnetlab.analysis.statistics.verdicts import POWER, held_together, networks_needed
+from regnetlab.analysis.statistics.verdicts import POWER, held_together, networks_needed, points
 from regnetlab.errors import InputError
 from regnetlab.spaces.latency import LatencyModel
 from regnetlab.spaces.regime import Regime, Window, format_count
@@ -161,13 +161,13 @@ def _regime(plan: Plan, target: tuple[str, float] | None) -> tuple[Regime, str]:
     low, high = (value * each for each in _NEAR)
     if kind == "flops":
         window = Window(round(low), round(high))
-        return Regime(flops=window), f"flops {window.text}: {format_count(value)} were asked for"
+        return Regime(flops=window), f"flops {window.text}, around the {format_count(value)} asked for"
     model = _latency_model(plan)
     window = Window(float(f"{low:.4g}"), float(f"{high:.4g}"), "ms")
     return (
         Regime(latency=window, model=model),
-        f"latency {window.text} for one image: {value:g} ms were asked for; predicted by a line"
-        f" that was fitted to {_TIMED} networks here",
+        f"latency {window.text} for one image, around the {value:g} ms asked for; predicted by a line"
+        f" fitted to {_TIMED} networks on this machine",
     )
 
 
@@ -319,9 +319,10 @@ def _lines(
         f" {outline.train:,} to train on, {outline.validation:,} for validation, {outline.test:,} to test on"
     )
     yield f"networks: {of_regime}"
-    tried = "; ".join(
-        f"{each.budget.steps} steps {each.seconds:.1f} s, median error {np.median(each.errors):.1f}%,"
-        f" ranks alike {each.agreement:.2f}"
+    tried = ", ".join(
+        f"{each.budget.steps} steps ({each.seconds:.1f} s each, median error {np.median(each.errors):.1f}%"
+        + f", rank correlation with the longest {each.agreement:.2f}" * (each is not rungs[-1])
+        + ")"
         for each in rungs
     )
     yield f"{len(rung.errors)} networks of {names[0]} were trained for {tried}"
@@ -333,8 +334,8 @@ def _lines(
     an_image = 100 / min(plan.budget.validation, outline.validation)
     finest = max(finest_difference(rung.errors, n, len(names) - 1), an_image)
     yield (
-        f"verdicts: {plan.terms.margin:g} points of error count as no worse; this time finds differences of"
-        f" {finest:.1f} points and more ({POWER:.0%} of them), smaller ones may stay undecided"
+        f"verdicts: up to {points(plan.terms.margin)} of error more counts as no worse; this time finds"
+        f" {POWER:.0%} of differences of {finest:.1f} points and more, and smaller ones may stay undecided"
     )
     if clock.minutes is not None:
         yield (

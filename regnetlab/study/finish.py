@@ -22,6 +22,7 @@ from statistics import median
 from typing import Any
 
 from regnetlab.errors import InputError
+from regnetlab.plain import plural
 from regnetlab.study.baselines import (
     Baselines,
     Contender,
@@ -144,8 +145,9 @@ def _trained(
     expected = _LARGEST_OF_TIME * max(seconds.values()) * chosen.epochs
     budget = replace(budget, time_limit=min(max(budget.time_limit, expected), MOST_SECONDS))
     note(
-        f"the family: {_counted(chosen.candidates, 'candidate')} of each size,"
-        f" {_counted(len(chosen.rates), 'learning rate')}, {chosen.epochs} epochs of {budget.images:,} images"
+        f"the family: {plural(chosen.candidates, 'candidate')} of each size,"
+        f" {plural(len(chosen.rates), 'learning rate')}, {plural(chosen.epochs, 'epoch')} of"
+        f" {budget.images:,} images"
     )
     section = BaselinesSection((), lr=chosen.rates, seeds=chosen.seeds, regnets=0)
     last = replace(plan, budget=budget, baselines=section)
@@ -316,7 +318,3 @@ def _key(plan: Plan, found: Mapping[str, Sequence[Job]]) -> str:
     facts = [plan.budget.facts(), plan.recipe.facts(), trainings, HAND_DESIGNED, AUGMENTS]
     text = json.dumps(facts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}{'s' * (n != 1)}"

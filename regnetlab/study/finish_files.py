@@ -16,6 +16,7 @@ from regnetlab.execution.base import Setting
 from regnetlab.execution.worker import weights_path, work
 from regnetlab.models.registry import find_model
 from regnetlab.models.weights import trained_network
+from regnetlab.plain import plural
 from regnetlab.spaces.arrays import Ints, Mask
 from regnetlab.study.baselines import Contender
 from regnetlab.study.finish import Family, within_a_standard_error
@@ -294,7 +295,7 @@ def _how(session: Session, family: Family) -> str:
         )
     seeds = fmean(len(each) for each in family.trainings.values())
     return (
-        f"{first} trained for {effort.epochs} epochs with learning rate {rates} and augmentation"
+        f"{first} trained for {plural(effort.epochs, 'epoch')} with learning rate {rates} and augmentation"
         f" {family.augment}, which was chosen with a network of ours. The best on the validation images was"
         f" trained {seeds:.0f} times more, and the training with the least validation error is the one here."
         " The test images were used once, to judge these last trainings."

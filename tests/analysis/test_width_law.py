@@ -10,6 +10,8 @@ from regnetlab.analysis.width_law import fit_law
 from regnetlab.errors import InputError
 from regnetlab.spaces.law import log_linear_fit
 from regnetlab.spaces.template import SMALL
+from regnetlab.study.plan_file import load_plan
+from regnetlab.study.results import study_trials
 from regnetlab.trials.files import read_trials
 from regnetlab.trials.table import Trials
 from tests.cli.asked import pilot
@@ -100,6 +102,14 @@ def test_a_study_of_constrained_widths_has_fits_and_no_evidence(large: Trials) -
     assert (population["claim"], population["growth"], len(law.fits)) == ("no evidence", None, 300)
     assert "no space leaves the widths free (AnyNetD, AnyNetE)" in population["reason"]
     assert [each["space"] for each in population["spaces"]] == ["AnyNetD", "AnyNetE"]
+
+
+def test_widths_of_other_blocks_and_stages_are_told_from_constrained_ones() -> None:
+    law = fit_law(study_trials(load_plan(Path("studies/blocks/study.toml"))))
+    said = {each.space: law.widths_in(each) for each in law.spaces}
+    assert (said["AnyNetA"], said["AnyNetE"]) == ("free", "constrained")
+    assert {text for space, text in said.items() if space.endswith("-mbconv")} == {"another block"}
+    assert {text for space, text in said.items() if space.endswith("stages")} == {"other stages"}
 
 
 def test_a_space_known_by_its_name_alone_is_noted(large: Trials) -> None:

@@ -10,7 +10,7 @@ import pytest
 from regnetlab.cli import main
 from regnetlab.cli.output import COLOURS, columns, echo, filled, print_table
 from regnetlab.errors import printable
-from regnetlab.plain import duration
+from regnetlab.plain import duration, plural
 from tests.cli.asked import Capture
 
 ESC = "A\x1b]0;owned\x07\u202eX"
@@ -149,6 +149,13 @@ def test_colours_are_readable_on_black_and_on_white() -> None:
         red, green, blue = (linear(steps[each] / 255) for each in (at // 36, at // 6 % 6, at % 6))
         luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
         assert min(1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05) >= 4
+
+
+def test_one_of_something_is_called_as_one() -> None:
+    assert [plural(n, "training") for n in (0, 1, 2, 1_200)] == [
+        *("0 trainings", "1 training", "2 trainings", "1,200 trainings")
+    ]
+    assert [plural(n, "study", "studies") for n in (1, 2)] == ["1 study", "2 studies"]
 
 
 def test_durations_have_the_unit_that_suits() -> None:

@@ -42,7 +42,7 @@ def test_a_search_without_a_study_has_a_folder_of_its_own(
     call = words(data_dir, "--space", "AnyNetE", "--trials", "1", "--images", "64", "--flops", "0.2M:0.4M")
     assert main(call) == 0
     text = capsys.readouterr().out
-    assert "1 of 1 trainings complete" in text
+    assert "1 of 1 training complete" in text
     assert max(map(len, text.splitlines())) <= 100
     assert {"searches.csv", "searches.db"} < {path.name for path in (tmp_path / "searches").iterdir()}
     assert answer(capsys, *call)["study"] is None
@@ -55,7 +55,7 @@ def test_a_search_of_more_images_than_there_are_by_default_takes_all(
     call = words(data_dir, "--space", "AnyNetE", "--trials", "1", "--flops", "0.05M:0.1M")
     assert main(call) == 0
     told = capsys.readouterr()
-    assert "1 trainings of 1,000 images × 1 on fashion-mnist" in told.err
+    assert "1 training of 1,000 images × 1 on fashion-mnist" in told.err
     assert "fewer than the default of 6,400: all are used" in told.err
     assert "warning: 15 optimiser steps" in told.err
     assert "always answering the commonest class" in told.out

@@ -234,7 +234,7 @@ def test_sigterm_hands_back_what_does_not_finish_in_time(
     os.kill(process.pid, signal.SIGTERM)
     _, said = process.communicate(timeout=100)
     assert process.returncode == 130
-    assert "handed back 1 trainings" in said
+    assert "handed back 1 training " in said
     assert "Traceback" not in said
     processes.wait_for(lambda: not any(map(processes.alive, children)), 20)
     assert len(processes.trials_of(study)) == 3
