@@ -8,7 +8,7 @@ import typer
 
 from regnetlab.cli.completion import data_sets, examples
 from regnetlab.cli.data import GroupBy, Held, SkipUnreadable, TestSplit, listener, reading
-from regnetlab.cli.output import Json, echo, print_json, print_next
+from regnetlab.cli.output import Json, echo, print_json, print_next, tell
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir
 from regnetlab.errors import InputError
@@ -99,7 +99,7 @@ def new(
         print_json(_document(plan, path, from_, copied, left_out))
         return
     for line in chosen:
-        echo(line, err=True)
+        tell(line)
     echo(f"wrote {path}" + "".join(f", {each.name}" for each in copied))
     following = ("compare", "fit-regnet", "report") if copied else ("run",)
     where = f" --data-dir {data_dir}" if data_dir is not None else ""

@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from regnetlab.cli.output import echo
+from regnetlab.cli.output import echo, tell
 from regnetlab.errors import printable, unknown
 from regnetlab.plain import duration, plural
 from regnetlab.study.observer import Observer, finished_facts
@@ -147,12 +147,15 @@ class LiveTable(Observer):
     def on_finish(self, trial: Trial, replay: str) -> None:
         self.tally.finished(trial)
         if replay:
-            self.on_note(failure_line(trial, replay))
+            self._print(failure_line(trial, replay), soft_wrap=True)
 
     def on_note(self, text: str) -> None:
-        """As one line, however wide the terminal is, so that a command in it can be copied."""
+        self._print(text)
+
+    def _print(self, text: str, soft_wrap: bool = False) -> None:
+        """Above the table; with ``soft_wrap`` as one line, so that a command in it can be copied."""
         with self.printing:
-            self.live.console.print(Text(printable(text), style="yellow"), soft_wrap=True)
+            self.live.console.print(Text(printable(text), style="yellow"), soft_wrap=soft_wrap)
 
     def stop(self) -> None:
         with self.printing:
@@ -232,7 +235,7 @@ class SearchLines(Observer):
             self.on_note(f"{self.trained} trained now, {rate:,.0f} models/h{best}")
 
     def on_note(self, text: str) -> None:
-        echo(text, err=True)
+        tell(text)
 
 
 @contextmanager

@@ -206,7 +206,7 @@ def _solved(
             else:
                 kept[here] = None
         except InputError as error:
-            left_out.append((text, str(error).removeprefix("baselines: ")))
+            left_out.append((text, str(error).removeprefix(f"study {plan.name}: baselines: ")))
     return list(kept), exchanged, left_out
 
 

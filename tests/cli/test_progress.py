@@ -6,6 +6,9 @@ import pty
 import re
 import subprocess
 import sys
+from textwrap import wrap
+
+import pytest
 
 _PROGRAM = """
 import subprocess, sys, warnings
@@ -80,3 +83,19 @@ def test_what_workers_write_is_a_note_among_lines_of_json() -> None:
     assert [each["event"] for each in events].count("begin") == 1
     texts = [each["text"] for each in events if each["event"] == "note"]
     assert sorted(text for text in texts if text in ("100%", "red")) == ["100%"] * 3 + ["red"] * 3
+
+
+_NOTE = "resnet18 is left out: no multiplier comes within 10% of these flops; the smallest form has 1.02M"
+_LONG = f"""
+from regnetlab.cli.progress import make_progress
+with make_progress("quiet") as shown:
+    shown.on_begin([], {{}}, 3)
+    shown.on_note({_NOTE!r})
+"""
+
+
+def test_a_note_above_the_live_table_is_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = _shown_on_a_terminal(_LONG)
+    first = next(i for i, line in enumerate(lines) if "resnet18" in line)
+    assert [line.rstrip() for line in lines[first : first + 2]] == wrap(_NOTE, 80)
