@@ -1,11 +1,14 @@
 """How help looks: an example and a page of the docs below each command, and nothing that says little."""
 
+import shutil
+from collections.abc import Iterable
 from inspect import cleandoc
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
 _FAR = 1_000_000  # from here on a limit is one that nobody comes near
+_PANELS = 80  # columns: in narrower panels, names of options are cut
 
 
 def ending(example: str, page: str) -> str:
@@ -13,7 +16,34 @@ def ending(example: str, page: str) -> str:
     return f"Example: regnetlab {example}\nExplained in {page}"
 
 
-class Command(TyperCommand):
+class _Fitting:
+    """What commands and groups share: help without panels in a narrow terminal."""
+
+    rich_markup_mode: Any
+    help: str | None
+    epilog: str | None
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """The whole first paragraph, however long."""
+        return (self.help or "").partition("\n\n")[0]
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        if (room := shutil.get_terminal_size().columns) < _PANELS:
+            self.rich_markup_mode = None
+            self.epilog = (self.epilog or "").replace("\n", "\n\n")  # a paragraph a line
+            formatter.width = room
+
+            def write(rows: Iterable[tuple[str, str]], **_: Any) -> None:
+                for name, text in rows:  # the text on lines of its own
+                    formatter.write_text(name.replace("|", " | "))
+                    with formatter.indentation():
+                        formatter.write_text(text)
+
+            formatter.write_dl = write
+        super().format_help(ctx, formatter)  # type: ignore[misc]
+
+
+class Command(_Fitting, TyperCommand):
     """A command whose help shows no types of flags, and no limits that nobody comes near."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -27,7 +57,7 @@ class Command(TyperCommand):
         return _plainer(super().get_params(ctx))
 
 
-class Group(TyperGroup):
+class Group(_Fitting, TyperGroup):
     """A group of commands, with such a help."""
 
     def get_params(self, ctx: Any) -> list[Any]:

@@ -73,6 +73,21 @@ def test_no_name_or_value_of_an_option_is_broken_at_80_columns(
         assert (each.metavar or "") in shown
 
 
+@pytest.mark.parametrize("columns", [40, 79])
+def test_help_in_a_narrow_terminal_cuts_no_word(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for words, command in {(): typer.main.get_command(app), **COMMANDS}.items():
+        shown = _help(capsys, *words)
+        assert max(map(len, shown.splitlines())) <= columns, words
+        plain = " ".join(shown.split())
+        options = (each for each in command.params if each.param_type_name == "option" and not each.hidden)
+        assert all(name in plain for each in options for name in each.opts), words
+        said = [each.help for each in getattr(command, "commands", {}).values()]
+        assert all(" ".join(text.split("\n\n")[0].split()) in plain for text in said), words
+
+
 @pytest.mark.parametrize("option", ["--version", "-V"])
 def test_the_version_has_a_short_option(capsys: Capture, option: str) -> None:
     assert main([option]) == 0
