@@ -19,7 +19,7 @@ from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
 from regnetlab.analysis.tuned_networks import HAND_DESIGNED, REGNETS, TunedNetwork, finalists, tuned_networks
 from regnetlab.errors import InputError
-from regnetlab.plain import duration
+from regnetlab.plain import duration, plural
 from regnetlab.spaces.arrays import Ints
 from regnetlab.spaces.regime import format_count
 from regnetlab.training.guessing import Guessing
@@ -75,14 +75,13 @@ class Cost:
         before = ""
         if self.population_trainings:
             before = (
-                f"; the study's population before that: {self.population_trainings:,}"
-                f" training{'s' * (self.population_trainings != 1)}"
+                f"; the study's population before that: {plural(self.population_trainings, 'training')}"
                 f" in {duration(3600 * self.population_hours)}"
             )
         return (
-            f"{self.side}: {self.architectures} architecture{'s' * (self.architectures != 1)},"
-            f" {self.tuning_trainings} tuning trainings in {duration(3600 * self.tuning_hours)} and"
-            f" {self.final_trainings} final ones in"
+            f"{self.side}: {plural(self.architectures, 'architecture')},"
+            f" {plural(self.tuning_trainings, 'tuning training')} in {duration(3600 * self.tuning_hours)} and"
+            f" {plural(self.final_trainings, 'final one')} in"
             f" {duration(3600 * (self.hours - self.tuning_hours))}{before}."
         )
 

@@ -107,8 +107,8 @@ class StepComparison:
 
     @property
     def claim(self) -> str:
-        """The verdict in words: *alike* is more than *no worse*."""
-        return f"{self.verdict}, alike" if self.alike else self.verdict
+        """The verdict in words: *within margin*, on both sides, is more than *no worse*."""
+        return f"{self.verdict}, within margin" if self.alike else self.verdict
 
     @property
     def points(self) -> str:

@@ -71,7 +71,7 @@ def not_learned(name: str, errors: Sequence[float] | Floats, guess: Guessing | N
         return f"{text}; {guess.images:,} images are too few to tell"
     if found == UNCLEAR and len(errors) > 1:
         better = int(clearly_better(errors, guess, tries).sum())
-        text += f"; {better} of {len(errors)} networks are clearly better"
+        text += f"; {better} of {len(errors)} networks {'is' if better == 1 else 'are'} clearly better"
     return text
 
 

@@ -149,7 +149,8 @@ def _of_trials(trials: Trials, margin: float, power: float) -> _Needed:
     pairs = paired(found, trials.steps)
     if not pairs:
         raise InputError(
-            f"a pilot needs two spaces with {FEWEST} networks with errors each", "or give --spread SD"
+            f"a pilot needs two spaces with errors of {FEWEST} networks each",
+            "train more networks, or give --spread SD",
         )
     for each in (space for pair in pairs for space in pair):
         if median_scale(each.with_failures) == 0:

@@ -14,6 +14,7 @@ from regnetlab.analysis.guessing import guessed
 from regnetlab.analysis.result import Result
 from regnetlab.analysis.statistics.pareto import pareto_front
 from regnetlab.analysis.statistics.random_search import AtRandom, best_at_random
+from regnetlab.plain import plural
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.population import STAGE_COLUMNS
@@ -114,15 +115,15 @@ class SearchResult(Result):
         search, best = self.search, self.search.best
         where = f"{search.label} in {search.space}"
         if best is None:
-            return [f"{where}: all {len(search)} trainings failed."]
+            return [f"{where}: all of {plural(len(search), 'training')} failed."]
         if self.at_random is None:
             first = (
-                f"{where}: the best of {len(search)} trainings has {search.errors[best]:.2f}%; there is no"
-                " population of that space to compare it with."
+                f"{where}: the best of {plural(len(search), 'training')} has {search.errors[best]:.2f}%;"
+                " there is no population of that space to compare it with."
             )
         else:
             k, least = self.at_random.k, self.best_at_equal_cost
-            has = "all failed" if np.isnan(least) else f"the best of {k} trainings has {least:.2f}%"
+            has = "all failed" if np.isnan(least) else f"the best of {plural(k, 'training')} has {least:.2f}%"
             first = f"{where}: {has}; of {k} drawn at random, {self.at_random.text}"
         remarks = [
             first,

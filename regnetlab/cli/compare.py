@@ -212,8 +212,8 @@ def _print_steps(found: "SpaceComparison") -> None:
     print_table(("step", found.compared, "interval", "P(b<a)", "verdict"), rows, "lrrrl", verdicts=True)
     together = f"for all {found.verdicts} together" if found.verdicts > 1 else "for this one step"
     note = (
-        f"Intervals and verdicts hold {together} with 95%. P(b<a) is the chance that a"
-        " network of the second space beats one of the first. Alike: equal within the margin on both sides."
+        f"Intervals and verdicts hold {together} with 95%. P(b<a) is the chance that a network"
+        " of the second space beats one of the first. Within margin: no better, and no worse, by more."
     )
     if found.terms.matched != NO_MATCHING:
         note += (
@@ -277,5 +277,7 @@ def _matched(found: "Matched") -> str:
 
 
 def _estimate(interval: "Interval") -> str:
-    low, high = (number(end, 1) for end in interval.ends)
-    return f"{interval.estimate:.2f} " + (f"({low}–{high})" if low != "–" else f"(≤ {high})")
+    """With its interval; with one end where there is no other."""
+    low, high = (number(end, 1).replace("-", "−") for end in interval.ends)
+    ends = {("–", "–"): "", ("–", high): f" (≤ {high})"}.get((low, high), f" ({low}–{high})")
+    return f"{interval.estimate:.2f}{ends}"

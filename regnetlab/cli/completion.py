@@ -1,7 +1,19 @@
-"""What the shell completes: names of studies, spaces, blocks, data sets and formats, and words of options."""
+"""What the shell completes: names of studies, models, spaces, blocks, data sets and formats, and words of
+options.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
+
+_HAND_DESIGNED = (
+    *("bn_lenet", "bn_lenet_scratch", "alexnet", "nin"),
+    *("vgg11", "vgg13", "vgg16", "vgg19", "vgg11_slim"),
+    *("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
+    *("googlenet", "googlenet_aux"),
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("resnext50_32x4d", "resnext101_32x8d"),
+    *("densenet_small", "densenet121", "densenet161", "densenet169", "densenet201"),
+)
 
 
 def among(*words: str) -> Callable[[], list[str]]:
@@ -59,3 +71,15 @@ def formats() -> list[str]:
     from regnetlab.models.export.formats import FORMATS
 
     return list(FORMATS)
+
+
+def models() -> list[str]:
+    """The networks that have a name (``models.registry.named_models``, which needs torch)."""
+    from regnetlab.models.published import PUBLISHED
+
+    return [*_HAND_DESIGNED, *PUBLISHED]
+
+
+def models_or_studies() -> list[str]:
+    """What `latency` measures."""
+    return [*study_names(), *models()]

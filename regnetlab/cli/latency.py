@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.completion import study_names
+from regnetlab.cli.completion import models_or_studies
 from regnetlab.cli.output import Json, count, echo, filled, number, print_json, print_next, print_table
 from regnetlab.cli.sample import Classes, Input, OfStudy, TemplateName
 from regnetlab.cli.summary import Device
@@ -29,7 +29,7 @@ def latency(
         typer.Argument(
             metavar="MODEL…|STUDY",
             help="Models, as for summary, or one study.",
-            autocompletion=study_names,
+            autocompletion=models_or_studies,
         ),
     ],
     batch: Annotated[str, typer.Option(metavar="A,B,…", help="Batch sizes.")] = "1,256",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regnetlab.cli.completion import among, data_sets
+from regnetlab.cli.completion import among, data_sets, models
 from regnetlab.cli.output import (
     Json,
     bar,
@@ -31,7 +31,7 @@ _MODEL = (
     "A name, also NAME@1MF, @0.25x, @96px; a family and its depth, resnet@2d, also resnet@2d@1MF;"
     " anynet:d=…;w=…;g=…;b=…; regnet:w0=…,wa=… or regnet:w0=…,growth=…; a pycls .yaml."
 )
-ModelText = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL)]
+ModelText = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL, autocompletion=models)]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder that holds the data; else REGNETLAB_DATA, else the usual places.")
 ]
@@ -58,7 +58,10 @@ Kernels = Annotated[
 
 def summary(
     model: Annotated[
-        str | None, typer.Argument(metavar="MODEL", help=f"{_MODEL} That of --weights by default.")
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help=f"{_MODEL} That of --weights by default.", autocompletion=models
+        ),
     ] = None,
     input: Input = None,
     classes: Classes = None,

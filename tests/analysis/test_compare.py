@@ -131,7 +131,7 @@ def test_five_equal_steps_claim_a_difference_in_one_study_of_twenty() -> None:
 
 def test_alike_is_more_than_no_worse() -> None:
     a = normal(0, 30, 400)
-    assert step_of(1.5, A=a, B=normal(1, 30, 400)).claim == "no worse, alike"
+    assert step_of(1.5, A=a, B=normal(1, 30, 400)).claim == "no worse, within margin"
     better = step_of(4.0, A=a, B=normal(1, 29, 400))
     assert (better.verdict, better.alike) == ("better", True)
     far = step_of(1.5, A=a, B=normal(1, 26, 400))

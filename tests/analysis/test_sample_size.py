@@ -94,5 +94,5 @@ def test_numbers_out_of_range_are_refused(margin: float, power: float, spread: f
 
 
 def test_a_pilot_of_one_space_is_refused() -> None:
-    with pytest.raises(InputError, match="two spaces with 6 networks"):
+    with pytest.raises(InputError, match="two spaces with errors of 6 networks"):
         sample_size(trials_of(A=normal(0, 30)))

@@ -14,6 +14,7 @@ import typer
 
 from regnetlab.cli import completion, main
 from regnetlab.cli.app import app
+from regnetlab.models.registry import named_models
 from tests.cli.asked import Capture
 
 PANELS = ("Design", "Study", "Answers", "Networks", "Data", "Store")
@@ -108,6 +109,10 @@ def test_studies_data_sets_and_formats_complete_wherever_they_are_taken() -> Non
                 assert _completes(command, each.name), (words, each.name)
 
 
+def test_every_model_that_has_a_name_completes() -> None:
+    assert sorted(completion.models()) == sorted(each.text for each in named_models())
+
+
 def test_folders_complete_as_data_by_path_and_by_kind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +133,11 @@ def test_folders_complete_as_data_by_path_and_by_kind(
         ("store check fa", "fashion-mnist"),
         ("train resnet18 --data cif", "cifar-10"),
         ("export resnet18 --to ti", "timm"),
+        ("train regnetx_40", "regnetx_400mf"),
+        ("summary dense", "densenet121"),
+        ("export resn", "resnet18"),
+        ("latency resnet18 fa", "fashion-mnist"),
+        ("latency resnet18 vgg11_s", "vgg11_slim"),
     ],
 )
 def test_the_shell_completes_without_torch_or_pandas(tmp_path: Path, typed: str, expected: str) -> None:

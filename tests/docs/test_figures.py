@@ -77,8 +77,8 @@ def test_the_verdicts_of_fashion_mnist(said: Callable[..., Any], below: str, stu
         assert difference in row
         assert _number(step["matched"]["depth"]["median_difference"]) in row
         verdict = row[2 if len(row) == 6 else 1].replace("*", "")
-        assert verdict.removesuffix(", alike") == step["verdict"]
-        assert ("alike" in verdict) == step["alike"]
+        assert verdict.removesuffix(", within margin") == step["verdict"]
+        assert ("within margin" in verdict) == step["alike"]
 
 
 @pytest.mark.parametrize(
