@@ -12,7 +12,7 @@ from regnetlab.cli.completion import data_sets
 from regnetlab.cli.data import GroupBy, SkipUnreadable, listener, reading
 from regnetlab.cli.finish import FinalEpochs, Folder, print_finished
 from regnetlab.cli.options import LocalExecutor, Log, Progress, Workers
-from regnetlab.cli.output import Json, echo, filled, print_json, print_next
+from regnetlab.cli.output import Json, echo, filled, from_here, print_json, print_next
 from regnetlab.cli.sample import Input
 from regnetlab.cli.summary import DataDir, Device, Kernels
 from regnetlab.errors import InputError, unknown
@@ -147,7 +147,7 @@ def explore(
         page = _report(plan)
     if problem is not None:
         if page is not None:
-            echo(f"wrote {page}", err=True)
+            echo(f"wrote {from_here(page)}", err=True)
         raise problem
     if json:
         print_json(_document(plan, output))
@@ -310,4 +310,4 @@ def _print(plan: "Plan", page: Path | None) -> None:
             )
         )
     if page is not None:
-        echo(f"wrote {page}")
+        echo(f"wrote {from_here(page)}")

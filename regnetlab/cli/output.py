@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from textwrap import fill, wrap
 from typing import Annotated, Any, TextIO
 
@@ -84,6 +85,12 @@ def print_next(commands: Iterable[str]) -> None:
     """The commands that usually follow, a line each, to copy."""
     for number, command in enumerate(commands):
         echo(f"{'      ' if number else 'next: '}regnetlab {command}")
+
+
+def from_here(path: Path) -> Path:
+    """The path as it is shown: without the current folder, where it lies in it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def columns() -> int:

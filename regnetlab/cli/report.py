@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from regnetlab.cli.options import Errors, From, Margin, StudyOrNewest, plan_of
-from regnetlab.cli.output import Json, echo, print_json, print_next, print_notes
+from regnetlab.cli.output import Json, echo, from_here, print_json, print_next, print_notes
 from regnetlab.errors import InputError
 from regnetlab.plain import plural
 
@@ -64,7 +64,7 @@ def report(
     if json:
         print_json({"report": str(path), "figures": [str(each) for each in pictures]})
     else:
-        echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+        echo(f"wrote {from_here(path)} ({path.stat().st_size / 1e6:.1f} MB)")
         if pictures:
             echo(f"wrote {plural(len(pictures), 'picture')} to {figures}")
     if open_:

@@ -54,7 +54,7 @@ def retrain(
     if json:
         print_json({"study": plan.name, **found.to_json()})
     elif found.networks:
-        headers = ("network", "rank", "in its study", "again", "95% interval", "n")
+        headers = ("network", "rank", "in its study %", "again %", "95% interval", "n")
         print_table(headers, map(_row, found.networks), "lrrrrr")
         for remark in found.remarks():
             echo(f"\n{filled(remark)}")

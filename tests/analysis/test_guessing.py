@@ -144,5 +144,5 @@ def test_nothing_is_claimed_where_guessing_or_the_errors_are_not_known() -> None
 
 def test_networks_are_counted_as_the_best_of_as_many_tries_as_they_are() -> None:
     limit = max(error for error in np.arange(60, 80, 0.1) if clearly_better([error], ICONS).all())
-    assert "; 1 of 3 networks are clearly better" in not_learned("A", [limit, 79, 78.9], ICONS)
+    assert "; 1 of 3 networks is clearly better" in not_learned("A", [limit, 79, 78.9], ICONS)
     assert "; 0 of 3 networks are clearly better" in not_learned("A", [limit, 79, 78.9], ICONS, 1_000)

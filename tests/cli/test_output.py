@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from regnetlab.cli import main
-from regnetlab.cli.output import COLOURS, columns, echo, filled, print_table
+from regnetlab.cli.output import COLOURS, columns, echo, filled, from_here, print_table
 from regnetlab.errors import printable
 from regnetlab.plain import duration, plural
 from tests.cli.asked import Capture
@@ -149,6 +149,15 @@ def test_colours_are_readable_on_black_and_on_white() -> None:
         red, green, blue = (linear(steps[each] / 255) for each in (at // 36, at // 6 % 6, at % 6))
         luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
         assert min(1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05) >= 4
+
+
+def test_a_path_is_shown_from_the_current_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "studies").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert from_here(tmp_path / "reports" / "a.html") == Path("reports/a.html")
+    assert from_here(Path("reports/a.html")) == Path("reports/a.html")
+    monkeypatch.chdir(tmp_path / "studies")
+    assert from_here(tmp_path / "reports" / "a.html") == tmp_path / "reports" / "a.html"
 
 
 def test_one_of_something_is_called_as_one() -> None:
