@@ -66,7 +66,7 @@ def test_a_plan_says_what_it_rests_on_and_what_it_can_decide(found: Explored) ->
     assert "1,000 to train on" in text
     assert "networks an hour" in text
     assert f"up to {found.plan.draws[0].n} networks each" in text
-    assert "finds differences of" in text
+    assert "finds 80% of differences of" in text
     assert "of 6, then the family" in text
 
 
