@@ -182,6 +182,19 @@ def test_the_medians_of_the_ladders_of_budgets(study: str) -> None:
         assert any(np.allclose([float(a), float(b)], found, atol=0.051) for a, b in quoted), (images, found)
 
 
+def test_how_well_half_a_learning_curve_ranks_networks() -> None:
+    """By Spearman's correlation of the last training error seen with the final error."""
+    networks = pd.read_csv(ROOT / "studies/quick/trials.csv").dropna(subset="error")
+    assert f"On the {len(networks)} networks of `studies/quick`" in _text("docs/fidelity.md")
+    curves = networks["curve"].map(json.loads)
+    rows = _rows("docs/fidelity.md", "## No extrapolation")
+    assert len(rows) == 4
+    for share, quoted, *_ in rows:
+        end = int(share[:-1]) * len(curves.iloc[0]) // 100 - 1
+        seen = pd.Series([curve[end][2] for curve in curves], networks.index)
+        assert quoted == f"{seen.corr(networks['error'], method='spearman'):.2f}"
+
+
 @pytest.fixture(scope="module")
 def together(said: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What all studies say together."""
