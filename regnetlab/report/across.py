@@ -114,15 +114,16 @@ def _summary(steps: Sequence[PooledStep]) -> str:
     if not claimed:
         return ""
     as_good = {BETTER: (BETTER,), NO_WORSE: (NO_WORSE, BETTER)}
+    in_part = [each for each in claimed if each.claim == BETTER and each.verdict == NO_WORSE]
     counts = {
-        "hold over these data sets": sum(each.verdict in as_good[each.claim] for each in claimed),
-        "hold in part (no worse, but not shown to be better)": sum(
-            each.claim == BETTER and each.verdict == NO_WORSE for each in claimed
+        ("holds", "hold", "over these data sets"): sum(
+            each.verdict in as_good[each.claim] for each in claimed
         ),
-        "contradicted": sum(each.verdict == WORSE for each in claimed),
-        "open": sum(each.verdict == UNDECIDED for each in claimed),
+        ("holds", "hold", "in part (no worse, but not shown to be better)"): len(in_part),
+        ("is", "are", "contradicted"): sum(each.verdict == WORSE for each in claimed),
+        ("is", "are", "open"): sum(each.verdict == UNDECIDED for each in claimed),
     }
-    found = ", ".join(f"{n} {words}" for words, n in counts.items() if n)
+    found = ", ".join(f"{n} {one if n == 1 else many} {rest}" for (one, many, rest), n in counts.items() if n)
     return f"Of the paper's {len(claimed)} claims about constraints: {found}."
 
 
