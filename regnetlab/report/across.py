@@ -90,7 +90,7 @@ def across_page(found: Across, plans: Mapping[str, Plan], pages: Container[str] 
         "across.html",
         sheets=("page.css", "across.css"),
         title="All studies",
-        policy=_POLICY,
+        policy=Markup(_POLICY),  # our own
         found=found,
         pages=pages,
         networks=sum(_networks(each) for each in found.studies),
