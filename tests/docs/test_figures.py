@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regnetlab.analysis.statistics.differences import difference
 from regnetlab.cli import main
 from tests.docs.blocks import PAGES, ROOT
 
@@ -222,6 +223,26 @@ def test_what_several_studies_say_together(together: Any, page: str, below: str)
         assert row[2].replace("*", "") == counted
     growth = together["growth"]["pooled"]["growth"]
     assert "{estimate:.2f} a stage ({low:.2f} to {high:.2f})".format(**growth) in _text(page)
+
+
+def test_what_stays_decided_where_all_verdicts_hold_together(together: Any) -> None:
+    """The bootstrap intervals of all steps of all studies by Bonferroni, in points."""
+    steps = [(step, each["study"]) for step in together["steps"] for each in step["studies"]]
+    text, decided = _text("studies/across/RESULTS.md"), set()
+    for step, study in steps:
+        trials = pd.read_csv(ROOT / f"studies/{study}/trials.csv").fillna({"error": 100})
+        a, b = (
+            trials.query("space == @name and replicate == 0")["error"].to_numpy()
+            for name in (step["a"], step["b"])
+        )
+        held = difference(a, b).interval(1 - 0.05 / len(steps))
+        quoted = f"({_number(held.low)} to {_number(held.high)}"
+        alone = next(each["verdict"] for each in step["studies"] if each["study"] == study)
+        if alone in ("better", "worse") and step["b"] != "RegNet":
+            assert quoted in text
+        if held.high < 0 or held.low > 0:
+            decided.add((study, step["b"]))
+    assert decided == {("mnist-1mf", "AnyNetD"), *((study, "RegNet") for study in together["studies"])}
 
 
 def test_what_longer_training_changes(together: Any) -> None:
