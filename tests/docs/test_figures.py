@@ -132,6 +132,15 @@ def test_the_contest(said: Callable[..., Any], study: str) -> None:
         assert re.search(rf"{quoted} {re.escape(_number(high))}", text), match
 
 
+def test_how_many_networks_the_first_picture_shows() -> None:
+    networks = pd.read_csv(ROOT / "studies/fashion-mnist/trials.csv").groupby("space")["index"].nunique()
+    (space, derived), *more = re.findall(
+        r"a space of (\d+) networks .*? (\d+) derived from the law", _text("README.md")
+    )
+    assert networks.to_dict() == dict.fromkeys(networks.index, int(space)) | {"derived": int(derived)}
+    assert not more
+
+
 def test_how_fast_it_is() -> None:
     """README.md rounds what docs/benchmarks.md shows of one run."""
     shown = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
