@@ -386,7 +386,7 @@ def pack(
         classes: Names by label; by default ``train.classes``, or the labels themselves.
         size: Pixels that the short side of larger images is brought to, 8 to 4,096.
         channels: 1 (grey) or 3; by default 1 where the first images have no colours.
-        store: How images are kept: ``raw``, or ``jpeg`` in about an eighth of the room.
+        store: How images are kept: ``raw``, or ``jpeg`` in about a ninth of the room.
 
     Returns:
         The name of the data, pack:FOLDER.

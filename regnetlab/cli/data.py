@@ -205,7 +205,7 @@ def pack(
     ] = None,
     store: Annotated[
         Literal["raw", "jpeg"],
-        typer.Option(help="Keep pixels, or JPEGs that each batch decodes, in an eighth of the room."),
+        typer.Option(help="Keep pixels, or JPEGs that each batch decodes, in a ninth of the room."),
     ] = "raw",
     background: Background = None,
     split: Held = None,

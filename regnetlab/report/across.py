@@ -90,7 +90,7 @@ def across_page(found: Across, plans: Mapping[str, Plan], pages: Container[str] 
         "across.html",
         sheets=("page.css", "across.css"),
         title="All studies",
-        policy=_POLICY,
+        policy=Markup(_POLICY),  # our own
         found=found,
         pages=pages,
         networks=sum(_networks(each) for each in found.studies),
@@ -114,15 +114,16 @@ def _summary(steps: Sequence[PooledStep]) -> str:
     if not claimed:
         return ""
     as_good = {BETTER: (BETTER,), NO_WORSE: (NO_WORSE, BETTER)}
+    in_part = [each for each in claimed if each.claim == BETTER and each.verdict == NO_WORSE]
     counts = {
-        "hold over these data sets": sum(each.verdict in as_good[each.claim] for each in claimed),
-        "hold in part (no worse, but not shown to be better)": sum(
-            each.claim == BETTER and each.verdict == NO_WORSE for each in claimed
+        ("holds", "hold", "on data sets like these"): sum(
+            each.verdict in as_good[each.claim] for each in claimed
         ),
-        "contradicted": sum(each.verdict == WORSE for each in claimed),
-        "open": sum(each.verdict == UNDECIDED for each in claimed),
+        ("holds", "hold", "in part (no worse, but not shown to be better)"): len(in_part),
+        ("is", "are", "contradicted"): sum(each.verdict == WORSE for each in claimed),
+        ("is", "are", "open"): sum(each.verdict == UNDECIDED for each in claimed),
     }
-    found = ", ".join(f"{n} {words}" for words, n in counts.items() if n)
+    found = ", ".join(f"{n} {one if n == 1 else many} {rest}" for (one, many, rest), n in counts.items() if n)
     return f"Of the paper's {len(claimed)} claims about constraints: {found}."
 
 
@@ -154,7 +155,9 @@ def _beside_the_paper(step: PooledStep) -> str:
         (BETTER, WORSE): "The paper says better: this contradicts it.",
         (NO_WORSE, WORSE): "The paper says no worse: this contradicts it.",
     }
-    unknown = f"The paper says {step.claim}; these data sets together can't tell." if step.claim else ""
+    unknown = (
+        f"The paper says {step.claim}; for data sets like these that is not decided." if step.claim else ""
+    )
     return agrees.get((step.claim, step.verdict), unknown)
 
 
@@ -199,7 +202,7 @@ def _longer_findings(steps: Sequence[LongerStep]) -> list[Finding]:
     for longer in dict.fromkeys(each.longer for each in steps):
         here = [each for each in steps if each.longer == longer]
         moved = [f"{each.name} by {_shown(each.change)}" for each in here if each.change.excludes_zero]
-        what = "; ".join(moved) if moved else "none moved by more than chance"
+        what = "; ".join(moved) if moved else "none is shown to move"
         text = f"{longer}, the networks of {here[0].study} trained longer: of {len(here)} steps {what}."
         found.append(Finding("measured", text))
     return found

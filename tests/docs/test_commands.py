@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 
 from regnetlab.cli import main
 from regnetlab.cli.app import app
@@ -89,6 +90,27 @@ def test_it_shows_what_the_page_says(
     assert status == (2 if expects_error else 0), captured.err
     if shown.output:
         check_shown(shown.output, (captured.out + captured.err).splitlines())
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [each for each in COMMANDS if each.words[:3] == ("data", "show", "pets") and each.output],
+    ids=str,
+)
+def test_data_show_shows_what_the_page_says(
+    shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, n in (("cat", 60), ("dog", 90)):
+        folder = tmp_path / "pets" / name
+        folder.mkdir(parents=True)
+        for i in range(n):
+            Image.new("RGB", (100, 80), (i, n, 0)).save(folder / f"{name}{i // 3}-{i}.png")
+    (tmp_path / "pets" / "dog" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nxx")
+    (tmp_path / "pets" / "notes.txt").write_text("two kinds of pets")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REGNETLAB_CACHE", str(tmp_path / "cache"))
+    assert main(list(shown.words)) == 0
+    check_shown(shown.output, capsys.readouterr().out.splitlines())
 
 
 def check_shown(expected: tuple[str, ...], real: list[str]) -> None:

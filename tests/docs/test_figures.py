@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regnetlab.analysis.statistics.differences import difference
 from regnetlab.cli import main
 from tests.docs.blocks import PAGES, ROOT
 
@@ -131,6 +132,15 @@ def test_the_contest(said: Callable[..., Any], study: str) -> None:
         assert re.search(rf"{quoted} {re.escape(_number(high))}", text), match
 
 
+def test_how_many_networks_the_first_picture_shows() -> None:
+    networks = pd.read_csv(ROOT / "studies/fashion-mnist/trials.csv").groupby("space")["index"].nunique()
+    (space, derived), *more = re.findall(
+        r"a space of (\d+) networks .*? (\d+) derived from the law", _text("README.md")
+    )
+    assert networks.to_dict() == dict.fromkeys(networks.index, int(space)) | {"derived": int(derived)}
+    assert not more
+
+
 def test_how_fast_it_is() -> None:
     """README.md rounds what docs/benchmarks.md shows of one run."""
     shown = (ROOT / "docs/benchmarks.md").read_text(encoding="utf-8")
@@ -182,6 +192,19 @@ def test_the_medians_of_the_ladders_of_budgets(study: str) -> None:
         assert any(np.allclose([float(a), float(b)], found, atol=0.051) for a, b in quoted), (images, found)
 
 
+def test_how_well_half_a_learning_curve_ranks_networks() -> None:
+    """By Spearman's correlation of the last training error seen with the final error."""
+    networks = pd.read_csv(ROOT / "studies/quick/trials.csv").dropna(subset="error")
+    assert f"On the {len(networks)} networks of `studies/quick`" in _text("docs/fidelity.md")
+    curves = networks["curve"].map(json.loads)
+    rows = _rows("docs/fidelity.md", "## No extrapolation")
+    assert len(rows) == 4
+    for share, quoted, *_ in rows:
+        end = int(share[:-1]) * len(curves.iloc[0]) // 100 - 1
+        seen = pd.Series([curve[end][2] for curve in curves], networks.index)
+        assert quoted == f"{seen.corr(networks['error'], method='spearman'):.2f}"
+
+
 @pytest.fixture(scope="module")
 def together(said: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What all studies say together."""
@@ -209,6 +232,26 @@ def test_what_several_studies_say_together(together: Any, page: str, below: str)
         assert row[2].replace("*", "") == counted
     growth = together["growth"]["pooled"]["growth"]
     assert "{estimate:.2f} a stage ({low:.2f} to {high:.2f})".format(**growth) in _text(page)
+
+
+def test_what_stays_decided_where_all_verdicts_hold_together(together: Any) -> None:
+    """The bootstrap intervals of all steps of all studies by Bonferroni, in points."""
+    steps = [(step, each["study"]) for step in together["steps"] for each in step["studies"]]
+    text, decided = _text("studies/across/RESULTS.md"), set()
+    for step, study in steps:
+        trials = pd.read_csv(ROOT / f"studies/{study}/trials.csv").fillna({"error": 100})
+        a, b = (
+            trials.query("space == @name and replicate == 0")["error"].to_numpy()
+            for name in (step["a"], step["b"])
+        )
+        held = difference(a, b).interval(1 - 0.05 / len(steps))
+        quoted = f"({_number(held.low)} to {_number(held.high)}"
+        alone = next(each["verdict"] for each in step["studies"] if each["study"] == study)
+        if alone in ("better", "worse") and step["b"] != "RegNet":
+            assert quoted in text
+        if held.high < 0 or held.low > 0:
+            decided.add((study, step["b"]))
+    assert decided == {("mnist-1mf", "AnyNetD"), *((study, "RegNet") for study in together["studies"])}
 
 
 def test_what_longer_training_changes(together: Any) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)\s]*)?\)")
 def test_every_relative_link_of_the_readme_leads_somewhere() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [each for each in _LINK.findall(text) if not (ROOT / each).exists()] == []
+
+
+def test_the_head_of_the_readme_says_what_the_package_declares() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    head = (ROOT / "README.md").read_text(encoding="utf-8").split("\n\n")[1]
+    versions = [each.rpartition(" ")[2] for each in project["classifiers"] if ":: 3." in each]
+    assert f"[Python {versions[0]} to {versions[-1]}]" in head
+    assert f"[{project['license']} licence](LICENSE)" in head
+    assert "[typed](regnetlab/py.typed)" in head and "Typing :: Typed" in project["classifiers"]
+    assert f"({project['urls']['Source']})" in head
 
 
 def test_every_file_that_a_page_names_is_there() -> None:

@@ -28,7 +28,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--part", type=float, default=1.0, help="share of the kills, for a shorter run")
-    parser.add_argument("--write", type=Path, help="page whose table is written anew")
+    parser.add_argument("--write", type=Path, help="page whose table is replaced")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="regnetlab-faults-") as folder:
@@ -75,12 +75,14 @@ def _rounds(seed: int, count: int) -> Result:
 
 def _sentence(result: Result) -> str:
     """What the rounds came to, for the page."""
-    ended = ", ".join(f"{count:,} with {status}" for status, count in sorted(result.endings.items()))
+    ended = ", ".join(
+        f"{count:,} with status {status}" if status >= 0 else f"{count:,} by signal {-status}"
+        for status, count in sorted(result.endings.items(), reverse=True)
+    )
     return (
         f"In {result.rounds:,} rounds {result.calls:,} system calls failed, {result.signals:,} signals came"
-        f" and {result.cuts:,} files were cut off, when and where the seed says. The runs ended:"
-        f" {ended} (below 0: by that signal). Rounds that lost, doubled or changed a training, or did not"
-        f" come to their end: {len(result.broken)}."
+        f" and {result.cuts:,} files were cut off. The runs ended: {ended}. Rounds that lost, doubled or"
+        f" changed a training, or never came to an end: {len(result.broken)}."
     )
 
 
