@@ -31,7 +31,7 @@ run: $(STAMP) data
 	@$(BIN)/python .ci/answer first
 
 test: $(STAMP) lint browser
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 test-fast: $(STAMP)
 	$(BIN)/pytest -n 2 tests/spaces tests/trials/test_*.py tests/analysis/test_*.py tests/test_files.py
