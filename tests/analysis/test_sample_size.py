@@ -14,6 +14,7 @@ from regnetlab.study.results import study_trials
 from regnetlab.study.stages import planned_jobs
 from regnetlab.training.budget import Score
 from regnetlab.trials.table import trials_of as table
+from regnetlab.trials.terms import Terms
 from tests.analysis.frames import normal, trials_of
 
 ORDERED = """
@@ -48,7 +49,46 @@ def test_a_step_is_planned_at_the_upper_end_of_what_its_pilot_leaves_open() -> N
     (step,) = found.to_json()["steps"]
     assert step["n_range"][0] < step["n_estimate"] < step["n_range"][1] == step["n"]
     assert "the table plans its upper end" in " ".join(found.remarks())
+    assert (step["pilot"], step["step"]) == (60, "A → B")
     assert "upper end" not in " ".join(sample_size(4.0, 1.0).remarks())
+    assert "find the second space no worse within 1 point if both are equal" in found.remarks()[0]
+
+
+def test_time_is_that_of_both_spaces_trainings_shared_by_the_workers() -> None:
+    pilot = trials_of(A=normal(0, 30), B=normal(1, 25))
+    pilot = replace(pilot, frame=pilot.frame.assign(seconds=[None, *[1.5] * 60, *[2.5] * 59]))
+    plain, shared = sample_size(pilot, 1.0), sample_size(pilot, 1.0, seeds=3, workers=2)
+    assert plain.seconds == pytest.approx((60 * 1.5 + 59 * 2.5) / 119)
+    (one,), (other,) = plain.steps, shared.steps
+    assert one.hours == pytest.approx(2 * one.n * plain.seconds / 3600)
+    assert other.hours == pytest.approx(2 * one.n * 3 * plain.seconds / 2 / 3600)
+    assert (
+        shared.remarks()[-1]
+        == f"{plain.seconds:.1f} s a training, as measured; 3 trainings a network, 2 at once"
+    )
+    document = shared.to_json()
+    assert [document[name] for name in ("margin", "seconds", "seeds", "workers")] == [
+        1.0,
+        plain.seconds,
+        3,
+        2,
+    ]
+
+
+def test_a_study_judged_by_another_statistic_is_told_that_these_numbers_are_of_the_median() -> None:
+    pilot = trials_of(A=normal(0, 30), B=normal(1, 25))
+    found = sample_size(replace(pilot, terms=Terms(statistic="mean")), 1.0)
+    assert found.to_json()["notes"] == [
+        *pilot.notes,
+        "these numbers are for verdicts on the median; the study's verdicts are on another statistic (mean)",
+    ]
+    assert sample_size(replace(pilot, terms=Terms()), 1.0).notes == pilot.notes
+
+
+def test_more_power_takes_more_networks_from_a_pilot_and_from_a_spread() -> None:
+    for pilot in (trials_of(A=normal(0, 30), B=normal(1, 25)), 4.0):
+        often, seldom = (sample_size(pilot, 1.0, power).steps[0].n for power in (0.95, 0.8))
+        assert often > 1.4 * seldom
 
 
 def test_a_pilot_of_one_error_or_of_steps_wider_than_the_margin_is_refused() -> None:
@@ -84,7 +124,9 @@ def test_a_study_is_asked_of_its_own_steps(make_study: Callable[..., Path]) -> N
     [
         (0.0, 0.8, 4.0, "margin is 0"),
         (1.0, 1.0, 4.0, "power is 1"),
+        (1.0, 0.5, 4.0, "power is 0.5"),
         (1.0, 0.8, 0.0, "spread is 0"),
+        (1.0, 0.8, 100.5, "spread is 100.5"),
         (-1.0, 0.8, 4.0, "margin is -1"),
     ],
 )

@@ -81,3 +81,26 @@ def test_images_of_one_group_tell_nothing_of_others() -> None:
     a = np.ones((3, 50), bool)
     b = np.arange(150).reshape(3, 50) % 7 > 0
     assert over_seeds_and_images(a, b, np.zeros(50, np.int64)).high == math.inf
+
+
+def test_over_groups_of_one_size_the_images_part_is_the_t_interval_of_the_groups_means() -> None:
+    """As long as seeds agree, so that they add nothing."""
+    random = np.random.default_rng(4)
+    groups = np.repeat(np.arange(20), 25)
+    rates = random.uniform(0.02, 0.3, (2, 20))
+    a, b = (np.repeat((random.random((1, 500)) >= each[groups]), 3, axis=0) for each in rates)
+    found = over_seeds_and_images(a, b, groups)
+    means = 100.0 * (a[0].astype(float) - b[0]).reshape(20, 25).mean(1)
+    expected = stats.t.interval(0.95, 19, means.mean(), stats.sem(means))
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+def test_over_groups_of_any_size_the_variance_is_that_of_summed_residuals() -> None:
+    """The cluster-robust variance of a mean, G / (G − 1) · Σ e_g² / m²."""
+    groups = np.repeat([5, 7, 9], [2, 3, 5])
+    b = np.ones((2, 10), bool)
+    a = np.repeat(np.array([[0, 0, 1, 0, 1, 1, 1, 1, 1, 0]], bool), 2, axis=0)
+    found = over_seeds_and_images(a, b, groups)  # residuals: wrong in a is −100, and the mean is −40
+    sums = np.array([2 * -60, -60 + 2 * 40, -60 + 4 * 40])
+    half = stats.t.ppf(0.975, 2) * math.sqrt(3 / 2 * np.square(sums).sum() / 100)
+    assert (found.low, found.high) == pytest.approx((-40 - half, -40 + half))

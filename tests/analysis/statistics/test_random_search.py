@@ -35,6 +35,21 @@ def test_the_range_of_the_best_of_k_leaves_a_fortieth_on_either_side() -> None:
     assert curve.high[curve.k == 3] == found.high
 
 
+def test_the_range_of_one_draw_holds_95_percent_of_the_population() -> None:
+    errors = np.arange(1_000.0)
+    found, curve = best_at_random(errors, 1, 0.0), random_search(errors)
+    assert (found.low, found.high) == (24.0, 974.0)  # 2.5% of the errors are at most the 25th
+    assert (curve.low[0], curve.high[0]) == (24.0, 974.0)
+
+
+def test_a_curve_ends_where_it_is_told_and_has_no_more_points_than_a_figure_needs() -> None:
+    errors = np.arange(10_000.0)
+    whole, short = random_search(errors), random_search(errors, 36.0, most=100)
+    assert (whole.k[0], whole.k[-1], short.k[-1]) == (1, 10_000, 100)
+    assert len(whole.k) < 60
+    assert short.hours.tolist() == pytest.approx((short.k / 100).tolist())
+
+
 def test_an_error_that_the_population_has_too_counts_on_both_sides() -> None:
     """Two further draws of the same kind are at least as good as 2.0, which one of three networks has."""
     found = best_at_random(np.array([1.0, 2.0, 3.0]), 2, 2.0)

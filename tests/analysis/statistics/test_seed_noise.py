@@ -62,3 +62,31 @@ def test_one_network_a_space_says_nothing_of_the_spread_between_networks() -> No
     lonely = _repeated(np.random.default_rng(5), 4, 3, between=2.0, noise=1.0, spaces=4)
     assert seed_noise(lonely) is None
     assert seed_noise(_repeated(np.random.default_rng(5), 4, 3, between=2.0, noise=1.0, spaces=3)) is not None
+
+
+def test_components_of_networks_with_few_and_many_seeds_are_those_of_the_textbook() -> None:
+    """Searle, Casella & McCulloch (1992), section 3.6, by hand for two spaces of unequal networks."""
+    errors = {
+        ("A", 0): [10.0, 12.0],
+        ("A", 1): [15.0, 16.0, 20.0],
+        ("A", 2): [11.0, 12.0, 13.0, 14.0],
+        ("B", 0): [40.0, 41.0],
+        ("B", 1): [44.0, 50.0],
+    }
+    rows = [(space, index, error) for (space, index), found in errors.items() for error in found]
+    found = seed_noise(pd.DataFrame(rows, columns=["space", "index", "error"]))
+    assert found is not None
+    inside = sum(float(np.square(np.array(each) - np.mean(each)).sum()) for each in errors.values())
+    seed = inside / (13 - 5)
+    squares, sizes = 0.0, 0.0
+    for space in "AB":
+        groups = [each for (name, _), each in errors.items() if name == space]
+        n = np.array([len(each) for each in groups], float)
+        middle = np.concatenate([np.array(each) for each in groups]).mean()
+        squares += sum(len(each) * (np.mean(each) - middle) ** 2 for each in groups)
+        sizes += n.sum() - np.square(n).sum() / n.sum()
+    between = (squares - 3 * seed) / sizes  # five networks in two spaces leave three degrees of freedom
+    assert found.seed.estimate == pytest.approx(np.sqrt(seed))
+    assert found.between.estimate == pytest.approx(np.sqrt(between))
+    assert found.agreement.estimate == pytest.approx(between / (between + seed))
+    assert found.to_json().keys() == {"networks", "trainings", "between_sd", "seed_sd", "agreement"}
