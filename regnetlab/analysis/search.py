@@ -115,7 +115,8 @@ class SearchResult(Result):
         search, best = self.search, self.search.best
         where = f"{search.label} in {search.space}"
         if best is None:
-            return [f"{where}: all of {plural(len(search), 'training')} failed."]
+            every = "its one training" if len(search) == 1 else f"all {len(search)} trainings"
+            return [f"{where}: {every} failed."]
         if self.at_random is None:
             first = (
                 f"{where}: the best of {plural(len(search), 'training')} has {search.errors[best]:.2f}%;"

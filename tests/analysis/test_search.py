@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from regnetlab.analysis.guessing import Guessing, guessed
 from regnetlab.analysis.search import SearchResult, Trajectory, against_random, trajectories
+from regnetlab.analysis.statistics.random_search import best_at_random
 from regnetlab.spaces.arrays import Floats
 from regnetlab.trials.csv_tables import SEARCHES, TRIALS
 from regnetlab.trials.files import parse_trials, read_trials
@@ -91,6 +93,30 @@ def test_the_comparison_is_at_equal_cost_even_where_the_population_is_smaller() 
     assert few.at_random is not None
     assert few.at_random.k == 2
     assert len(few.to_pandas()) == 2
+
+
+def test_the_training_at_equal_cost_is_the_last_that_counts_and_the_best_of_all_is_named() -> None:
+    search = one(np.array([24.0, 22.0, 20.0, 9.0, np.nan]))
+    trials = Trials(population(np.array([15.0, 21.0, 23.0])))
+    found = against_random(search, trials, Guessing(90.0, 90.0, 1_000))
+    assert found.at_random == best_at_random(np.array([15.0, 21.0, 23.0]), 3, 20.0)
+    first, best, failed = found.remarks()
+    assert first.startswith(
+        "TPE (seed 0) in AnyNetE: the best of 3 trainings has 20.00%; of 3 drawn at random, "
+    )
+    assert best.endswith("anynet:d=1,1;w=8,16;g=8;b=1, 9.00%, 4M flops, found by training 4")
+    assert failed == "1 of the 5 trainings failed; they count as trained"
+    assert (
+        found.guessing["guessing"]
+        == guessed(found.guess, {}, 1)["guessing"]
+        != guessed(None, {}, 1)["guessing"]
+    )
+    assert "best 9.00%" in repr(found)
+    assert search.first(2).models == search.models[:2]
+    unlucky = against_random(one(np.array([np.nan, np.nan, 9.0])), Trials(population(np.array([15.0, 21.0]))))
+    assert unlucky.at_random == best_at_random(np.array([15.0, 21.0]), 2, 100.0)
+    assert "AnyNetE: all failed; of 2 drawn" in unlucky.remarks()[0]
+    assert len(against_random(search, Trials(population(np.full(3, np.nan)))).population) == 0
 
 
 def test_a_search_that_all_failed_says_so() -> None:

@@ -1,11 +1,14 @@
 """Trends, best and worst networks, random search and the law's test, on known truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from regnetlab.analysis.log_linear_fit import law_evidence
+from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.analysis.statistics.random_search import random_search
 from regnetlab.analysis.trends import (
     PROPERTIES,
@@ -112,6 +115,41 @@ def test_remarks_say_within_spaces_and_at_equal_depth() -> None:
     assert "within spaces, at equal depth except for depth itself. Below" in trends(made).remarks()[0]
 
 
+def test_the_four_strongest_correlations_are_named_that_of_most_first() -> None:
+    found = trends(_spaces_that_differ(1))
+    (depth,) = (each for each in found.trends if each.name == "depth")
+    strengths = {"flops": 0.3, "params": -0.7, "acts": 0.5, "growth": -0.4, "w0": 0.6}
+    made = tuple(
+        replace(depth, name=name, correlation=Interval(rho, rho, rho), equal_depth=False)
+        for name, rho in strengths.items()
+    )
+    unclear = replace(depth, correlation=Interval(0.9, -0.1, 1.0))
+    nothing = replace(depth, correlation=None)
+    (sentence,) = replace(found, trends=(*made, unclear, nothing)).remarks()
+    named = [PROPERTIES[each] for each in ("params", "w0", "acts", "growth")]
+    places = [sentence.index(each) for each in named]
+    assert places == sorted(places)
+    assert f"most with {named[0]} (−0.70), then with {named[1]} (+0.60), " in sentence
+    assert PROPERTIES["flops"] not in sentence
+    assert "equal depth" not in sentence
+    (alone,) = replace(found, trends=made[:1]).remarks()
+    assert f"most with {PROPERTIES['flops']} (+0.30): rank correlations" in alone
+
+
+def test_networks_stand_in_the_order_of_their_spaces_with_the_parameters_of_their_blocks() -> None:
+    made = _spaces_that_differ(1)
+    shuffled = replace(made, frame=made.frame.sample(frac=1, random_state=0))
+    found = trends(shuffled).networks
+    assert found["space"].tolist() == [space for space in shuffled.spaces for _ in range(60)]
+    assert found.index.tolist() == list(range(120))
+
+
+def test_a_blocks_own_parameter_is_a_property_by_its_mean_over_the_stages() -> None:
+    texts = ["anynet:d=1,2;w=16,24;b=4;block=mbconv;k=3,5", "anynet:d=1,2;w=16,24;g=8;b=1", None]
+    frame = pd.DataFrame({"model": texts, "depths": [None] * 3, "widths": [None] * 3, "error": [20.0] * 3})
+    assert with_properties(frame)["mean k"].tolist() == pytest.approx([4.0, np.nan, np.nan], nan_ok=True)
+
+
 def test_the_quick_bootstrap_of_the_best_is_the_one_that_resamples() -> None:
     random = np.random.default_rng(2)
     values = random.uniform(0, 10, 80)
@@ -127,6 +165,9 @@ def test_the_quick_bootstrap_of_the_best_is_the_one_that_resamples() -> None:
 def test_a_property_that_all_share_has_no_trend() -> None:
     assert _trend(np.ones(50), np.random.default_rng(0).random(50), "b") is None
     assert _trend(np.array([1.0, 2.0, np.nan, 4.0, 5.0, 6.0]), np.arange(6.0), "b") is None
+    six = _trend(np.arange(6.0), 20 - np.arange(6.0), "b")
+    assert six is not None
+    assert (six.n, six.best.high) == (6, 5)
 
 
 def test_the_interval_of_the_correlation_covers_it() -> None:
@@ -145,6 +186,7 @@ def test_the_best_and_the_worst_tenth_never_overlap() -> None:
     best, worst = best_and_worst(frame)
     assert best["error"].tolist() == [50, 51, 52, 53]
     assert sorted(worst["error"]) == [86, 87, 88, 89]
+    assert [len(each) for each in best_and_worst(frame.head(20))] == [3, 3]
     few = best_and_worst(frame.head(4))
     assert [len(each) for each in few] == [2, 2]
 
