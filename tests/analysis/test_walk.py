@@ -5,9 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE
-from regnetlab.analysis.walk import ALL_TRAINED, DECIDED, HOPELESS, OUT_OF_TIME, Asked, Step, walk
+from regnetlab.analysis.statistics.differences import SEQUENTIAL, Course, difference
+from regnetlab.analysis.statistics.intervals import Interval
+from regnetlab.analysis.statistics.sequential import boundaries
+from regnetlab.analysis.statistics.verdicts import BETTER, UNDECIDED, WORSE, verdict
+from regnetlab.analysis.walk import (
+    ALL_TRAINED,
+    DECIDED,
+    HOPELESS,
+    OUT_OF_TIME,
+    Asked,
+    Step,
+    chance_of_verdict,
+    walk,
+)
 from regnetlab.spaces.arrays import Floats
+from regnetlab.training.budget import WORST
 from regnetlab.trials.terms import Terms
 
 TERMS = Terms(margin=1.0, walk=True)
@@ -49,6 +62,38 @@ def test_a_constraint_that_is_worse_is_left_out_of_all_later_spaces() -> None:
     assert (third.a, third.b) == ((1,), (1, 3))  # without the second constraint
     assert third.verdict == BETTER
     assert (first.a, first.b) == ((), (1,))
+
+
+def test_all_that_were_worse_stay_left_out_and_every_step_is_told_at_its_end() -> None:
+    told: list[tuple[int, Step[tuple[int, ...]]]] = []
+    steps = Truth([8.0, 8.0, 0.0], 60).walked(on_step=lambda number, step: told.append((number, step)))
+    assert [(step.a, step.b) for step in steps] == [((), (1,)), ((), (2,)), ((), (3,))]
+    assert told == list(enumerate(steps, start=1))
+
+
+@pytest.mark.parametrize(("shift", "n"), [(0.4, 60), (0.0, 30), (0.9, 60)])
+def test_the_chance_of_a_verdict_is_that_of_drawing_the_rest(shift: float, n: int) -> None:
+    """Last estimates drawn around today's, each judged by the last look's interval."""
+    random = np.random.default_rng(3)
+    a, b = random.normal(20, 2, n), random.normal(20 + shift, 2, n)
+    course, share, level = Course(a, b, (2 * n, 2 * n), SEQUENTIAL), 0.5, 0.95
+    found = chance_of_verdict(course, share, TERMS, WORST, level)
+    now = difference(a, b)
+    half = boundaries(1 - level)[-1] * now.error * np.sqrt(share)
+    last = random.normal(now.estimate, now.error * np.sqrt(1 - share), 20_000)
+    decided = [verdict(Interval(x, x - half, x + half), TERMS.margin) != UNDECIDED for x in last]
+    assert found == pytest.approx(np.mean(decided), abs=0.015)
+    assert 0.02 < found < 0.98
+
+
+def test_before_a_part_is_trained_and_where_nothing_varies_no_step_is_hopeless() -> None:
+    random = np.random.default_rng(4)
+    a, b = random.normal(20, 2, (2, 40))
+    course = Course(a, b, (400, 400), SEQUENTIAL)
+    assert chance_of_verdict(course, 0.1, TERMS, WORST, 0.95) == 1
+    assert chance_of_verdict(Course(a, b, (40, 40)), 0.5, TERMS, WORST, 0.95) == 1
+    same = np.full(40, 20.0)
+    assert chance_of_verdict(Course(same, same, (80, 80), SEQUENTIAL), 0.5, TERMS, WORST, 0.95) == 1
 
 
 def test_clear_differences_end_their_steps_early() -> None:

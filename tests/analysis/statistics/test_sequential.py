@@ -37,3 +37,15 @@ def test_a_confidence_sequence_holds_whenever_one_stops() -> None:
     z = np.abs(np.cumsum(random.normal(size=(2_000, 2_000)), axis=1)[:, 9:]) / np.sqrt(n)
     left = (z > [anytime_factor(float(each), 0.05) for each in n]).any(axis=1).mean()
     assert left <= 0.05
+
+
+def test_the_sequence_is_the_normal_mixtures_and_narrowest_at_a_hundred_networks() -> None:
+    """Robbins (1970): √((nρ² + 1) / (nρ²) · log((nρ² + 1) / α²)), with ρ chosen for n = 100."""
+
+    def mixture(n: float, rho2: float, alpha: float) -> float:
+        return float(np.sqrt((n * rho2 + 1) / (n * rho2) * np.log((n * rho2 + 1) / alpha**2)))
+
+    for alpha in (0.05, 0.01):
+        rho2 = min(np.geomspace(1e-3, 10, 5_000), key=lambda each, a=alpha: mixture(100, each, a))
+        for n in (20, 100, 3_000):
+            assert anytime_factor(n, alpha) == pytest.approx(mixture(n, rho2, alpha), rel=0.01)
