@@ -157,11 +157,12 @@ class Breaking(Observer):
     """Raises once so many trainings are kept."""
 
     def __init__(self, most: int, how: type[BaseException]) -> None:
-        self._left, self._how = most, how
+        self._most, self._how = most, how
+        self.finished: set[str] = set()
 
     def on_finish(self, trial: Trial, replay: str) -> None:
-        self._left -= 1
-        if not self._left:
+        self.finished.add(trial.job.identity)
+        if len(self.finished) == self._most:
             raise self._how
 
 
@@ -204,10 +205,16 @@ class Studies(RuleBasedStateMachine):
         (self.folder / "study.toml").write_text(self.now.text)
         before = left_in(self.folder)
         plan, seen = load_plan(self.folder / "study.toml"), trained(self.folder)
+        breaking = Breaking(most, how)
         try:
-            run_study(plan, options_of(self.now), Breaking(most, how))
+            run_study(plan, options_of(self.now), breaking)
         except (KeyboardInterrupt, OSError):
-            assert len(trained(self.folder)) == len(seen) + most
+            assert len(breaking.finished) == most
+            there = trained(self.folder)
+            if self.cloned:  # a clone takes in its table, too
+                assert breaking.finished <= there
+            else:
+                assert there == seen | breaking.finished
         except InputError:
             assert left_in(self.folder) == before
             return
