@@ -12,6 +12,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import cache, partial
@@ -59,7 +60,7 @@ class DaskExecutor(TrainingExecutor):
         self._most = 0.0  # GPU memory that one worker announced
         self._on_start: dict[str, OnStart] = {}  # by the token of a training
         self._client = self._ready()
-        self._executors: dict[float, Any] = {}  # by the GPU memory that their trainings ask for
+        self._asked: dict[Future[Any], Any] = {}  # calls in flight, and Dask's futures of them
 
     def capacity(self) -> int:
         """A thread is a training; a few more wait at the scheduler, so that no worker waits."""
@@ -76,22 +77,31 @@ class DaskExecutor(TrainingExecutor):
         return threads + (threads + 3) // 4
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = self._asking(0.0).submit(fn, *args, **kwargs)
-        return future
+        return self._ask({}, fn, *args, **kwargs)
 
-    def _asking(self, memory: float) -> Any:
-        """Dask's executor whose calls go to workers with so much GPU memory that is not taken."""
-        if memory not in self._executors:
-            asked = {"resources": {RESOURCE: memory}} if memory else {}
-            self._executors[memory] = self._client.get_executor(pure=False, **asked)
-        return self._executors[memory]
+    def _ask(self, resources: dict[str, float], fn: Callable[..., T], *args: Any, **kwargs: Any) -> Future[T]:
+        """A call at a worker that has these resources free.
+
+        Dask's own executor never ends a call whose result is fetched just when the scheduler dies.
+        """
+        ours: Future[T] = Future()
+        theirs = self._client.submit(fn, *args, pure=False, resources=resources or None, **kwargs)
+        self._asked[ours] = theirs
+        ours.add_done_callback(self._forget)
+        self._client.loop.add_callback(_hand_over, theirs, ours)
+        return ours
+
+    def _forget(self, ours: Future[Any]) -> None:
+        theirs = self._asked.pop(ours)
+        if ours.cancelled() and theirs.status == "pending":
+            theirs.cancel()
 
     def train(self, setting: Setting, task: Task, on_start: OnStart = ignore) -> Future[Report]:
         token = secrets.token_hex(8)
         arguments = pickle.dumps((setting, task, self._request.memory, token))
-        executor = self._asking(asked_for(task, self._most))
+        memory = asked_for(task, self._most)
         self._on_start[token] = on_start
-        future: Future[Report] = executor.submit(remote, versions(), self._digest, arguments)
+        future = self._ask({RESOURCE: memory} if memory else {}, remote, versions(), self._digest, arguments)
         future.add_done_callback(lambda _: self._on_start.pop(token, None))
         return future
 
@@ -120,14 +130,15 @@ class DaskExecutor(TrainingExecutor):
         self._request.note("the scheduler is gone; waiting for it to come back")
         self._client.close(timeout=1)
         self._client = self._ready()
-        self._executors = {}
         self._counted = (-1.0, 0)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         try:
             if self._client.status == "running":
-                for executor in self._executors.values():
-                    executor.shutdown(wait=wait and not cancel_futures)
+                if wait and not cancel_futures:
+                    futures.wait(list(self._asked))
+                else:
+                    self._client.cancel(list(self._asked.values()))
             self._client.close(timeout=5)
         finally:
             if self._cluster is not None:
@@ -159,6 +170,22 @@ class DaskExecutor(TrainingExecutor):
         if self._request.payload is not None:
             client.register_plugin(_delivery(self._digest or "", self._request.payload))
         return client
+
+
+async def _hand_over(theirs: Any, ours: Future[Any]) -> None:
+    """End our future as Dask's ends; as cancelled where its result is lost with the scheduler."""
+    try:
+        result = await theirs
+    except BaseException as error:
+        if theirs.status == "error":  # the training's own
+            if ours.set_running_or_notify_cancel():
+                ours.set_exception(error)
+            return
+        ours.cancel()
+        ours.set_running_or_notify_cancel()
+        return
+    if ours.set_running_or_notify_cancel():
+        ours.set_result(result)
 
 
 def make_dask(request: Request) -> TrainingExecutor:
