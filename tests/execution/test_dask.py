@@ -1,10 +1,12 @@
 """Dask: which schedulers are refused, and GPU memory, which workers without a GPU pretend to have."""
 
+import asyncio
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, wait
 from typing import Any
 
 import pytest
@@ -89,6 +91,43 @@ def test_what_needs_more_than_any_worker_has_gets_the_largest_for_itself(executo
 def test_where_no_worker_announces_anything_nothing_is_asked_for() -> None:
     assert dask.most_of_one({"a": {"resources": {}}, "b": {}}) == 0
     assert dask.asked_for(asking(GB, alone=True), 0) == 0
+
+
+class Asked:
+    """A future of Dask's that has ended in some way."""
+
+    def __init__(self, status: str, result: object) -> None:
+        self.status, self._result = status, result
+
+    def __await__(self) -> Generator[None, None, object]:
+        yield
+        if isinstance(self._result, BaseException):
+            raise self._result
+        return self._result
+
+
+@pytest.mark.parametrize(
+    ("status", "lost"),
+    [
+        ("cancelled", distributed.client.FutureCancelledError("training", "scheduler-connection-lost", "")),
+        ("finished", distributed.comm.CommClosedError("the scheduler died while the result was fetched")),
+        ("finished", KeyError("a new scheduler knows nothing of it")),
+    ],
+)
+def test_a_result_that_is_lost_with_the_scheduler_ends_its_training_as_cancelled(
+    status: str, lost: BaseException
+) -> None:
+    ours: Future[object] = Future()
+    asyncio.run(dask._hand_over(Asked(status, lost), ours))
+    assert wait([ours], timeout=1).done == {ours}
+    assert ours.cancelled()
+
+
+def test_a_result_and_a_trainings_own_error_arrive_as_they_are() -> None:
+    for status, result in (("finished", 7), ("error", OSError("no room on the worker"))):
+        ours: Future[object] = Future()
+        asyncio.run(dask._hand_over(Asked(status, result), ours))
+        assert (ours.exception() or ours.result()) == result
 
 
 def test_the_need_follows_from_closed_form_activations_and_the_batch() -> None:
