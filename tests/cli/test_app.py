@@ -156,8 +156,9 @@ def test_workers_need_neither_optuna_nor_plotly_nor_pydantic_nor_fvcore(package:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_at_any_moment_ends_a_command_as_ctrl_c_does(number: int) -> None:
     program = f"""
-import os, sys
+import os, signal, sys
 from regnetlab.cli import app
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has made it ignore
 app.app = lambda *words, **options: os.kill(os.getpid(), {int(number)})
 sys.exit(app.main())
 """
