@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from regnetlab.analysis.guessing import (
     LEARNED,
@@ -62,6 +63,12 @@ def test_the_chance_of_one_network_is_close_to_five_percent_where_answers_are_as
     wrong = np.random.default_rng(1).binomial(FASHION.images, FASHION.best_constant_error / 100, 20_000)
     share = clearly_better(100 * wrong / FASHION.images, FASHION).mean()
     assert 0.03 < share <= 0.053  # discreteness keeps it below 5%; three standard errors above
+
+
+def test_the_border_is_the_largest_number_of_mistakes_that_guessing_makes_in_five_of_a_hundred() -> None:
+    mistakes = np.arange(FASHION.images + 1)
+    seldom = stats.binom.cdf(mistakes, FASHION.images, FASHION.best_constant_error / 100) < 0.05
+    assert clearly_better(100 * mistakes / FASHION.images, FASHION).tolist() == seldom.tolist()
 
 
 def test_a_space_of_networks_that_guess_is_never_said_to_have_learned() -> None:

@@ -138,3 +138,9 @@ def test_numbers_out_of_range_are_refused(margin: float, power: float, spread: f
 def test_a_pilot_of_one_space_is_refused() -> None:
     with pytest.raises(InputError, match="two spaces with errors of 6 networks"):
         sample_size(trials_of(A=normal(0, 30)))
+
+
+def test_steps_that_are_judged_together_need_more_networks_each() -> None:
+    alone = sample_size(trials_of(A=normal(0, 30), B=normal(1, 25)), 1.0).steps[0].n
+    among = sample_size(trials_of(A=normal(0, 30), B=normal(1, 25), C=normal(2, 27), D=normal(3, 29)), 1.0)
+    assert among.steps[0].n > 1.2 * alone

@@ -104,3 +104,23 @@ def test_over_groups_of_any_size_the_variance_is_that_of_summed_residuals() -> N
     sums = np.array([2 * -60, -60 + 2 * 40, -60 + 4 * 40])
     half = stats.t.ppf(0.975, 2) * math.sqrt(3 / 2 * np.square(sums).sum() / 100)
     assert (found.low, found.high) == pytest.approx((-40 - half, -40 + half))
+
+
+def test_what_is_left_of_seeds_and_images_is_taken_from_the_images_part() -> None:
+    """Mean squares by hand (Searle, Casella & McCulloch 1992, chapter 4), over networks of 3 and 4 seeds."""
+    random = np.random.default_rng(5)
+    easy = random.random(40)  # images differ, so that there is something to take from
+    a, b = (random.random((seeds, 40)) < 0.3 + 0.7 * easy for seeds in (3, 4))
+
+    def rest(right: np.ndarray) -> float:
+        wrong = 100.0 * ~right
+        left = wrong - wrong.mean(0) - wrong.mean(1)[:, None] + wrong.mean()
+        return float(np.square(left).sum() / ((len(wrong) - 1) * (wrong.shape[1] - 1)) / len(wrong))
+
+    differences = 100.0 * (a.mean(0) - b.mean(0))
+    images = (differences.var(ddof=1) - rest(a) - rest(b)) / 40
+    assert images > 0
+    welch = over_seeds(*((100 - 100 * each.mean(1)).tolist() for each in (a, b)))
+    half = math.hypot((welch.high - welch.low) / 2, stats.norm.ppf(0.975) * math.sqrt(images))
+    found = over_seeds_and_images(a, b)
+    assert (found.low, found.high) == pytest.approx((found.estimate - half, found.estimate + half))

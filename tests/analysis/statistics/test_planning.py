@@ -104,3 +104,8 @@ def test_networks_added_later_bring_a_verdict_as_far_from_its_border_as_planned_
         assert reach == pytest.approx((usual + beyond) / math.sqrt(planned), rel=0.01)
         assert 1.3 * planned < n < 3 * planned
     assert added(math.inf, level) == math.inf
+
+
+def test_the_same_pilot_gives_the_same_range_each_time() -> None:
+    a, b = np.random.default_rng(6).normal(20, 3, (2, 40))
+    assert networks_range(a, b, 1.0) == networks_range(a, b, 1.0)
