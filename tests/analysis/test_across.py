@@ -138,6 +138,38 @@ def test_a_longer_budget_is_compared_on_the_networks_that_both_studies_have() ->
     assert step.change.high - step.change.low < 1e-2  # every network changed by the same factor
 
 
+def test_a_longer_budgets_intervals_are_those_of_resampled_networks_the_same_each_time() -> None:
+    """All four medians of the same networks, drawn again and again by another way than the package's."""
+    first, second = normal(0, 30), normal(1, 24)
+    short = study("short", "x", AnyNetA=first, AnyNetB=second)
+    long = study("long", "x", AnyNetA=first - normal(2, 9), AnyNetB=second - normal(3, 12))
+    (step,) = across([short], longer=[(short, long)]).longer
+    assert (step.study, step.longer, step.a, step.b) == ("short", "long", "AnyNetA", "AnyNetB")
+    assert across([short], longer=[(short, long)]).longer == (step,)
+    random = np.random.default_rng(7)
+    pairs = np.array([[first, first - normal(2, 9)], [second, second - normal(3, 12)]]).transpose(0, 2, 1)
+    drawn = [
+        [np.median(each[random.integers(60, size=60)], axis=0) for each in pairs] for _ in range(4_000)
+    ]  # (draws, spaces, budgets)
+    logs = np.log(drawn)
+    effects = logs[:, 1] - logs[:, 0]
+    for found, draws in (
+        (step.short, effects[:, 0]),
+        (step.long, effects[:, 1]),
+        (step.change, effects[:, 1] - effects[:, 0]),
+    ):
+        ends = 100 * np.expm1(np.quantile(draws, [0.025, 0.975]))
+        assert (found.low, found.high) == pytest.approx(tuple(ends), abs=0.06 * (ends[1] - ends[0]))
+
+
+def test_few_networks_at_both_budgets_and_errors_of_zero_are_not_compared() -> None:
+    short = study("short", "x", AnyNetA=normal(0, 30), AnyNetB=normal(1, 24))
+    few = study("few", "x", AnyNetA=normal(0, 30)[:5] / 2, AnyNetB=normal(1, 24) / 3)
+    assert across([short], longer=[(short, few)]).longer == ()
+    solved = study("solved", "x", AnyNetA=normal(0, 30) * (np.arange(60) > 0), AnyNetB=normal(1, 24) / 3)
+    assert across([short], longer=[(short, solved)]).longer == ()
+
+
 def test_a_study_in_which_a_median_is_zero_has_no_ratio_and_is_left_out_by_name() -> None:
     easy = study("easy", "z", AnyNetE=normal(0, 20), RegNet=np.where(np.arange(40) < 25, 0.0, 20.0))
     (step,) = across([halved("s", "x", 20.0), easy, halved("t", "y", 30.0, 1)]).steps
