@@ -182,8 +182,10 @@ def _target(flops: str | None, latency: str | None) -> tuple[str, float] | None:
         if text is not None:
             try:
                 value = parse_window(kind, f"{text}:").low
-            except InputError as error:
-                raise InputError(f"--{kind} {text!r} is no size", error.hint or "write 2M or 5ms") from None
+            except InputError:
+                raise InputError(
+                    f"--{kind} {text!r} is no size", "write one size, such as 2M, or 5ms of --latency"
+                ) from None
             if value <= 0:
                 raise InputError(f"--{kind} is {text}", "it must be above 0")
             return kind, value

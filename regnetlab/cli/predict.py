@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def predict(
     network: Annotated[
         Path,
-        typer.Argument(metavar="DIR_OR_FILE", help="A folder that finish wrote, or a file of train --save."),
+        typer.Argument(
+            metavar="DIR_OR_FILE", help="A folder that explore or finish wrote, or a file of train --save."
+        ),
     ],
     images: Annotated[
         list[str], typer.Argument(metavar="IMAGE…", help="Files, folders, or - for a list of files on stdin.")

@@ -52,7 +52,7 @@ def study_list(root: Path = Path("studies")) -> StudyList:
     if not found:
         raise InputError(
             f"no study under {root}/ has trained two spaces",
-            f"begin with: regnetlab new, or name studies in {path}",
+            "begin with: regnetlab new NAME, then regnetlab run NAME",
         )
     return StudyList(tuple(found))
 

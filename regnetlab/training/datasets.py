@@ -294,6 +294,8 @@ def _published(name: str, data_dir: Path | None) -> DataSet:
             raise InputError(f"data set {name!r} is not known", f"for the pack write pack:{name}")
         if Path(name).is_dir():
             raise InputError(f"data set {name!r} is not known", f"for the folder write folder:{name}")
+        if "/" in name:
+            raise InputError(f"there is no folder {name!r}", "look at the path, which begins in this folder")
         error = unknown("data set", name, DATA_SETS)
         near = f"{error.hint} " if error.hint.endswith("?") else ""
         raise InputError(error.what, f"{near}there are {', '.join(DATA_SETS)}")
