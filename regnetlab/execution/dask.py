@@ -174,18 +174,19 @@ class DaskExecutor(TrainingExecutor):
 
 async def _hand_over(theirs: Any, ours: Future[Any]) -> None:
     """End our future as Dask's ends; as cancelled where its result is lost with the scheduler."""
+    result, wrong = None, None
     try:
         result = await theirs
     except BaseException as error:
-        if theirs.status == "error":  # the training's own
-            if ours.set_running_or_notify_cancel():
-                ours.set_exception(error)
-            return
-        ours.cancel()
-        ours.set_running_or_notify_cancel()
+        wrong = error
+        if theirs.status != "error":  # not the training's own
+            ours.cancel()
+    if not ours.set_running_or_notify_cancel():
         return
-    if ours.set_running_or_notify_cancel():
+    if wrong is None:
         ours.set_result(result)
+    else:
+        ours.set_exception(wrong)
 
 
 def make_dask(request: Request) -> TrainingExecutor:
