@@ -23,7 +23,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from regnetlab.analysis.population_law import GROWS, PopulationLaw, population_law
+from regnetlab.analysis.population_law import DOES_NOT_GROW, GROWS, PopulationLaw, population_law
 from regnetlab.analysis.space_errors import SpaceErrors
 from regnetlab.analysis.statistics.differences import median_difference
 from regnetlab.analysis.statistics.intervals import Interval
@@ -68,7 +68,12 @@ def derive(
     """
     if law.claim != GROWS and not force:
         raise InputError(
-            f"the law's claim is {law.claim}" + (f": {law.reason}" if law.reason else ""),
+            (
+                "the widths of good networks do not grow"
+                if law.claim == DOES_NOT_GROW
+                else "there is no evidence that the widths of good networks grow"
+            )
+            + (f": {law.reason}" if law.reason else ""),
             "derive RegNets all the same with --force, or force = true in [derive] of a study",
         )
     queues = [iter(_on_the_law(law, growth, template, regime, ranges, se_ratio)) for growth in _growths(law)]

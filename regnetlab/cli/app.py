@@ -3,6 +3,7 @@
 import gc
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -152,6 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
             _complain(error.what, error.hint)
         else:
             message = " ".join(error.format_message().split())
+            message = re.sub(r"Input should be ([^,]+).*", r"it must be \1", message)
             context = getattr(error, "ctx", None)
             command = "regnetlab" if context is None else context.command_path
             does = "shows what it takes" if message else "lists them"

@@ -33,7 +33,14 @@ def explore(
             autocompletion=data_sets,
         ),
     ],
-    minutes: Annotated[float, typer.Option(min=0.5, max=100_000, help="Minutes to spend in all.")],
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0.5,
+            max=100_000,
+            help="Minutes to spend in all; a first measurement says if they are too few.",
+        ),
+    ],
     flops: Annotated[
         str | None, typer.Option(metavar="2M", help="Multiply-adds that the medium network may have.")
     ] = None,
@@ -292,6 +299,7 @@ def _document(plan: "Plan", output: Path) -> dict[str, Any]:
             for each in family
         ],
         "use": None if finished is None else finished.use,
+        "why": None if finished is None else finished.why,
         "folder": str(output) if family else None,
     }
 

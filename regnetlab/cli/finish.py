@@ -81,6 +81,7 @@ def document(found: "Finished") -> dict[str, Any]:
     return {
         "folder": found.folder,
         "use": found.use,
+        "why": found.why,
         "space": found.space,
         "law": found.law,
         "networks": [
@@ -117,6 +118,8 @@ def print_finished(found: "Finished") -> None:
             f" ({used.interval[0]:.1f} to {used.interval[1]:.1f}% with 95%); {used.model}"
         )
     )
+    if found.why:
+        echo(filled(f"why {found.use}: {found.why}"))
     if found.guess is not None:
         hardly = ": it has hardly learned; give more minutes, or more flops" * found.has_hardly_learned
         echo(filled(f"guessing has {found.guess:.2f}%{hardly}"))

@@ -28,7 +28,7 @@ from regnetlab.models.fitting import fitted
 from regnetlab.models.model import Model
 from regnetlab.models.parts import Parts
 from regnetlab.models.scale import STEP, Scale, ZeroWidthError
-from regnetlab.models.summary import count_flops
+from regnetlab.models.summary import summarise
 from regnetlab.spaces.complexity import complexity
 from regnetlab.spaces.config import Config
 from regnetlab.spaces.population import Population
@@ -202,7 +202,7 @@ def _flops_by_step(model: Model, template: Template) -> Callable[[int], int]:
         except ZeroWidthError:
             return 0
         if widths not in known:
-            known[widths] = count_flops(formed(model, f"{step / _STEPS:g}x"), template)
+            known[widths] = summarise(formed(model, f"{step / _STEPS:g}x"), template).flops
         return known[widths]
 
     return count

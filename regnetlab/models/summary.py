@@ -5,6 +5,7 @@ memory is taken; so it works for every family and size. Independent of ``spaces.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -71,30 +72,11 @@ class Summary:
 
 def summarise(model: Model, template: Template) -> Summary:
     """The layers of this model, as it is evaluated, on this template."""
-    with torch.device("meta"):
+    custom = model.config is not None and model.config.block not in BLOCKS
+    with torch.device("meta"), nullcontext() if custom else _ShapesAlone():
         module = model.build(template).eval()
         image = torch.empty(1, template.channels, template.height, template.width)
-    custom = model.config is not None and model.config.block not in BLOCKS
-    return Summary(model.text, template, *count_layers(module, image, products=custom))
-
-
-def count_flops(model: Model, template: Template) -> int:
-    """The flops of ``summarise`` alone, in a third of its time."""
-    if model.config is not None and model.config.block not in BLOCKS:
-        return summarise(model, template).flops
-    flops = 0
-
-    def add(layer: nn.Module, _: object, output: torch.Tensor) -> None:
-        nonlocal flops
-        flops += output.numel() * _fan_in(layer)
-
-    with torch.device("meta"), _ShapesAlone(), torch.no_grad():
-        module = model.build(template).eval()
-        for layer in module.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
-                layer.register_forward_hook(add)
-        module(torch.empty(1, template.channels, template.height, template.width))
-    return flops
+        return Summary(model.text, template, *count_layers(module, image, products=custom))
 
 
 def multiply_adds(module: nn.Module, image: torch.Tensor) -> int:

@@ -53,7 +53,11 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         raise InputError(f"weights {path}: there is no such file", "train writes one with --save") from None
     except (OSError, SafetensorError, ValueError) as error:
         reason = "it is a folder" if path.is_dir() else str(error)
-        hint = "name a file in it that ends in .safetensors" if path.is_dir() else ""
+        hint = (
+            "name a file in it that ends in .safetensors"
+            if path.is_dir()
+            else "give a file that regnetlab train --save wrote, or a folder of regnetlab finish"
+        )
         raise InputError(f"weights {path} can't be read as safetensors: {reason}", hint) from None
     try:
         facts = json.loads(entry or "{}")

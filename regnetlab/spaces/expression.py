@@ -264,4 +264,6 @@ def _at(node: ast.expr, text: str, message: str) -> InputError:
 
 def _wrong(text: str, column: int, message: str) -> InputError:
     shown = text.strip() if len(text) <= 60 else f"{text.strip()[:57]}…"
-    return InputError(f"constraint {shown!r}, column {column}: {message}")
+    return InputError(
+        f"constraint {shown!r}, column {column}: {message}", "write one such as w[i+1] >= w[i] or depth <= 20"
+    )

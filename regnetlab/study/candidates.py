@@ -31,10 +31,11 @@ def candidates(session: Session, count: int) -> dict[str, list[Job]]:
     for name, factor in SIZES.items():
         try:
             drawn[name] = medium_trainings(session) if factor == 1 else _drawn(session, factor, count)
-        except InputError as error:
+        except InputError:
             if factor == 1:
                 raise
-            session.observer.on_note(f"no {name} network: {error}")
+            at = scaled(session.plan.regime, factor).text
+            session.observer.on_note(f"no {name} network: there are too few of {at} to choose from")
     return drawn
 
 

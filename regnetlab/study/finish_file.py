@@ -146,7 +146,8 @@ class Mistake(_Part):
 
 
 class Finished(_Part):
-    """What a finished study came to. ``folder`` is as the user named it, ``use`` the network to take.
+    """What a finished study came to. ``folder`` is as the user named it, ``use`` the network to take, and
+    ``why``.
 
     ``guess`` is the error of always answering the commonest class. ``difference`` is the mean test error of
     the network in use less that of the first baseline, in points, with the ends of its 95% interval over
@@ -157,6 +158,7 @@ class Finished(_Part):
     version: Literal[1] = 1
     folder: _Text
     use: _Name
+    why: _Text = ""
     target: _Text
     test_images: _Count
     guess: _Percent | None = None

@@ -97,12 +97,13 @@ def write_finish(
         facts = _facts(session, family, contender, network)
         write_network(folder, name, network, judged[name], facts)
         members.append(_member(name, contender, job, score, facts, judged[name]))
-    use = _to_use(members, len(session.data.validation), asked)
+    use, why = to_use(members, len(session.data.validation), asked)
     others = [each for each in family.contenders if each.group not in family.ours and _earned(family, each)]
     law = _law(session)
     found = Finished(
         folder=str(folder),
         use=use,
+        why=why,
         target=session.plan.regime.text,
         test_images=len(session.data.test),
         guess=guessing(session.data.train.labels, session.data.test.labels).majority_error,
@@ -240,15 +241,27 @@ def _difference(
     return found.estimate, max(found.low, -WORST), min(found.high, WORST)
 
 
-def _to_use(members: Sequence[Member], images: int, asked: bool) -> str:
-    """The smallest network whose validation error is within a standard error of the least.
+def to_use(members: Sequence[Member], images: int, asked: bool) -> tuple[str, str]:
+    """The smallest network whose validation error is within a standard error of the least, and why it is
+    the one to use.
 
     Where the user ``asked`` for the medium size, of the small and the medium one.
     """
-    small = [each for each in members if each.name in ("small", "medium")]
-    pool = sorted((asked and small) or members, key=lambda each: each.flops)
-    allowed = within_a_standard_error(min(each.validation_error for each in pool), images)
-    return next(each.name for each in pool if each.validation_error <= allowed)
+    small = [each for each in members if each.name in ("small", "medium")] if asked else []
+    pool = sorted(small or members, key=lambda each: each.flops)
+    least = min(each.validation_error for each in pool)
+    allowed = within_a_standard_error(least, images)
+    use = next(each for each in pool if each.validation_error <= allowed)
+    if len(members) == 1:
+        return use.name, "there is no other"
+    reason = (
+        "it has the least validation error"
+        if use.validation_error == least
+        else "it is the smallest whose validation error is within chance (a standard error) of the least"
+    )
+    if len(pool) < len(members):
+        reason += ", among the networks up to the size asked for"
+    return use.name, reason
 
 
 def _mistakes(session: Session, judged: Judged) -> list[Mistake]:
@@ -337,4 +350,11 @@ def _document(study: str, found: Finished) -> dict[str, Any]:
         }
         for each in found.baselines
     ]
-    return {"version": 1, "study": study, "use": found.use, "networks": networks, "baselines": baselines}
+    return {
+        "version": 1,
+        "study": study,
+        "use": found.use,
+        "why": found.why,
+        "networks": networks,
+        "baselines": baselines,
+    }

@@ -173,4 +173,8 @@ def _line(step: "Step[DesignSpace]") -> str:
     claim = f"{step.a.name} → {name}: {step.verdict}, {ends}"
     if step.verdict == WORSE:
         return f"{claim}; what {name} adds is left out of the spaces that follow"
-    return f"{claim} ({step.ended}); it stays, without evidence" if step.verdict == UNDECIDED else claim
+    return (
+        f"{claim} ({step.ended}); {name} is kept, with nothing shown for or against it"
+        if step.verdict == UNDECIDED
+        else claim
+    )

@@ -298,7 +298,9 @@ def _published(name: str, data_dir: Path | None) -> DataSet:
             raise InputError(f"there is no folder {name!r}", "look at the path, which begins in this folder")
         error = unknown("data set", name, DATA_SETS)
         near = f"{error.hint} " if error.hint.endswith("?") else ""
-        raise InputError(error.what, f"{near}there are {', '.join(DATA_SETS)}")
+        raise InputError(
+            f"{error.what}, and no folder here is called so", f"{near}there are {', '.join(DATA_SETS)}"
+        )
     return _split(name, PUBLISHED[name].read(find(name, PUBLISHED, data_dir)))
 
 

@@ -86,7 +86,8 @@ def _read(path: Path, name: str, errors: ErrorUnit | None) -> Trials:
             return Trials(frame, notes=tuple(notes))
         text = read_foreign_text(file, _MOST_BYTES, "utf-8-sig")
     except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror or error}") from error
+        hint = "give the path of a table of trainings, of results in JSON or of an Optuna study's database"
+        raise InputError(f"{path} can't be read: {error.strerror or error}", hint) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} can't be read as text: {error}", "save it as UTF-8") from error
     if file.suffix.lower() == ".json" or text.lstrip()[:1] in ("[", "{"):

@@ -90,7 +90,7 @@ def test_regnets_are_derived_where_growth_is_claimed(large: Trials) -> None:
 
 def test_regnets_are_forced_and_marked_where_it_is_not(trials: Trials) -> None:
     law = fit_law(trials)
-    with pytest.raises(InputError, match="the law's claim is no evidence"):
+    with pytest.raises(InputError, match="there is no evidence that the widths of good networks grow"):
         law.derive(3, template=SMALL, flops="0.8M:1.2M")
     derived = law.derive(3, template=SMALL, flops="0.8M:1.2M", force=True)
     assert [each["forced"] for each in law.to_json(SMALL, derived)["derived"]] == [True] * 3

@@ -56,7 +56,7 @@ def test_two_commands_lead_from_a_folder_to_predictions(here: Path, capsys: Capt
     document = json.loads(capsys.readouterr().out)
     assert keys(document) == (
         "{family{error flops interval model name} folder law space study use"
-        " walk{ended minutes networks step verdict}}"
+        " walk{ended minutes networks step verdict} why}"
     )
     assert document["study"] == "bars"
     assert [each["name"] for each in document["family"]] == ["small", "medium", "large"]
@@ -131,7 +131,7 @@ def test_finish_says_what_it_wrote(
     assert main(asked) == 0
     document = json.loads(capsys.readouterr().out)
     assert keys(document) == (
-        f"{{baselines difference folder law networks{_FAMILY} test_images validation_error}} space use}}"
+        f"{{baselines difference folder law networks{_FAMILY} test_images validation_error}} space use why}}"
     )
     assert document["use"] == "derived0"
     assert document["folder"] == "one"

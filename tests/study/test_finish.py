@@ -13,11 +13,13 @@ from regnetlab.spaces.regime import Regime, Window
 from regnetlab.study.candidates import HAND_DESIGNED, scaled
 from regnetlab.study.finish import finish, simplest_of_best
 from regnetlab.study.finish_file import read_finished
+from regnetlab.study.finish_files import to_use
 from regnetlab.study.minutes import Clock
 from regnetlab.study.plan import Plan
 from regnetlab.study.plan_file import load_plan
 from regnetlab.training.predicting import load_network
 from regnetlab.trials.job import FINAL, FINISHED
+from tests.study.finished import finished
 from tests.study.running import Heard, inline, ran, scores_of
 
 MakeStudy = Callable[..., Path]
@@ -82,7 +84,8 @@ def test_a_family_is_trained_written_and_ready_to_predict(done: Plan) -> None:
     logits = network.logits(np.zeros((2, 1, 28, 28), np.uint8))
     assert logits.shape == (2, len(network.classes))
     document = json.loads((done.folder / "family" / "family.json").read_text())
-    assert document["use"] == found.use
+    assert (document["use"], document["why"]) == (found.use, found.why)
+    assert found.why in (done.folder / "family" / "README.md").read_text()
 
 
 def test_the_test_split_is_read_by_last_trainings_alone(done: Plan) -> None:
@@ -201,3 +204,36 @@ def test_a_more_complicated_augmentation_has_to_be_clearly_better() -> None:
 def test_a_regime_is_scaled_in_all_its_windows() -> None:
     regime = Regime(flops=Window(1e6, 2e6), params=Window(0, 1e5))
     assert scaled(regime, 0.5) == Regime(flops=Window(5e5, 1e6), params=Window(0, 5e4))
+
+
+@pytest.mark.parametrize(
+    ("errors", "asked", "use", "why"),
+    [
+        ((2.0, 2.0, 1.9), False, "small", "the smallest whose validation error is within chance"),
+        ((9.0, 2.0, 1.9), False, "medium", "the smallest whose validation error is within chance"),
+        ((9.0, 7.0, 2.0), False, "large", "it has the least validation error"),
+        (
+            (9.0, 4.0, 1.0),
+            True,
+            "medium",
+            "among the networks up to the size asked for",
+        ),
+        ((4.1, 4.0, 1.0), True, "small", "the smallest whose validation error is within chance"),
+    ],
+)
+def test_the_smallest_network_within_a_standard_error_is_to_be_used_and_never_a_larger_one_than_asked_for(
+    errors: tuple[float, ...], asked: bool, use: str, why: str
+) -> None:
+    members = [
+        each.model_copy(update={"validation_error": error})
+        for each, error in zip(finished().networks, errors, strict=True)
+    ]
+    chosen, reason = to_use(members, 500, asked)
+    assert chosen == use
+    assert why in reason
+
+
+def test_a_network_without_others_of_its_size_says_so() -> None:
+    _, medium, large = finished().networks
+    assert to_use([medium], 500, False) == ("medium", "there is no other")
+    assert to_use([large, medium], 500, True)[0] == "medium"

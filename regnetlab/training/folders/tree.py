@@ -64,7 +64,10 @@ def look_through(name: str, root: Path) -> Tree:
     Raises ``InputError`` that names the folders where there are no classes or the layout is ambiguous.
     """
     if not root.is_dir():
-        raise InputError(f"data {name!r}: {root} is not a folder")
+        raise InputError(
+            f"data {name!r}: {root} is not a folder",
+            "give the path of a folder that has a folder of images for each class",
+        )
     top, skipped = walk(root)
     try:
         classes, parts = _splits(top, skipped)

@@ -17,9 +17,9 @@ def write_family(folder: Path, document: Mapping[str, Any]) -> None:
 
     Args:
         folder: With a folder for each of the networks.
-        document: ``study``, ``use`` (the name of the recommended network), ``networks`` and ``baselines``,
-            each a list of objects with ``name``, ``model``, ``flops``, ``params``, ``error``, ``interval``
-            and ``latency``.
+        document: ``study``, ``use`` (the name of the recommended network), ``why``, and ``networks`` and
+            ``baselines``, each a list of objects with ``name``, ``model``, ``flops``, ``params``, ``error``,
+            ``interval`` and ``latency``.
 
     Raises:
         InputError: A name can't be a folder's, ``use`` is none of them, or it can't be written.
@@ -33,7 +33,8 @@ def _overview(document: Mapping[str, Any]) -> Iterator[str]:
     use = check_name(document["use"])
     yield "# Trained networks" + (f" of {plain(document['study'])}" if document.get("study") else "")
     yield ""
-    yield f"Take **{plain(use)}**, unless another size or time suits you better."
+    why = f": {plain(document['why'])}" if document.get("why") else ""
+    yield f"Take **{plain(use)}**{why}. Another one may suit your size or time better."
     yield ""
     yield "| network | test error | multiply-adds | parameters | time |"
     yield "|---|---:|---:|---:|---|"
@@ -46,11 +47,10 @@ def _overview(document: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "Errors are those on test images that neither trained nor chose a network, in brackets their 95%"
         " intervals. A network's README.md says what it is, how it was judged, and how to use it without"
-        " regnetlab."
+        " regnetlab. With it:"
     )
     yield ""
     yield "```console"
-    yield "$ pip install regnetlab"
     yield f"$ regnetlab predict . IMAGE…                      # with {use}"
     yield "$ regnetlab predict . --network NAME --csv out.csv FOLDER"
     yield "```"
