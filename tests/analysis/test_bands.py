@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -205,3 +206,43 @@ def test_a_result_is_a_table_and_a_document(decided: Bands) -> None:
         0.25,
         0.95,
     )
+
+
+def test_properties_are_read_off_the_networks() -> None:
+    configs = [Config((1, 2 + i), (8, 16 + 8 * i), (8, 4 * 2**i), (1, 1)) for i in range(2)]
+    frame = networks(configs, np.arange(2.0)).assign(flops=["7", "8"])
+    found = properties(frame)
+    assert found[["depth", "d[2]", "w[2]", "w[-1] / w[1]", "g[2]", "flops"]].to_numpy().tolist() == [
+        [3, 2, 16, 2, 4, 7],
+        [4, 3, 24, 3, 8, 8],
+    ]
+    assert list(found) == ["depth", "d[2]", "w[2]", "growth", "w[-1] / w[1]", "g[2]", "flops"]
+
+
+def test_a_group_width_that_is_one_number_in_every_network_has_one_band() -> None:
+    configs = [Config((1, 1), (8, 16), (g, g), (1, 1)) for g in (1, 2, 4)]
+    found = properties(networks(configs, np.arange(3.0)))
+    assert found.to_dict("list") == {"g": [1, 2, 4]}
+
+
+def test_widths_without_depths_are_no_property() -> None:
+    frame = networks([Config((1, d), (8, 16), (8, 8), (1, 1)) for d in (1, 2)], np.arange(2.0))
+    frame["depths"] = None
+    assert properties(frame.assign(params=[3, 4])).to_dict("list") == {"params": [3, 4]}
+
+
+def test_networks_of_unknown_widths_are_left_out_and_counted() -> None:
+    lines = ["space,index,depths,widths,error", *(f"A,{i},1 {i + 1},8 16,{20 - i}" for i in range(8))]
+    trials = parse_trials("\n".join(lines) + "\n", "test")
+    trials.frame.loc[6:, ["depths", "widths"]] = None
+    found = bands(replace(trials, notes=("a note",)))
+    assert (found.n, found.unknown) == (6, 2)
+    assert "2 of the networks are left out: their depths or widths are not known." in found.remarks()
+    assert found.notes == ("a note",)
+
+
+def test_a_band_holds_what_lies_between_its_limits_and_everything_on_its_open_side() -> None:
+    sure, values = Narrowness(0.3, 0.9, 0.001), np.array([1.0, 5.0, 9.0])
+    assert Band("depth", 5, 6, 1, 9, sure).holds(values).tolist() == [False, True, False]
+    assert Band("depth", 1, 6, 1, 9, sure).holds(values).tolist() == [True, True, False]
+    assert Band("depth", 5, 9, 1, 9, sure).holds(values).tolist() == [False, True, True]

@@ -328,3 +328,57 @@ def test_a_failed_final_training_is_told_with_the_match() -> None:
     a[-1] |= {"ended": "out of memory", "error": math.nan, "test_error": math.nan}
     found = baselines_of(a, baseline_rows("r", "RegNet", 100, [8] * 3, [8, 8, 8.1]))
     assert "a: 1 of 3 final trainings failed and counts as 100%" in found.remarks()
+
+
+def test_networks_come_by_test_error_then_by_error_in_tuning_and_failed_ones_last() -> None:
+    tested = [baseline_rows(name, "VGG", 100, [e] * 2, [e] * 2) for name, e in (("a", 9), ("b", 8))]
+    tuned = [
+        [row | {"error": row["error"] - less} for row in baseline_rows(name, "VGG", 100, [], [])]
+        for name, less in (("c", 0), ("d", 18))
+    ]
+    never = [row | {"error": math.nan} for row in baseline_rows("n", "VGG", 100, [], [])]
+    found = baselines_of(never, *tuned, *tested)
+    assert [each.name for each in found.networks] == ["b", "a", "d", "c", "n"]
+
+
+def test_what_the_study_planned_counts_before_what_is_trained() -> None:
+    rows = BASELINES.frame(baseline_rows("a", "VGG", 100, [9], [9]))
+    assert [baselines(rows).tuning_seeds, baselines(rows, tuning_seeds=4).tuning_seeds] == [1, 4]
+    none = baselines(rows[:0])
+    assert (none.tuning_seeds, none.final, none.networks) == (0, True, ())
+
+
+def test_a_network_costs_all_its_trainings_and_says_what_they_came_to() -> None:
+    rows = baseline_rows("a", "VGG", 100, [10, 12, 14], [11, 12, 16])
+    rows = [row | {"seconds": seconds} for row, seconds in zip(rows, (1, 2, 4, 8, 16, 32), strict=True)]
+    guess = Guessing(60.0, 61.0, 1_000)
+    (found,) = baselines(BASELINES.frame(rows), guess=guess).networks
+    assert found.validation is not None
+    assert (found.validation.errors, found.validation.mean) == ((10, 12, 14), 12)
+    assert found.hours == pytest.approx(63 / 3600)
+    assert (found.tuning_hours, found.seconds) == (pytest.approx(7 / 3600), 16)
+    assert (found.guess, found.learned_in_tuning) == (guess, True)
+
+
+def test_a_network_is_cheaper_below_that_compute_and_better_with_less_error() -> None:
+    a = baseline_rows("a", "VGG", 100, [9] * 2, [9, 9.2])
+    r = baseline_rows("r", "RegNet", 110, [8] * 2, [8, 8])
+    others = [
+        baseline_rows(name, "NiN", flops, [20] * 2, [error] * 2)
+        for name, flops, error in (("same", 40, 8.0), ("less", 99, 7.0), ("beside", 100, 7.0), ("s", 70, 7.9))
+    ]
+    (match,) = baselines_of(a, r, *others).matches
+    assert match.flops == (99, 110)
+    assert [each.name for each in match.cheaper] == ["s"]
+
+
+def test_tries_near_a_compute_are_those_within_its_factor_on_both_sides() -> None:
+    ends = round(100 / EQUAL_COMPUTE), round(110 * EQUAL_COMPUTE)
+    hand = [
+        row | {"error": math.nan}  # they failed, and were tried all the same
+        for flops in (ends[0] - 2, ends[0] + 1, ends[1] - 1, ends[1] + 2)
+        for row in baseline_rows(f"n{flops}", "NiN", flops, [], [])
+    ]
+    a, r = baseline_rows("a", "VGG", 100, [9], [9]), baseline_rows("r", "RegNet", 110, [8], [8])
+    (match,) = baselines_of(a, r, hand).matches
+    assert [each.architectures for each in match.tries] == [3, 1]

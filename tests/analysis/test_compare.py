@@ -344,3 +344,31 @@ def test_terms_that_are_not_the_studys_are_said_to_be_chosen_now() -> None:
 def test_a_pair_of_a_file_is_corrected_as_if_all_its_steps_were_asked_for() -> None:
     trials = trials_of(A=normal(0, 30), B=normal(1, 25), C=normal(2, 20))
     assert compare(trials, pairs=[("A", "B")]).verdicts == compare(trials).verdicts == 2
+
+
+def test_a_study_that_is_trained_as_planned_has_nothing_to_remark_on() -> None:
+    trials = trials_of(A=normal(0, 30), B=normal(1, 25))
+    (whole,) = compare(planned(trials, 60)).steps
+    assert (whole.missing, whole.dominance.space) == (False, "B")
+    assert [each.split()[0] for each in whole.remarks()] == ["B"]  # on dominance alone
+    (fixed,) = compare(planned(trials, 100)).steps
+    assert not any("looks" in each for each in fixed.remarks())
+
+
+def test_looks_are_counted_and_a_verdict_at_one_is_not_provisional() -> None:
+    a, b = normal(0, 30, 100), normal(1, 24, 100)
+    (step,) = compare(planned(trials_of(A=a[:40], B=b[:40]), 100), Terms(sequential=True)).steps
+    assert (step.missing, step.verdict) == (True, "better")
+    assert "40 and 40 of 100 and 100 planned networks are trained" in step.remarks()
+    assert "planned looks so far: 4 of 10" in step.remarks()
+    assert not any("too few" in each or "no planned look" in each for each in step.remarks())
+
+
+def test_without_its_failures_a_step_is_held_to_the_margin_of_the_terms() -> None:
+    b = normal(1, 30)
+    b[0] = np.nan
+    claims = {}
+    for margin in (0.5, 5.0):
+        (remark,) = (each for each in step_of(margin, A=normal(0, 30), B=b).remarks() if "failed" in each)
+        claims[margin] = remark.rpartition("by itself ")[2]
+    assert claims == {0.5: "undecided", 5.0: "no worse"}

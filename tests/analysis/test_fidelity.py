@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regnetlab.analysis.fidelity import fidelity, judge
+from regnetlab.analysis.fidelity import _listed, fidelity, judge
 from regnetlab.analysis.statistics import ladder
 from regnetlab.analysis.statistics.ladder import Measured, UnfinishedError
+from regnetlab.analysis.statistics.verdicts import points
 from regnetlab.errors import InputError
+from regnetlab.plain import duration
 from regnetlab.report.fidelity import fidelity_figure
 from regnetlab.spaces.arrays import Floats
 from regnetlab.training.budget import Budget
@@ -253,7 +255,9 @@ def test_networks_that_are_not_trained_everywhere_are_left_out() -> None:
     lines = table(population(0.9, np.zeros(3), networks=8)).splitlines()
     found = parsed("\n".join(lines[:-1]))
     assert (len(found.strata), found.incomplete) == (15, 1)
-    with pytest.raises(UnfinishedError, match="1 networks have all trainings at 1 budgets"):
+    with pytest.raises(
+        UnfinishedError, match="1 network with all trainings, 1 budget and 1 seed are too few"
+    ):
         parsed("\n".join(lines[:2]))
 
 
@@ -346,3 +350,49 @@ def test_failed_networks_count_as_the_worst_in_verdicts() -> None:
     sound, broken = (judge(measured(each, 2), 1.0).largest.steps[0] for each in (errors, failing))
     assert sound.verdict == "better"
     assert broken.verdict != "better"
+
+
+def test_a_recommendation_says_why_and_what_a_verdict_takes() -> None:
+    found = judge(measured(population(0.97, np.full(3, -2.0)), 2), 1.0)
+    first, largest = found.rungs[0], found.largest
+    assert found.remarks()[0] == (
+        "Recommended: 400 images. It gives the verdicts of 6,400 for the fewest hours: about"
+        f" {first.needed:,.0f} networks a space, {duration(3600 * first.hours)} of one worker for both spaces"
+        f" of a step, at a margin of {points(float(f'{first.margin:.2g}'))} (as many standard deviations as"
+        f" 1 point at 6,400, where it takes {duration(3600 * largest.hours)})."
+    )
+    only = replace(found, recommended=largest, rungs=(replace(first, differ=True), largest))
+    assert only.remarks()[0].startswith(
+        "Recommended: 6,400 images. At no smaller budget do the differences between spaces match those at"
+        f" 6,400: about {largest.needed:,.0f} networks"
+    )
+    assert "as many standard deviations" not in only.remarks()[0]
+    unknown = replace(first, needed=np.nan)
+    assert replace(found, recommended=unknown, best=unknown).remarks()[0] == (
+        "Recommended: 400 images. It gives the verdicts of 6,400 for the fewest hours."
+    )
+    alone = judge(measured(population(0.97, np.full(3, -2.0))[:40], 1), 1.0)
+    assert alone.remarks()[0].startswith("Recommended: 400 images. An hour there says most about how 6,400")
+
+
+def test_a_result_counts_what_it_was_judged_on() -> None:
+    made = replace(measured(population(0.9, np.zeros(3), networks=8), 2), incomplete=3)
+    found = judge(made, 1.0, [("AnyNetB", "AnyNetA"), ("AnyNetA", "AnyNetZ")])
+    assert (found.networks, found.incomplete, found.seeds) == (16, 3, 2)
+    assert [(each.a, each.b) for each in found.rungs[0].steps] == [("AnyNetB", "AnyNetA")]
+    assert {name: each.tolist() for name, each in found.errors.items()} == {
+        name: made.errors[made.strata == i, -1].mean(-1).tolist()
+        for i, name in enumerate(("AnyNetA", "AnyNetB"))
+    }
+    (first, *_), table = found.to_json()["rungs"], found.to_pandas()
+    assert first["networks_an_hour"] == 3600
+    assert table["seconds_estimate"].tolist() == [1.0, 2.0, 8.0]
+    assert [[each["a"], each["b"]] for each in judge(made, 1.0).to_json()["rungs"][0]["comparisons"]] == [
+        ["AnyNetA", "AnyNetB"]
+    ]
+
+
+def test_several_budgets_are_listed_as_one_would_say_them() -> None:
+    names = ["1", "2", "3"]
+    assert [_listed(names[:n]) for n in (1, 2, 3)] == ["1", "1 or 2", "1, 2 or 3"]
+    assert _listed(names, "and") == "1, 2 and 3"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from regnetlab.errors import InputError
+from regnetlab.plain import plural
 from regnetlab.spaces.arrays import Floats, Ints
 from regnetlab.training.budget import COMPLETE, WORST, Budget
 
@@ -103,8 +104,8 @@ def measured(trainings: pd.DataFrame) -> Measured:
     whole = ~np.isnan(times).any((1, 2))
     if len(budgets) < 2 or len(replicates) < 2 or whole.sum() < _FEWEST_NETWORKS:
         raise UnfinishedError(
-            f"{whole.sum()} networks have all trainings at {len(budgets)} budgets with {len(replicates)}"
-            " seeds",
+            f"{plural(int(whole.sum()), 'network')} with all trainings, {plural(len(budgets), 'budget')} and"
+            f" {plural(len(replicates), 'seed')} are too few",
             f"{_FEWEST_NETWORKS} networks, two budgets and two seeds are the least",
         )
     named = [space for (space, _), kept in zip(networks, whole, strict=True) if kept]
