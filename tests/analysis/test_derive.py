@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from regnetlab.analysis.derive import derive
+from regnetlab.analysis.derive import _candidates, _growths, derive, told_se_ratio
 from regnetlab.analysis.log_linear_fit import fit_log_linear
 from regnetlab.analysis.population_law import DOES_NOT_GROW, GROWS, NO_EVIDENCE, Claim, PopulationLaw
 from regnetlab.analysis.statistics.intervals import Interval
@@ -162,3 +162,58 @@ def test_a_group_width_that_does_not_fit_gives_way_to_the_next() -> None:
 def test_widths_alone_are_enough_for_a_law() -> None:
     assert derive(law(1.8, group_width=math.nan, ratio=math.nan), 2, SMALL, REGIME, RANGES)
     assert np.isfinite(law(1.8).depth)
+
+
+def test_growths_halve_the_interval_in_logs_the_estimate_first() -> None:
+    found = np.log2(_growths(law(4.0, (2.0, 32.0))))
+    assert found[0] == pytest.approx(2)
+    sixteenths = np.r_[0, 16, 8, 4, 12, 2, 6, 10, 14, 1, 3, 5, 7, 9, 11, 13, 15] / 16
+    # one of them is the estimate again, which is not repeated
+    expected = [2.0, *(1 + 4 * each for each in sixteenths if each != 0.25)]
+    assert found.tolist() == pytest.approx(expected)
+
+
+def test_the_squeeze_and_excitation_of_the_networks_is_counted_and_kept() -> None:
+    shape = law(1.8)
+    plain, squeezed = (derive(shape, 40, SMALL, REGIME, RANGES, se_ratio) for se_ratio in (0.0, 0.25))
+    assert {each.se_ratio for each in squeezed} == {0.25}
+    assert {each.se_ratio for each in plain} == {0.0}
+    for config in squeezed:
+        assert 0.8e6 <= config_complexity(config, SMALL)["flops"] <= 1.2e6
+    by_shape = [{(each.depths, each.widths) for each in configs} for configs in (plain, squeezed)]
+    assert by_shape[0] != by_shape[1]  # near the window's ends others lie inside
+
+
+@pytest.mark.parametrize(
+    ("told", "ratio"), [([0.25, 0.25], 0.25), ([0.25, 0.5], 0.0), (["0.25", "0.25"], 0.0), (None, 0.0)]
+)
+def test_the_ratio_that_files_tell_is_the_one_that_all_their_networks_have(
+    told: list[float | str] | None, ratio: float
+) -> None:
+    frame = pd.DataFrame({"space": ["A", "A"]} | ({} if told is None else {"se_ratio": told}))
+    assert told_se_ratio(frame) == ratio
+
+
+def test_as_many_are_derived_as_were_asked_for_and_no_more() -> None:
+    assert [len(derive(law(1.8, (1.3, 2.4)), n, SMALL, REGIME, RANGES)) for n in (1, 2, 7)] == [1, 2, 7]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "widths", "depths"),
+    [
+        (Ranges((1, 2), (12, 24), (8,), (1,)), {(16, 16, 16, 16), (24, 24, 24, 24)}, {4, 5, 6, 7, 8}),
+        (Ranges((1, 1), (8, 8), (8,), (1,)), {(8, 8, 8, 8)}, {4}),
+        (Ranges((1, 1), (8, 8), (16,), (1,)), set(), set()),
+    ],
+)
+def test_candidates_reach_the_ends_of_the_ranges_and_not_beyond(
+    ranges: Ranges, widths: set[tuple[int, ...]], depths: set[int]
+) -> None:
+    found = _candidates(1.0, 1.0, ranges.group_width[0], 1.0, 4, ranges)
+    if not widths:
+        assert found is None
+        return
+    assert found is not None
+    assert {tuple(each) for each in found.widths.tolist()} == widths
+    assert {sum(each) for each in found.depths.tolist()} == depths
+    assert len(found.widths) == len(widths) * len({tuple(each) for each in found.depths.tolist()})

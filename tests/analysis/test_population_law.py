@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,12 @@ from regnetlab.analysis.population_law import (
     GROWS,
     NO_EVIDENCE,
     PopulationLaw,
+    Regression,
     carrying,
     population_law,
     space_growths,
 )
+from regnetlab.analysis.statistics.intervals import Interval
 from regnetlab.errors import InputError
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.custom import custom_space
@@ -207,3 +210,64 @@ def test_networks_that_all_grow_alike_carry_no_law() -> None:
     widths = [tuple(8 * 2**i for i in range(len(each))) for each in trials.frame["widths"]]
     with pytest.raises(InputError, match=r"grow by the same factor, 2\.00"):
         population_law(Trials(trials.frame.assign(widths=widths)))
+
+
+def exactly(n: int = 120, **effects: float) -> tuple[Regression, dict[str, float]]:
+    """A regression without noise, and where its errors are least in each of the logs.
+
+    Networks of two spaces a level apart; flops, which count as ``effects`` say, lean on growth.
+    """
+    random = np.random.default_rng(2)
+    logs = {name: random.uniform(-1, 1, n) for name in ("growth", "depth", "group_widths")}
+    logs["w0"] = 3 - logs["growth"] + 0.5 * logs["depth"] ** 2 + random.uniform(-0.5, 0.5, n)
+    flops = 14 + logs["growth"] + random.uniform(-0.2, 0.2, n)
+    least = {"growth": 0.2, "depth": -0.1, "group_widths": 0.3}
+    places = np.repeat([0, 1], n // 2)
+    errors = 20 + 3 * places + effects.get("flops", 0.0) * flops
+    for name, at in least.items():
+        errors = errors + effects.get(name, 5.0) * (logs[name] - at) ** 2
+    beside = logs["w0"] - (3 - logs["growth"] + 0.5 * logs["depth"] ** 2)
+    errors = errors + effects.get("w0", 0.0) * (beside - 0.1) ** 2
+    return Regression(errors, places.astype(np.int64), logs, flops), least
+
+
+def test_a_regression_finds_what_is_least_at_equal_flops_in_every_space() -> None:
+    found, least = exactly(flops=4.0)
+    depth_alone, _ = exactly(flops=4.0, group_widths=0.0)
+    growth = depth_alone.growth()
+    assert growth is not None
+    assert growth.at.estimate == pytest.approx(least["growth"], abs=0.02)
+    for name, at in least.items():
+        assert found.least(name).estimate == pytest.approx(at, abs=0.02)
+    blind = replace(depth_alone, flops=None).growth()
+    assert blind is not None
+    assert abs(blind.at.estimate - least["growth"]) > 0.1
+
+
+def test_what_does_not_vary_is_where_it_is() -> None:
+    found, _ = exactly()
+    still = replace(found, logs={**found.logs, "depth": np.full(120, 2.5)})
+    assert still.least("depth") == Interval(2.5, 2.5, 2.5)
+
+
+def test_too_few_networks_for_all_others_are_held_to_growth_alone() -> None:
+    few, least = exactly(16, depth=0.0)
+    random = np.random.default_rng(3)
+    many = {f"more {i}": random.uniform(-1, 1, 16) for i in range(3)}
+    few = replace(few, logs={**few.logs, **many})
+    assert few.best(few.logs["group_widths"], ("growth", "depth", *many)) is None
+    assert few.least("group_widths").estimate == pytest.approx(least["group_widths"], abs=0.05)
+
+
+def test_a_first_width_is_large_or_small_beside_others_of_its_growth_and_depth() -> None:
+    found, _ = exactly(w0=9.0)
+    for growth, depth in ((0.0, 0.0), (0.5, -0.5)):
+        usual = 3 - growth + 0.5 * depth**2
+        interval, inside = found.w0(growth, depth)
+        assert inside
+        assert interval.estimate == pytest.approx(usual + 0.1, abs=0.1)
+        assert usual - 0.4 < interval.low < interval.estimate < interval.high < usual + 0.6
+    alike = replace(found, errors=np.full(120, 20.0))
+    interval, inside = alike.w0(0.0, 0.0)
+    assert (interval.low, interval.high, inside) == (interval.estimate, interval.estimate, False)
+    assert interval.estimate == pytest.approx(3, abs=0.06)
