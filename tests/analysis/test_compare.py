@@ -20,6 +20,12 @@ def step_of(margin: float = 1.0, **spaces: np.ndarray) -> StepComparison:
     return step
 
 
+@pytest.fixture
+def few_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P-values take half of the time of a comparison, and decide no verdict."""
+    monkeypatch.setattr("regnetlab.analysis.statistics.rank_tests._PERMUTATIONS", 99)
+
+
 def planned(trials: Trials, n: int) -> Trials:
     return replace(trials, planned=dict.fromkeys(trials.spaces, n))
 
@@ -70,6 +76,7 @@ def test_failed_networks_count_as_the_worst_error() -> None:
 
 
 @pytest.mark.simulation
+@pytest.mark.usefixtures("few_permutations")
 def test_a_space_whose_worst_networks_fail_is_not_better_for_it() -> None:
     random = np.random.default_rng(3)
     claims = []
@@ -120,6 +127,7 @@ def test_verdicts_are_corrected_for_the_studys_steps_also_where_one_pair_is_aske
 
 
 @pytest.mark.simulation
+@pytest.mark.usefixtures("few_permutations")
 def test_five_equal_steps_claim_a_difference_in_one_study_of_twenty() -> None:
     random = np.random.default_rng(8)
     wrong = 0

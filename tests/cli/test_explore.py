@@ -39,6 +39,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("regnetlab.study.new_for_data.LEAST_STEPS", 10)
     monkeypatch.setattr("regnetlab.study.short_ladder._RUNGS", (1,))
     monkeypatch.setattr("regnetlab.study.explore._MOST", 16)
+    monkeypatch.setattr("regnetlab.study.effort._TRIED", ((2, (0.5, 1.0), 2),))
+    monkeypatch.setattr("regnetlab.study.effort.MOST_SEEDS", 2)
+    monkeypatch.setattr("regnetlab.models.export.onnx.find_spec", lambda name: None)
 
 
 @pytest.fixture

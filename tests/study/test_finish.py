@@ -1,7 +1,7 @@
 """Families: what is trained, kept, judged on the test split and written, also after interruptions."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,6 +41,16 @@ n = 3
 space = "AnyNetE"
 n = 3
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _little() -> Iterator[None]:
+    """Two networks of each size are tried at two rates, and none is written as ONNX, which takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("regnetlab.study.effort._TRIED", ((2, (0.5, 1.0), 2),))
+        patch.setattr("regnetlab.study.effort.MOST_SEEDS", 2)
+        patch.setattr("regnetlab.models.export.onnx.find_spec", lambda name: None)
+        yield
 
 
 @pytest.fixture
