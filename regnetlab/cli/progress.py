@@ -81,7 +81,7 @@ class Tally:
         pending = sum(_work(job) for job in every if job.identity not in self.scores)
         pending += self.later * statistics.fmean(map(_work, every)) if every else 0.0
         left = duration(3600 * hours * pending / self.work)
-        return f"{rate:,.0f} models/h, {left} left"
+        return f"{rate:,.0f} trainings/h, {left} left"
 
     def spaces(self) -> Iterator[tuple[str, int, int, int, list[float]]]:
         """Name, planned, done, failed and errors of each space."""
@@ -126,7 +126,7 @@ class Lines(Observer):
         )
         ending = f"; best {best[0]:.2f}% in {best[1]}" if best else ""
         self.on_note(
-            f"{self.tally.study}: {self.tally.done}/{self.tally.planned} models, {self.tally.pace}{ending}"
+            f"{self.tally.study}: {self.tally.done}/{self.tally.planned} trainings, {self.tally.pace}{ending}"
         )
 
 
@@ -165,7 +165,7 @@ class LiveTable(Observer):
         table = Table(box=None, padding=(0, 2, 0, 0))
         table.add_column("space", style="bold")
         table.add_column("", width=20)
-        for header in ("models", "failed", "best %", "median %"):
+        for header in ("trainings", "failed", "best %", "median %"):
             table.add_column(header, justify="right")
         for name, planned, done, failed, errors in self.tally.spaces():
             table.add_row(
@@ -176,7 +176,7 @@ class LiveTable(Observer):
                 f"{min(errors):.2f}" if errors else "",
                 f"{statistics.median(errors):.2f}" if errors else "",
             )
-        line = f"{self.tally.study}: {self.tally.done}/{self.tally.planned} models, {self.tally.pace}"
+        line = f"{self.tally.study}: {self.tally.done}/{self.tally.planned} trainings, {self.tally.pace}"
         return Group(Text(printable(line)), table)
 
 
@@ -232,7 +232,7 @@ class SearchLines(Observer):
             self.printed = time.monotonic()
             rate = self.trained / (self.printed - self.started) * 3600
             best = f"; best of these {self.best:.2f}%" if self.best is not None else ""
-            self.on_note(f"{self.trained} trained now, {rate:,.0f} models/h{best}")
+            self.on_note(f"{self.trained} trained now, {rate:,.0f} trainings/h{best}")
 
     def on_note(self, text: str) -> None:
         tell(text)

@@ -51,7 +51,7 @@ def pace_line(seen: deque[tuple[float, int]], left: int) -> str:
     if after == before or last <= first:
         return f"{left} left; no rate yet"
     rate = (after - before) / (last - first)
-    return f"{left} left; {rate * 3600:,.0f} models/h, {duration(left / rate)} left"
+    return f"{left} left; {rate * 3600:,.0f} trainings/h, {duration(left / rate)} left"
 
 
 def failure_lines(endings: list[str]) -> list[str]:

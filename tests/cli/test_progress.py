@@ -64,9 +64,9 @@ def test_what_workers_write_stands_above_the_live_table_a_line_each() -> None:
     for part, times in (("UserWarning: hot", 3), ("100%", 3), ("red", 3), ("UserWarning: mine", 1)):
         found = [line for line in lines if part in line]
         assert len(found) >= times, (part, lines)
-        assert not any("models" in line for line in found), lines
+        assert not any("trainings" in line for line in found), lines
     assert not any("50%" in line for line in lines), lines
-    assert sum("0/3 models" in line for line in lines) == 1, lines
+    assert sum("0/3 trainings" in line for line in lines) == 1, lines
     assert [line for line in lines if line][-1] == "after"
 
 

@@ -63,8 +63,8 @@ def test_watching_ends_when_the_study_is_complete(
 
 def test_a_pace_is_what_was_done_over_the_time_it_took() -> None:
     assert pace_line(deque([(0.0, 0)]), 5) == "5 left; no rate yet"
-    assert pace_line(deque([(0.0, 0), (10.0, 20)]), 60) == "60 left; 7,200 models/h, 30 s left"
-    assert pace_line(deque([(0.0, 0), (60.0, 1)]), 10) == "10 left; 60 models/h, 10 min left"
+    assert pace_line(deque([(0.0, 0), (10.0, 20)]), 60) == "60 left; 7,200 trainings/h, 30 s left"
+    assert pace_line(deque([(0.0, 0), (60.0, 1)]), 10) == "10 left; 60 trainings/h, 10 min left"
 
 
 def test_failures_are_counted_by_kind() -> None:
