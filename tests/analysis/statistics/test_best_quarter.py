@@ -4,6 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from regnetlab.analysis.statistics import best_quarter as module
 from regnetlab.analysis.statistics.best_quarter import best_count, best_quarter
@@ -79,3 +80,24 @@ def test_few_networks_have_no_interval_and_fewer_no_p() -> None:
     assert 0 < few.p <= 1
     assert np.isnan(best_quarter(np.array([1.0]), np.array([0.3])).p)
     assert best_quarter(np.ones(8), np.arange(8.0)).p == 1
+
+
+def test_many_networks_have_the_normal_law_of_their_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(9)
+    errors, logs = random.normal(size=(2, 20))
+    monkeypatch.setattr(module, "_MOST", 19)
+    weights = np.where(errors <= np.sort(errors)[4], 1 / 5, 0)
+    variance = ((weights - 1 / 20) ** 2).sum() * logs.var(ddof=1)
+    away = abs(weights @ logs - logs.mean()) / np.sqrt(variance)
+    assert best_quarter(errors, logs).p == pytest.approx(2 * stats.norm.sf(away))
+    monkeypatch.setattr(module, "_MOST", 20)
+    permuted = best_quarter(errors, logs).p * (1 + module._PERMUTATIONS)
+    assert permuted == pytest.approx(round(permuted), abs=1e-6)
+
+
+def test_p_is_never_nothing_and_never_more_than_everything() -> None:
+    ordered = np.arange(60.0)
+    assert best_quarter(ordered, ordered).p == 1 / (1 + module._PERMUTATIONS)
+    assert best_quarter(np.zeros(60), ordered).p == 1
+    assert best_quarter(ordered, np.zeros(60)).p == 1
+    assert best_quarter(ordered[:4], ordered[:4]).p > 0

@@ -13,6 +13,7 @@ from regnetlab.analysis.statistics.differences import (
     interval_of,
     median_difference,
 )
+from regnetlab.analysis.statistics.sequential import anytime_factor, boundaries
 
 
 def test_each_statistic_is_what_it_is_called() -> None:
@@ -81,3 +82,21 @@ def test_a_verdict_at_a_look_is_final() -> None:
     early, late = (interval_of(Course(a[:n], b[:n], (100, 100), SEQUENTIAL), 0.95) for n in (30, 100))
     assert 0 < early.low <= late.low < late.high <= early.high
     assert late.estimate < 0
+
+
+def test_a_course_takes_the_factor_of_what_it_has_to_hold_for() -> None:
+    a, b = np.arange(10.0), np.arange(30.0)
+    assert Course(a, b, (10, 30)).factor(0.95) is None
+    assert Course(a, b, (10, 30), ANYTIME).factor(0.99) == anytime_factor(15, 1 - 0.99)
+    for n, looks in ((9, 0), (10, 1), (34, 3), (100, 10)):
+        course = Course(np.arange(float(n)), np.arange(float(n)), (100, 100), SEQUENTIAL)
+        assert course.factor(0.95) == (boundaries(1 - 0.95)[looks - 1] if looks else math.inf)
+
+
+def test_a_course_of_too_few_networks_leaves_the_whole_line() -> None:
+    for n, known in ((9, False), (10, True)):
+        course = Course(np.arange(float(n)), np.arange(40.0), (40, 40), ANYTIME)
+        interval = course.interval(difference(course.a, course.b), 0.95)
+        assert math.isfinite(interval.low) is known
+        assert ((interval.low, interval.high) == (-math.inf, math.inf)) is not known
+        assert interval.estimate == np.median(course.b) - np.median(course.a)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from regnetlab.analysis.statistics import partial_rank as module
 from regnetlab.analysis.statistics.partial_rank import partial_rank_correlation
 from regnetlab.analysis.trends import rank_correlation
 from regnetlab.spaces.arrays import Floats, Ints
@@ -83,3 +84,39 @@ def test_a_perfect_order_in_every_stratum_is_one() -> None:
     found = partial_rank_correlation(x, np.where(x < 10, x + 100, x**2), np.repeat([0, 1], 10))
     assert found is not None
     assert (found.estimate, found.low, found.high) == pytest.approx((1, 1, 1))
+
+
+def test_groups_are_of_neighbours_and_never_part_equal_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_GROUP", 3)
+    given = np.array([5.0, 1, 3, 1, 4, 3, 2, 9, 8, 7, 6, 5, 4])
+    strata = np.array([0] * 7 + [1] * 6)
+    assert module._groups(given, strata).tolist() == [1, 0, 1, 0, 1, 1, 0, 3, 3, 3, 2, 2, 2]
+
+
+@pytest.mark.parametrize("spaces", [1, 3])
+def test_it_is_the_correlation_of_what_groups_and_a_line_of_the_covariate_leave(spaces: int) -> None:
+    random = np.random.default_rng(8)
+    x, y, strata, depth = population(random, 40, spaces, 0.5, "falling")
+    found = partial_rank_correlation(x, y, strata, depth)
+    ranks = module._ranks(np.stack([x, y, depth]), strata)
+    groups = module._groups(depth, strata)
+    model = np.column_stack([groups[:, None] == np.unique(groups), ranks[2]]).astype(np.float64)
+    left = [each - model @ np.linalg.lstsq(model, each, rcond=None)[0] for each in ranks[:2]]
+    rho = left[0] @ left[1] / np.sqrt((left[0] @ left[0]) * (left[1] @ left[1]))
+    free = len(x) - len(np.unique(groups)) - 1 - 2
+    reach = 1.959964 * np.sqrt((1 + rho**2 / 2) / free)
+    assert found is not None
+    assert found.estimate == pytest.approx(rho)
+    assert found.ends == pytest.approx(np.tanh(np.arctanh(rho) + np.array([-reach, reach])), rel=1e-5)
+
+
+def test_ranks_are_shares_of_their_stratum() -> None:
+    ranks = module._ranks(np.array([[3.0, 1, 2, 2, 8, 9]]), np.array([0, 0, 0, 0, 1, 1]))
+    assert ranks.tolist() == [[1.0, 0.25, 0.625, 0.625, 0.5, 1.0]]
+
+
+@pytest.mark.parametrize(("networks", "known"), [(5, False), (6, True)])
+def test_three_degrees_of_freedom_are_the_least(networks: int, known: bool) -> None:
+    x = np.array([1.0, 2, 4, 3, 5, 6])[:networks]
+    found = partial_rank_correlation(x, np.arange(networks, dtype=np.float64), np.zeros(networks, np.int64))
+    assert (found is not None) is known

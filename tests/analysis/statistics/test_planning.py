@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from regnetlab.analysis.statistics.intervals import median_scale, median_scale_draws
 from regnetlab.analysis.statistics.planning import (
     Range,
     added,
@@ -14,7 +15,7 @@ from regnetlab.analysis.statistics.planning import (
     resolution,
 )
 from regnetlab.analysis.statistics.sequential import anytime_factor
-from regnetlab.analysis.statistics.verdicts import networks_needed
+from regnetlab.analysis.statistics.verdicts import BETTER, NO_WORSE, WORSE, networks_needed
 
 SCALE = 4 * math.sqrt(math.pi / 2)
 """Of the median of normal errors with standard deviation 4."""
@@ -109,3 +110,38 @@ def test_networks_added_later_bring_a_verdict_as_far_from_its_border_as_planned_
 def test_the_same_pilot_gives_the_same_range_each_time() -> None:
     a, b = np.random.default_rng(6).normal(20, 3, (2, 40))
     assert networks_range(a, b, 1.0) == networks_range(a, b, 1.0)
+
+
+@pytest.mark.parametrize(("shift", "claims"), [(-1, [BETTER, NO_WORSE]), (0, [NO_WORSE]), (1, [WORSE])])
+def test_claims_change_where_the_difference_is_none_or_the_margin(shift: float, claims: list[str]) -> None:
+    errors = np.arange(61.0)
+    assert list(networks_to_decide_ranges(errors, errors + shift, 1.0)) == claims
+
+
+def test_a_range_is_of_the_verdict_that_is_asked_for() -> None:
+    random = np.random.default_rng(6)
+    a, b = random.normal(25, 4, (2, 80))
+    scales = median_scale(a), median_scale(b)
+    for power, level in ((0.8, 0.95), (0.9, 0.99)):
+        found = networks_range(a, b, 1.5, power, level)
+        assert found.estimate == pytest.approx(networks_needed(scales, 1.5, power, level))
+    decide = networks_to_decide_ranges(a, b - 3, 1.0, level=0.99)
+    gap = np.median(a) - np.median(b - 3)
+    assert decide[BETTER].estimate == pytest.approx(networks_needed(scales, gap, level=0.99))
+    assert decide[NO_WORSE].estimate == pytest.approx(networks_needed(scales, 1 + gap, level=0.99))
+    assert decide[NO_WORSE].high < decide[BETTER].high < math.inf
+    worse = networks_to_decide_ranges(a, b + 3, 1.0)
+    gap = np.median(b + 3) - np.median(a)
+    assert list(worse) == [WORSE]
+    assert worse[WORSE].estimate == pytest.approx(networks_needed(scales, gap))
+    assert worse[WORSE].low < worse[WORSE].estimate < worse[WORSE].high
+
+
+def test_a_range_leaves_a_tenth_on_either_side() -> None:
+    a, b = np.random.default_rng(7).normal(25, 4, (2, 80))
+    draws = np.random.default_rng(0)
+    squared = np.add(*(median_scale_draws(each, draws) ** 2 for each in (a, b)))
+    squared = squared / (median_scale(a) ** 2 + median_scale(b) ** 2)
+    found = networks_range(a, b, 1.0)
+    ends = found.estimate * np.quantile(squared, [0.1, 0.9])
+    assert (found.low, found.high) == pytest.approx(tuple(ends), rel=0.02)
