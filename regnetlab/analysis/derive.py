@@ -68,13 +68,10 @@ def derive(
     """
     if law.claim != GROWS and not force:
         raise InputError(
-            (
-                "the widths of good networks do not grow"
-                if law.claim == DOES_NOT_GROW
-                else "there is no evidence that the widths of good networks grow"
-            )
-            + (f": {law.reason}" if law.reason else ""),
-            "derive RegNets all the same with --force, or force = true in [derive] of a study",
+            "the widths of good networks do not grow"
+            if law.claim == DOES_NOT_GROW
+            else f"there is no evidence that the widths of good networks grow ({law.reason})",
+            "force = true in [derive] of a study, or fit-regnet --force, derives them all the same",
         )
     queues = [iter(_on_the_law(law, growth, template, regime, ranges, se_ratio)) for growth in _growths(law)]
     found: dict[Config, None] = {}

@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
             _complain(error.what, error.hint)
         else:
             message = " ".join(error.format_message().split())
-            message = re.sub(r"Input should be ([^,]+).*", r"it must be \1", message)
+            message = _reworded(message)
             context = getattr(error, "ctx", None)
             command = "regnetlab" if context is None else context.command_path
             does = "shows what it takes" if message else "lists them"
@@ -179,6 +179,13 @@ def main(arguments: list[str] | None = None) -> int:
         _complain(f"unexpected {type(error).__name__}: {first} (--debug shows where)")
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _reworded(message: str) -> str:
+    """What typer says of an option's value, without the words of the library that checks it."""
+    message = message.replace("Value error, ", "")
+    number = re.sub(r"Input should be a valid (number|integer).*", r"it must be a \1", message)
+    return number.replace("a integer", "a whole number").replace("Input should be", "it must be")
 
 
 def _nowhere() -> TextIO:

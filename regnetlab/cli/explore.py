@@ -38,7 +38,7 @@ def explore(
         typer.Option(
             min=0.5,
             max=100_000,
-            help="Minutes to spend in all; a first measurement says if they are too few.",
+            help="Minutes to spend in all; explore measures first, and says if they are too few.",
         ),
     ],
     flops: Annotated[
@@ -274,7 +274,16 @@ def _document(plan: "Plan", output: Path) -> dict[str, Any]:
     try:
         trials = study_trials(plan)
     except InputError:  # interrupted before the first training was over
-        return {"study": plan.name, "walk": [], "space": None, "law": None, "family": [], "folder": None}
+        return {
+            "study": plan.name,
+            "walk": [],
+            "space": None,
+            "law": None,
+            "family": [],
+            "use": None,
+            "why": None,
+            "folder": None,
+        }
     walked = recorded(plan).get("walked") or {}
     took = walked.get("minutes", {})
     steps = [

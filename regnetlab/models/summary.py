@@ -73,7 +73,8 @@ class Summary:
 def summarise(model: Model, template: Template) -> Summary:
     """The layers of this model, as it is evaluated, on this template."""
     custom = model.config is not None and model.config.block not in BLOCKS
-    with torch.device("meta"), nullcontext() if custom else _ShapesAlone():
+    mode = nullcontext() if custom else _ShapesAlone()  # a block of one's own may change shapes by anything
+    with torch.device("meta"), mode:
         module = model.build(template).eval()
         image = torch.empty(1, template.channels, template.height, template.width)
         return Summary(model.text, template, *count_layers(module, image, products=custom))

@@ -56,7 +56,7 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         hint = (
             "name a file in it that ends in .safetensors"
             if path.is_dir()
-            else "give a file that regnetlab train --save wrote, or a folder of regnetlab finish"
+            else "give a file that regnetlab train --save wrote, or model.safetensors of a network's folder"
         )
         raise InputError(f"weights {path} can't be read as safetensors: {reason}", hint) from None
     try:

@@ -22,6 +22,7 @@ from regnetlab.spaces.population import Population
 
 MOST = 500
 """Characters of a constraint."""
+_EXAMPLE = "write it as in w[i+1] >= w[i] or depth <= 20"
 _LARGEST = 1e18
 COUNTS = ("flops", "params", "acts")
 _VECTORS = ("d", "w", "g", "b")
@@ -70,7 +71,9 @@ def parse_constraint(text: str, name: str | None = None, own: Collection[str] = 
             warnings.simplefilter("ignore", SyntaxWarning)
             tree = ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        raise _wrong(text, error.offset or 1, f"it can't be read ({error.msg})") from None
+        raise _wrong(
+            text, error.offset or 1, InputError(f"it can't be read ({error.msg})", _EXAMPLE)
+        ) from None
     except (ValueError, MemoryError, RecursionError):
         raise InputError(f"constraint {text[:40]!r} can't be read", "nest fewer brackets in it") from None
     _check(tree, text.strip(), truth=True, vectors=(*_VECTORS, *own))
@@ -117,7 +120,7 @@ def _check(node: ast.expr, text: str, truth: bool, vectors: Sequence[str], insid
             _index(node, text)
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if not inside:
             if name not in _REDUCTIONS:
-                raise _at(node, text, str(unknown("function", name, _REDUCTIONS)))
+                raise _at(node, text, unknown("function", name, _REDUCTIONS))
             _check(argument, text, False, vectors, inside=True)
         case ast.Call(func=ast.Name(id=name)) if name in _REDUCTIONS and not inside:
             raise _at(node, text, f"{name} takes one thing with stages, such as {name}(w)")
@@ -126,7 +129,7 @@ def _check(node: ast.expr, text: str, truth: bool, vectors: Sequence[str], insid
         case ast.Name(id="i"):
             raise _at(node, text, "i stands in brackets only, as in w[i]")
         case ast.Name(id=name):
-            raise _at(node, text, str(unknown("word", name, (*vectors, *_SCALARS, *_REDUCTIONS))))
+            raise _at(node, text, unknown("word", name, (*vectors, *_SCALARS, *_REDUCTIONS)))
         case _:
             raise _at(node, text, "this is not part of the language of constraints (docs/spaces.md)")
 
@@ -256,14 +259,12 @@ def _scalar(name: str, networks: _Networks) -> Floats:
     return np.asarray(w0 if name == "w0" else growth)
 
 
-def _at(node: ast.expr, text: str, message: str) -> InputError:
+def _at(node: ast.expr, text: str, problem: str | InputError) -> InputError:
     # The parser counts bytes of UTF-8.
     column = len(text.encode()[: node.col_offset].decode(errors="ignore")) + 1
-    return _wrong(text, column, message)
+    return _wrong(text, column, problem if isinstance(problem, InputError) else InputError(problem))
 
 
-def _wrong(text: str, column: int, message: str) -> InputError:
+def _wrong(text: str, column: int, problem: InputError) -> InputError:
     shown = text.strip() if len(text) <= 60 else f"{text.strip()[:57]}…"
-    return InputError(
-        f"constraint {shown!r}, column {column}: {message}", "write one such as w[i+1] >= w[i] or depth <= 20"
-    )
+    return problem.at(f"constraint {shown!r}, column {column}")

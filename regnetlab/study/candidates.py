@@ -31,11 +31,10 @@ def candidates(session: Session, count: int) -> dict[str, list[Job]]:
     for name, factor in SIZES.items():
         try:
             drawn[name] = medium_trainings(session) if factor == 1 else _drawn(session, factor, count)
-        except InputError:
+        except InputError as error:
             if factor == 1:
                 raise
-            at = scaled(session.plan.regime, factor).text
-            session.observer.on_note(f"no {name} network: there are too few of {at} to choose from")
+            session.observer.on_note(f"no {name} network: {error.what}")
     return drawn
 
 

@@ -142,9 +142,7 @@ def explored(
     start = replace(start, regime=regime)
     possible, reason = _possible(start)
     if reason:
-        observer.on_note(
-            f"the walk has no {REGNET.name}: there are too few of {regime.text} to choose from ({reason})"
-        )
+        observer.on_note(f"the walk ends before {REGNET.name}: {reason}")
     rungs, guess, workers = short_ladder(start, outline, options, observer, clock)
     family = partial(_least_family, start, workers, outline, final_epochs)
     return _chosen(start, _walks(possible), rungs, guess, workers, clock, outline, of_regime, family)

@@ -243,7 +243,7 @@ def _difference(
 
 def to_use(members: Sequence[Member], images: int, asked: bool) -> tuple[str, str]:
     """The smallest network whose validation error is within a standard error of the least, and why it is
-    the one to use.
+    the one to use; no reason where there is no other.
 
     Where the user ``asked`` for the medium size, of the small and the medium one.
     """
@@ -253,15 +253,17 @@ def to_use(members: Sequence[Member], images: int, asked: bool) -> tuple[str, st
     allowed = within_a_standard_error(least, images)
     use = next(each for each in pool if each.validation_error <= allowed)
     if len(members) == 1:
-        return use.name, "there is no other"
+        return use.name, ""
+    if len(pool) == 1:
+        return use.name, "it is the only one up to the size asked for"
+    others = [each.validation_error for each in pool if each is not use]
     reason = (
         "it has the least validation error"
-        if use.validation_error == least
+        if use.validation_error < min(others)
         else "it is the smallest whose validation error is within chance (a standard error) of the least"
     )
-    if len(pool) < len(members):
-        reason += ", among the networks up to the size asked for"
-    return use.name, reason
+    up_to = ", among the networks up to the size asked for" if len(pool) < len(members) else ""
+    return use.name, reason + up_to
 
 
 def _mistakes(session: Session, judged: Judged) -> list[Mistake]:

@@ -159,7 +159,7 @@ def find_study(study: str, root: Path = Path("studies")) -> Path:
     if not names:
         raise InputError(
             f"study {study!r} is not known: there is no {root}/{study}/study.toml here",
-            f"go to the folder that has {root}/, give the path of a study.toml, or begin a study with:"
+            f"go to the folder that has {root}/, give the path of a study.toml, or start a study:"
             " regnetlab new NAME",
         )
     raise unknown("study", study, names)

@@ -227,7 +227,7 @@ def _derive(
             trials, plan.derived, plan.template, plan.regime, plan.ranges, force=plan.derive_forced
         )
     except InputError as error:
-        note(f"no RegNets derived: {error.what}")
+        note(f"no RegNets derived: {error}")
         return []
     if len(found) < plan.derived:
         note(f"{len(found)} of {plan.derived} RegNets derived: the law has no more in this regime")

@@ -173,8 +173,6 @@ def _line(step: "Step[DesignSpace]") -> str:
     claim = f"{step.a.name} → {name}: {step.verdict}, {ends}"
     if step.verdict == WORSE:
         return f"{claim}; what {name} adds is left out of the spaces that follow"
-    return (
-        f"{claim} ({step.ended}); {name} is kept, with nothing shown for or against it"
-        if step.verdict == UNDECIDED
-        else claim
-    )
+    if step.verdict == UNDECIDED:
+        return f"{claim} ({step.ended}); {name} is kept, without evidence that it helps or harms"
+    return claim

@@ -63,8 +63,6 @@ PUBLISHED: Mapping[str, Published] = MappingProxyType(
         "svhn": svhn(),
     }
 )
-DATA_SETS = (*PUBLISHED, "folder", "folder:PATH", "pack:FOLDER")
-"""Every name that data may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,10 +294,11 @@ def _published(name: str, data_dir: Path | None) -> DataSet:
             raise InputError(f"data set {name!r} is not known", f"for the folder write folder:{name}")
         if "/" in name:
             raise InputError(f"there is no folder {name!r}", "look at the path, which begins in this folder")
-        error = unknown("data set", name, DATA_SETS)
-        near = f"{error.hint} " if error.hint.endswith("?") else ""
+        error = unknown("data set", name, PUBLISHED)
+        others = f"give folder:PATH of a folder of images, pack:FOLDER, or one of {', '.join(PUBLISHED)}"
         raise InputError(
-            f"{error.what}, and no folder here is called so", f"{near}there are {', '.join(DATA_SETS)}"
+            f"{error.what}, and there is no folder of that name here",
+            error.hint if error.hint.endswith("?") else others,
         )
     return _split(name, PUBLISHED[name].read(find(name, PUBLISHED, data_dir)))
 

@@ -86,7 +86,7 @@ def _read(path: Path, name: str, errors: ErrorUnit | None) -> Trials:
             return Trials(frame, notes=tuple(notes))
         text = read_foreign_text(file, _MOST_BYTES, "utf-8-sig")
     except OSError as error:
-        hint = "give the path of a table of trainings, of results in JSON or of an Optuna study's database"
+        hint = "give a CSV file of trainings, a JSON file of results, or the database of an Optuna study"
         raise InputError(f"{path} can't be read: {error.strerror or error}", hint) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} can't be read as text: {error}", "save it as UTF-8") from error

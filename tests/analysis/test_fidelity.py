@@ -256,7 +256,7 @@ def test_networks_that_are_not_trained_everywhere_are_left_out() -> None:
     found = parsed("\n".join(lines[:-1]))
     assert (len(found.strata), found.incomplete) == (15, 1)
     with pytest.raises(
-        UnfinishedError, match="1 network with all trainings, 1 budget and 1 seed are too few"
+        UnfinishedError, match="too little is trained: 1 network at all of 1 budget with 1 seed"
     ):
         parsed("\n".join(lines[:2]))
 

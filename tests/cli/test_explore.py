@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 
 from regnetlab.cli import main
+from regnetlab.cli.finish import print_finished
 from regnetlab.study.plan_file import load_plan
 from tests.cli.asked import Capture
 from tests.cli.test_contract import keys
 from tests.conftest import refusal
+from tests.study.finished import finished
 from tests.study.running import ran
 
 MakeStudy = Callable[..., Path]
@@ -138,3 +140,10 @@ def test_finish_says_what_it_wrote(
     )
     assert document["use"] == "derived0"
     assert document["folder"] == "one"
+
+
+def test_a_family_is_shown_with_the_network_to_use_and_why(capsys: Capture) -> None:
+    print_finished(finished(why="it is the smallest"))
+    assert "\nwhy medium: it is the smallest\n" in capsys.readouterr().out
+    print_finished(finished(why=""))
+    assert "why" not in capsys.readouterr().out

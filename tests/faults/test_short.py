@@ -12,7 +12,9 @@ from tests.faults.rounds import result_of
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 
 
-def test_kills_at_random_moments_lose_double_and_change_nothing(tmp_path: Path, data_dir: Path) -> None:
+def test_a_worker_and_a_run_killed_at_a_random_moment_lose_double_and_change_nothing(
+    tmp_path: Path, data_dir: Path
+) -> None:
     site = Site(tmp_path, data_dir, random.Random(5))
     site.learn_calm()
     for count in (kill_workers(site, 1), kill_coordinators(site, 1)):

@@ -92,7 +92,7 @@ def _no_template(path: Path) -> None:
     [
         (lambda path: None, "there is no such file"),
         (_folder, "it is a folder"),
-        (_rubbish, "can't be read as safetensors"),
+        (_rubbish, "can't be read as safetensors: .*; give a file that regnetlab train --save wrote"),
         (_cut, "can't be read as safetensors"),
         (_strange, "do not say which network they are"),
         (_nested, "do not say which network they are"),

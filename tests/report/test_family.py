@@ -115,6 +115,8 @@ def test_the_page_answers_first_and_escapes_what_it_shows(plan: Plan) -> None:
     assert shown.index('id="use"') < shown.index('id="findings"') < shown.index('id="family"')
     assert html.escape("13.3% error on 60 test images that neither trained nor chose it") in shown
     assert shown.count('src="data:image/png;base64,') == 1
+    assert html.escape(f"Why medium: {found.why}. ") in shown
+    assert "Why medium" not in body(page_of(plan, finished(why="")))
     ids = re.findall(r'\sid="([^"]+)"', shown)
     assert len(ids) == len(set(ids))
 

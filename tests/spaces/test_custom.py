@@ -96,8 +96,8 @@ def test_a_single_stage_has_no_neighbour_and_no_growth() -> None:
     ("text", "column", "reason"),
     [
         ("w[i] <= w[j]", 11, "stage 'j' is not known"),
-        ("b = 1", 3, "can't be read"),
-        ("growht > 1", 1, "did you mean 'growth'"),
+        ("b = 1", 3, "can't be read (invalid syntax); write it as in w[i+1] >= w[i] or depth <= 20"),
+        ("growht > 1", 1, "word 'growht' is not known; did you mean 'growth'?"),
         ("w[0] > 8", 3, "a number from 1"),
         ("depth[1] > 2", 1, "depth has none"),
         ("sum(max(w)) > 2", 5, "not part of the language"),

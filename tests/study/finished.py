@@ -61,7 +61,7 @@ def document(names: list[str] | None = None, confusion: list[list[int]] | None =
         "version": 1,
         "folder": "my family",
         "use": "medium",
-        "why": "it has the least validation error",
+        "why": "it is the smallest of <script>alert(1)</script>",
         "target": "2 MF",
         "test_images": of_medium["images"],
         "networks": networks,

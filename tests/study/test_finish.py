@@ -216,34 +216,46 @@ def test_a_regime_is_scaled_in_all_its_windows() -> None:
     assert scaled(regime, 0.5) == Regime(flops=Window(5e5, 1e6), params=Window(0, 5e4))
 
 
+LEAST = "it has the least validation error"
+SMALLEST = "it is the smallest whose validation error is within chance (a standard error) of the least"
+UP_TO = ", among the networks up to the size asked for"
+
+
 @pytest.mark.parametrize(
     ("errors", "asked", "use", "why"),
     [
-        ((2.0, 2.0, 1.9), False, "small", "the smallest whose validation error is within chance"),
-        ((9.0, 2.0, 1.9), False, "medium", "the smallest whose validation error is within chance"),
-        ((9.0, 7.0, 2.0), False, "large", "it has the least validation error"),
-        (
-            (9.0, 4.0, 1.0),
-            True,
-            "medium",
-            "among the networks up to the size asked for",
-        ),
-        ((4.1, 4.0, 1.0), True, "small", "the smallest whose validation error is within chance"),
+        ((2.0, 2.0, 1.9), False, "small", SMALLEST),
+        ((9.0, 2.0, 1.9), False, "medium", SMALLEST),
+        ((9.0, 7.0, 2.0), False, "large", LEAST),
+        ((2.0, 2.0, 2.0), False, "small", SMALLEST),
+        ((9.0, 4.0, 1.0), True, "medium", LEAST + UP_TO),
+        ((4.1, 4.0, 1.0), True, "small", SMALLEST + UP_TO),
+        ((None, 4.0, 1.0), True, "medium", "it is the only one up to the size asked for"),
+        ((None, 4.0, 1.0), False, "large", LEAST),
+        ((3.0, 4.0, None), True, "small", LEAST),
+        ((None, 4.0, None), True, "medium", ""),
     ],
 )
-def test_the_smallest_network_within_a_standard_error_is_to_be_used_and_never_a_larger_one_than_asked_for(
-    errors: tuple[float, ...], asked: bool, use: str, why: str
+def test_the_smallest_network_within_chance_of_the_least_error_is_to_be_used_and_none_larger_than_asked_for(
+    errors: tuple[float | None, ...], asked: bool, use: str, why: str
 ) -> None:
     members = [
         each.model_copy(update={"validation_error": error})
         for each, error in zip(finished().networks, errors, strict=True)
+        if error is not None
     ]
-    chosen, reason = to_use(members, 500, asked)
-    assert chosen == use
-    assert why in reason
+    assert to_use(members, 500, asked) == (use, why)
 
 
-def test_a_network_without_others_of_its_size_says_so() -> None:
-    _, medium, large = finished().networks
-    assert to_use([medium], 500, False) == ("medium", "there is no other")
-    assert to_use([large, medium], 500, True)[0] == "medium"
+def test_where_no_small_network_can_be_drawn_the_reason_is_told_and_the_others_are_trained(
+    plan: Plan, data_dir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("regnetlab.study.candidates.SIZES", {"small": 0.01, "medium": 1.0})
+    heard = Heard()
+    assert _finished(plan, data_dir, tmp_path / "family", heard)
+    (note,) = [each for each in heard.notes if each.startswith("no small network: ")]
+    assert "networks found in" in note and "what was drawn had flops" in note
+    found = read_finished(plan)
+    assert found is not None
+    assert ([each.name for each in found.networks], found.why) == (["medium"], "")
+    assert "Take **medium**.\n" in (tmp_path / "family" / "README.md").read_text()

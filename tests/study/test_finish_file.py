@@ -103,3 +103,12 @@ def test_pictures_that_do_not_fit_are_left_out() -> None:
     assert 0 < len(kept) < 24
     assert sum(len(each.png) for each in kept) <= MOST_PICTURE_BYTES
     assert len(finished(mistakes=kept).mistakes) == len(kept)
+
+
+def test_a_file_that_says_no_reason_is_read(plan: Plan) -> None:
+    before = document()
+    del before["why"]
+    finish_path(plan).write_text(json.dumps(before))
+    found = read_finished(plan)
+    assert found is not None
+    assert (found.use, found.why) == ("medium", "")

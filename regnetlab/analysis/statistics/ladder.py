@@ -104,8 +104,8 @@ def measured(trainings: pd.DataFrame) -> Measured:
     whole = ~np.isnan(times).any((1, 2))
     if len(budgets) < 2 or len(replicates) < 2 or whole.sum() < _FEWEST_NETWORKS:
         raise UnfinishedError(
-            f"{plural(int(whole.sum()), 'network')} with all trainings, {plural(len(budgets), 'budget')} and"
-            f" {plural(len(replicates), 'seed')} are too few",
+            f"too little is trained: {plural(int(whole.sum()), 'network')} at all of"
+            f" {plural(len(budgets), 'budget')} with {plural(len(replicates), 'seed')}",
             f"{_FEWEST_NETWORKS} networks, two budgets and two seeds are the least",
         )
     named = [space for (space, _), kept in zip(networks, whole, strict=True) if kept]

@@ -34,7 +34,8 @@ def _overview(document: Mapping[str, Any]) -> Iterator[str]:
     yield "# Trained networks" + (f" of {plain(document['study'])}" if document.get("study") else "")
     yield ""
     why = f": {plain(document['why'])}" if document.get("why") else ""
-    yield f"Take **{plain(use)}**{why}. Another one may suit your size or time better."
+    another = " Another one may suit your size or time better." if len(document["networks"]) > 1 else ""
+    yield f"Take **{plain(use)}**{why}.{another}"
     yield ""
     yield "| network | test error | multiply-adds | parameters | time |"
     yield "|---|---:|---:|---:|---|"
@@ -47,7 +48,7 @@ def _overview(document: Mapping[str, Any]) -> Iterator[str]:
     yield (
         "Errors are those on test images that neither trained nor chose a network, in brackets their 95%"
         " intervals. A network's README.md says what it is, how it was judged, and how to use it without"
-        " regnetlab. With it:"
+        " regnetlab. To use the networks with regnetlab:"
     )
     yield ""
     yield "```console"

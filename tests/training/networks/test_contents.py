@@ -187,3 +187,10 @@ def test_a_family_with_unsound_names_is_not_written(tmp_path: Path) -> None:
         with pytest.raises(InputError):
             write_family(tmp_path, said)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_family_says_why_where_it_knows(family: Path) -> None:
+    assert "Take **small**. Another one may suit" in (family / "README.md").read_text()
+    write_family(family, document("small", "large") | {"why": "it *is* the smallest"})
+    assert r"Take **small**: it \*is\* the smallest. Another" in (family / "README.md").read_text()
+    assert read_family(family)["why"] == "it *is* the smallest"
