@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import optimize
 
-from regnetlab.analysis.statistics.optimum import optimum
+from regnetlab.analysis.statistics.optimum import _drawn_in, _gains, _pseudo_values, optimum
 from regnetlab.spaces.arrays import Floats, Ints
 
 
@@ -101,3 +102,58 @@ def test_controls_that_say_nothing_change_nothing() -> None:
     one, other = optimum(x, y, groups, control), optimum(x, y, groups, more)
     assert one is not None and other is not None
     assert other.at.ends == pytest.approx(one.at.ends)
+
+
+def test_what_two_sides_gain_is_that_of_least_squares_without_negative_coefficients() -> None:
+    random = np.random.default_rng(3)
+    before, after, y = random.normal(size=(30, 50)), random.normal(size=(30, 50)), random.normal(size=30)
+    equal, unequal = _gains(before, after, y)
+    for i in range(50):
+        for gain, columns in (
+            (equal[i], (before[:, i] + after[:, i])[:, None]),
+            (unequal[i], np.column_stack([before[:, i], after[:, i]])),
+        ):
+            rest = optimize.nnls(columns, y)[1] ** 2
+            assert gain == pytest.approx(y @ y - rest, abs=1e-9)
+
+
+def test_wild_values_are_drawn_in_and_others_stay() -> None:
+    random = np.random.default_rng(4)
+    model = np.column_stack([np.ones(80), np.linspace(-1, 1, 80)])
+    y = model @ [3.0, 2.0] + random.normal(0, 0.1, 80)
+    calm, spread = _drawn_in(y, model)
+    left = y - model @ np.linalg.lstsq(model, y, rcond=None)[0]
+    middle = np.median(left)
+    assert spread == pytest.approx(1.4826 * np.median(np.abs(left - middle)))
+    assert np.abs(left - middle).max() < 4 * spread
+    assert calm.all == pytest.approx(y)
+    assert calm.residuals == pytest.approx(left - middle)
+    wild = y.copy()
+    wild[7] += 50
+    drawn, wider = _drawn_in(wild, model)
+    fitted = model @ np.linalg.lstsq(model, drawn.all, rcond=None)[0]
+    assert wider == pytest.approx(spread, rel=0.1)
+    assert fitted == pytest.approx(model @ [3.0, 2.0], abs=0.1)
+    assert drawn.residuals[7] == pytest.approx(50, rel=0.05)
+    assert drawn.all[7] - fitted[7] == pytest.approx(4 * spread / (79 / 80), rel=0.2)
+    exact, none = _drawn_in(model @ [3.0, 2.0], model)
+    assert none == pytest.approx(0, abs=1e-9)
+    assert exact.all == pytest.approx(model @ [3.0, 2.0])
+
+
+def test_weights_follow_the_spread_where_it_changes_and_are_one_where_it_does_not() -> None:
+    random = np.random.default_rng(5)
+    n = 400
+    x = random.uniform(-1, 1, n)
+    groups = np.ones((n, 1))
+    for slope in (0.0, 1.2):
+        y = 20 + random.normal(0, 1, n) * np.exp(slope * x)
+        values, weights = _pseudo_values(x, y, groups, groups)
+        if slope == 0:
+            assert weights.tolist() == [1.0] * n
+            assert np.corrcoef(values, y)[0, 1] > 0.99
+        else:
+            found = np.polyfit(x, np.log(weights), 1)[0]
+            assert found == pytest.approx(-slope, abs=0.3)  # residuals near 0 count as a tenth of the spread
+            assert np.log(weights).mean() == pytest.approx(0, abs=1e-9)
+            assert np.corrcoef(values, y * weights)[0, 1] > 0.99

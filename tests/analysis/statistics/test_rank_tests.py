@@ -73,3 +73,45 @@ def test_holm_corrects_step_by_step() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_the_interval_of_superiority_is_delongs_with_the_freedom_of_brunner_and_munzel() -> None:
+    random = np.random.default_rng(5)
+    a, b = np.round(random.normal(1, 1, 12), 1), np.round(random.normal(0, 1, 20), 1)
+    wins = (b < a[:, None]) + 0.5 * (b == a[:, None])  # a row for each of a
+    parts = wins.mean(1).var(ddof=1) / 12, wins.mean(0).var(ddof=1) / 20
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 11 + parts[1] ** 2 / 19)
+    share = wins.mean()
+    width = stats.t.ppf(0.975, freedom) * np.sqrt(sum(parts)) / (share * (1 - share))
+    logits = np.log(share / (1 - share)) + np.array([-width, width])
+    found = probability_of_superiority(a, b)
+    assert found.estimate == pytest.approx(share)
+    assert found.ends == pytest.approx(1 / (1 + np.exp(-logits)))
+
+
+def test_populations_apart_have_the_interval_of_as_many_trials() -> None:
+    low, high = np.arange(5.0), np.arange(10.0, 18)
+    reach = 0.025 ** (1 / 5)
+    assert probability_of_superiority(high, low).ends == pytest.approx([reach, 1])
+    assert probability_of_superiority(low, high).ends == pytest.approx([0, 1 - reach])
+    assert probability_of_superiority(low[:1], np.array([-1.0, 0, 1])).ends == [0, 1]
+
+
+def test_p_counts_what_was_found_among_the_permutations() -> None:
+    tests = rank_tests(np.arange(20.0), np.arange(20.0, 45))
+    assert (tests.ks, tests.permuted) == (1, True)
+    assert (tests.ks_p, tests.mann_whitney_p) == (1e-4, 1e-4)
+    alike = rank_tests(np.zeros(5), np.zeros(7))
+    assert (alike.ks_p, alike.mann_whitney_p) == (1, 1)
+
+
+def test_scipys_tests_begin_above_two_thousand_networks() -> None:
+    random = np.random.default_rng(6)
+    for n, permuted in ((1_000, True), (1_001, False)):
+        a, b = random.normal(size=n), random.normal(size=1_000)
+        tests = rank_tests(a, b)
+        ks = stats.ks_2samp(a, b, method="asymp")
+        assert tests.permuted is permuted
+        assert tests.ks == pytest.approx(ks.statistic)
+        assert permuted or tests.ks_p == pytest.approx(ks.pvalue)
+        assert tests.superiority == probability_of_superiority(a, b)
