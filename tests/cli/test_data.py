@@ -94,7 +94,7 @@ def test_a_study_runs_on_cifar_10(capsys: Capture, make_study: MakeStudy, tmp_pa
     [
         ('data = "cifar-10"', 'write template = { input = "3x32x32", classes = 10 }'),
         (f'data = "cifar-100"\n{COLOUR}', "no CIFAR-100 in"),
-        (f'data = "cifar"\n{COLOUR}', "there are fashion-mnist, mnist, kmnist, emnist,"),
+        (f'data = "zoo"\n{COLOUR}', "or one of fashion-mnist, mnist, kmnist, emnist,"),
         (f'data = "svhn"\n{COLOUR}', "put train_32x32.mat and test_32x32.mat there"),
     ],
 )

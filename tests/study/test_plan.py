@@ -188,7 +188,7 @@ def test_an_unknown_study_gets_a_hint(make_study: MakeStudy, tmp_path: Path) -> 
     root = make_study(MINIMAL).parent.parent
     with pytest.raises(InputError, match="did you mean 'tiny'"):
         find_study("tini", root)
-    with pytest.raises(InputError, match=r"no \S+nowhere/tini/study.toml here.*start with: regnetlab new"):
+    with pytest.raises(InputError, match=r"no \S+nowhere/tini/study.toml here.*: regnetlab new NAME"):
         find_study("tini", tmp_path / "nowhere")
 
 
