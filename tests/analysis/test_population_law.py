@@ -271,3 +271,17 @@ def test_a_first_width_is_large_or_small_beside_others_of_its_growth_and_depth()
     interval, inside = alike.w0(0.0, 0.0)
     assert (interval.low, interval.high, inside) == (interval.estimate, interval.estimate, False)
     assert interval.estimate == pytest.approx(3, abs=0.06)
+
+
+def test_a_law_is_at_equal_flops_where_these_are_known() -> None:
+    trials = scored(about(1.8))
+    flops = trials.frame["flops"].to_numpy(np.float64)
+    dearer = replace(
+        trials, frame=trials.frame.assign(error=trials.frame["error"] + 25 * np.log(flops / 1e6))
+    )
+    blind = replace(dearer, frame=dearer.frame.drop(columns="flops"))
+    same, known, unknown = (population_law(each).growth for each in (trials, dearer, blind))
+    assert [known.estimate, *known.ends] == pytest.approx([same.estimate, *same.ends], rel=1e-3)
+    assert abs(unknown.estimate - known.estimate) > 0.05
+    nothing = replace(dearer, frame=dearer.frame.assign(flops=0))  # no log of them: not known
+    assert population_law(nothing).growth == unknown

@@ -86,3 +86,12 @@ def test_where_nothing_tells_there_is_no_p() -> None:
         "half of the resamples",
     ]
     assert all(math.isfinite(p) == math.isfinite(unseen) for p, unseen in known.values())
+
+
+def test_a_budget_is_tested_with_a_degree_of_freedom_less_for_every_space() -> None:
+    errors = np.random.default_rng(3).normal(30, 3, (8, 2, 2))
+    made = ladder(errors, (3, 5))
+    found = effects_of(made, [("A", "B")], resampled(made.strata))
+    p, unseen = _test(found.effects, found.drawn, 0, 8 - 2)
+    assert (found.p[0], found.unseen[0]) == (p, unseen)
+    assert np.isnan(found.p[1]) and not found.differ[1]

@@ -100,3 +100,11 @@ def test_a_course_of_too_few_networks_leaves_the_whole_line() -> None:
         assert math.isfinite(interval.low) is known
         assert ((interval.low, interval.high) == (-math.inf, math.inf)) is not known
         assert interval.estimate == np.median(course.b) - np.median(course.a)
+
+
+def test_the_bound_of_an_area_counts_at_planned_looks_too() -> None:
+    a, b = np.tile(20 + np.arange(4.0), 10), np.tile([20.0, 21, 22, 100], 10)
+    course = Course(a, b, (40, 40), SEQUENTIAL)
+    low, high = (interval_of(course, 0.95, "area", bound) for bound in (70.0, 100.0))
+    assert (low.low, low.high) < (high.low, high.high)
+    assert low.estimate == pytest.approx((70 - 23) / 4) and high.estimate == pytest.approx((100 - 23) / 4)
