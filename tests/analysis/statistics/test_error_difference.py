@@ -124,3 +124,16 @@ def test_what_is_left_of_seeds_and_images_is_taken_from_the_images_part() -> Non
     half = math.hypot((welch.high - welch.low) / 2, stats.norm.ppf(0.975) * math.sqrt(images))
     found = over_seeds_and_images(a, b)
     assert (found.low, found.high) == pytest.approx((found.estimate - half, found.estimate + half))
+
+
+def test_over_groups_the_seeds_part_is_added_in_squares() -> None:
+    random = np.random.default_rng(7)
+    groups = np.repeat(np.arange(10), 8)
+    a, b = (random.random((3, 80)) < rate for rate in (0.7, 0.8))
+    found = over_seeds_and_images(a, b, groups)
+    welch = over_seeds(*((100 - 100 * each.mean(1)).tolist() for each in (a, b)))
+    left = 100.0 * (a.mean(0) - b.mean(0)) - found.estimate
+    sums = np.bincount(groups, left)
+    of_groups = stats.t.ppf(0.975, 9) * math.sqrt(10 / 9 * np.square(sums).sum()) / 80
+    half = math.hypot((welch.high - welch.low) / 2, of_groups)
+    assert (found.low, found.high) == pytest.approx((found.estimate - half, found.estimate + half))

@@ -111,3 +111,11 @@ def test_the_means_interval_covers_it() -> None:
 def test_one_error_has_a_mean_and_no_interval() -> None:
     interval = mean_interval(np.array([7.0]))
     assert (interval.estimate, interval.low, interval.high) == (7, -np.inf, np.inf)
+
+
+@pytest.mark.parametrize(("n", "finite"), [(71, False), (72, True)])
+def test_a_best_twentieth_has_a_lower_end_where_chance_has_none_below_in_one_of_forty(
+    n: int, finite: bool
+) -> None:
+    assert 0.95**72 <= 0.025 < 0.95**71
+    assert np.isfinite(quantile_interval(np.arange(float(n)), 0.05).low) == finite

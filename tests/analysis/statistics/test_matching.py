@@ -84,3 +84,11 @@ def test_many_networks_give_the_interval_that_few_would_give_by_hand() -> None:
     assert found is not None
     assert found.difference.low < 1 < found.difference.high
     assert found.difference.high - found.difference.low < 0.3
+
+
+@pytest.mark.parametrize(("n", "bins"), [(9, None), (10, 1), (19, 1), (20, 2), (100, 10), (130, 10)])
+def test_bins_have_ten_of_a_population_on_average_and_are_ten_at_most(n: int, bins: int | None) -> None:
+    flops = np.linspace(1, 2, n)
+    found = matched((np.arange(float(n)), np.arange(float(n))), (flops, flops))
+    assert (None if found is None else found.bins) == bins
+    assert found is None or found.used == (n, n)
