@@ -1,7 +1,7 @@
 """One step of a training: a batch, its gradients, the optimiser, and the sums for the curve."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
+from torch.optim.sgd import sgd
 
 from regnetlab.models.flat import FlatParameters, views
 from regnetlab.models.native.engine import NativeAnyNet
@@ -214,21 +215,49 @@ def _outputs(returned: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.T
     return returned if isinstance(returned, tuple) else (returned,)
 
 
-def make_optimizer(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer:
+class VectorSgd:
+    """SGD as torch's own, by its functional form, of one vector a group.
+
+    ``torch.optim.SGD`` imports torch's compiler when it is made, a third of the time until a process takes
+    its first step (docs/benchmarks.md).
+    """
+
+    def __init__(self, groups: Sequence[dict[str, Any]]) -> None:
+        self.param_groups = list(groups)
+        self.state: dict[torch.Tensor, dict[str, Any]] = {each["params"][0]: {} for each in groups}
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move every vector by its gradient."""
+        for group in self.param_groups:
+            (vector,) = group["params"]
+            buffers = [self.state[vector].get("momentum_buffer")]
+            sgd(
+                [vector],
+                [vector.grad],
+                buffers,
+                foreach=False,
+                **{name: group[name] for name in ("lr", "momentum", "weight_decay", "nesterov")},
+                dampening=0.0,
+                maximize=False,
+            )
+            if buffers[0] is not None:
+                self.state[vector]["momentum_buffer"] = buffers[0]
+
+
+def make_optimizer(flat: FlatParameters, recipe: Recipe) -> torch.optim.Optimizer | VectorSgd:
     """SGD; weight decay on the weights of convolutions and linear layers, or on all parameters.
 
     On a GPU as one operation for each vector, which reads its rate there.
     """
-    return torch.optim.SGD(
-        [
-            {"params": [flat.weights], "weight_decay": recipe.weight_decay},
-            {"params": [flat.others], "weight_decay": recipe.weight_decay * (recipe.decay == "all")},
-        ],
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov,
-        fused=True if is_gpu(flat.values.device) else None,
-    )
+    vectors = [
+        {"params": [flat.weights], "weight_decay": recipe.weight_decay},
+        {"params": [flat.others], "weight_decay": recipe.weight_decay * (recipe.decay == "all")},
+    ]
+    rest: dict[str, Any] = {"lr": recipe.lr, "momentum": recipe.momentum, "nesterov": recipe.nesterov}
+    if is_gpu(flat.values.device):
+        return torch.optim.SGD(vectors, **rest, fused=True)
+    return VectorSgd([each | rest for each in vectors])
 
 
 def learning_rate(step: int, steps: int, recipe: Recipe) -> float:

@@ -40,6 +40,7 @@ from regnetlab.training.budget import Budget, Recipe, Score
 from regnetlab.training.cores import usable_cores
 from regnetlab.training.datasets import load_data
 from regnetlab.training.devices import default_workers, find_device, kernels_used
+from regnetlab.training.step import VectorSgd
 from regnetlab.trials.job import Job
 from tests.benchmarks.plain import plain_sets, train_plainly
 
@@ -120,7 +121,7 @@ def package_shares(configs: list[Config], setting: Setting, budget: Budget) -> d
         "data": (Images, "normalised"),
         "forward": (NativeAnyNet, "_train_forward"),
         "backward": (NativeAnyNet, "_backward"),
-        "optimizer": (torch.optim.SGD, "step"),
+        "optimizer": (VectorSgd, "step"),
         "evaluation": (trainer, "evaluate"),
         "norms": (trainer, "recompute_norms"),
     }

@@ -1,6 +1,8 @@
 """A step as the loop of a textbook takes it, and as a GPU does: recorded once, then replayed."""
 
 import math
+import subprocess
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -91,6 +93,56 @@ def test_a_batch_that_a_gpu_finds_by_itself_is_the_one_that_it_would_be_given(
             ours, theirs = given.take(slice(first, first + n)), found.take(torch.arange(first, first + n))
             assert torch.equal(ours[0], theirs[0])
             assert torch.equal(ours[1], theirs[1])
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        Recipe(nesterov=False),
+        Recipe(momentum=0.0, nesterov=False, weight_decay=0.0),
+        Recipe(decay="all"),
+    ],
+    ids=["nesterov", "momentum", "neither", "decay of all"],
+)
+def test_the_optimizer_is_torchs_to_the_last_bit(recipe: Recipe) -> None:
+    ours, plain = (flatten(built(ANYNET)) for _ in range(2))
+    decay = recipe.weight_decay
+    groups = [
+        {"params": [plain.weights], "weight_decay": decay},
+        {"params": [plain.others], "weight_decay": decay * (recipe.decay == "all")},
+    ]
+    torchs = torch.optim.SGD(groups, lr=0.1, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    optimizer = make_optimizer(ours, recipe)
+    torch.manual_seed(4)
+    for number in range(5):
+        gradients = torch.randn_like(ours.grads)
+        for flat, each in ((ours, optimizer), (plain, torchs)):
+            flat.grads.copy_(gradients)
+            for group in each.param_groups:
+                group["lr"] = 0.1 / (number + 1)
+            each.step()
+    assert torch.equal(ours.values, plain.values)
+    for mine, other in ((ours.weights, plain.weights), (ours.others, plain.others)):
+        kept = [each.state[v].get("momentum_buffer") for each, v in ((optimizer, mine), (torchs, other))]
+        assert (kept[0] is None) == (recipe.momentum == 0)
+        assert kept[0] is None or torch.equal(kept[0], kept[1])
+
+
+def test_a_training_on_a_cpu_does_not_load_torchs_compiler() -> None:
+    """It would take every worker most of a second before its first step."""
+    program = """
+import sys
+import torch
+from regnetlab.models.flat import flatten
+from regnetlab.training.budget import Recipe
+from regnetlab.training.step import make_optimizer
+flat = flatten(torch.nn.Linear(3, 2))
+make_optimizer(flat, Recipe()).step()
+assert "torch._dynamo" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_steps_are_those_of_the_plain_loop_to_the_last_bit(data: DeviceData) -> None:
