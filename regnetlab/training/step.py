@@ -218,8 +218,8 @@ def _outputs(returned: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.T
 class VectorSgd:
     """SGD as torch's own, by its functional form, of one vector a group.
 
-    ``torch.optim.SGD`` imports torch's compiler when it is made, a third of the time until a process takes
-    its first step (docs/benchmarks.md).
+    ``torch.optim.SGD`` imports torch's compiler when it is made, which takes most of a second of every
+    process (docs/benchmarks.md).
     """
 
     def __init__(self, groups: Sequence[dict[str, Any]]) -> None:
