@@ -152,8 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, InputError):
             _complain(error.what, error.hint)
         else:
-            message = " ".join(error.format_message().split())
-            message = _reworded(message)
+            message = _reworded(" ".join(error.format_message().split()))
             context = getattr(error, "ctx", None)
             command = "regnetlab" if context is None else context.command_path
             does = "shows what it takes" if message else "lists them"

@@ -273,17 +273,8 @@ def _document(plan: "Plan", output: Path) -> dict[str, Any]:
     finished = read_finished(plan)
     try:
         trials = study_trials(plan)
-    except InputError:  # interrupted before the first training was over
-        return {
-            "study": plan.name,
-            "walk": [],
-            "space": None,
-            "law": None,
-            "family": [],
-            "use": None,
-            "why": None,
-            "folder": None,
-        }
+    except InputError:
+        trials = None  # interrupted before the first training was over
     walked = recorded(plan).get("walked") or {}
     took = walked.get("minutes", {})
     steps = [
@@ -294,13 +285,13 @@ def _document(plan: "Plan", output: Path) -> dict[str, Any]:
             "minutes": took.get(step.b.space),
             "ended": walked.get("why", {}).get(step.b.space),
         }
-        for step in compare(trials, plan.terms).steps
+        for step in (() if trials is None else compare(trials, plan.terms).steps)
     ]
     family = [] if finished is None else finished.networks
     return {
         "study": plan.name,
         "walk": steps,
-        "space": accepted(plan).name,
+        "space": None if trials is None else accepted(plan).name,
         "law": None if finished is None else finished.law,
         "family": [
             {key: getattr(each, key) for key in ("name", "model", "flops", "error")}
