@@ -11,6 +11,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from regnetlab.training.latency import latency
+
 torch.set_num_threads(1)
 with suppress(ImportError):  # a GPU machine has its own packages
     from hypothesis import settings
@@ -24,6 +26,14 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Decoded images are kept in a folder of the tests, also by the processes that they start."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REGNETLAB_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_latencies() -> Iterator[None]:
+    """The latency of a network is measured in as few runs as there have to be, not for half a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(latency, "__defaults__", (0.0,))
         yield
 
 

@@ -1,11 +1,11 @@
 """What a network is made of: its layers with shapes, params, flops, acts and receptive field.
 
-Counted on the real module with hooks, on torch's ``meta`` device, where nothing is computed and no
-memory is taken; so it works for every family and size. Independent of ``spaces.complexity``.
+Counted on the real module with hooks, while it is run on a batch of no images: nothing is computed, and
+weights that no one writes take no memory; so it works for every family and size. Independent of
+``spaces.complexity``.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from regnetlab.models.model import Model
 from regnetlab.models.parts import part_of
@@ -73,15 +72,17 @@ class Summary:
 def summarise(model: Model, template: Template) -> Summary:
     """The layers of this model, as it is evaluated, on this template."""
     custom = model.config is not None and model.config.block not in BLOCKS
-    mode = nullcontext() if custom else _ShapesAlone()  # a block of one's own may change shapes by anything
-    with torch.device("meta"), mode:
+    # A block of one's own may change shapes by anything, and know no empty batch: it runs as it is, on meta.
+    with torch.device("meta") if custom else _ShapesAlone():
         module = model.build(template).eval()
-        image = torch.empty(1, template.channels, template.height, template.width)
+        image = torch.empty(int(custom), template.channels, template.height, template.width)
         return Summary(model.text, template, *count_layers(module, image, products=custom))
 
 
 def multiply_adds(module: nn.Module, image: torch.Tensor) -> int:
     """Those of convolutions, linear layers and products of activations, as torch counts them on ``meta``."""
+    from torch.utils.flop_counter import FlopCounterMode
+
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # which is one operation that is not counted
     try:
@@ -110,12 +111,14 @@ def acts_of(module: nn.Module, image: torch.Tensor) -> int:
 
 
 class _ShapesAlone(TorchFunctionMode):
-    """Leaves out what changes values and no shape, which ``meta`` tensors don't have but take time for:
-    initial weights, norms and activations.
-    """
+    """Leaves out what changes values and no shape: initial weights, norms and activations."""
 
     _left_out = frozenset(
         (
+            nn.init.kaiming_normal_,
+            nn.init.kaiming_uniform_,
+            nn.init.normal_,
+            nn.init.uniform_,
             torch.Tensor.normal_,
             torch.Tensor.uniform_,
             torch.Tensor.fill_,
@@ -135,7 +138,10 @@ class _ShapesAlone(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        return args[0] if func in self._left_out and args else func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func in self._left_out:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def count_layers(
@@ -157,7 +163,7 @@ def count_layers(
         met.add(name)
         params = sum(p.numel() for p in own if p.requires_grad)
         counted = isinstance(layer, nn.Conv2d | nn.Linear)
-        acts = output.numel() if counted else 0
+        acts = output.shape[1:].numel() if counted else 0
         field = fields.behind(layer, input, output)
         shape = tuple(output.shape[1:])
         flops = acts * _fan_in(layer)

@@ -11,6 +11,7 @@ All its weights are integers, so a draw is bit for bit the same on every machine
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
+from functools import cache
 from itertools import accumulate, pairwise, product
 
 import numpy as np
@@ -295,10 +296,18 @@ def log_uniform_weights(values: Sequence[Decimal | int], step: Decimal | int) ->
     A value stands for all reals up to it from the one before: x drawn log-uniformly, then rounded
     up (as ``log_uniform`` of pycls); the first begins at half itself at the most.
     """
-    with localcontext() as context:
-        context.prec = 20  # correctly rounded, hence equal everywhere, unlike a C library's log
+    with localcontext(prec=_DIGITS):
         first = Decimal(values[0])
-        edges = [first - min(Decimal(step), first / 2), *(Decimal(value) for value in values)]
-        logs = [edge.ln() for edge in edges]
+        logs = [_ln(first - min(Decimal(step), first / 2)), *map(_ln, values)]
         spread = logs[-1] - logs[0]
         return [int((b - a) / spread * 2**40) for a, b in pairwise(logs)]
+
+
+_DIGITS = 20
+
+
+@cache
+def _ln(value: Decimal | int) -> Decimal:
+    """Correctly rounded, hence equal everywhere, unlike a C library's log."""
+    with localcontext(prec=_DIGITS):
+        return Decimal(value).ln()

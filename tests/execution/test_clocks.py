@@ -14,6 +14,7 @@ from regnetlab.models.native.build import find_compiler
 from regnetlab.study.plan_file import load_plan
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
+from tests.study.running import rows_after
 
 MakeStudy = Callable[..., Path]
 _COMPILER = find_compiler()
@@ -56,8 +57,7 @@ def test_clocks_that_jump_change_no_trial_and_end_no_training(
     text = SMALL.replace("validation = 100", "validation = 100\ntime_limit = 60.0")
     calm, jumped = make_study(text, "calm"), make_study(text, "jumped")
     words = ["--data-dir", str(data_dir)]
-    assert processes.run(calm, *words, "--executor", "inline").returncode == 0
-    rows = processes.trials_of(calm)
+    rows = rows_after(calm, data_dir)
     env = jumping(tmp_path / "fault", [int(row["seed"]) for row in rows])
     assert processes.run(jumped, *words, "--workers", "1", env=env).returncode == -9
     done = processes.run(jumped, *words, "--workers", "1", env=env)

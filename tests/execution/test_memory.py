@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import refusal
 from tests.study import processes
 from tests.study.processes import SMALL, environment, with_fault
+from tests.study.running import rows_after
 
 MakeStudy = Callable[..., Path]
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
@@ -18,9 +19,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> list[dict[
     """The trials of a study that nothing happens to."""
     study = tmp_path_factory.mktemp("calm") / "study.toml"
     study.write_text(SMALL)
-    done = processes.run(study, "--data-dir", str(data_dir), "--executor", "inline")
-    assert done.returncode == 0, done.stderr
-    return processes.trials_of(study)
+    return rows_after(study, data_dir)
 
 
 FAULT = """

@@ -20,6 +20,7 @@ from regnetlab.study.plan_file import load_plan
 from regnetlab.trials.store import open_store
 from tests.study import processes
 from tests.study.processes import SMALL, environment
+from tests.study.running import rows_after
 
 STUDY = SMALL.replace("n = 4", "n = 10")
 _ENDS = 300.0  # seconds within which an undisturbed run must end
@@ -61,10 +62,7 @@ class Site:
         return ["--data-dir", str(self.data), "--device", "cpu", "--workers", "2", *more]
 
     def learn_calm(self) -> None:
-        study = self.study()
-        done = processes.run(study, *self.words("--executor", "inline"))
-        assert done.returncode == 0, done.stderr
-        self.calm = processes.trials_of(study)
+        self.calm = rows_after(self.study(), self.data)
 
 
 def kept(study: Path) -> set[str]:
@@ -72,11 +70,9 @@ def kept(study: Path) -> set[str]:
     return {row["identity"] for row in open_store(location).rows()} if location.exists() else set()
 
 
-def judge(site: Site, study: Path, count: Count, seen: set[str], env: dict[str, str], *words: str) -> None:
+def judge(site: Site, study: Path, count: Count, seen: set[str]) -> None:
     """Let the study come to its end undisturbed, then compare."""
-    done = processes.run(study, *site.words(*words), env=env)
-    assert done.returncode == 0, done.stderr
-    rows = processes.trials_of(study)
+    rows = rows_after(study, site.data)
     identities = processes.identities_of(study)
     count.studies += 1
     count.lost += max(0, len(site.calm) - len(rows)) + len(seen - set(identities))
@@ -100,7 +96,9 @@ def kill_coordinators(site: Site, kills: int, storage: str = "") -> Count:
             process.communicate()
             count.injected += 1
             seen |= kept(study)
-        judge(site, study, count, seen, env)
+            if count.injected == kills:
+                break
+        judge(site, study, count, seen)
     return count
 
 
@@ -121,7 +119,7 @@ def kill_workers(site: Site, kills: int) -> Count:
                 in_this += 1
                 count.injected += 1
         process.communicate(timeout=_ENDS)
-        judge(site, study, count, set(), env)
+        judge(site, study, count, set())
     return count
 
 
@@ -157,7 +155,7 @@ def kill_cluster(site: Site, kills: int, of_scheduler: float) -> Count:
                     workers[which] = begin(processes.worker_words(address))
                 count.injected += 1
             run.communicate(timeout=_ENDS)
-        judge(site, study, count, set(), env)
+        judge(site, study, count, set())
     return count
 
 
@@ -179,7 +177,7 @@ def kill_databases(site: Site, kills: int, url: str, restart: Callable[[], None]
                 restart()
                 count.injected += 1
             run.communicate(timeout=_ENDS)
-            judge(site, study, count, set(), env)
+            judge(site, study, count, set())
     finally:
         if before is None:
             del os.environ["REGNETLAB_STORAGE"]
@@ -204,7 +202,7 @@ def terminate_coordinators(site: Site, kills: int) -> Count:
             process.communicate(timeout=60)
             count.injected += 1
             seen |= kept(study)
-        judge(site, study, count, seen, env)
+        judge(site, study, count, seen)
     return count
 
 

@@ -168,15 +168,20 @@ def identities_of(study: Path) -> list[str]:
     return sorted(row["identity"] for row in open_store(load_plan(study).store).rows())
 
 
-def with_fault(folder: Path, body: str, where: str = "regnetlab.execution.child") -> str:
-    """A folder to put in front of PYTHONPATH; ``body`` runs before each training in a child process.
+def with_fault(
+    folder: Path, body: str, where: str = "regnetlab.execution.child", coordinator: str = "pass"
+) -> str:
+    """A folder to put in front of PYTHONPATH; ``body`` runs before each training in a child process, and
+    ``coordinator`` once in the process that runs the study.
 
-    It may use ``seed`` and ``here``, a folder for files that remember what happened before.
+    The body may use ``seed`` and ``here``, a folder for files that remember what happened before.
     """
     folder.mkdir(parents=True, exist_ok=True)
     inner = textwrap.indent(textwrap.dedent(body), " " * 8)
     text = f"""
 import sys
+if "run" in sys.orig_argv:
+    {coordinator}
 if {where!r} in sys.orig_argv:
     import os, signal, time
     from pathlib import Path

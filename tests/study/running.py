@@ -1,18 +1,24 @@
 """Runs of studies in this process, for tests that look at what is left of them and what was said."""
 
+import io
+import subprocess
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from regnetlab.cli import main
 from regnetlab.study.observer import Observer
 from regnetlab.study.plan import Plan
+from regnetlab.study.plan_file import load_plan
 from regnetlab.study.run import run_study
 from regnetlab.study.session import Options
 from regnetlab.study.stages import State, basis_of
 from regnetlab.training.budget import Score
 from regnetlab.trials.job import Trial
 from regnetlab.trials.store import open_store
+from tests.study import processes
 
 MakeStudy = Callable[..., Path]
 
@@ -42,6 +48,19 @@ def inline(data_dir: Path, **more: Any) -> Options:
 def ran(plan: Plan, data_dir: Path, heard: Observer | None = None, **more: Any) -> State:
     """Run a study to its end."""
     return run_study(plan, inline(data_dir, **more), heard or Observer())
+
+
+def rows_after(study: Path, data_dir: Path) -> list[dict[str, str]]:
+    """The trials of a study that is run to its end, with nothing to disturb it."""
+    ran(load_plan(study), data_dir)
+    return processes.trials_of(study)
+
+
+def run_here(study: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """``processes.run`` without a process of its own."""
+    asked = ["run", str(study), "--device", "cpu", "--executor", "inline", *words]
+    with redirect_stdout(io.StringIO()) as said, redirect_stderr(io.StringIO()) as told:
+        return subprocess.CompletedProcess(asked, main(asked), said.getvalue(), told.getvalue())
 
 
 def scores_of(plan: Plan) -> dict[str, Score]:

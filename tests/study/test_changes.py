@@ -1,7 +1,6 @@
 """A study that goes on with another file, other data or another device: refused unless accepted."""
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from regnetlab.study.plan_file import load_plan
 from regnetlab.trials.store import open_store
 from tests.study import processes
 from tests.study.processes import SMALL
+from tests.study.running import run_here
 
 MakeStudy = Callable[..., Path]
 
@@ -61,42 +61,38 @@ def test_a_device_that_is_not_known_beforehand_changes_nothing(make_study: MakeS
         check_changes(plan, store, "c" * 64, accept=False, device="cpu with native kernels")
 
 
-def run(study: Path, data_dir: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return processes.run(study, "--data-dir", str(data_dir), "--executor", "inline", *words)
-
-
 def test_a_changed_study_is_shown_and_refused_until_accepted(make_study: MakeStudy, data_dir: Path) -> None:
     study = make_study(SMALL)
-    assert run(study, data_dir).returncode == 0
+    assert run_here(study, "--data-dir", str(data_dir)).returncode == 0
     calm = processes.trials_of(study)
     text = study.read_text()
     study.write_text(text.replace("images = 128", "images = 160").replace("n = 4", "n = 5"))
-    done = run(study, data_dir)
+    done = run_here(study, "--data-dir", str(data_dir))
     assert done.returncode == 2
     assert "budget.images was 128, is 160" in done.stderr
     assert processes.trials_of(study) == calm
-    assert run(study, data_dir, "--accept-change").returncode == 0
+    assert run_here(study, "--data-dir", str(data_dir), "--accept-change").returncode == 0
     changes = open_store(load_plan(study).store).fact("changes")
     assert [each["changes"] for each in changes["accepted"]] == [{"budget.images": [128, 160]}]
     assert len(processes.trials_of(study)) == 5
     study.write_text(study.read_text().replace("n = 5", "n = 6"))  # more of the same is no change
-    assert run(study, data_dir).returncode == 0
+    assert run_here(study, "--data-dir", str(data_dir)).returncode == 0
 
 
 def test_trainings_on_data_that_changed_since_no_longer_count(
     make_study: MakeStudy, data_dir: Path, tmp_path: Path
 ) -> None:
     study = make_study(SMALL)
-    assert run(study, data_dir).returncode == 0
+    assert run_here(study, "--data-dir", str(data_dir)).returncode == 0
     other = tmp_path / "other"
     shutil.copytree(data_dir, other)
     for stem in ("images-idx3", "labels-idx1"):
         shutil.copy(other / f"t10k-{stem}-ubyte.gz", other / f"train-{stem}-ubyte.gz")
-    refused = run(study, other)
+    refused = run_here(study, "--data-dir", str(other))
     assert refused.returncode == 2
     assert "data.checksum was" in refused.stderr
     before = processes.trials_of(study)
-    assert run(study, other, "--accept-change").returncode == 0
+    assert run_here(study, "--data-dir", str(other), "--accept-change").returncode == 0
     after = processes.trials_of(study)
     assert len(after) == 4
     assert [row["error"] for row in after] != [row["error"] for row in before]

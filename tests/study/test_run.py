@@ -25,7 +25,7 @@ from regnetlab.trials.store import open_store
 from regnetlab.trials.table import trials_of
 from tests.conftest import STUDY
 from tests.study.processes import alive, children_of, identities_of, without_seconds
-from tests.study.running import Heard, ran, scores_of
+from tests.study.running import Heard, ran, rows_after, run_here, scores_of
 
 MakeStudy = Callable[..., Path]
 COMMAND = [sys.executable, "-m", "regnetlab"]
@@ -84,12 +84,6 @@ def arguments(study: Path, data_dir: Path) -> list[str]:
     return [*COMMAND, "run", str(study), "--data-dir", str(data_dir), "--device", "cpu", "--workers", "2"]
 
 
-def run_to_the_end(study: Path, data_dir: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        arguments(study, data_dir), capture_output=True, text=True, timeout=200, check=False
-    )
-
-
 def kept(plan: Plan) -> int:
     return len(scores_of(plan)) if plan.store.exists() else 0
 
@@ -127,12 +121,9 @@ def test_killed_and_run_again_a_study_yields_the_same_trials(make_study: MakeStu
         assert before >= wanted
         wait_for(partial(all_gone, workers), 20)
         assert kept(plan) == before
-    assert run_to_the_end(disturbed, data_dir).returncode == 0
-    done = run_to_the_end(calm, data_dir)
-    assert done.returncode == 0, done.stderr
-    texts = [(study.parent / "trials.csv").read_text() for study in (disturbed, calm)]
-    assert without_seconds(texts[0]) == without_seconds(texts[1])
-    assert len(without_seconds(texts[0])) == 22
+    rows = rows_after(disturbed, data_dir)
+    assert rows == rows_after(calm, data_dir)
+    assert len(rows) == 22
     identities = identities_of(disturbed)
     assert len(identities) == len(set(identities))
 
@@ -158,7 +149,7 @@ def test_changed_data_are_refused_before_anything_is_trained(make_study: MakeStu
     study = make_study()
     store = open_store(load_plan(study).store)
     store.keep("changes", {"began": {"data.checksum": "f" * 64}})
-    done = run_to_the_end(study, data_dir)
+    done = run_here(study, "--data-dir", str(data_dir))
     assert done.returncode == 2
     assert "changed since it began: data.checksum was ffffffffffff…, is " in done.stderr
     assert store.count() == 0
@@ -166,7 +157,7 @@ def test_changed_data_are_refused_before_anything_is_trained(make_study: MakeStu
 
 def test_the_end_state_records_versions_machine_git_and_data(make_study: MakeStudy, data_dir: Path) -> None:
     study = make_study()
-    assert run_to_the_end(study, data_dir).returncode == 0
+    ran(load_plan(study), data_dir)
     facts = open_store(load_plan(study).store).fact("provenance")
     assert {"regnetlab", "torch", "optuna", "machine", "processor", "git", "device", "recorded"} <= set(facts)
     assert len(facts["data_checksum"]) == 64
@@ -174,7 +165,7 @@ def test_the_end_state_records_versions_machine_git_and_data(make_study: MakeStu
     # A run that trains nothing says nothing of the errors.
     store = open_store(load_plan(study).store)
     store.keep("provenance", {**facts, "machine": "that trained it"})
-    assert run_to_the_end(study, data_dir).returncode == 0
+    ran(load_plan(study), data_dir)
     assert store.fact("provenance")["machine"] == "that trained it"
 
 

@@ -12,8 +12,8 @@ from regnetlab.errors import InputError
 from regnetlab.trials import lease as leases
 from regnetlab.trials.lease import leased, locked, running_models
 from regnetlab.trials.store import open_store
-from tests.study import processes
 from tests.study.processes import SMALL, environment
+from tests.study.running import run_here
 
 
 def test_two_studies_on_one_store_are_not_run_at_once(
@@ -25,11 +25,11 @@ def test_two_studies_on_one_store_are_not_run_at_once(
     (linked.parent / "study.db").symlink_to(one.parent / "study.db")
     with locked(tmp_path / ".x.db.regnetlab-lock"):
         for study in (one, two):
-            done = processes.run(study, "--data-dir", str(data_dir), *shared[study.parent.name])
+            done = run_here(study, "--data-dir", str(data_dir), *shared[study.parent.name])
             assert done.returncode == 2
             assert "is being run already" in done.stderr
     with locked(one.parent / "study.lock"):
-        done = processes.run(linked, "--data-dir", str(data_dir))
+        done = run_here(linked, "--data-dir", str(data_dir))
         assert done.returncode == 2
         assert "is being run already" in done.stderr
 
