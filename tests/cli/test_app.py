@@ -109,7 +109,7 @@ def test_an_unexpected_failure_is_one_line_and_status_1(
 
 
 HEAVY = {"torch", "torchvision", "fvcore", "optuna", "sqlalchemy", "plotly", "jinja2", "pandas", "scipy"}
-HEAVY |= {"pyarrow", "numpy"}
+HEAVY |= {"pyarrow", "numpy", "torch._dynamo"}
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,7 @@ HEAVY |= {"pyarrow", "numpy"}
         ("--version", ""),
         ("run --help", ""),
         ("models --help", ""),
+        ("summary resnet18 --json", "numpy torch"),
         ("sample --space RegNet --n 4", "numpy"),
         ("sample --space AnyNetC --n 4 --flops 300M:400M --where depth<=30 --json", "numpy"),
         ("sample --space AnyNetC --n 4 -o {folder}/x.csv", "numpy"),

@@ -17,8 +17,8 @@ def test_a_worker_and_a_run_killed_at_a_random_moment_lose_double_and_change_not
 ) -> None:
     site = Site(tmp_path, data_dir, random.Random(5))
     site.learn_calm()
-    for count in (kill_workers(site, 1), kill_coordinators(site, 1)):
-        assert count.injected >= 1
+    for count in (kill_workers(site, 2), kill_coordinators(site, 2)):
+        assert count.injected >= 2
         assert (count.lost, count.doubled, count.wrong) == (0, 0, 0)
 
 

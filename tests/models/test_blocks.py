@@ -34,7 +34,7 @@ from regnetlab.spaces.template import SMALL, STEMS, Template
 from tests.models.test_counts import counted_by_fvcore, random_template
 
 NAMES = [*BLOCKS, "y"]
-PER_BLOCK = 18
+PER_BLOCK = 36
 
 
 @pytest.mark.parametrize("name", NAMES)

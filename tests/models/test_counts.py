@@ -19,7 +19,7 @@ from regnetlab.spaces.sampler import sample
 from regnetlab.spaces.space import SPACES
 from regnetlab.spaces.template import PAPER, SMALL, Template
 
-PER_SPACE = 24
+PER_SPACE = 45
 
 
 def counted_by_fvcore(config: Config, template: Template) -> dict[str, int]:
