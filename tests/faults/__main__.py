@@ -46,7 +46,7 @@ def main() -> int:
         facts = (count.injected, count.studies, count.lost, count.doubled, count.wrong)
         lines.append(f"| {name} | {' | '.join(map(str, facts))} |")
     rounds = _rounds(given.seed, max(1, round(2_000 * given.part)))
-    lines += ["", _sentence(rounds)]
+    lines += ["", sentence(rounds)]
     total = [sum(getattr(each, key) for each in counts.values()) for key in Count.__dataclass_fields__]
     lines.insert(-2, f"| **all** | {' | '.join(map(str, total))} |")
     print("\n".join(lines))
@@ -73,11 +73,12 @@ def _rounds(seed: int, count: int) -> Result:
         return halves[0].result() + halves[1].result()
 
 
-def _sentence(result: Result) -> str:
+def sentence(result: Result) -> str:
     """What the rounds came to, for the page."""
+    endings = sorted(((int(status), count) for status, count in result.endings.items()), reverse=True)
     ended = ", ".join(
         f"{count:,} with status {status}" if status >= 0 else f"{count:,} by signal {-status}"
-        for status, count in sorted(result.endings.items(), reverse=True)
+        for status, count in endings
     )
     return (
         f"In {result.rounds:,} rounds {result.calls:,} system calls failed, {result.signals:,} signals came"

@@ -89,7 +89,7 @@ def kill_coordinators(site: Site, kills: int, storage: str = "") -> Count:
         for _ in range(site.draw.randint(3, 6)):
             process = processes.start("run", str(study), *site.words(), env=env)
             with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=site.draw.uniform(0.2, 14))
+                process.communicate(timeout=site.draw.uniform(0.2, 8))
             if process.poll() is not None:
                 break
             process.kill()
@@ -195,7 +195,7 @@ def terminate_coordinators(site: Site, kills: int) -> Count:
         for _ in range(min(3, kills - count.injected)):
             process = processes.start("run", str(study), *site.words(), env=env)
             with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=site.draw.uniform(5, 14))
+                process.communicate(timeout=site.draw.uniform(2, 8))
             if process.poll() is not None:
                 break
             process.send_signal(signal.SIGTERM)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from regnetlab.models.native.build import find_compiler
+from tests.faults.__main__ import sentence
 from tests.faults.injection import Site, kill_coordinators, kill_workers
 from tests.faults.rounds import result_of
 
@@ -27,6 +28,7 @@ def test_system_calls_that_fail_signals_and_cut_files_lose_double_and_change_not
     result = result_of(tmp_path, seed=7, count=20)
     assert min(result.calls - 20, result.signals, result.cuts, result.interrupted) > 0
     assert result.broken == result.unexpected == []
+    assert "with status 0" in sentence(result)
 
 
 @pytest.mark.skipif(find_compiler() is None, reason="needs a C compiler")
