@@ -217,9 +217,11 @@ def test_an_input_too_small_is_refused_with_the_smallest_that_works(name: str, s
         summarise(model, PAPER.changed(f"3x{smallest - 1}x{smallest - 1}"))
 
 
-def test_every_named_model_takes_its_own_input() -> None:
+def test_every_named_model_takes_its_own_input_and_counting_draws_no_random_number() -> None:
+    state = torch.get_rng_state()
     for model in named_models():
         assert summarise(model, model.template).layers[-1].output[0] == model.template.classes
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(
