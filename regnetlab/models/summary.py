@@ -73,10 +73,11 @@ def summarise(model: Model, template: Template) -> Summary:
     """The layers of this model, as it is evaluated, on this template."""
     custom = model.config is not None and model.config.block not in BLOCKS
     # A block of one's own may change shapes by anything, and know no empty batch: it runs as it is, on meta.
+    batch = 1 if custom else 0
     with torch.device("meta") if custom else _ShapesAlone():
         module = model.build(template).eval()
-        image = torch.empty(int(custom), template.channels, template.height, template.width)
-        return Summary(model.text, template, *count_layers(module, image, products=custom))
+        images = torch.empty(batch, template.channels, template.height, template.width)
+        return Summary(model.text, template, *count_layers(module, images, products=custom))
 
 
 def multiply_adds(module: nn.Module, image: torch.Tensor) -> int:
