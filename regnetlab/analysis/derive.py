@@ -70,7 +70,7 @@ def derive(
         raise InputError(
             "the widths of good networks do not grow"
             if law.claim == DOES_NOT_GROW
-            else f"there is no evidence that the widths of good networks grow ({law.reason})",
+            else f"the width law is undecided ({law.reason})",
             "force = true in [derive] of a study, or fit-regnet --force, derives them all the same",
         )
     queues = [iter(_on_the_law(law, growth, template, regime, ranges, se_ratio)) for growth in _growths(law)]

@@ -58,7 +58,7 @@ NOTATIONS = get_args(Notation)
 DERIVED_NETWORKS = 8
 """RegNets that are derived where nothing else is said."""
 FORCED = (
-    "These RegNets are forced: they were derived although these networks do not show that good widths grow."
+    "These RegNets are forced: they were derived although these networks do not show how good widths grow."
 )
 """Of RegNets whose law claims no growth."""
 
@@ -212,7 +212,7 @@ class WidthLaw(Result):
             return [f"No evidence of a width law: {self.reason}."]
         growth, low, high = law.growth.estimate, law.growth.low, law.growth.high
         if law.claim == NO_EVIDENCE:
-            claim = f"No evidence of a width law: {law.reason}."
+            claim = f"The width law is undecided: {law.reason}."
             if not law.inside:
                 claim += f" Inside what was drawn, it may be any from {low:.2f} to {high:.2f} (95%)."
         else:

@@ -172,7 +172,7 @@ def _counted(verdicts: Iterable[str], order: Sequence[str] = (BETTER, NO_WORSE, 
 def _growth_findings(found: PooledGrowth) -> list[Finding]:
     claims = [each.law.claim for each, _ in found.laws]
     more: tuple[str, ...] = ()
-    words = {GROWS: "growth shown", DOES_NOT_GROW: "no growth shown", NO_EVIDENCE: NO_EVIDENCE}
+    words = {GROWS: "growth shown", DOES_NOT_GROW: "shown not to grow", NO_EVIDENCE: UNDECIDED}
     text = f"Widths of good networks: {_counted([words[each] for each in claims], tuple(words.values()))}"
     if found.pooled is not None:
         mean, further = as_factor(found.pooled.mean), as_factor(found.pooled.further)
@@ -298,11 +298,11 @@ def _growth_table(found: PooledGrowth) -> Table | None:
     rows = []
     for each, growth in found.laws:
         law = each.law.population
-        note = f"{law.n} networks whose widths are free" if law is not None else str(each.law.reason)
+        why = each.law.reason if law is None else law.reason
+        note = f"{law.n} networks whose widths are free" if law is not None and why is None else str(why)
+        claim = UNDECIDED if each.law.claim == NO_EVIDENCE else each.law.claim
         number = "–" if growth is None else f"{growth.estimate:.2f} ({growth.text()})"
-        rows.append(
-            Row("study", each.name, each.law.claim, number, None if growth is None else bar(growth), note)
-        )
+        rows.append(Row("study", each.name, claim, number, None if growth is None else bar(growth), note))
     if found.pooled is not None:
         mean, further = pooled
         name = f"mean over {found.pooled.studies} data sets"

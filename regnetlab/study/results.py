@@ -159,8 +159,10 @@ def compared_with_baselines(plan: Plan) -> BaselineComparison:
         drawn = study_trials(plan).frame
         if "seconds" in drawn:
             population = len(drawn), float(drawn["seconds"].sum()) / 3600
+    judged = baselines_frame(state, latencies)
+    ungrouped = len(judged) > 0 and bool(plan.reading.group_by) and groups is None
     return baselines(
-        baselines_frame(state, latencies),
+        judged,
         seeds=None if stated is None else stated.seeds,
         tuning_seeds=None if stated is None else stated.tuning_seeds,
         guess=guessing_in(facts),
@@ -168,7 +170,7 @@ def compared_with_baselines(plan: Plan) -> BaselineComparison:
         population=population,
         notes=[
             *[REPLACED.format(names)] * bool(others),
-            *[UNGROUPED.format(plan.name)] * (bool(plan.reading.group_by) and groups is None),
+            *[UNGROUPED.format(plan.name)] * ungrouped,
         ],
         groups=groups,
     )

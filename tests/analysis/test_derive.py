@@ -107,7 +107,7 @@ def test_nearness_is_of_the_first_width_and_the_depth_in_logs() -> None:
 @pytest.mark.parametrize(
     ("claim", "why"),
     [
-        (NO_EVIDENCE, "no evidence that the widths of good networks grow"),
+        (NO_EVIDENCE, "the width law is undecided"),
         (DOES_NOT_GROW, "^the widths of good networks do not grow"),
     ],
 )

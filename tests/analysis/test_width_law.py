@@ -75,7 +75,7 @@ def test_no_evidence_says_so_and_keeps_the_interval(trials: Trials) -> None:
     assert population["growth"] is None and not law.formula
     assert population["growth_interval"][0] > 1
     assert population["reason"] in law.remarks()[0]
-    assert law.remarks()[0].startswith("No evidence of a width law")
+    assert law.remarks()[0].startswith("The width law is undecided")
 
 
 def test_regnets_are_derived_where_growth_is_claimed(large: Trials) -> None:
@@ -90,7 +90,7 @@ def test_regnets_are_derived_where_growth_is_claimed(large: Trials) -> None:
 
 def test_regnets_are_forced_and_marked_where_it_is_not(trials: Trials) -> None:
     law = fit_law(trials)
-    with pytest.raises(InputError, match="there is no evidence that the widths of good networks grow"):
+    with pytest.raises(InputError, match="the width law is undecided"):
         law.derive(3, template=SMALL, flops="0.8M:1.2M")
     derived = law.derive(3, template=SMALL, flops="0.8M:1.2M", force=True)
     assert [each["forced"] for each in law.to_json(SMALL, derived)["derived"]] == [True] * 3

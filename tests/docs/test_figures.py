@@ -257,3 +257,31 @@ def test_what_stays_decided_where_all_verdicts_hold_together(together: Any) -> N
 def test_what_longer_training_changes(together: Any) -> None:
     for row, step in zip(_rows("studies/across/RESULTS.md", "## 4. Eight"), together["longer"], strict=True):
         assert row[1:] == [_percent(step[key]) for key in ("short_percent", "long_percent", "change_percent")]
+
+
+def test_what_is_left_of_regnets_advantage_at_equal_depth(said: Callable[..., Any]) -> None:
+    depth = {}
+    for study, *quoted in _rows("studies/across/RESULTS.md", "depth, the last column"):
+        step = said("compare", study.strip("`"))["comparisons"][-1]
+        depth[study.strip("`")] = step["matched"]["depth"]
+        left = depth[study.strip("`")]["median_difference"]
+        assert quoted == [_number(step["median_difference"]), _number(left)], study
+    assert len(depth) == 5
+    front = _text("README.md")
+    for name, study in (("near 1 MF", "fashion-mnist"), ("letters", "letters-1mf")):
+        all_of_them = said("compare", study)["comparisons"][-1]["median_difference"]
+        (from_to,) = re.findall(rf"{name} from (\d\.\d\d) (?:points )?to (\d\.\d\d)", front)
+        assert from_to == (f"{-all_of_them:.2f}", f"{-depth[study]['median_difference']:.2f}")
+    (interval,) = re.findall(rf"its interval is {_SIGNED} to {_SIGNED}", front)
+    assert interval == tuple(_number(end) for end in depth["fashion-mnist"]["interval"])
+
+
+@pytest.mark.parametrize(
+    "study", ["fashion-mnist", "fashion-mnist-3mf-100", "mnist-1mf", "fashion-mnist-long"]
+)
+def test_anynet_e_is_behind_anynet_a(said: Callable[..., Any], study: str) -> None:
+    """As is said of Fashion-MNIST and MNIST; after the longer training it is the last of the six."""
+    medians = {each["space"]: each["median"]["estimate"] for each in said("compare", study)["spaces"]}
+    assert medians["AnyNetE"] > medians["AnyNetA"]
+    if study == "fashion-mnist-long":
+        assert medians["AnyNetE"] == max(medians.values())
