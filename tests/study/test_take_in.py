@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -175,6 +176,18 @@ def test_regnets_derived_again_compete_as_long_as_the_test_split_was_not_used(
     plan = load_plan(study)
     ran(plan, data_dir)
     assert not compared_with_baselines(plan).notes
+
+
+def test_a_contest_on_images_in_groups_says_if_their_numbers_were_not_recorded(tmp_path: Path) -> None:
+    copy_committed_studies(tmp_path)
+    assert not compared_with_baselines(load_plan(tmp_path / "studies/letters/study.toml")).notes  # no contest
+    recorded = load_plan(tmp_path / "studies/letters-1mf/study.toml")
+    assert not compared_with_baselines(recorded).notes
+    facts = json.loads(recorded.provenance.read_text())
+    del facts["test_groups"]
+    recorded.provenance.write_text(json.dumps(facts))
+    (note,) = compared_with_baselines(recorded).notes
+    assert "take each image for itself" in note
 
 
 NO_TRAININGS = (
