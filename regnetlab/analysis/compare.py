@@ -142,10 +142,11 @@ class StepComparison:
             f"{100 * share:.0f}%" if math.isfinite(share) else "–"
             for share in (self.tests.superiority.estimate, *self.tests.superiority.ends)
         )
+        chances = (f"{p:.3f}" if p >= 0.001 else "< 0.001" for p in (self.mann_whitney_holm, self.ks_holm))
         return (
             "a network of {} beats one of {} in {} ({} to {}) of pairs; corrected for the number of steps,"
-            " Mann–Whitney p {:.3f}, Kolmogorov–Smirnov p {:.3f}"
-        ).format(self.b.space, self.a.space, *shares, self.mann_whitney_holm, self.ks_holm)
+            " Mann–Whitney p {}, Kolmogorov–Smirnov p {}"
+        ).format(self.b.space, self.a.space, *shares, *chances)
 
     def remarks(self) -> list[str]:
         """What qualifies the verdict."""
@@ -317,8 +318,8 @@ class SpaceComparison(Result):
         if not undecided:
             return ""
         found = (
-            f"Numbers of networks have 80% ranges in brackets and give a verdict with {POWER:.0%}, if the"
-            " true difference is the one found here (`plan` takes one of the margin)."
+            f"So many networks would give a verdict in {POWER:.0%} of studies if the true difference were the"
+            " one found here, which is itself uncertain: 80% ranges are in brackets."
         )
         fresh = [step for step in undecided if step.course.kind != ANYTIME]
         numbers = [each.estimate for step in fresh for each in step.to_decide.values()]

@@ -112,7 +112,7 @@ def show(
     what: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FOLDER|NAME]",
+            metavar="FOLDER|NAME",
             help="A folder of images, or a data set's name.",
             autocompletion=data_sets,
         ),

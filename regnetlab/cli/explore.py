@@ -102,7 +102,8 @@ def explore(
     options = Options(
         executor, workers, device, data_dir, kernels, skip_unreadable=skip_unreadable, listener=listener()
     )
-    check_folder(output, study, source)
+    if not plan_only:
+        check_folder(output, study, source)
     asked = {"flops": flops, "latency": latency, "group_by": group_by, "input": input}
     clock = Clock(minutes, spent_before(path.parent))
     with make_progress(study, progress) as display:
@@ -234,10 +235,13 @@ def _planned(
     from regnetlab.study.examples import example_named
     from regnetlab.study.explore import check_images, explored
     from regnetlab.study.finish_files import check_classes
+    from regnetlab.study.new_for_data import as_read
     from regnetlab.study.plan_file import load_plan
     from regnetlab.training.datasets import outline
 
     seen = outline(source, options.data_dir, how, options.listener)
+    check_images(seen)  # before everything is decoded
+    seen = as_read(seen, options.data_dir, input, how, options.listener)
     if warning := check_images(seen):
         observer.on_note(warning)
     example = load_plan(example_named("quick") / "study.toml")

@@ -36,7 +36,7 @@ def fidelity(
     study: Annotated[
         str | None,
         typer.Argument(
-            metavar="[STUDY]",
+            metavar="STUDY",
             help="A name under studies/, a file or a folder.",
             autocompletion=study_names,
         ),

@@ -26,7 +26,7 @@ def finish(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL…]", help="Networks to take, instead of a small, a medium and a large one."
+            metavar="MODEL", help="Networks to take, instead of a small, a medium and a large one."
         ),
     ] = None,
     output: Folder = Path("family"),

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from inspect import cleandoc
 from typing import Any
 
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 _FAR = 1_000_000  # from here on a limit is one that nobody comes near
 _PANELS = 80  # columns: in narrower panels, names of options are cut
+_LONGEST = 22  # letters of the choices that stand where others have a type
 
 
 def ending(example: str, page: str) -> str:
@@ -66,8 +67,16 @@ class Group(_Fitting, TyperGroup):
 
 def _plainer(parameters: list[Any]) -> list[Any]:
     for each in parameters:
-        if getattr(each, "is_flag", False):
+        kind = each.type_descriptor
+        if isinstance(each, TyperArgument):
+            vars(each)["display_type_rich"] = lambda ctx: None  # its name says it
+        elif getattr(each, "is_flag", False):
             each.metavar = ""
+        elif kind.is_choice and each.metavar is None and len("|".join(kind.choices)) > _LONGEST:
+            each.metavar = "CHOICE"
+            each.help = f"{each.help} One of: {', '.join(kind.choices)}."
+        elif kind.is_list and each.metavar is None:
+            each.metavar = "FILE"
         elif (getattr(each, "max", None) or 0) >= _FAR:
             each.metavar = each.metavar or "<int>"
             vars(each)["_get_number_range_help_str"] = lambda: ""

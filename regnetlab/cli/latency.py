@@ -27,7 +27,7 @@ def latency(
     targets: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL…|STUDY",
+            metavar="MODEL|STUDY",
             help="Models, as for summary, or one study.",
             autocompletion=models_or_studies,
         ),

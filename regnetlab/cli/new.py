@@ -70,20 +70,15 @@ def new(
     if data is None:
         text = begun_from(from_, (example / "study.toml").read_text(encoding="utf-8"), name)
     else:
-        from regnetlab.study.new_for_data import suited
+        from regnetlab.study.new_for_data import as_read, suited
         from regnetlab.study.new_for_data_text import choices, suited_text
-        from regnetlab.training.datasets import load_data, outline
+        from regnetlab.training.datasets import outline
 
         how = reading(
             data, skip_unreadable=skip_unreadable, split=split, group_by=group_by, test_split=test_split
         )
-        seen = outline(data, data_dir, how, listener())
+        seen = as_read(outline(data, data_dir, how, listener()), data_dir, input, how, listener())
         found = suited(begun, seen, input, how)
-        if seen.survey is not None:  # decoded now: what can't be is found here, and `run` has it in the cache
-            whole = load_data(data, found.plan.template, data_dir, how, listener())
-            if whole.survey != seen.survey:
-                seen = seen.of(whole)
-                found = suited(begun, seen, input, how)
         text, left_out = suited_text(found, name, begun, seen), found.left_out
         chosen = [*(seen.survey.lines(data) if seen.survey else ()), *choices(found, seen)]
     plan = parse_plan(text, path)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # pandas, pydantic
 
 StudyOrNewest = Annotated[
     str | None,
-    typer.Argument(metavar="[STUDY]", help="The newest study by default.", autocompletion=study_names),
+    typer.Argument(metavar="STUDY", help="The newest study by default.", autocompletion=study_names),
 ]
 From = Annotated[
     list[Path] | None,

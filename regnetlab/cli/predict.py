@@ -25,7 +25,7 @@ def predict(
         ),
     ],
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGE…", help="Files, folders, or - for a list of files on stdin.")
+        list[str], typer.Argument(metavar="IMAGE", help="Files, folders, or - for a list of files on stdin.")
     ],
     top: Annotated[int, typer.Option(min=1, help="How many classes, the most probable first.")] = 1,
     name: Annotated[

@@ -64,7 +64,9 @@ def run(
     progress: Progress = "auto",
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Show the whole plan with its defaults; train nothing."),
+        typer.Option(
+            "--dry-run", help="Show the whole plan with its defaults; read no images, train nothing."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

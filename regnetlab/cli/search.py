@@ -44,7 +44,7 @@ def search(
     study: Annotated[
         str | None,
         typer.Argument(
-            metavar="[STUDY]",
+            metavar="STUDY",
             help="A study whose protocol and folder are used.",
             autocompletion=study_names,
         ),

@@ -202,8 +202,8 @@ def _longer_findings(steps: Sequence[LongerStep]) -> list[Finding]:
     for longer in dict.fromkeys(each.longer for each in steps):
         here = [each for each in steps if each.longer == longer]
         moved = [f"{each.name} by {_shown(each.change)}" for each in here if each.change.excludes_zero]
-        what = "; ".join(moved) if moved else "none is shown to move"
-        text = f"{longer}, the networks of {here[0].study} trained longer: of {len(here)} steps {what}."
+        what = f"that moves {'; '.join(moved)}" if moved else f"no move of the {len(here)} steps is shown"
+        text = f"{longer}, the networks of {here[0].study} trained longer: {what}."
         found.append(Finding("measured", text))
     return found
 
@@ -344,7 +344,7 @@ def _longer_table(every: Sequence[LongerStep], longer: str) -> Table:
     for step in steps:
         n = " and ".join(map(str, step.n))
         changed = step.change.excludes_zero
-        note = f"changed by {_shown(step.change)}" + ("" if changed else ", within chance")
+        note = f"changed by {_shown(step.change)}" + ("" if changed else ", which chance may explain")
         rows.append(
             Row("study", step.name, "", _shown(step.short), _bar(_log(step.short), reach), f"{n} networks")
         )

@@ -32,7 +32,7 @@ def _finding(step: StepComparison, constraint: str) -> Finding:
     adds = f" ({constraint})" if constraint else ""
     doubt = f"; {NEITHER}" if step.neither_learned else ""
     what = STATISTICS[step.terms.statistic]
-    provisional = "; provisional, for planned networks are missing" if step.provisional else ""
+    provisional = "; provisional, since planned networks are missing" if step.provisional else ""
     alike = "; equal within the margin on both sides" if step.alike else ""
     points = step.points.replace(", for all steps together", "")  # the heading says so once
     text = f"{step.name}{adds}: {what} {points}{alike}{provisional}{doubt}"

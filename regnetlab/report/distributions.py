@@ -19,7 +19,7 @@ from regnetlab.analysis.statistics.edf import edf, weighted_edf
 from regnetlab.analysis.statistics.matching import matched_weights
 from regnetlab.analysis.statistics.random_search import random_search
 from regnetlab.plain import duration
-from regnetlab.report.style import faint, log_axis, style, title
+from regnetlab.report.style import curve_of, faint, log_axis, style, title
 from regnetlab.spaces.arrays import Floats
 from regnetlab.training.guessing import Guessing
 from regnetlab.trials.table import errors_of, spaces_of
@@ -105,7 +105,7 @@ def beyond(errors: "pd.Series[float]") -> str:
         return ""
     far = int((errors > shown[1]).sum())
     lie = "lies" if far == 1 else "lie"
-    return f"{far} of {len(errors):,} networks {lie} further right; a double click shows all."
+    return f"{far} of {len(errors):,} networks {lie} further right; two clicks of a mouse show all."
 
 
 def strip_figure(networks: pd.DataFrame) -> go.Figure:
@@ -148,7 +148,7 @@ def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]
             pd.to_numeric(rows["seconds"], errors="coerce").mean() if "seconds" in rows else float("nan")
         )
         found = random_search(population.with_failures, float(seconds))
-        colour, dash, _ = style(population.space, i)
+        colour = style(population.space, i)[0]
         figure.add_scatter(
             x=[*found.k.tolist(), *found.k[::-1].tolist()],
             y=[*found.high.tolist(), *found.low[::-1].tolist()],
@@ -168,9 +168,8 @@ def efficiency_figure(networks: pd.DataFrame, populations: Sequence[SpaceErrors]
             x=found.k.tolist(),
             y=found.expected.tolist(),
             text=hours,
-            mode="lines",
             name=title(population.space),
-            line={"color": colour, "dash": dash, "width": 2.5},
+            **curve_of(population.space, i),
             hovertemplate=f"{title(population.space)}: %{{y:.2f}}%%{{text}}<extra></extra>",
             meta={"space": population.space},
         )
@@ -195,7 +194,7 @@ def curves_figure(networks: pd.DataFrame) -> go.Figure:
         if not curves:
             continue
         images, low, middle, high = _quantiles(curves)
-        colour, dash, _ = style(space, i)
+        colour = style(space, i)[0]
         figure.add_scatter(
             x=[*images, *images[::-1]],
             y=[*high, *low[::-1]],
@@ -211,9 +210,8 @@ def curves_figure(networks: pd.DataFrame) -> go.Figure:
         figure.add_scatter(
             x=images,
             y=middle,
-            mode="lines",
             name=title(space),
-            line={"color": colour, "dash": dash, "width": 2.5},
+            **curve_of(space, i),
             hovertemplate=f"{title(space)}: %{{y:.1f}}%<extra></extra>",
             meta={"space": space},
         )
@@ -250,13 +248,12 @@ def variants(figure: go.Figure) -> list[str]:
 def _add_steps(
     figure: go.Figure, space: str, place: int, errors: Any, shares: Any, most: float, variant: str
 ) -> None:
-    colour, dash, _ = style(space, place)
     figure.add_scatter(
         x=[errors[0], *errors, max(most, errors[-1])],
         y=[0, *shares, 1],
         name=title(space),
-        mode="lines",
-        line={"color": colour, "dash": dash, "width": 2.5, "shape": "hv"},
+        **curve_of(space, place),
+        line_shape="hv",
         hovertemplate=f"{title(space)}: %{{y:.0%}} have ≤ %{{x:.1f}}%<extra></extra>",
         visible=variant == "plain",
         showlegend=variant == "plain",

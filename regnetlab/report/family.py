@@ -71,7 +71,7 @@ def commands(finished: Finished) -> tuple[str, str]:
     folder = finished.folder.rstrip("/") or "/"
     quoted = json.dumps(folder, ensure_ascii=False)
     python = f'import regnetlab as rl\nnet = rl.load_network({quoted})\nnet.predict("image.png")'
-    return printable(f"regnetlab predict {shlex.quote(f'{folder}/')} IMAGE…"), printable(python)
+    return printable(f"regnetlab predict {shlex.quote(f'{folder}/')} image.png"), printable(python)
 
 
 def family_rows(finished: Finished) -> list[dict[str, Any]]:

@@ -49,10 +49,13 @@ _MARKERS: Mapping[str, str] = MappingProxyType(
         "triangle-up": "M15 1l5 9h-10z",
         "triangle-down": "M15 11l5 -9h-10z",
         "x": "M11 2l8 8M19 2l-8 8",
+        "cross": "M13.5 1h3v3.5h3.5v3h-3.5v3.5h-3v-3.5h-3.5v-3h3.5z",
+        "hourglass": "M11 1h8l-8 10h8z",
         "star": "M15 .5l1.6 3.6l3.9 .4l-2.9 2.6l.8 3.9l-3.4 -2l-3.4 2l.8 -3.9l-2.9 -2.6l3.9 -.4z",
     }
 )
 WIDTH_TICKS = (2.0 ** np.arange(3, 15)).tolist()
+_MARKED = 8  # places of a curve
 _WEBGL = 1_000
 """Points of a figure from which on it is drawn by WebGL, which stays smooth."""
 
@@ -60,16 +63,27 @@ _WEBGL = 1_000
 def style(space: str, position: int = 0) -> tuple[str, str, str]:
     """Colour, dash and marker of a space; spaces of one's own get one by position.
 
-    Of another block or number of stages, as in AnyNetA-mbconv, dash and marker are those of AnyNetA, and the
-    colour is the block's; AnyNetE is dashed there, as its own colour no longer tells it from RegNet.
+    Of another block or number of stages, as in AnyNetA-mbconv, the dash is that of AnyNetA, colour and marker
+    are the block's; AnyNetE is dashed there, as its own colour no longer tells it from RegNet.
     """
     base, _, variant = space.partition("-")
     if not variant or base not in _STYLES:
         again, place = divmod(position, len(_OTHERS))
         return _STYLES.get(space, (_OTHERS[place], _TURNS[again % len(_TURNS)], "circle"))
     place = _VARIANTS.index(variant) if variant in _VARIANTS else position
-    _, dash, marker = _STYLES[base]
-    return _OTHERS[place % len(_OTHERS)], "dash" if base == "AnyNetE" else dash, marker
+    markers = tuple(_MARKERS)
+    dash = "dash" if base == "AnyNetE" else _STYLES[base][1]
+    return _OTHERS[place % len(_OTHERS)], dash, markers[(place + 1) % len(markers)]
+
+
+def curve_of(space: str, position: int = 0) -> dict[str, Any]:
+    """How a space's curve is drawn: its line, with its marker here and there."""
+    colour, dash, symbol = style(space, position)
+    return {
+        "mode": "lines+markers",
+        "line": {"color": colour, "dash": dash, "width": 2.5},
+        "marker": {"color": colour, "symbol": symbol, "size": 8, "maxdisplayed": _MARKED},
+    }
 
 
 def swatch(space: str, position: int = 0) -> Markup:

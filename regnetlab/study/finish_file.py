@@ -202,7 +202,7 @@ class Finished(_Part):
         claim = f"{other.name} is better" if low > 0 else f"{self.use} is better" if high < 0 else "undecided"
         ends = f"{points:+.2f} points, 95% interval {low:+.2f} to {high:+.2f}".replace("-", "−")
         sizes = f"{self.used.flops / 1e6:.2f} and {other.flops / 1e6:.2f} million multiply-adds"
-        tried = "" if self.tries is None else "; chosen by {} and {} trainings".format(*self.tries)
+        tried = "" if self.tries is None else "; {} and {} trainings chose them".format(*self.tries)
         return (
             f"Beside {other.name}, designed by hand, in mean test error over all seeds: {claim} ({ends};"
             f" {sizes}{tried})"

@@ -8,6 +8,7 @@ the data say the rest. What is chosen here is drawn and solved before it is hand
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil, log10
+from pathlib import Path
 
 import numpy as np
 
@@ -20,8 +21,9 @@ from regnetlab.study.baselines import hand_designed
 from regnetlab.study.plan import BaselinesSection, Plan
 from regnetlab.study.stages import planned_jobs
 from regnetlab.training.budget import Budget
-from regnetlab.training.datasets import Outline
+from regnetlab.training.datasets import Outline, load_data
 from regnetlab.training.folders.decode import Reading, takes_any_input
+from regnetlab.training.folders.listener import Listener
 
 LEAST_SIDE = 4
 """Pixels a side that the last stage keeps, at least, where the images have more."""
@@ -62,10 +64,7 @@ def suited(example: Plan, outline: Outline, input: str | None = None, reading: R
 
     Raises ``InputError`` where there are too few images, with the number that would do.
     """
-    check_enough(outline)
-    template = template_for(SMALL.changed(input or outline.input, len(outline.classes)))
-    if input is not None:
-        _check_input(template, outline)
+    template = _template(outline, input)
     window = example.regime.flops or Window(0.8e6, 1.2e6)
     middle = (window.low + window.high) / 2
     space = example.draws[0].space
@@ -90,6 +89,27 @@ def suited(example: Plan, outline: Outline, input: str | None = None, reading: R
     if kept:
         plan = replace(plan, baselines=replace(example.baselines, names=tuple(kept), forms=("small",)))
     return Suited(plan, shares, tuple(exchanged), tuple(left_out))
+
+
+def as_read(
+    outline: Outline, data_dir: Path | None, input: str | None, reading: Reading, listener: Listener
+) -> Outline:
+    """The same once every image was decoded: a folder's headers don't tell all that can't be. What is decoded
+    stays in the cache, for the run.
+
+    Raises ``InputError`` as ``suited`` does, and where an image can't be read that may not be skipped.
+    """
+    if outline.survey is None:
+        return outline
+    return outline.of(load_data(outline.name, _template(outline, input), data_dir, reading, listener))
+
+
+def _template(outline: Outline, input: str | None) -> Template:
+    check_enough(outline)
+    template = template_for(SMALL.changed(input or outline.input, len(outline.classes)))
+    if input is not None:
+        _check_input(template, outline)
+    return template
 
 
 def check_enough(outline: Outline) -> None:

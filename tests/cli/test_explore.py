@@ -89,6 +89,24 @@ def test_plan_only_leaves_a_file_that_explore_goes_on_with(here: Path, capsys: C
     assert json.loads((path.parent / "explore.json").read_text())["seconds"] > 0
 
 
+@pytest.mark.usefixtures("quick")
+def test_the_plan_counts_the_images_that_can_be_decoded(here: Path, capsys: Capture) -> None:
+    """Not those whose header alone is whole."""
+    _bars(here / "bars")
+    for path in (here / "bars").glob("*/film3-3.png"):
+        path.write_bytes(path.read_bytes()[:200])
+    words = ["explore", "bars", "--minutes", "6", "--plan-only", *_WORDS]
+    assert main(words) == 2
+    assert "3 of 270 images" in refusal(capsys.readouterr().err, alone=False)
+    assert not (here / "studies").exists()
+    assert main([*words, "--skip-unreadable"]) == 0
+    path = here / "studies" / "bars" / "study.toml"
+    assert path.read_text().startswith("# 267 images in 3 classes")
+    plan = load_plan(path)
+    assert plan.budget.images + plan.budget.validation <= 267 * 5 / 6 + 1
+    assert main(["run", "bars", "--dry-run"]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

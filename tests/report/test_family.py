@@ -52,7 +52,7 @@ def test_the_headline_says_error_interval_size_and_latency() -> None:
 
 def test_commands_quote_the_folder() -> None:
     shell, python = commands(finished())
-    assert shell == "regnetlab predict 'my family/' IMAGE…"
+    assert shell == "regnetlab predict 'my family/' image.png"
     assert python.splitlines()[1] == 'net = rl.load_network("my family")'
     shell, python = commands(finished(folder="a'; touch b \x1b[2J\n\"c"))
     assert shell.startswith("regnetlab predict 'a'\"'\"'; touch b ")

@@ -7,6 +7,7 @@ import pytest
 
 from regnetlab.plain import duration
 from regnetlab.report.style import DASHES, style, swatch
+from regnetlab.report.templates import _breakable
 from regnetlab.spaces.arrays import Floats
 from regnetlab.spaces.blocks import BLOCKS
 from regnetlab.trials.job import DERIVED
@@ -85,3 +86,7 @@ def test_a_swatch_shows_colour_dash_and_marker() -> None:
 )
 def test_a_time_is_told_as_people_say_it(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_long_names_break_between_their_parts() -> None:
+    assert _breakable("resnet_b@1d@<x>") == "resnet_<wbr>b<wbr>@1d<wbr>@&lt;x&gt;"

@@ -56,8 +56,10 @@ function drawFigure(place) {
   const figure = page.figures[place.dataset.figure];
   const shown = visible(figure.data);
   const data = figure.data.map((trace, i) => ({ ...filled(trace), visible: shown[i] }));
+  place.style.height = `${figure.layout.height}px`; // which Plotly takes where it is asked for a size meanwhile
   return Plotly.react(place, data, themed(figure.layout), {
     responsive: true, displaylogo: false, displayModeBar: coarse.matches ? false : "hover", doubleClickDelay: 400,
+    doubleClick: coarse.matches ? false : "reset+autosize", // a tap also arrives as the mouse's click
     modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
   });
 }
