@@ -263,7 +263,8 @@ def to_use(members: Sequence[Member], images: int, asked: bool) -> tuple[str, st
         else "it is the smallest whose validation error is within chance (a standard error) of the least"
     )
     up_to = ", among the networks up to the size asked for" if len(pool) < len(members) else ""
-    return use.name, reason + up_to
+    errors = ", ".join(f"{each.name} {each.validation_error:.1f}%" for each in pool)
+    return use.name, f"{reason}{up_to} ({errors}); test errors have no say in it"
 
 
 def _mistakes(session: Session, judged: Judged) -> list[Mistake]:

@@ -222,29 +222,30 @@ UP_TO = ", among the networks up to the size asked for"
 
 
 @pytest.mark.parametrize(
-    ("errors", "asked", "use", "why"),
+    ("errors", "asked", "use", "why", "numbers"),
     [
-        ((2.0, 2.0, 1.9), False, "small", SMALLEST),
-        ((9.0, 2.0, 1.9), False, "medium", SMALLEST),
-        ((9.0, 7.0, 2.0), False, "large", LEAST),
-        ((2.0, 2.0, 2.0), False, "small", SMALLEST),
-        ((9.0, 4.0, 1.0), True, "medium", LEAST + UP_TO),
-        ((4.1, 4.0, 1.0), True, "small", SMALLEST + UP_TO),
-        ((None, 4.0, 1.0), True, "medium", "it is the only one up to the size asked for"),
-        ((None, 4.0, 1.0), False, "large", LEAST),
-        ((3.0, 4.0, None), True, "small", LEAST),
-        ((None, 4.0, None), True, "medium", ""),
+        ((2.0, 2.0, 1.9), False, "small", SMALLEST, "small 2.0%, medium 2.0%, large 1.9%"),
+        ((9.0, 2.0, 1.9), False, "medium", SMALLEST, "small 9.0%, medium 2.0%, large 1.9%"),
+        ((9.0, 7.0, 2.0), False, "large", LEAST, "small 9.0%, medium 7.0%, large 2.0%"),
+        ((2.0, 2.0, 2.0), False, "small", SMALLEST, "small 2.0%, medium 2.0%, large 2.0%"),
+        ((9.0, 4.0, 1.0), True, "medium", LEAST + UP_TO, "small 9.0%, medium 4.0%"),
+        ((4.1, 4.0, 1.0), True, "small", SMALLEST + UP_TO, "small 4.1%, medium 4.0%"),
+        ((None, 4.0, 1.0), True, "medium", "it is the only one up to the size asked for", ""),
+        ((None, 4.0, 1.0), False, "large", LEAST, "medium 4.0%, large 1.0%"),
+        ((3.0, 4.0, None), True, "small", LEAST, "small 3.0%, medium 4.0%"),
+        ((None, 4.0, None), True, "medium", "", ""),
     ],
 )
 def test_the_smallest_network_within_chance_of_the_least_error_is_to_be_used_and_none_larger_than_asked_for(
-    errors: tuple[float | None, ...], asked: bool, use: str, why: str
+    errors: tuple[float | None, ...], asked: bool, use: str, why: str, numbers: str
 ) -> None:
     members = [
         each.model_copy(update={"validation_error": error})
         for each, error in zip(finished().networks, errors, strict=True)
         if error is not None
     ]
-    assert to_use(members, 500, asked) == (use, why)
+    numbers = f" ({numbers}); test errors have no say in it" if numbers else ""
+    assert to_use(members, 500, asked) == (use, why + numbers)
 
 
 def test_where_no_small_network_can_be_drawn_the_reason_is_told_and_the_others_are_trained(
