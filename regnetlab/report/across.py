@@ -280,7 +280,11 @@ def _pooled_rows(pooled: Pooled | None, reach: float, chip: str) -> list[Row]:
     ]
     if math.isfinite(pooled.further.low):
         further = in_percent(pooled.further)
-        rows.append(Row("further", "one more data set", "", _range(further), _bar(pooled.further, reach)))
+        surer = pooled.further.low > pooled.mean.low and pooled.further.high < pooled.mean.high
+        note = "95% by itself; the mean's is wider, as it holds together with the others'" * surer
+        rows.append(
+            Row("further", "one more data set", "", _range(further), _bar(pooled.further, reach), note)
+        )
     return rows
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, Valid
 
 from regnetlab.errors import InputError
 from regnetlab.files import read_foreign, write_atomically
+from regnetlab.plain import plural
 from regnetlab.study.plan import Plan
 
 MOST_PICTURE_BYTES = 300_000
@@ -202,7 +203,14 @@ class Finished(_Part):
         claim = f"{other.name} is better" if low > 0 else f"{self.use} is better" if high < 0 else "undecided"
         ends = f"{points:+.2f} points, 95% interval {low:+.2f} to {high:+.2f}".replace("-", "−")
         sizes = f"{self.used.flops / 1e6:.2f} and {other.flops / 1e6:.2f} million multiply-adds"
-        tried = "" if self.tries is None else "; {} and {} trainings chose them".format(*self.tries)
+        tried = ""
+        if self.tries is not None:
+            a, b = self.tries
+            tried = (
+                f"; each chosen by {plural(a, 'training')}"
+                if a == b
+                else f"; chosen by {a} and {b} trainings"
+            )
         return (
             f"Beside {other.name}, designed by hand, in mean test error over all seeds: {claim} ({ends};"
             f" {sizes}{tried})"
