@@ -196,8 +196,10 @@ class Finished(_Part):
 
     @property
     def beside_hand_designed(self) -> str:
-        """How the network in use compares with the tuned hand-designed one; empty without one."""
-        if not self.baselines or self.difference is None:
+        """How the network in use compares with the tuned hand-designed one; empty where that is not known."""
+        if not self.baselines:
+            return "No network designed by hand was trained beside it"
+        if self.difference is None:
             return ""
         other, (points, low, high) = self.baselines[0], self.difference
         claim = f"{other.name} is better" if low > 0 else f"{self.use} is better" if high < 0 else "undecided"

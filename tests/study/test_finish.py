@@ -259,4 +259,6 @@ def test_where_no_small_network_can_be_drawn_the_reason_is_told_and_the_others_a
     found = read_finished(plan)
     assert found is not None
     assert ([each.name for each in found.networks], found.why) == (["medium"], "")
+    alone = found.model_copy(update={"baselines": ()})
+    assert alone.beside_hand_designed == "No network designed by hand was trained beside it"
     assert "Take **medium**.\n" in (tmp_path / "family" / "README.md").read_text()
