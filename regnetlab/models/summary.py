@@ -116,7 +116,6 @@ class _ShapesAlone(TorchFunctionMode):
 
     _left_out = frozenset(
         (
-            nn.init.kaiming_normal_,
             nn.init.kaiming_uniform_,
             nn.init.normal_,
             nn.init.uniform_,

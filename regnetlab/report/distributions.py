@@ -105,7 +105,7 @@ def beyond(errors: "pd.Series[float]") -> str:
         return ""
     far = int((errors > shown[1]).sum())
     lie = "lies" if far == 1 else "lie"
-    return f"{far} of {len(errors):,} networks {lie} further right; two clicks of a mouse show all."
+    return f"{far} of {len(errors):,} networks {lie} further right; a double click with a mouse shows all."
 
 
 def strip_figure(networks: pd.DataFrame) -> go.Figure:

@@ -29,6 +29,7 @@ from regnetlab.spaces.space import DesignSpace
 _HALF = np.uint64(32)
 _LOW_HALF = np.uint64(2**32 - 1)
 _BITS = 63
+_DIGITS = 20  # of logarithms
 _GUIDE_BITS = 14
 """A guide of 2¹⁴ places answers nine searches in ten at once and stays in a core's nearest caches."""
 
@@ -301,9 +302,6 @@ def log_uniform_weights(values: Sequence[Decimal | int], step: Decimal | int) ->
         logs = [_ln(first - min(Decimal(step), first / 2)), *map(_ln, values)]
         spread = logs[-1] - logs[0]
         return [int((b - a) / spread * 2**40) for a, b in pairwise(logs)]
-
-
-_DIGITS = 20
 
 
 @cache

@@ -266,6 +266,9 @@ def test_what_is_left_of_regnets_advantage_at_equal_depth(said: Callable[..., An
         depth[study.strip("`")] = step["matched"]["depth"]
         left = depth[study.strip("`")]["median_difference"]
         assert quoted == [_number(step["median_difference"]), _number(left)], study
+        rows = pd.read_csv(ROOT / "studies" / study.strip("`") / "trials.csv")
+        blocks = rows["depths"].map(lambda text: sum(map(int, text.split()))).groupby(rows["space"]).median()
+        assert blocks["RegNet"] < blocks["AnyNetE"], "shallower in every study"
     assert len(depth) == 5
     front = _text("README.md")
     for name, study in (("near 1 MF", "fashion-mnist"), ("letters", "letters-1mf")):
